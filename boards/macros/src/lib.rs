@@ -1,0 +1,1 @@
+//! The attribute `#[barenet_boards::main]`.

@@ -1,0 +1,141 @@
+//! The one error type: what happened, in words that never stand in for one another.
+
+use core::fmt;
+
+/// Why an operation of the stack failed.
+///
+/// Each variant means one thing. In particular the end of a stream is not an error (`read` gives
+/// 0, and only for the peer's FIN), a reset is never reported as an end, and a timeout never as a
+/// refusal.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer answered our SYN with RST, or our datagram with ICMP port unreachable.
+    ConnectionRefused,
+    /// The peer reset the connection; data may have been lost.
+    ConnectionReset,
+    /// The connection was aborted on this side.
+    ConnectionAborted,
+    /// Write after the peer closed its side, or after our own shutdown of writing.
+    ClosedByPeer,
+    /// Write after our own `shutdown(Write)`.
+    ClosedLocally,
+    /// The peer did not answer within the limit of the protocol or the caller.
+    TimedOut,
+    /// No route to the destination, or a router said so.
+    NetUnreachable,
+    /// The next hop did not answer ARP or NDP, or a router said so.
+    HostUnreachable,
+    /// The local address and port belong to another socket.
+    AddrInUse,
+    /// The local address is not one of ours.
+    AddrNotAvailable,
+    /// The destination can't be connected to: unspecified, broadcast, multicast or port 0.
+    AddrInvalid,
+    /// A name has no address, or none of the requested family.
+    NoMatchingAddresses,
+    /// The socket is not connected.
+    NotConnected,
+    /// The socket is already connected.
+    AlreadyConnected,
+    /// The stream ended before the buffer was full.
+    UnexpectedEof,
+    /// The datagram does not fit; the largest that does, in bytes of payload.
+    MessageTooLong {
+        /// Largest payload that can be sent to this destination.
+        limit: u16,
+    },
+    /// Sending to a broadcast address without `set_broadcast(true)`.
+    BroadcastNotAllowed,
+    /// It can't be done now without waiting.
+    WouldBlock,
+    /// The memory that the stack was given is used up.
+    OutOfMemory,
+    /// The table of sockets or connections is full.
+    TooManySockets,
+    /// The device is gone.
+    DeviceGone,
+    /// The network was shut down while the operation waited.
+    NetDown,
+    /// The handle names a socket that no longer exists.
+    StaleHandle,
+    /// An argument is outside its documented range; it says which.
+    InvalidInput(&'static str),
+}
+
+impl Error {
+    /// One sentence for a person.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Error::ConnectionRefused => "connection refused by the peer",
+            Error::ConnectionReset => "connection reset by the peer; data may have been lost",
+            Error::ConnectionAborted => "connection aborted on this side",
+            Error::ClosedByPeer => "closed by the peer",
+            Error::ClosedLocally => "written to after shutdown",
+            Error::TimedOut => "timed out",
+            Error::NetUnreachable => "network unreachable",
+            Error::HostUnreachable => "host unreachable",
+            Error::AddrInUse => "address in use",
+            Error::AddrNotAvailable => "not an address of this host",
+            Error::AddrInvalid => "not a destination that can be connected to",
+            Error::NoMatchingAddresses => "the name has no matching address",
+            Error::NotConnected => "not connected",
+            Error::AlreadyConnected => "already connected",
+            Error::UnexpectedEof => "the stream ended too early",
+            Error::MessageTooLong { .. } => "message too long for one datagram",
+            Error::BroadcastNotAllowed => "broadcast needs set_broadcast(true)",
+            Error::WouldBlock => "would block",
+            Error::OutOfMemory => "the stack's memory is used up",
+            Error::TooManySockets => "the table of sockets is full",
+            Error::DeviceGone => "the network device is gone",
+            Error::NetDown => "the network was shut down",
+            Error::StaleHandle => "the socket no longer exists",
+            Error::InvalidInput(what) => what,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::MessageTooLong { limit } => {
+                write!(f, "{}: at most {limit} bytes", self.as_str())
+            }
+            Error::InvalidInput(what) => write!(f, "invalid argument: {what}"),
+            other => f.write_str(other.as_str()),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+#[cfg(feature = "std")]
+impl From<Error> for std::io::Error {
+    fn from(e: Error) -> Self {
+        use std::io::ErrorKind as K;
+        let kind = match e {
+            Error::ConnectionRefused => K::ConnectionRefused,
+            Error::ConnectionReset => K::ConnectionReset,
+            Error::ConnectionAborted => K::ConnectionAborted,
+            Error::ClosedByPeer | Error::ClosedLocally => K::BrokenPipe,
+            Error::TimedOut => K::TimedOut,
+            Error::NetUnreachable => K::NetworkUnreachable,
+            Error::HostUnreachable => K::HostUnreachable,
+            Error::AddrInUse => K::AddrInUse,
+            Error::AddrNotAvailable => K::AddrNotAvailable,
+            Error::AddrInvalid | Error::InvalidInput(_) | Error::MessageTooLong { .. } => {
+                K::InvalidInput
+            }
+            Error::NoMatchingAddresses => K::NotFound,
+            Error::NotConnected | Error::StaleHandle => K::NotConnected,
+            Error::AlreadyConnected => K::AlreadyExists,
+            Error::UnexpectedEof => K::UnexpectedEof,
+            Error::BroadcastNotAllowed => K::PermissionDenied,
+            Error::WouldBlock => K::WouldBlock,
+            Error::OutOfMemory | Error::TooManySockets => K::OutOfMemory,
+            Error::DeviceGone | Error::NetDown => K::NetworkDown,
+        };
+        std::io::Error::new(kind, e)
+    }
+}

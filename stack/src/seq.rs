@@ -1,0 +1,82 @@
+//! TCP sequence numbers: positions on a circle of 2^32 (RFC 9293 §3.4).
+//!
+//! A [`Seq`] has no order, because a circle has none: two numbers are compared relative to each
+//! other, and the answer is right as long as they are less than 2^31 apart. There is no
+//! subtraction that could panic or go negative.
+
+use core::ops::{Add, AddAssign, Sub};
+
+/// A position in the sequence space.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Seq(pub u32);
+
+impl Seq {
+    /// Is `self` strictly before `other`?
+    pub const fn before(self, other: Seq) -> bool {
+        (self.0.wrapping_sub(other.0) as i32) < 0
+    }
+
+    /// Is `self` before `other`, or the same?
+    pub const fn at_or_before(self, other: Seq) -> bool {
+        !other.before(self)
+    }
+
+    /// How many numbers lie from `earlier` up to `self`; meaningful when `earlier` is not later.
+    pub const fn since(self, earlier: Seq) -> u32 {
+        self.0.wrapping_sub(earlier.0)
+    }
+
+    /// Is `self` in the half-open range of `len` numbers that starts at `start`?
+    pub const fn within(self, start: Seq, len: u32) -> bool {
+        self.since(start) < len
+    }
+
+    /// The later of the two.
+    pub const fn later_of(self, other: Seq) -> Seq {
+        if self.before(other) { other } else { self }
+    }
+
+    /// The earlier of the two.
+    pub const fn earlier_of(self, other: Seq) -> Seq {
+        if self.before(other) { self } else { other }
+    }
+}
+
+impl Add<u32> for Seq {
+    type Output = Seq;
+    fn add(self, n: u32) -> Seq {
+        Seq(self.0.wrapping_add(n))
+    }
+}
+
+impl AddAssign<u32> for Seq {
+    fn add_assign(&mut self, n: u32) {
+        *self = *self + n;
+    }
+}
+
+impl Sub<u32> for Seq {
+    type Output = Seq;
+    fn sub(self, n: u32) -> Seq {
+        Seq(self.0.wrapping_sub(n))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// H037: a number exactly 2^31 away compares one way or the other and never panics.
+    #[test]
+    fn comparison_holds_around_the_wrap() {
+        let a = Seq(0xffff_fff0);
+        let b = a + 0x20;
+        assert!(a.before(b) && !b.before(a) && a.at_or_before(a));
+        assert_eq!(b.since(a), 0x20);
+        assert!(Seq(0xffff_ffff).within(a, 0x20) && !b.within(a, 0x20));
+        assert_eq!(a.later_of(b), b);
+        assert_eq!(a.earlier_of(b), a);
+        let _ = a.before(a + 0x8000_0000);
+    }
+}
