@@ -11,6 +11,7 @@ pub mod bytes;
 pub mod device;
 mod error;
 mod platform;
+pub mod pool;
 pub mod seq;
 pub mod time;
 
