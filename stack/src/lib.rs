@@ -8,12 +8,15 @@
 extern crate alloc;
 
 pub mod bytes;
+mod demux;
 pub mod device;
 mod error;
 mod platform;
 pub mod pool;
 pub mod seq;
+mod slab;
 pub mod time;
+mod wheel;
 
 pub use error::Error;
 pub use platform::Platform;

@@ -1,0 +1,226 @@
+//! The timer wheel: arm, cancel and expire in O(1), whatever the number of timers.
+//!
+//! Four levels of 64 slots, a millisecond to the finest tick: level 0 holds what is due within
+//! 64 ms to the tick, level 3 what is due within hours; a timer moves down as its time comes
+//! nearer. The links live in the timed things themselves ([`Node`]), so the wheel has no memory
+//! of its own to run out of.
+
+use crate::time::Instant;
+
+const NONE: u32 = u32::MAX;
+const LEVELS: usize = 4;
+const SLOTS: usize = 64;
+/// Timers further away than the wheel turns wait in its last slot and are sorted in again.
+const SPAN: u64 = (1 << (6 * LEVELS)) - 1;
+
+/// The links of one timed thing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node {
+    prev: u32,
+    next: u32,
+    /// Due time in ticks, modulo 2^32.
+    at: u32,
+    /// Level and slot, or `UNARMED`.
+    place: u16,
+}
+
+const UNARMED: u16 = u16::MAX;
+
+impl Default for Node {
+    fn default() -> Self {
+        Node {
+            prev: NONE,
+            next: NONE,
+            at: 0,
+            place: UNARMED,
+        }
+    }
+}
+
+/// Where the wheel finds the node of a timed thing.
+pub(crate) trait Nodes {
+    fn node(&mut self, index: u32) -> &mut Node;
+}
+
+/// The wheel itself: heads of lists, and a bit for each list that is not empty.
+pub(crate) struct Wheel {
+    heads: [[u32; SLOTS]; LEVELS],
+    occupied: [u64; LEVELS],
+    /// Everything due before this tick has been handed out.
+    now: u64,
+}
+
+impl Wheel {
+    pub(crate) fn new() -> Self {
+        Wheel {
+            heads: [[NONE; SLOTS]; LEVELS],
+            occupied: [0; LEVELS],
+            now: 0,
+        }
+    }
+
+    /// Sets the timer of `index` to `at`, rounded up to the next tick. Arming a timer that is
+    /// armed for an earlier time already does nothing: its owner looks at its deadlines when it
+    /// fires and arms it again, which is cheaper than moving it with every packet.
+    pub(crate) fn arm(&mut self, nodes: &mut impl Nodes, index: u32, at: Instant) {
+        let tick = at.micros().div_ceil(1000).clamp(self.now, self.now + SPAN);
+        let node = nodes.node(index);
+        if node.place != UNARMED {
+            if (node.at.wrapping_sub(tick as u32) as i32) <= 0 {
+                return;
+            }
+            self.cancel(nodes, index);
+        }
+        self.link(nodes, index, tick);
+    }
+
+    fn link(&mut self, nodes: &mut impl Nodes, index: u32, tick: u64) {
+        let level =
+            ((63 - ((tick ^ self.now) | 63).leading_zeros()) / 6).min(LEVELS as u32 - 1) as usize;
+        let slot = (tick >> (6 * level)) as usize % SLOTS;
+        let head = core::mem::replace(&mut self.heads[level][slot], index);
+        *nodes.node(index) = Node {
+            prev: NONE,
+            next: head,
+            at: tick as u32,
+            place: (level * SLOTS + slot) as u16,
+        };
+        if head != NONE {
+            nodes.node(head).prev = index;
+        }
+        self.occupied[level] |= 1 << slot;
+    }
+
+    /// Takes the timer of `index` off the wheel, if it is on it.
+    pub(crate) fn cancel(&mut self, nodes: &mut impl Nodes, index: u32) {
+        let Node {
+            prev, next, place, ..
+        } = core::mem::take(nodes.node(index));
+        if place == UNARMED {
+            return;
+        }
+        if next != NONE {
+            nodes.node(next).prev = prev;
+        }
+        if prev != NONE {
+            nodes.node(prev).next = next;
+            return;
+        }
+        let (level, slot) = (place as usize / SLOTS, place as usize % SLOTS);
+        self.heads[level][slot] = next;
+        if next == NONE {
+            self.occupied[level] &= !(1 << slot);
+        }
+    }
+
+    /// The first list with something in it: its level, slot and the tick at which it is looked at.
+    fn first(&self) -> Option<(usize, usize, u64)> {
+        (0..LEVELS).find_map(|level| {
+            if self.occupied[level] == 0 {
+                return None;
+            }
+            let here = (self.now >> (6 * level)) % SLOTS as u64;
+            let ahead = self.occupied[level]
+                .rotate_right(here as u32)
+                .trailing_zeros() as u64;
+            let slot = (here + ahead) % SLOTS as u64;
+            let tick = ((self.now >> (6 * level)) + ahead) << (6 * level);
+            Some((level, slot as usize, tick.max(self.now)))
+        })
+    }
+
+    /// When [`expire`](Wheel::expire) wants to be called next: exactly the first timer's time if
+    /// that is near, else somewhat earlier, to sort distant timers in.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.first().map(|(_, _, tick)| Instant::from_millis(tick))
+    }
+
+    /// Takes one timer that is due off the wheel. Call until it gives `None`.
+    pub(crate) fn expire(&mut self, nodes: &mut impl Nodes, now: Instant) -> Option<u32> {
+        while let Some((level, slot, tick)) = self.first() {
+            if tick > now.millis() {
+                break;
+            }
+            self.now = tick;
+            let index = self.heads[level][slot];
+            let at = nodes.node(index).at;
+            self.cancel(nodes, index);
+            let left = at.wrapping_sub(tick as u32) as i32;
+            if left <= 0 {
+                return Some(index);
+            }
+            self.link(nodes, index, tick + left as u64);
+        }
+        self.now = self.now.max(now.millis());
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Nodes for Vec<Node> {
+        fn node(&mut self, index: u32) -> &mut Node {
+            &mut self[index as usize]
+        }
+    }
+
+    /// H192: every timer fires at its own tick, not before and not a tick later, near or far.
+    #[test]
+    fn timers_fire_at_their_tick() {
+        let mut x = 7u64;
+        let mut random = move |n: u64| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (x >> 33) % n
+        };
+        let mut nodes = vec![Node::default(); 500];
+        let mut due = vec![None; 500];
+        let mut wheel = Wheel::new();
+        let mut now = 5_000_000_000u64;
+        wheel.expire(&mut nodes, Instant::from_micros(now));
+        for _ in 0..20_000 {
+            let index = random(500) as usize;
+            if due[index].is_some() && random(3) == 0 {
+                wheel.cancel(&mut nodes, index as u32);
+                due[index] = None;
+            } else if due[index].is_none() {
+                let span = [50_000, 5_000_000, 900_000_000, 40_000_000_000][random(4) as usize];
+                let at = now + random(span);
+                wheel.arm(&mut nodes, index as u32, Instant::from_micros(at));
+                due[index] = Some(at.div_ceil(1000));
+            }
+            let next = wheel.next().map_or(now, |t| t.micros());
+            assert!(
+                due.iter()
+                    .flatten()
+                    .all(|t| next <= (*t).max(now / 1000) * 1000 + 1000)
+            );
+            now = match random(3) {
+                0 => now + random(100_000),
+                1 => next.max(now),
+                _ => now + random(1_000),
+            };
+            while let Some(i) = wheel.expire(&mut nodes, Instant::from_micros(now)) {
+                let at: u64 = due[i as usize].take().unwrap();
+                assert!(at <= now / 1000, "early");
+            }
+            assert!(due.iter().flatten().all(|t| *t > now / 1000), "late");
+        }
+    }
+
+    /// A running timer is not moved to a later time, only to an earlier one.
+    #[test]
+    fn arming_again_keeps_the_earlier_time() {
+        let mut nodes = vec![Node::default(); 1];
+        let mut wheel = Wheel::new();
+        wheel.arm(&mut nodes, 0, Instant::from_millis(40));
+        wheel.arm(&mut nodes, 0, Instant::from_millis(50));
+        assert_eq!(wheel.next(), Some(Instant::from_millis(40)));
+        wheel.arm(&mut nodes, 0, Instant::from_millis(30));
+        assert_eq!(wheel.next(), Some(Instant::from_millis(30)));
+        assert_eq!(wheel.expire(&mut nodes, Instant::from_millis(29)), None);
+        assert_eq!(wheel.expire(&mut nodes, Instant::from_millis(30)), Some(0));
+        assert_eq!(wheel.next(), None);
+    }
+}
