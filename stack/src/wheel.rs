@@ -10,8 +10,11 @@ use crate::time::Instant;
 const NONE: u32 = u32::MAX;
 const LEVELS: usize = 4;
 const SLOTS: usize = 64;
-/// Timers further away than the wheel turns wait in its last slot and are sorted in again.
-const SPAN: u64 = (1 << (6 * LEVELS)) - 1;
+/// Timers further away than the wheel turns wait in the slot that comes last and are sorted in
+/// again then.
+const SPAN: u64 = (SLOTS as u64 - 1) << (6 * (LEVELS - 1));
+/// Timers further away than a node can say (24 days) fire early; their owner arms them again.
+const FARTHEST: u64 = i32::MAX as u64;
 
 /// The links of one timed thing.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +66,10 @@ impl Wheel {
     /// armed for an earlier time already does nothing: its owner looks at its deadlines when it
     /// fires and arms it again, which is cheaper than moving it with every packet.
     pub(crate) fn arm(&mut self, nodes: &mut impl Nodes, index: u32, at: Instant) {
-        let tick = at.micros().div_ceil(1000).clamp(self.now, self.now + SPAN);
+        let tick = at
+            .micros()
+            .div_ceil(1000)
+            .clamp(self.now, self.now + FARTHEST);
         let node = nodes.node(index);
         if node.place != UNARMED {
             if (node.at.wrapping_sub(tick as u32) as i32) <= 0 {
