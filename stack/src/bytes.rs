@@ -13,20 +13,12 @@ pub struct Bytes<'a> {
 impl<'a> Bytes<'a> {
     /// All bytes of `parts`.
     pub fn new(parts: &'a [&'a [u8]]) -> Self {
-        Bytes {
-            parts,
-            skip: 0,
-            len: parts.iter().map(|p| p.len()).sum(),
-        }
+        Bytes { parts, skip: 0, len: parts.iter().map(|p| p.len()).sum() }
     }
 
     /// No bytes.
     pub const fn empty() -> Self {
-        Bytes {
-            parts: &[],
-            skip: 0,
-            len: 0,
-        }
+        Bytes { parts: &[], skip: 0, len: 0 }
     }
 
     /// How many bytes there are.
@@ -50,11 +42,7 @@ impl<'a> Bytes<'a> {
             skip -= first.len();
             parts = rest;
         }
-        Bytes {
-            parts,
-            skip,
-            len: len.min(self.len - from),
-        }
+        Bytes { parts, skip, len: len.min(self.len - from) }
     }
 
     /// The bytes that lie together at the front: all of them, for a frame in one buffer.

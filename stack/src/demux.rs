@@ -45,11 +45,7 @@ pub(crate) struct Demux<'a> {
 
 impl<'a> Demux<'a> {
     pub(crate) fn new(buckets: ManagedSlice<'a, Bucket>) -> Self {
-        let mut demux = Demux {
-            mask: 0,
-            len: 0,
-            buckets,
-        };
+        let mut demux = Demux { mask: 0, len: 0, buckets };
         demux.set_mask();
         demux
     }
@@ -87,11 +83,7 @@ impl<'a> Demux<'a> {
     }
 
     fn places(&self) -> usize {
-        if self.buckets.is_empty() {
-            0
-        } else {
-            self.mask + 1
-        }
+        if self.buckets.is_empty() { 0 } else { self.mask + 1 }
     }
 
     fn place(&mut self, bucket: Bucket) {

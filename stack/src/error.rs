@@ -124,9 +124,7 @@ impl From<Error> for std::io::Error {
             Error::HostUnreachable => K::HostUnreachable,
             Error::AddrInUse => K::AddrInUse,
             Error::AddrNotAvailable => K::AddrNotAvailable,
-            Error::AddrInvalid | Error::InvalidInput(_) | Error::MessageTooLong { .. } => {
-                K::InvalidInput
-            }
+            Error::AddrInvalid | Error::InvalidInput(_) | Error::MessageTooLong { .. } => K::InvalidInput,
             Error::NoMatchingAddresses => K::NotFound,
             Error::NotConnected | Error::StaleHandle => K::NotConnected,
             Error::AlreadyConnected => K::AlreadyExists,

@@ -62,14 +62,7 @@ impl<'a> Pool<'a> {
     pub fn growing(limit: usize, block_len: usize) -> Pool<'static> {
         let block_len = block_len.max(64);
         let limit = (limit / block_len).min(NONE as usize) as u32;
-        Pool {
-            memory: Memory::Heap(Vec::new()),
-            block_len,
-            blocks: 0,
-            limit,
-            free: NONE,
-            used: 0,
-        }
+        Pool { memory: Memory::Heap(Vec::new()), block_len, blocks: 0, limit, free: NONE, used: 0 }
     }
 
     /// Payload bytes of one block.
@@ -200,10 +193,7 @@ pub struct Cursor {
 
 impl Cursor {
     /// At the front.
-    pub const FRONT: Cursor = Cursor {
-        block: NONE,
-        first: 0,
-    };
+    pub const FRONT: Cursor = Cursor { block: NONE, first: 0 };
 }
 
 impl Default for Chain {
@@ -215,14 +205,7 @@ impl Default for Chain {
 impl Chain {
     /// An empty queue, without memory.
     pub const fn new() -> Self {
-        Chain {
-            head: NONE,
-            tail: NONE,
-            start: 0,
-            len: 0,
-            blocks: 0,
-            origin: 0,
-        }
+        Chain { head: NONE, tail: NONE, start: 0, len: 0, blocks: 0, origin: 0 }
     }
 
     /// Bytes in the queue.
@@ -423,10 +406,7 @@ impl Chain {
         if cursor.block != NONE && ahead <= distance && self.blocks > 0 {
             distance -= ahead;
         } else {
-            *cursor = Cursor {
-                block: self.head,
-                first: head_first,
-            };
+            *cursor = Cursor { block: self.head, first: head_first };
         }
         while distance >= pool.block_len && cursor.block != NONE {
             let next = pool.next(cursor.block);

@@ -17,11 +17,7 @@ pub struct Slot<T> {
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Slot {
-            generation: 0,
-            next_free: NONE,
-            entry: None,
-        }
+        Slot { generation: 0, next_free: NONE, entry: None }
     }
 }
 
@@ -52,13 +48,7 @@ impl<'a, T> Slab<'a, T> {
             #[cfg(feature = "alloc")]
             ManagedSlice::Owned(_) => limit,
         };
-        Slab {
-            slots,
-            free: NONE,
-            fresh: 0,
-            len: 0,
-            limit: limit.min(NONE as usize - 1) as u32,
-        }
+        Slab { slots, free: NONE, fresh: 0, len: 0, limit: limit.min(NONE as usize - 1) as u32 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -97,10 +87,7 @@ impl<'a, T> Slab<'a, T> {
         slot.generation = slot.generation.wrapping_add(1);
         slot.entry = Some(entry);
         self.len += 1;
-        Ok(Key {
-            index,
-            generation: slot.generation,
-        })
+        Ok(Key { index, generation: slot.generation })
     }
 
     pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
@@ -114,16 +101,12 @@ impl<'a, T> Slab<'a, T> {
 
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
         let slot = self.slots.get(key.index as usize)?;
-        slot.entry
-            .as_ref()
-            .filter(|_| slot.generation == key.generation)
+        slot.entry.as_ref().filter(|_| slot.generation == key.generation)
     }
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.index as usize)?;
-        slot.entry
-            .as_mut()
-            .filter(|_| slot.generation == key.generation)
+        slot.entry.as_mut().filter(|_| slot.generation == key.generation)
     }
 
     /// The entry at a place that our own tables name.
@@ -137,18 +120,13 @@ impl<'a, T> Slab<'a, T> {
 
     pub(crate) fn key(&self, index: u32) -> Option<Key> {
         let slot = self.slots.get(index as usize)?;
-        slot.entry.as_ref().map(|_| Key {
-            index,
-            generation: slot.generation,
-        })
+        slot.entry.as_ref().map(|_| Key { index, generation: slot.generation })
     }
 
     /// Every entry: for orderly shutdown and tests, not for the data path.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         let used = &self.slots[..self.fresh as usize];
-        used.iter()
-            .enumerate()
-            .filter_map(|(i, s)| Some((i as u32, s.entry.as_ref()?)))
+        used.iter().enumerate().filter_map(|(i, s)| Some((i as u32, s.entry.as_ref()?)))
     }
 }
 
@@ -167,10 +145,7 @@ mod tests {
         assert_eq!(slab.remove(a.index), Some('a'));
         assert_eq!(slab.remove(a.index), None);
         let c = slab.insert('c').unwrap();
-        assert_eq!(
-            (slab.get(a), slab.get(b), slab.get(c)),
-            (None, Some(&'b'), Some(&'c'))
-        );
+        assert_eq!((slab.get(a), slab.get(b), slab.get(c)), (None, Some(&'b'), Some(&'c')));
         assert_eq!(slab.key(c.index), Some(c));
         assert_eq!(slab.iter().map(|(_, c)| *c).collect::<String>(), "cb");
         assert!(slab.is_full() && slab.len() == 2);

@@ -31,12 +31,7 @@ const UNARMED: u16 = u16::MAX;
 
 impl Default for Node {
     fn default() -> Self {
-        Node {
-            prev: NONE,
-            next: NONE,
-            at: 0,
-            place: UNARMED,
-        }
+        Node { prev: NONE, next: NONE, at: 0, place: UNARMED }
     }
 }
 
@@ -55,21 +50,14 @@ pub(crate) struct Wheel {
 
 impl Wheel {
     pub(crate) fn new() -> Self {
-        Wheel {
-            heads: [[NONE; SLOTS]; LEVELS],
-            occupied: [0; LEVELS],
-            now: 0,
-        }
+        Wheel { heads: [[NONE; SLOTS]; LEVELS], occupied: [0; LEVELS], now: 0 }
     }
 
     /// Sets the timer of `index` to `at`, rounded up to the next tick. Arming a timer that is
     /// armed for an earlier time already does nothing: its owner looks at its deadlines when it
     /// fires and arms it again, which is cheaper than moving it with every packet.
     pub(crate) fn arm(&mut self, nodes: &mut impl Nodes, index: u32, at: Instant) {
-        let tick = at
-            .micros()
-            .div_ceil(1000)
-            .clamp(self.now, self.now + FARTHEST);
+        let tick = at.micros().div_ceil(1000).clamp(self.now, self.now + FARTHEST);
         let node = nodes.node(index);
         if node.place != UNARMED {
             if (node.at.wrapping_sub(tick as u32) as i32) <= 0 {
@@ -81,16 +69,11 @@ impl Wheel {
     }
 
     fn link(&mut self, nodes: &mut impl Nodes, index: u32, tick: u64) {
-        let level =
-            ((63 - ((tick ^ self.now) | 63).leading_zeros()) / 6).min(LEVELS as u32 - 1) as usize;
+        let level = ((63 - ((tick ^ self.now) | 63).leading_zeros()) / 6).min(LEVELS as u32 - 1) as usize;
         let slot = (tick >> (6 * level)) as usize % SLOTS;
         let head = core::mem::replace(&mut self.heads[level][slot], index);
-        *nodes.node(index) = Node {
-            prev: NONE,
-            next: head,
-            at: tick as u32,
-            place: (level * SLOTS + slot) as u16,
-        };
+        *nodes.node(index) =
+            Node { prev: NONE, next: head, at: tick as u32, place: (level * SLOTS + slot) as u16 };
         if head != NONE {
             nodes.node(head).prev = index;
         }
@@ -99,9 +82,7 @@ impl Wheel {
 
     /// Takes the timer of `index` off the wheel, if it is on it.
     pub(crate) fn cancel(&mut self, nodes: &mut impl Nodes, index: u32) {
-        let Node {
-            prev, next, place, ..
-        } = core::mem::take(nodes.node(index));
+        let Node { prev, next, place, .. } = core::mem::take(nodes.node(index));
         if place == UNARMED {
             return;
         }
@@ -119,20 +100,19 @@ impl Wheel {
         }
     }
 
-    /// The first list with something in it: its level, slot and the tick at which it is looked at.
+    /// The list that is looked at first: its level, slot and tick. While a list of a higher level
+    /// is being sorted in, it comes before what was sorted in already.
     fn first(&self) -> Option<(usize, usize, u64)> {
-        (0..LEVELS).find_map(|level| {
-            if self.occupied[level] == 0 {
-                return None;
-            }
-            let here = (self.now >> (6 * level)) % SLOTS as u64;
-            let ahead = self.occupied[level]
-                .rotate_right(here as u32)
-                .trailing_zeros() as u64;
-            let slot = (here + ahead) % SLOTS as u64;
-            let tick = ((self.now >> (6 * level)) + ahead) << (6 * level);
-            Some((level, slot as usize, tick.max(self.now)))
-        })
+        let occupied = (0..LEVELS).filter(|level| self.occupied[*level] != 0);
+        occupied.map(|level| self.first_of(level)).min_by_key(|(_, _, tick)| *tick)
+    }
+
+    fn first_of(&self, level: usize) -> (usize, usize, u64) {
+        let now = self.now >> (6 * level);
+        let ahead = self.occupied[level].rotate_right((now % SLOTS as u64) as u32).trailing_zeros() as u64;
+        let slot = (now + ahead) % SLOTS as u64;
+        let tick = (now + ahead) << (6 * level);
+        (level, slot as usize, tick.max(self.now))
     }
 
     /// When [`expire`](Wheel::expire) wants to be called next: exactly the first timer's time if
@@ -197,11 +177,7 @@ mod tests {
                 due[index] = Some(at.div_ceil(1000));
             }
             let next = wheel.next().map_or(now, |t| t.micros());
-            assert!(
-                due.iter()
-                    .flatten()
-                    .all(|t| next <= (*t).max(now / 1000) * 1000 + 1000)
-            );
+            assert!(due.iter().flatten().all(|t| next <= (*t).max(now / 1000) * 1000 + 1000));
             now = match random(3) {
                 0 => now + random(100_000),
                 1 => next.max(now),

@@ -49,13 +49,7 @@ pub struct Capabilities {
 impl Capabilities {
     /// A plain device: no offload.
     pub const fn new(mac: Mac, mtu: u16) -> Self {
-        Capabilities {
-            mac,
-            mtu,
-            tx_checksum: false,
-            tso4: 0,
-            tso6: 0,
-        }
+        Capabilities { mac, mtu, tx_checksum: false, tso4: 0, tso6: 0 }
     }
 
     /// The same with checksum offload on transmit.
@@ -100,11 +94,7 @@ pub struct RxFrame<'a> {
 impl<'a> RxFrame<'a> {
     /// A plain frame of which nothing is known.
     pub fn plain(parts: &'a [&'a [u8]]) -> Self {
-        RxFrame {
-            bytes: Bytes::new(parts),
-            checksum: RxChecksum::Unchecked,
-            segment_len: None,
-        }
+        RxFrame { bytes: Bytes::new(parts), checksum: RxChecksum::Unchecked, segment_len: None }
     }
 }
 

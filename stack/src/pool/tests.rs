@@ -3,9 +3,7 @@ use super::*;
 const BLOCK: usize = 64;
 
 fn fill(n: usize, seed: u8) -> Vec<u8> {
-    (0..n)
-        .map(|i| (i as u8).wrapping_mul(31).wrapping_add(seed))
-        .collect()
+    (0..n).map(|i| (i as u8).wrapping_mul(31).wrapping_add(seed)).collect()
 }
 
 fn contents(chain: &Chain, pool: &Pool<'_>) -> Vec<u8> {
@@ -60,11 +58,7 @@ fn a_chain_is_a_byte_queue() {
                 let (count, len) = chain.pieces(&pool, &mut cursor, offset, 150, &mut pieces);
                 let got: Vec<u8> = pieces[..count].concat();
                 assert_eq!(got.len(), len);
-                assert!(
-                    len >= 128.min(model.len() - offset),
-                    "{len} of {}",
-                    model.len() - offset
-                );
+                assert!(len >= 128.min(model.len() - offset), "{len} of {}", model.len() - offset);
                 assert!(got.iter().eq(model.range(offset..offset + len)));
             }
         }
@@ -72,12 +66,7 @@ fn a_chain_is_a_byte_queue() {
         assert!(chain.held(&pool) <= model.len() + 2 * BLOCK);
         if step % 64 == 0 {
             assert!(contents(&chain, &pool).iter().eq(model.iter()));
-            assert!(
-                chain
-                    .front(&pool)
-                    .iter()
-                    .eq(model.iter().take(chain.front(&pool).len()))
-            );
+            assert!(chain.front(&pool).iter().eq(model.iter().take(chain.front(&pool).len())));
         }
     }
     chain.clear(&mut pool);
