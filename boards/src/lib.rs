@@ -1,1 +1,27 @@
-//! See ARCHITECTURE.md.
+//! The machines that a barenet program runs on, behind one attribute.
+//!
+//! [`main`] makes a function the program on every board: it boots, finds the clock, entropy and
+//! the network device, gives the interface its addresses and calls the function with the
+//! [`Net`](barenet::Net). Which board it is follows from the target:
+//!
+//! | target | board |
+//! |---|---|
+//! | `x86_64-unknown-none` | [`x86_64`]: QEMU's `q35` (virtio over PCI) and `microvm` (virtio over MMIO) |
+//! | Linux | `host`: a process with a TAP device |
+#![cfg_attr(target_os = "none", no_std)]
+
+extern crate alloc;
+
+mod console;
+mod program;
+#[cfg(all(target_arch = "x86_64", target_os = "none"))]
+pub mod x86_64;
+
+pub use console::Console;
+pub use program::{args, machine, uptime};
+
+/// What the macros of this crate expand to. Not for direct use.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::console::print;
+}

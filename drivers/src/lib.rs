@@ -1,4 +1,4 @@
-//! See ARCHITECTURE.md.
+//! Devices for the stack: drivers behind `barenet::device::Device`.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 
 #[cfg(all(feature = "tap", target_os = "linux"))]

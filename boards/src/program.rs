@@ -1,0 +1,48 @@
+//! What the running program may ask about itself, the same on every board.
+
+use barenet::Platform;
+use barenet::time::{Duration, Instant};
+use spin::Once;
+
+struct Program {
+    args: &'static [&'static str],
+    machine: &'static str,
+    platform: &'static dyn Platform,
+    started: Instant,
+}
+
+static PROGRAM: Once<Program> = Once::new();
+
+/// Called once by the board, before `main`. `args` are those of the program, without what the
+/// board has taken; `machine` is one line that names board, machine and CPU.
+pub(crate) fn init(
+    args: &'static [&'static str],
+    machine: &'static str,
+    platform: &'static dyn Platform,
+) {
+    PROGRAM.call_once(|| Program {
+        args,
+        machine,
+        platform,
+        started: platform.now(),
+    });
+}
+
+/// The program's arguments: on bare metal the words of the kernel command line, on the host those
+/// of the process. The address options ([`options`](crate::options)) are the board's and not
+/// among them.
+pub fn args() -> &'static [&'static str] {
+    PROGRAM.get().map_or(&[], |p| p.args)
+}
+
+/// One line that names the board, the machine and its CPU.
+pub fn machine() -> &'static str {
+    PROGRAM.get().map_or("unknown machine", |p| p.machine)
+}
+
+/// Time since the board was up, by the monotonic clock.
+pub fn uptime() -> Duration {
+    PROGRAM
+        .get()
+        .map_or(Duration::ZERO, |p| p.platform.now().since(p.started))
+}
