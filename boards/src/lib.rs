@@ -13,15 +13,18 @@
 extern crate alloc;
 
 mod console;
+pub mod options;
 mod program;
 #[cfg(all(target_arch = "x86_64", target_os = "none"))]
 pub mod x86_64;
 
+pub use barenet_boards_macros::main;
 pub use console::Console;
-pub use program::{args, machine, uptime};
+pub use program::{Outcome, args, machine, uptime};
 
-/// What the macros of this crate expand to. Not for direct use.
+/// What the macros of this crate expand to, and what its boards start with. Not for direct use.
 #[doc(hidden)]
 pub mod internal {
     pub use crate::console::print;
+    pub use crate::program::init;
 }

@@ -1,5 +1,7 @@
 //! What the running program may ask about itself, the same on every board.
 
+use core::fmt;
+
 use barenet::Platform;
 use barenet::time::{Duration, Instant};
 use spin::Once;
@@ -15,17 +17,37 @@ static PROGRAM: Once<Program> = Once::new();
 
 /// Called once by the board, before `main`. `args` are those of the program, without what the
 /// board has taken; `machine` is one line that names board, machine and CPU.
-pub(crate) fn init(
-    args: &'static [&'static str],
-    machine: &'static str,
-    platform: &'static dyn Platform,
-) {
+pub fn init(args: &'static [&'static str], machine: &'static str, platform: &'static dyn Platform) {
     PROGRAM.call_once(|| Program {
         args,
         machine,
         platform,
         started: platform.now(),
     });
+}
+
+/// What a program's `main` may give back.
+pub trait Outcome {
+    /// Prints the error, if it is one. True for success.
+    fn report(self) -> bool;
+}
+
+impl Outcome for () {
+    fn report(self) -> bool {
+        true
+    }
+}
+
+impl<E: fmt::Display> Outcome for Result<(), E> {
+    fn report(self) -> bool {
+        match self {
+            Ok(()) => true,
+            Err(why) => {
+                crate::println!("error: {why}");
+                false
+            }
+        }
+    }
 }
 
 /// The program's arguments: on bare metal the words of the kernel command line, on the host those
