@@ -1,0 +1,109 @@
+//! The runner: a namespace, a TAP in it, the example on it, a command beside it.
+
+use anyhow::{Context, Result, bail};
+use barenet_drivers::tap::{self, namespace};
+use barenet_qemu::example::{self, Example};
+use barenet_qemu::{build, end_with_runner, ready};
+use clap::Parser;
+use duct::{Handle, cmd};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+/// The TAP in the namespace.
+const TAP: &str = "tap0";
+/// The kernel's end of it.
+const KERNEL: [(IpAddr, u8); 2] = [
+    (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 24),
+    (IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1)), 64),
+];
+/// The address that the host board takes by default.
+const STACK: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+/// A program that has not got so far by then never will.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// Builds an example and runs it as a Linux process on a TAP in a network namespace of its own;
+/// with a command, runs that in the namespace too and returns its status.
+#[derive(Parser, Debug)]
+#[command(name = "cargo host")]
+struct Options {
+    /// The example to run
+    example: String,
+    /// Use this TAP of the system, and no namespace
+    #[arg(long, value_name = "NAME")]
+    tap: Option<String>,
+    /// An argument for the example; repeatable
+    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// The command to run once the example is ready
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+/// Does all of it; the status is the command's or else the example's.
+pub(super) fn run() -> Result<u8> {
+    let options = Options::parse();
+    let example = example::find(&options.example)?;
+    let program = build::build(&example, None)?;
+    let name = match options.tap {
+        Some(name) => name,
+        None => {
+            // The process has one thread still, which a user namespace asks for.
+            namespace::enter()?;
+            let name = tap::create(tap::Options::new().name(TAP))?;
+            tap::configure(&name, &KERNEL)?;
+            name
+        }
+    };
+    let mut words = vec!["--tap".to_owned(), name];
+    words.extend(options.args);
+    let running = cmd(program, words)
+        .unchecked()
+        .before_spawn(|command| {
+            end_with_runner(command);
+            Ok(())
+        })
+        .start()
+        .with_context(|| format!("can't start {}", example.name))?;
+    match options.command.split_first() {
+        None => {
+            for port in example.ports() {
+                eprintln!(
+                    "{} serves in its namespace: {}",
+                    example.name,
+                    port.reach("10.0.0.2", port.number)
+                );
+            }
+            Ok(status(running.wait()?.status))
+        }
+        Some((program, words)) => {
+            wait_until_ready(&example, &running)?;
+            let ended = cmd(program, words).unchecked().run();
+            running.kill()?;
+            let ended = ended.with_context(|| format!("can't run `{program}`"))?;
+            Ok(status(ended.status))
+        }
+    }
+}
+
+fn wait_until_ready(example: &Example, running: &Handle) -> Result<()> {
+    let started = Instant::now();
+    while !ready::is_ready(STACK, example.ports().next()) {
+        if let Some(ended) = running.wait_timeout(Duration::from_millis(20))? {
+            bail!("{} ended before it was ready: {}", example.name, ended.status);
+        }
+        if started.elapsed() > READY_WITHIN {
+            running.kill()?;
+            bail!("{} does not answer at {STACK} after {READY_WITHIN:?}", example.name);
+        }
+    }
+    Ok(())
+}
+
+/// As a shell has it: 128 and the signal's number for a program that was killed.
+fn status(ended: ExitStatus) -> u8 {
+    let killed = ended.signal().map(|signal| 128 + signal);
+    let code = ended.code().or(killed);
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}

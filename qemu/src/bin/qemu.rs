@@ -1,0 +1,170 @@
+//! `cargo qemu EXAMPLE`: builds an example, boots it in QEMU and prints where to reach it.
+
+use anyhow::{Context, Result, bail};
+use barenet_qemu::accelerator::Accelerator;
+use barenet_qemu::board::{self, BOARDS, Board};
+use barenet_qemu::forward::{self, Forward};
+use barenet_qemu::machine::{Launch, Network};
+use barenet_qemu::status::{Outcome, outcome};
+use barenet_qemu::{build, end_with_runner, example, install, report};
+use clap::Parser;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The status after `--timeout`, as that of timeout(1).
+const TIMED_OUT: u8 = 124;
+
+/// The addresses of a guest on a TAP, unless its arguments name others.
+const TAP_ADDRESSES: &[&str] = &["ip=10.0.0.2/24", "gw=10.0.0.1", "ip=fd00::2/64", "gw=fd00::1"];
+
+/// Builds an example, boots it in QEMU and prints where to reach it. Its exit status becomes the
+/// command's.
+#[derive(Parser, Debug)]
+#[command(name = "cargo qemu")]
+struct Options {
+    /// The example to run
+    #[arg(required_unless_present = "list")]
+    example: Option<String>,
+    /// The board
+    #[arg(long, default_value = BOARDS[0].name)]
+    board: String,
+    /// The machine: q35 (the default) or microvm
+    #[arg(long)]
+    machine: Option<String>,
+    /// QEMU's own network behind address translation: the default, takes no privilege
+    #[arg(long, conflicts_with = "tap")]
+    user: bool,
+    /// Connect the guest to this TAP
+    #[arg(long, value_name = "NAME")]
+    tap: Option<String>,
+    /// Let a port of this host lead to one of the guest: 8080:80 or 7000:7000/udp; repeatable
+    #[arg(long, value_name = "HOST:GUEST", conflicts_with = "tap")]
+    forward: Vec<String>,
+    /// Write what crosses the network to this file
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+    /// End the guest after so many seconds, with status 124
+    #[arg(long, value_name = "S")]
+    timeout: Option<u64>,
+    /// Show the examples and boards
+    #[arg(long)]
+    list: bool,
+    /// Arguments for the example; addresses are ip=10.0.2.15/24 and gw=10.0.2.2
+    #[arg(last = true)]
+    args: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    report(run(Options::parse()))
+}
+
+fn run(options: Options) -> Result<u8> {
+    let Some(name) = options.example.as_deref().filter(|_| !options.list) else {
+        return list();
+    };
+    let example = example::find(name)?;
+    let board = board::find(&options.board)?;
+    let machine = board.machine(options.machine.as_deref())?;
+    let wanted = options.forward.iter().map(|f| f.parse());
+    let wanted = wanted.collect::<Result<Vec<Forward>>>()?;
+    if let Some(name) = &options.tap {
+        tap_exists(name)?;
+    }
+    install::emulator(board)?;
+    install::target(board)?;
+    let kernel = build::build(&example, Some(board.target))?;
+
+    let mut arguments = options.args;
+    let network = match options.tap {
+        Some(name) => {
+            if !arguments.iter().any(|a| a.starts_with("ip=")) {
+                arguments.extend(TAP_ADDRESSES.iter().map(|a| (*a).into()));
+            }
+            for port in example.ports() {
+                eprintln!("{} will serve: {}", example.name, port.reach("10.0.0.2", port.number));
+            }
+            Network::Tap(name)
+        }
+        None => Network::User(forwards(&example, &wanted)?),
+    };
+    let launch = Launch {
+        board,
+        machine,
+        accelerator: Accelerator::detect(),
+        kernel,
+        arguments,
+        network,
+        pcap: options.pcap,
+    };
+    start(&launch, options.timeout.map(Duration::from_secs))
+}
+
+fn list() -> Result<u8> {
+    println!("Examples (cargo qemu EXAMPLE):");
+    for example in example::all()? {
+        println!("  {:<18} {}", example.name, example.about);
+    }
+    println!("Boards (--board) and their machines (--machine), the default first:");
+    for board in BOARDS {
+        println!("  {}", board.name);
+        for machine in board.machines {
+            println!("    {:<16} {}", machine.name, machine.about);
+        }
+    }
+    Ok(0)
+}
+
+/// Settles the forwarded ports and prints where they lead.
+fn forwards(example: &example::Example, wanted: &[Forward]) -> Result<Vec<Forward>> {
+    let chosen = forward::choose(wanted, example.ports())?;
+    for entry in &chosen {
+        if let Some(taken) = entry.instead_of {
+            eprintln!("port {taken} of this host is in use: {} instead", entry.forward.host);
+        }
+        let reach = entry.forward.guest.reach("127.0.0.1", entry.forward.host);
+        eprintln!("{} will serve: {reach}", example.name);
+    }
+    Ok(chosen.into_iter().map(|entry| entry.forward).collect())
+}
+
+fn tap_exists(name: &str) -> Result<()> {
+    let known = PathBuf::from("/sys/class/net");
+    if known.is_dir() && (name.contains('/') || !known.join(name).exists()) {
+        bail!(
+            "there is no interface `{name}`: create it as root: `ip tuntap add dev {name} mode tap vnet_hdr user $USER`"
+        );
+    }
+    Ok(())
+}
+
+/// Runs QEMU to its end, or to the timeout.
+fn start(launch: &Launch, timeout: Option<Duration>) -> Result<u8> {
+    let Board { qemu, .. } = launch.board;
+    let running = duct::cmd(*qemu, launch.arguments()?)
+        // QEMU would switch the terminal to raw mode and leave it so when it is killed.
+        .stdin_null()
+        .unchecked()
+        .before_spawn(|command| {
+            end_with_runner(command);
+            Ok(())
+        })
+        .start()
+        .with_context(|| format!("can't start {qemu}"))?;
+    let ended = match timeout {
+        Some(timeout) => running.wait_timeout(timeout)?,
+        None => Some(running.wait()?),
+    };
+    let Some(output) = ended else {
+        running.kill()?;
+        eprintln!("error: timed out: the guest was ended after {} s", timeout.unwrap_or_default().as_secs());
+        return Ok(TIMED_OUT);
+    };
+    match outcome(output.status.code()) {
+        Outcome::Program(status) => Ok(status),
+        Outcome::Stopped => {
+            bail!("the guest stopped without a status: it was reset or QEMU was told to quit")
+        }
+        Outcome::Qemu => bail!("{qemu} failed ({}); it says why above", output.status),
+    }
+}

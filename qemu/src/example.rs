@@ -1,0 +1,107 @@
+//! The examples: which there are, and on which ports they serve.
+
+use crate::forward::{Port, Protocol};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+
+/// Ports that the examples listen on. An example that is not named here serves nobody.
+const PORTS: &[(&str, Port)] = &[
+    ("http_server", Port::new(Protocol::Tcp, 80)),
+    ("tcp_echo_server", Port::new(Protocol::Tcp, 7000)),
+    ("udp_echo_server", Port::new(Protocol::Udp, 7000)),
+];
+
+/// An example program.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Example {
+    /// The name of its binary.
+    pub name: String,
+    /// The first line of its documentation.
+    pub about: String,
+}
+
+impl Example {
+    /// The ports that it listens on.
+    pub fn ports(&self) -> impl Iterator<Item = Port> {
+        let name = self.name.clone();
+        let own = PORTS.iter().filter(move |(example, _)| *example == name);
+        own.map(|&(_, port)| port)
+    }
+}
+
+/// The root of the workspace.
+pub fn workspace() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
+}
+
+/// All examples, by name.
+///
+/// # Errors
+///
+/// When their folder can't be read.
+pub fn all() -> Result<Vec<Example>> {
+    let folder = workspace().join("examples/src/bin");
+    let entries = std::fs::read_dir(&folder)
+        .with_context(|| format!("can't read the examples' folder {}", folder.display()))?;
+    let mut examples = Vec::new();
+    for entry in entries {
+        examples.extend(read(&entry?.path()));
+    }
+    examples.sort();
+    Ok(examples)
+}
+
+/// The example of this name.
+///
+/// # Errors
+///
+/// When there is none: the message names those that there are.
+pub fn find(name: &str) -> Result<Example> {
+    pick(all()?, name)
+}
+
+fn pick(examples: Vec<Example>, name: &str) -> Result<Example> {
+    let known: Vec<_> = examples.iter().map(|e| e.name.as_str()).collect();
+    let known = known.join(", ");
+    match examples.into_iter().find(|e| e.name == name) {
+        Some(example) => Ok(example),
+        None => bail!("there is no example `{name}`; there are: {known}"),
+    }
+}
+
+/// The example in `NAME.rs` or in the folder `NAME`.
+fn read(path: &Path) -> Option<Example> {
+    let source: PathBuf = match path.is_dir() {
+        true => path.join("main.rs"),
+        false => path.to_owned(),
+    };
+    let text = std::fs::read_to_string(source).ok()?;
+    Some(Example { name: path.file_stem()?.to_str()?.to_owned(), about: about(&text) })
+}
+
+/// The first line of a program's documentation.
+fn about(source: &str) -> String {
+    let line = source.lines().find_map(|line| line.strip_prefix("//!"));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_of_documentation_tells_what_it_is() {
+        assert_eq!(about("#![no_std]\n//! Says hello.\n//! More.\n"), "Says hello.");
+        assert_eq!(about("fn main() {}"), "");
+    }
+
+    #[test]
+    fn an_unknown_example_is_named_beside_the_known() {
+        let example = |name: &str| Example { name: name.into(), about: String::new() };
+        let examples = vec![example("http_server"), example("ping")];
+        let why = pick(examples, "htp_server").unwrap_err().to_string();
+        let known = "http_server, ping";
+        assert_eq!(why, format!("there is no example `htp_server`; there are: {known}"));
+    }
+}

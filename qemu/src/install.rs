@@ -1,0 +1,100 @@
+//! What a board needs on this machine: its target's library and its emulator. What is missing is
+//! installed where that is allowed; otherwise the error names the command.
+
+use crate::board::Board;
+use crate::example::workspace;
+use anyhow::{Context, Result, bail};
+use duct::cmd;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+/// Makes sure that programs for the board can be built.
+///
+/// # Errors
+///
+/// Names what is missing and the command that installs it.
+pub fn target(board: &Board) -> Result<()> {
+    let library = cmd!("rustc", "--print", "target-libdir", "--target", board.target)
+        .dir(workspace())
+        .read()
+        .context("can't run rustc")?;
+    if PathBuf::from(library.trim()).is_dir() {
+        return Ok(());
+    }
+    let command = format!("rustup target add {}", board.target);
+    if find_program("rustup").is_none() {
+        bail!(
+            "Rust's library for {} is missing and there is no rustup to add it with: install rustup, then `{command}`",
+            board.target
+        );
+    }
+    eprintln!("Rust's library for {} is missing: running `{command}`", board.target);
+    cmd!("rustup", "target", "add", board.target)
+        .dir(workspace())
+        .stdout_to_stderr()
+        .run()
+        .with_context(|| format!("Rust's library for {} is missing; `{command}` failed", board.target))?;
+    Ok(())
+}
+
+/// Makes sure that the board's emulator is there.
+///
+/// # Errors
+///
+/// Names what is missing and the command that installs it.
+pub fn emulator(board: &Board) -> Result<()> {
+    if find_program(board.qemu).is_some() {
+        return Ok(());
+    }
+    let may_install = find_program("apt-get").is_some() && is_root();
+    if !may_install {
+        bail!("{} is missing: install it with `{}`", board.qemu, command(board));
+    }
+    eprintln!("{} is missing: installing {} with apt-get", board.qemu, board.package);
+    let update = cmd!("apt-get", "update").stdout_to_stderr();
+    let install = cmd!("apt-get", "install", "--yes", "--no-install-recommends", board.package)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout_to_stderr();
+    let installed = update.run().and_then(|_| install.run());
+    installed
+        .with_context(|| format!("{} is missing and apt-get failed; try `{}`", board.qemu, command(board)))?;
+    match find_program(board.qemu) {
+        Some(_) => Ok(()),
+        None => bail!("the package {} has no {}", board.package, board.qemu),
+    }
+}
+
+/// The command that installs the board's emulator here.
+fn command(board: &Board) -> String {
+    let managers = [
+        ("apt-get", format!("sudo apt-get install {}", board.package)),
+        ("dnf", format!("sudo dnf install {}", board.package)),
+        ("pacman", format!("sudo pacman -S {}", board.package)),
+        ("apk", format!("sudo apk add {}", board.qemu)),
+        ("brew", "brew install qemu".to_owned()),
+    ];
+    let present = managers.into_iter().find(|(program, _)| find_program(program).is_some());
+    present.map_or_else(|| "your system's package of QEMU".to_owned(), |(_, command)| command)
+}
+
+fn is_root() -> bool {
+    cmd!("id", "-u").stderr_null().read().is_ok_and(|id| id == "0")
+}
+
+/// The file of a program in PATH.
+pub fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let mut files = std::env::split_paths(&path).map(|folder| folder.join(name.as_ref()));
+    files.find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_in_the_path() {
+        assert!(find_program("sh").is_some());
+        assert!(find_program("no-such-program").is_none());
+    }
+}
