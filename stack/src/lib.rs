@@ -8,15 +8,23 @@
 extern crate alloc;
 
 pub mod bytes;
+pub mod counters;
 mod demux;
 pub mod device;
 mod error;
+pub mod events;
+pub mod ip;
+mod link;
 mod platform;
 pub mod pool;
+mod queue;
+pub mod random;
 pub mod seq;
 mod slab;
+pub mod stack;
 pub mod time;
 mod wheel;
+pub mod wire;
 
 pub use error::Error;
 pub use platform::Platform;

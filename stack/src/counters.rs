@@ -1,0 +1,242 @@
+//! What the stack counts: traffic by protocol, and each drop under its name.
+
+macro_rules! drops {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// Why a packet (or an event) was thrown away.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[non_exhaustive]
+        pub enum Drop {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Drop {
+            /// Every reason, in the order of the layers.
+            pub const ALL: &'static [Drop] = &[$(Drop::$variant,)+];
+
+            /// The reason in a few words.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Drop::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+drops! {
+    /// Shorter than an Ethernet header, or without the bytes that the type promises.
+    EthernetShort = "ethernet: frame too short",
+    /// Addressed to another station.
+    EthernetNotForUs = "ethernet: for another station",
+    /// A type that the stack does not speak.
+    EthernetType = "ethernet: unknown type",
+    /// An 802.3 length field instead of a type: LLC and SNAP are not spoken.
+    EthernetLlc = "ethernet: 802.3 LLC",
+    /// The sender's hardware address is a group's or zero.
+    EthernetSource = "ethernet: bad source address",
+    /// The frame names an interface that was removed.
+    InterfaceGone = "interface: gone",
+    /// The device found a bad checksum.
+    DeviceChecksum = "device: bad checksum",
+    /// The device refused the frame.
+    DeviceRefused = "device: frame refused",
+    /// ARP with a length, type or operation that is not Ethernet and IPv4.
+    ArpMalformed = "arp: malformed",
+    /// ARP with a sender address that nobody can have.
+    ArpAddress = "arp: bad sender address",
+    /// ARP for others from a station that we don't know.
+    ArpNotForUs = "arp: not for us",
+    /// NDP message too short, with a zero-length option, a code or a bad target.
+    NdpMalformed = "ndp: malformed",
+    /// NDP message that crossed a router.
+    NdpHopLimit = "ndp: hop limit below 255",
+    /// Solicitation for an address that is not ours, or advertisement from a station that we don't know.
+    NdpNotForUs = "ndp: not for us",
+    /// NDP message that the stack does not act on.
+    NdpIgnored = "ndp: ignored",
+    /// The neighbour did not answer; its packets were given up.
+    NeighborFailed = "neighbour: unresolved",
+    /// Too many packets wait for this neighbour; its oldest was given up.
+    NeighborQueueFull = "neighbour: queue full",
+    /// The waiting packets of all neighbours use up their share.
+    NeighborShareFull = "neighbour: share full",
+    /// No cache entry could be freed.
+    NeighborTableFull = "neighbour: table full",
+    /// An IPv4 length field contradicts the frame or itself.
+    Ipv4Malformed = "ipv4: malformed",
+    /// The IPv4 header checksum is wrong.
+    Ipv4Checksum = "ipv4: bad header checksum",
+    /// A source that no packet on a link may have.
+    Ipv4Source = "ipv4: martian source",
+    /// A destination that is not ours.
+    Ipv4NotForUs = "ipv4: not for us",
+    /// An unfinished source route.
+    Ipv4SourceRoute = "ipv4: source route",
+    /// A fragment; the stack does not reassemble.
+    Ipv4Fragment = "ipv4: fragment",
+    /// An IPv6 length field contradicts the frame.
+    Ipv6Malformed = "ipv6: malformed",
+    /// A source that no packet on a link may have.
+    Ipv6Source = "ipv6: martian source",
+    /// A destination that is not ours.
+    Ipv6NotForUs = "ipv6: not for us",
+    /// A chain of extension headers that is malformed or in a forbidden order.
+    Ipv6Extension = "ipv6: bad extension header",
+    /// An option that asks to drop the packet.
+    Ipv6Option = "ipv6: unknown option",
+    /// A routing header with segments left.
+    Ipv6Routing = "ipv6: routing header",
+    /// A fragment; the stack does not reassemble.
+    Ipv6Fragment = "ipv6: fragment",
+    /// Next header 59: nothing follows.
+    Ipv6NoNext = "ipv6: no next header",
+    /// A transport protocol that the stack does not speak.
+    ProtocolUnknown = "ip: unknown protocol",
+    /// Source and destination are the same on a link (LAND).
+    Land = "ip: source is destination",
+    /// ICMP that is too short.
+    IcmpMalformed = "icmp: malformed",
+    /// ICMP with a wrong checksum.
+    IcmpChecksum = "icmp: bad checksum",
+    /// ICMP of a kind that the stack does not act on.
+    IcmpIgnored = "icmp: ignored",
+    /// An echo request to a broadcast or group address.
+    IcmpBroadcastEcho = "icmp: echo request to a group",
+    /// An ICMP error about something that we did not send.
+    IcmpForeign = "icmp: error about a foreign packet",
+    /// An ICMP error that we did not send because of its rate limit.
+    IcmpRateLimit = "icmp: own error over the rate limit",
+    /// An echo reply that no socket waits for.
+    IcmpNoSocket = "icmp: no socket",
+    /// UDP with a length that contradicts the packet.
+    UdpMalformed = "udp: malformed",
+    /// UDP with a wrong checksum.
+    UdpChecksum = "udp: bad checksum",
+    /// UDP over IPv6 without a checksum.
+    UdpNoChecksum = "udp: no checksum over ipv6",
+    /// No socket for this port and address.
+    UdpNoSocket = "udp: no socket",
+    /// The socket's receive queue is full.
+    UdpQueueFull = "udp: receive queue full",
+    /// TCP whose header is malformed.
+    TcpMalformed = "tcp: malformed",
+    /// TCP with a wrong checksum.
+    TcpChecksum = "tcp: bad checksum",
+    /// A segment to or from a broadcast or group address.
+    TcpBroadcast = "tcp: group address",
+    /// A segment for no connection and no listener.
+    TcpNoSocket = "tcp: no socket",
+    /// A SYN or the ACK of a handshake that found the backlog full.
+    TcpBacklogFull = "tcp: backlog full",
+    /// Data outside the receive window.
+    TcpOutOfWindow = "tcp: out of window",
+    /// Out-of-order data beyond the bounds.
+    TcpReassemblyFull = "tcp: too many ranges",
+    /// No route for a packet of our own.
+    NoRoute = "egress: no route",
+    /// The interface's queue of waiting packets is full.
+    EgressQueueFull = "egress: queue full",
+    /// The pool has no block left.
+    OutOfMemory = "pool: out of memory",
+}
+
+/// Packets and bytes in one direction.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Traffic {
+    /// Frames or packets.
+    pub packets: u64,
+    /// Bytes, from the counted layer's own header on.
+    pub bytes: u64,
+}
+
+impl Traffic {
+    /// Counts one packet.
+    pub fn count(&mut self, bytes: usize) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+    }
+}
+
+/// Both directions of a protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Protocol {
+    /// Received and passed to the protocol.
+    pub received: Traffic,
+    /// Handed to the layer below.
+    pub sent: Traffic,
+}
+
+/// All counters of a stack. They only grow.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    /// Ethernet frames; a frame merged by the device counts once.
+    pub frames: Protocol,
+    /// ARP packets.
+    pub arp: Protocol,
+    /// IPv4 packets.
+    pub ipv4: Protocol,
+    /// IPv6 packets.
+    pub ipv6: Protocol,
+    /// ICMP messages of both families, NDP included.
+    pub icmp: Protocol,
+    /// UDP datagrams.
+    pub udp: Protocol,
+    /// TCP segments.
+    pub tcp: Protocol,
+    drops: [u64; Drop::ALL.len()],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Counters {
+            frames: Protocol::default(),
+            arp: Protocol::default(),
+            ipv4: Protocol::default(),
+            ipv6: Protocol::default(),
+            icmp: Protocol::default(),
+            udp: Protocol::default(),
+            tcp: Protocol::default(),
+            drops: [0; Drop::ALL.len()],
+        }
+    }
+}
+
+impl Counters {
+    /// Counts a drop.
+    pub fn count_drop(&mut self, drop: Drop) {
+        self.drops[drop as usize] += 1;
+    }
+
+    /// How often this happened.
+    pub const fn drops(&self, drop: Drop) -> u64 {
+        self.drops[drop as usize]
+    }
+
+    /// The protocols by name.
+    pub fn protocols(&self) -> impl Iterator<Item = (&'static str, Protocol)> {
+        [
+            ("ethernet", self.frames),
+            ("arp", self.arp),
+            ("ipv4", self.ipv4),
+            ("ipv6", self.ipv6),
+            ("icmp", self.icmp),
+            ("udp", self.udp),
+            ("tcp", self.tcp),
+        ]
+        .into_iter()
+    }
+
+    /// Every reason that occurred, with its count.
+    ///
+    /// ```
+    /// use barenet::counters::{Counters, Drop};
+    /// let mut counters = Counters::default();
+    /// counters.count_drop(Drop::UdpChecksum);
+    /// assert!(counters.drops_seen().eq([(Drop::UdpChecksum, 1)]));
+    /// ```
+    pub fn drops_seen(&self) -> impl Iterator<Item = (Drop, u64)> + '_ {
+        let all = Drop::ALL.iter().copied().zip(self.drops);
+        all.filter(|(_, count)| *count > 0)
+    }
+}

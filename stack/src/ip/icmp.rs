@@ -1,0 +1,124 @@
+//! ICMP of both families as far as it is pure: when an error may be sent, how often, and what a
+//! received one says.
+
+use core::net::IpAddr;
+
+use super::v6;
+use super::{IcmpError, IcmpErrorKind};
+use crate::bytes::Bytes;
+use crate::counters::Drop;
+use crate::time::{Duration, Instant};
+use crate::wire::{IPV6_LEN, IcmpHeader, Ipv4Header, Ipv6Header, icmpv4, icmpv6, protocol};
+
+/// Errors that may be sent at once after a pause.
+const BURST: u32 = 50;
+/// Time after which one more may be sent: 100 a second (RFC 4443 §2.4(f), RFC 1812 §4.3.2.8).
+const REFILL: Duration = Duration::from_millis(10);
+
+/// Limits the rate of our own errors (H086).
+#[derive(Debug)]
+pub(crate) struct TokenBucket {
+    tokens: u32,
+    filled: Instant,
+}
+
+impl TokenBucket {
+    pub(crate) const fn new() -> Self {
+        TokenBucket { tokens: BURST, filled: Instant::ZERO }
+    }
+
+    /// Takes a token. False: there is none.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        let gained = now.since(self.filled).micros() / REFILL.micros();
+        if gained >= u64::from(BURST - self.tokens) {
+            (self.tokens, self.filled) = (BURST, now);
+        } else {
+            self.tokens += gained as u32;
+            self.filled += Duration::from_micros(gained * REFILL.micros());
+        }
+        let has = self.tokens > 0;
+        self.tokens -= u32::from(has);
+        has
+    }
+}
+
+/// Is an ICMPv4 message of this type an error? Unknown types count as such, so that nothing is
+/// ever sent about them (RFC 1122 §3.2.2).
+pub(crate) const fn is_error_v4(kind: u8) -> bool {
+    !matches!(kind, icmpv4::ECHO | icmpv4::ECHO_REPLY | 9 | 10 | 13..=18)
+}
+
+/// Is an ICMPv6 message of this type an error (RFC 4443 §2.1)?
+pub(crate) const fn is_error_v6(kind: u8) -> bool {
+    kind < 128
+}
+
+/// May an error be sent about a packet with this source, transport and payload? Never about
+/// errors (H090) and to senders that are no single host.
+pub(crate) fn may_report(source: IpAddr, transport: u8, payload: &[u8]) -> bool {
+    let about_error = match (transport, payload.first()) {
+        (protocol::ICMP, Some(kind)) => is_error_v4(*kind),
+        (protocol::ICMPV6, Some(kind)) => is_error_v6(*kind) || *kind == icmpv6::REDIRECT,
+        (protocol::ICMP | protocol::ICMPV6, None) => true,
+        _ => false,
+    };
+    !about_error && !source.is_unspecified() && !super::is_group(source)
+}
+
+/// What a received ICMPv4 error says about which packet. One level deep (H092).
+pub(crate) fn parse_error_v4(header: &IcmpHeader, quote: &[u8]) -> Result<IcmpError, Drop> {
+    use IcmpErrorKind as K;
+    let [_, _, a, b] = header.rest;
+    let kind = match (header.kind, header.code) {
+        // RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1
+        (icmpv4::UNREACHABLE, 1 | 7 | 8 | 10 | 12) => K::HostUnreachable,
+        (icmpv4::UNREACHABLE, icmpv4::CODE_PROTOCOL) => K::ProtocolUnreachable,
+        (icmpv4::UNREACHABLE, icmpv4::CODE_PORT) => K::PortUnreachable,
+        (icmpv4::UNREACHABLE, icmpv4::CODE_TOO_BIG) => {
+            K::TooBig { mtu: u32::from(u16::from_be_bytes([a, b])) }
+        }
+        (icmpv4::UNREACHABLE, _) => K::NetUnreachable,
+        (icmpv4::TIME_EXCEEDED, _) => K::TimeExceeded,
+        (icmpv4::PARAMETER_PROBLEM, _) => K::ParameterProblem,
+        _ => return Err(Drop::IcmpIgnored),
+    };
+    let (packet, _) = Ipv4Header::parse_quoted(quote).map_err(|_| Drop::IcmpMalformed)?;
+    if packet.is_later_fragment {
+        return Err(Drop::IcmpForeign);
+    }
+    let quoted = quote[packet.header_len..].first_chunk().ok_or(Drop::IcmpMalformed)?;
+    Ok(IcmpError {
+        kind,
+        protocol: packet.protocol,
+        source: packet.source.into(),
+        destination: packet.destination.into(),
+        quoted: *quoted,
+    })
+}
+
+/// The same for ICMPv6 (RFC 4443 §3). Unknown errors go to the upper layer too (H088).
+pub(crate) fn parse_error_v6(header: &IcmpHeader, quote: &[u8]) -> Result<IcmpError, Drop> {
+    use IcmpErrorKind as K;
+    let kind = match (header.kind, header.code) {
+        (icmpv6::UNREACHABLE, icmpv6::CODE_PORT) => K::PortUnreachable,
+        (icmpv6::UNREACHABLE, 2 | 3) => K::HostUnreachable,
+        (icmpv6::UNREACHABLE, _) => K::NetUnreachable,
+        (icmpv6::TOO_BIG, _) => K::TooBig { mtu: u32::from_be_bytes(header.rest) },
+        (icmpv6::TIME_EXCEEDED, _) => K::TimeExceeded,
+        (icmpv6::PARAMETER_PROBLEM, icmpv6::CODE_NEXT_HEADER) => K::ProtocolUnreachable,
+        (icmpv6::PARAMETER_PROBLEM, _) => K::ParameterProblem,
+        _ => K::Unknown,
+    };
+    let packet = Ipv6Header::parse_quoted(quote).map_err(|_| Drop::IcmpMalformed)?;
+    let parts = [&quote[IPV6_LEN..]];
+    let payload = Bytes::new(&parts);
+    let upper = v6::walk(packet.next_header, payload).map_err(|_| Drop::IcmpMalformed)?;
+    let transport = payload.slice(upper.offset, usize::MAX).front();
+    Ok(IcmpError {
+        kind,
+        protocol: upper.protocol,
+        source: packet.source.into(),
+        destination: packet.destination.into(),
+        quoted: *transport.first_chunk().ok_or(Drop::IcmpMalformed)?,
+    })
+}

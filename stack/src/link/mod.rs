@@ -1,0 +1,3 @@
+//! The link layer: who on the link has which hardware address.
+
+pub(crate) mod neighbor;

@@ -1,0 +1,171 @@
+//! Packets that wait, in blocks of the pool: for room in a device, for a neighbour's address, for
+//! a reader. A queue without packets owns no memory.
+
+use crate::bytes::Bytes;
+use crate::pool::{Chain, Cursor, Pool};
+
+/// A packet on its way into a queue: headers, then a payload that may lie in pieces.
+#[derive(Clone, Copy)]
+pub(crate) struct Frame<'p> {
+    pub(crate) heads: [&'p [u8]; 2],
+    pub(crate) body: Bytes<'p>,
+}
+
+impl<'p> Frame<'p> {
+    pub(crate) const fn new(heads: [&'p [u8]; 2], body: Bytes<'p>) -> Self {
+        Frame { heads, body }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.heads[0].len() + self.heads[1].len() + self.body.len()
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = &'p [u8]> {
+        self.heads.into_iter().chain(self.body.chunks())
+    }
+}
+
+/// Each packet has its length before it.
+const LEN: usize = 4;
+
+/// A queue of packets over one byte queue. Its owner bounds it, and clears it in the end.
+#[derive(Debug, Default)]
+pub(crate) struct PacketQueue {
+    chain: Chain,
+    packets: u32,
+}
+
+impl PacketQueue {
+    pub(crate) const fn new() -> Self {
+        PacketQueue { chain: Chain::new(), packets: 0 }
+    }
+
+    pub(crate) const fn packets(&self) -> usize {
+        self.packets as usize
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.packets == 0
+    }
+
+    /// Bytes of the pool that the queue holds.
+    pub(crate) const fn held(&self, pool: &Pool<'_>) -> usize {
+        self.chain.held(pool)
+    }
+
+    /// Appends a packet, whole or not at all. False: the pool is used up.
+    pub(crate) fn push(&mut self, pool: &mut Pool<'_>, frame: &Frame<'_>) -> bool {
+        let end = self.chain.len();
+        if !self.chain.reserve(pool, end + LEN + frame.len()) {
+            self.chain.truncate(pool, end);
+            return false;
+        }
+        self.chain.append(pool, &(frame.len() as u32).to_le_bytes());
+        for piece in frame.chunks() {
+            self.chain.append(pool, piece);
+        }
+        self.packets += 1;
+        true
+    }
+
+    /// Appends the oldest packet of `from`, which is `len` long, with `front` in place of its
+    /// first bytes. False: the pool is used up. The packet stays in `from`.
+    pub(crate) fn push_from(
+        &mut self,
+        pool: &mut Pool<'_>,
+        from: &PacketQueue,
+        len: usize,
+        front: &[u8],
+    ) -> bool {
+        let end = self.chain.len();
+        if !self.chain.reserve(pool, end + LEN + len) {
+            self.chain.truncate(pool, end);
+            return false;
+        }
+        self.chain.append(pool, &(len as u32).to_le_bytes());
+        self.chain.append(pool, front);
+        let mut at = front.len();
+        let mut bounce = [0; 256];
+        while at < len {
+            let n = from.copy_front(pool, at, &mut bounce);
+            self.chain.append(pool, &bounce[..n]);
+            at += n.max(1);
+        }
+        self.packets += 1;
+        true
+    }
+
+    /// Length of the oldest packet.
+    pub(crate) fn front_len(&self, pool: &Pool<'_>) -> Option<usize> {
+        if self.packets == 0 {
+            return None;
+        }
+        let mut len = [0; LEN];
+        self.chain.copy_out(pool, 0, &mut len);
+        Some(u32::from_le_bytes(len) as usize)
+    }
+
+    /// Copies from `offset` in the oldest packet as much as fits, and returns how much.
+    pub(crate) fn copy_front(&self, pool: &Pool<'_>, offset: usize, to: &mut [u8]) -> usize {
+        let left = self.front_len(pool).unwrap_or(0).saturating_sub(offset);
+        let want = to.len().min(left);
+        self.chain.copy_out(pool, LEN + offset, &mut to[..want])
+    }
+
+    /// The oldest packet from `offset` on, in the pieces in which it lies. Returns how many pieces
+    /// and how many bytes, which is less than the rest if the pieces don't suffice.
+    pub(crate) fn front_pieces<'p>(
+        &self,
+        pool: &'p Pool<'_>,
+        offset: usize,
+        pieces: &mut [&'p [u8]],
+    ) -> (usize, usize) {
+        let left = self.front_len(pool).unwrap_or(0).saturating_sub(offset);
+        let mut cursor = Cursor::FRONT;
+        self.chain.pieces(pool, &mut cursor, LEN + offset, left, pieces)
+    }
+
+    /// Gives the oldest packet up. False: there is none.
+    pub(crate) fn pop(&mut self, pool: &mut Pool<'_>) -> bool {
+        let Some(len) = self.front_len(pool) else {
+            return false;
+        };
+        self.chain.consume(pool, LEN + len);
+        self.packets -= 1;
+        true
+    }
+
+    /// Gives all packets up and says how many they were.
+    pub(crate) fn clear(&mut self, pool: &mut Pool<'_>) -> usize {
+        self.chain.clear(pool);
+        core::mem::take(&mut self.packets) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_keep_their_bounds() {
+        let mut memory = [0; 4 * 68];
+        let mut pool = Pool::borrowed(&mut memory, 64);
+        let mut queue = PacketQueue::new();
+        assert!(queue.push(&mut pool, &Frame::new([b"one", b" two"], Bytes::empty())));
+        assert!(queue.push(&mut pool, &Frame::new([b"", b""], Bytes::empty())));
+        assert!(queue.push(&mut pool, &Frame::new([&[7; 100], b""], Bytes::empty())));
+        assert!(!queue.push(&mut pool, &Frame::new([&[8; 200], b""], Bytes::empty())), "no memory");
+        assert_eq!((queue.packets(), queue.front_len(&pool)), (3, Some(7)));
+        let mut buf = [0; 9];
+        assert_eq!(queue.copy_front(&pool, 4, &mut buf), 3);
+        assert_eq!(&buf[..3], b"two");
+        assert!(queue.pop(&mut pool));
+        assert_eq!(queue.front_len(&pool), Some(0));
+        assert!(queue.pop(&mut pool));
+        let mut pieces = [&[][..]; 4];
+        let (count, bytes) = queue.front_pieces(&pool, 1, &mut pieces);
+        assert_eq!((bytes, pieces[..count].concat()), (99, vec![7; 99]));
+        assert!(queue.pop(&mut pool) && !queue.pop(&mut pool));
+        assert_eq!(pool.in_use(), 0);
+    }
+}

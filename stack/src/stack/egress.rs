@@ -1,0 +1,210 @@
+//! Frames out: packets of our own go to the queue of their interface or of their neighbour, and
+//! from the queue to the device.
+
+use core::net::IpAddr;
+
+use super::{Resolution, Stack};
+use crate::bytes::Bytes;
+use crate::counters::Drop;
+use crate::device::{Device, Mac, TX_PIECES, TxError, TxFrame, TxOffload};
+use crate::error::Error;
+use crate::ip::{InterfaceId, Path, group_mac};
+use crate::link::neighbor::{Due, NeighborKey, NoWait};
+use crate::queue::{Frame, PacketQueue};
+use crate::stack::interface::QUEUE_MAX;
+use crate::time::Instant;
+use crate::wire::{self, ETHERNET_LEN, HEADERS_LEN_MAX, IpHeader, LinkPath, protocol};
+
+/// The part of a queued frame that is handed to the device as its header: a device may ask for
+/// the headers in one piece.
+const HEADER_LEN: usize = 128;
+
+impl Stack<'_> {
+    /// Sends what waits for this interface's device: queued packets first, then what TCP has.
+    /// False: the device is full, and wants to be asked again when it has room.
+    pub fn egress(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
+        let done = self.egress_queue(id, device, now) && self.tcp_egress(id, device, now);
+        device.flush();
+        if let Some(interface) = self.interfaces.get_mut(id.0) {
+            interface.device_full = !done;
+        }
+        done
+    }
+
+    fn egress_queue(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
+        // An interface that is gone has nothing to send.
+        while let Some(interface) = self.interfaces.get_mut(id.0) {
+            let Some(len) = interface.queue.front_len(&self.pool) else {
+                return true;
+            };
+            let mut header = [0; HEADER_LEN];
+            let header_len = interface.queue.copy_front(&self.pool, 0, &mut header);
+            let mut pieces = [&[][..]; TX_PIECES];
+            let (count, _) = interface.queue.front_pieces(&self.pool, header_len, &mut pieces);
+            let (header, payload) = (&header[..header_len], &pieces[..count]);
+            let frame = TxFrame { header, payload, offload: TxOffload::default() };
+            match device.transmit(frame) {
+                Err(TxError::Full) => return false,
+                Ok(()) => self.counters.frames.sent.count(len),
+                Err(TxError::Refused) => self.count_drop(Drop::DeviceRefused, now),
+            }
+            if let Some(interface) = self.interfaces.get_mut(id.0) {
+                interface.queue.pop(&mut self.pool);
+            }
+        }
+        true
+    }
+
+    /// Sends a packet of our own: `transport` header, then `payload`, with the transport's
+    /// checksum in place. It is copied into the queue of its interface or, if the neighbour's
+    /// address is not known yet, of the neighbour. `ip.payload_len` is set here.
+    ///
+    /// What can't be sent is counted as a drop, and the error says why:
+    /// [`Error::WouldBlock`]: the queue is full; [`Error::OutOfMemory`]: the pool is;
+    /// [`Error::HostUnreachable`]: the neighbour did not answer.
+    pub(crate) fn send_packet(
+        &mut self,
+        path: &Path,
+        ip: &IpHeader,
+        transport: &[u8],
+        payload: Bytes<'_>,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let drop = match self.try_send(path, ip, transport, payload, now) {
+            Ok(()) => return Ok(()),
+            Err(drop) => drop,
+        };
+        self.count_drop(drop, now);
+        Err(match drop {
+            Drop::EgressQueueFull | Drop::NeighborShareFull => Error::WouldBlock,
+            Drop::OutOfMemory => Error::OutOfMemory,
+            Drop::InterfaceGone => Error::NetUnreachable,
+            _ => Error::HostUnreachable,
+        })
+    }
+
+    fn try_send(
+        &mut self,
+        path: &Path,
+        ip: &IpHeader,
+        transport: &[u8],
+        payload: Bytes<'_>,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        let interface = self.interface(path.interface).ok_or(Drop::InterfaceGone)?;
+        let ip = IpHeader { payload_len: transport.len() + payload.len(), ..*ip };
+        let source = interface.capabilities.mac;
+        let resolution = self.resolve(path, now);
+        let destination = match resolution {
+            Resolution::Known(mac) => mac,
+            // Filled in when it is known.
+            Resolution::Pending => Mac::default(),
+            Resolution::Failed => return Err(Drop::NeighborFailed),
+        };
+        let mut headers = [0; HEADERS_LEN_MAX];
+        let len = wire::emit_headers(&mut headers, &LinkPath { source, destination }, &ip);
+        let frame = Frame::new([&headers[..len], transport], payload);
+        self.count_packet(&ip, frame.len() - ETHERNET_LEN);
+        match resolution {
+            Resolution::Pending => self.queue_at_neighbor(path, &frame, now),
+            _ => self.queue_frame(path.interface, &frame),
+        }
+    }
+
+    /// Counts a packet of our own by its protocols.
+    pub(crate) fn count_packet(&mut self, ip: &IpHeader, len: usize) {
+        let counters = &mut self.counters;
+        match ip.destination {
+            IpAddr::V4(_) => counters.ipv4.sent.count(len),
+            IpAddr::V6(_) => counters.ipv6.sent.count(len),
+        }
+        match ip.protocol {
+            protocol::ICMP | protocol::ICMPV6 => counters.icmp.sent.count(ip.payload_len),
+            protocol::UDP => counters.udp.sent.count(ip.payload_len),
+            protocol::TCP => counters.tcp.sent.count(ip.payload_len),
+            _ => {}
+        }
+    }
+
+    /// Puts a whole frame into the queue of its interface.
+    pub(crate) fn queue_frame(&mut self, id: InterfaceId, frame: &Frame<'_>) -> Result<(), Drop> {
+        let interface = self.interfaces.get_mut(id.0).ok_or(Drop::InterfaceGone)?;
+        // A quarter of the memory for all that waits for one device.
+        let share = self.pool.capacity() / 4;
+        if interface.queue.packets() >= QUEUE_MAX || interface.queue.held(&self.pool) + frame.len() > share {
+            return Err(Drop::EgressQueueFull);
+        }
+        if !interface.queue.push(&mut self.pool, frame) {
+            return Err(Drop::OutOfMemory);
+        }
+        Ok(())
+    }
+
+    fn queue_at_neighbor(&mut self, path: &Path, frame: &Frame<'_>, now: Instant) -> Result<(), Drop> {
+        let key = NeighborKey { interface: path.interface, address: path.next_hop };
+        match self.neighbors.wait(&key, &mut self.pool, frame) {
+            Ok(gave_way) => {
+                (0..gave_way).for_each(|_| self.count_drop(Drop::NeighborQueueFull, now));
+                Ok(())
+            }
+            Err(NoWait::Gone) => Err(Drop::NeighborTableFull),
+            Err(NoWait::ShareFull) => Err(Drop::NeighborShareFull),
+            Err(NoWait::OutOfMemory) => Err(Drop::OutOfMemory),
+        }
+    }
+
+    /// The hardware address for a path, asked for by ARP or NDP when it is not known.
+    pub(crate) fn resolve(&mut self, path: &Path, now: Instant) -> Resolution {
+        match self.interface(path.interface) {
+            None => return Resolution::Failed,
+            Some(interface) if interface.is_loopback => {
+                return Resolution::Known(interface.capabilities.mac);
+            }
+            Some(_) => {}
+        }
+        if let Some(mac) = group_mac(path.next_hop) {
+            return Resolution::Known(mac);
+        }
+        let key = NeighborKey { interface: path.interface, address: path.next_hop };
+        let (resolution, given_up, due) = self.neighbors.resolve(key, path.source, &self.pool, now);
+        self.give_up(given_up, Drop::NeighborTableFull, now);
+        if let Some(Due::Solicit { key, source, to }) = due {
+            self.solicit(key, source, to, now);
+        }
+        resolution
+    }
+
+    /// Drops waiting packets, each counted.
+    pub(crate) fn give_up(&mut self, mut waiting: PacketQueue, drop: Drop, now: Instant) {
+        let count = waiting.clear(&mut self.pool);
+        (0..count).for_each(|_| self.count_drop(drop, now));
+    }
+
+    /// Moves packets that waited for a neighbour to the queue of the interface, in their order,
+    /// with the hardware address that is known now.
+    pub(crate) fn release(&mut self, id: InterfaceId, mac: Mac, mut waiting: PacketQueue, now: Instant) {
+        while let Some(len) = waiting.front_len(&self.pool) {
+            if let Err(drop) = self.release_one(id, mac, &mut waiting, len) {
+                self.count_drop(drop, now);
+            }
+            waiting.pop(&mut self.pool);
+        }
+    }
+
+    fn release_one(
+        &mut self,
+        id: InterfaceId,
+        mac: Mac,
+        waiting: &mut PacketQueue,
+        len: usize,
+    ) -> Result<(), Drop> {
+        let interface = self.interfaces.get_mut(id.0).ok_or(Drop::InterfaceGone)?;
+        if interface.queue.packets() >= QUEUE_MAX {
+            return Err(Drop::EgressQueueFull);
+        }
+        if !interface.queue.push_from(&mut self.pool, waiting, len, &mac.0) {
+            return Err(Drop::OutOfMemory);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! Frames in: from Ethernet to the transport. What is thrown away has a name.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::Stack;
+use crate::bytes::Bytes;
+use crate::counters::Drop;
+use crate::device::{RxChecksum, RxFrame};
+use crate::ip::addresses::Delivery;
+use crate::ip::{InterfaceId, PacketMeta, v6};
+use crate::time::Instant;
+use crate::wire::{
+    ETHERNET_LEN, EtherType, EthernetHeader, IPV6_LEN, Ipv4Header, Ipv6Header, icmpv6, protocol,
+};
+
+/// How the link carried a frame.
+#[derive(Clone, Copy)]
+struct Link {
+    interface: InterfaceId,
+    checksum: RxChecksum,
+    segment_len: Option<u16>,
+    broadcast: bool,
+}
+
+impl Stack<'_> {
+    /// Takes in a frame. Nothing is sent from here: answers are queued.
+    pub fn on_frame(&mut self, interface: InterfaceId, frame: RxFrame<'_>, now: Instant) {
+        if let Err(drop) = self.frame_input(interface, &frame, now) {
+            self.count_drop(drop, now);
+        }
+    }
+
+    fn frame_input(&mut self, id: InterfaceId, frame: &RxFrame<'_>, now: Instant) -> Result<(), Drop> {
+        let interface = self.interface(id).ok_or(Drop::InterfaceGone)?;
+        let (own, is_loopback) = (interface.capabilities.mac, interface.is_loopback);
+        self.counters.frames.received.count(frame.bytes.len());
+        let ethernet = EthernetHeader::parse(frame.bytes.front())?;
+        if frame.checksum == RxChecksum::Bad {
+            return Err(Drop::DeviceChecksum);
+        }
+        let broadcast = ethernet.destination.0[0] & 1 == 1;
+        if !is_loopback {
+            if !broadcast && ethernet.destination != own {
+                return Err(Drop::EthernetNotForUs);
+            }
+            if !ethernet.source.is_unicast() {
+                return Err(Drop::EthernetSource);
+            }
+        }
+        let payload = frame.bytes.slice(ETHERNET_LEN, usize::MAX);
+        let (checksum, segment_len) = (frame.checksum, frame.segment_len);
+        let link = Link { interface: id, checksum, segment_len, broadcast };
+        match ethernet.kind {
+            EtherType::Arp => self.arp_input(id, payload.front(), now),
+            EtherType::Ipv4 => self.ipv4_input(link, payload, now),
+            EtherType::Ipv6 => self.ipv6_input(link, payload, now),
+            EtherType::Llc => Err(Drop::EthernetLlc),
+            EtherType::Other(_) => Err(Drop::EthernetType),
+        }
+    }
+
+    fn ipv4_input(&mut self, link: Link, packet: Bytes<'_>, now: Instant) -> Result<(), Drop> {
+        let header = Ipv4Header::parse(packet)?;
+        // What follows is padding (H212).
+        let packet = packet.slice(0, header.total_len);
+        self.counters.ipv4.received.count(packet.len());
+        let delivery = self.delivery(link.interface, header.destination.into());
+        self.check_source_v4(link, &header, delivery)?;
+        if delivery == Delivery::Other {
+            return Err(Drop::Ipv4NotForUs);
+        }
+        if header.source_routed {
+            return Err(Drop::Ipv4SourceRoute);
+        }
+        if header.is_fragment {
+            return Err(Drop::Ipv4Fragment);
+        }
+        let meta = PacketMeta {
+            interface: link.interface,
+            source: header.source.into(),
+            destination: header.destination.into(),
+            ecn: header.ecn,
+            hop_limit: header.hop_limit,
+            checksum: link.checksum,
+            segment_len: link.segment_len,
+            link_broadcast: link.broadcast || delivery == Delivery::Group,
+        };
+        match header.protocol {
+            protocol::ICMP => self.icmpv4_input(&meta, packet.slice(header.header_len, usize::MAX), now),
+            protocol::ICMPV6 => Err(Drop::ProtocolUnknown),
+            other => self.transport_input(&meta, other, packet, header.header_len, now),
+        }
+    }
+
+    /// H065: sources that no packet on a link may have.
+    fn check_source_v4(&self, link: Link, header: &Ipv4Header, delivery: Delivery) -> Result<(), Drop> {
+        let (source, destination) = (header.source, header.destination);
+        let interface = self.interface(link.interface).ok_or(Drop::InterfaceGone)?;
+        if interface.is_loopback {
+            return Ok(());
+        }
+        let first = source.octets()[0];
+        // A host without an address yet may broadcast to a DHCP server.
+        let is_dhcp =
+            source.is_unspecified() && delivery == Delivery::Group && header.protocol == protocol::UDP;
+        let martian = (first == 0 && !is_dhcp)
+            || first == 127
+            || first >= 224
+            || destination.is_loopback()
+            || interface.addresses.is_directed_broadcast(source);
+        if martian {
+            return Err(Drop::Ipv4Source);
+        }
+        if source == destination || self.is_ours(source.into()) {
+            return Err(Drop::Land);
+        }
+        Ok(())
+    }
+
+    fn ipv6_input(&mut self, link: Link, packet: Bytes<'_>, now: Instant) -> Result<(), Drop> {
+        let header = Ipv6Header::parse(packet)?;
+        let packet = packet.slice(0, IPV6_LEN + header.payload_len);
+        self.counters.ipv6.received.count(packet.len());
+        let delivery = self.delivery(link.interface, header.destination.into());
+        self.check_source_v6(link, &header)?;
+        if delivery == Delivery::Other {
+            return Err(Drop::Ipv6NotForUs);
+        }
+        let meta = PacketMeta {
+            interface: link.interface,
+            source: header.source.into(),
+            destination: header.destination.into(),
+            ecn: header.ecn,
+            hop_limit: header.hop_limit,
+            checksum: link.checksum,
+            segment_len: link.segment_len,
+            link_broadcast: link.broadcast || delivery == Delivery::Group,
+        };
+        let payload = packet.slice(IPV6_LEN, usize::MAX);
+        let upper = match v6::walk(header.next_header, payload) {
+            Ok(upper) => upper,
+            Err(refusal) => {
+                if let Some(problem) = refusal.report {
+                    self.report_parameter_problem(&meta, problem, packet, now);
+                }
+                return Err(refusal.drop);
+            }
+        };
+        if upper.protocol == protocol::ICMPV6 {
+            return self.icmpv6_input(&meta, payload.slice(upper.offset, usize::MAX), now);
+        }
+        if !matches!(upper.protocol, protocol::TCP | protocol::UDP) {
+            let problem = v6::ParameterProblem {
+                code: icmpv6::CODE_NEXT_HEADER,
+                pointer: upper.named_at as u32,
+                even_to_group: false,
+            };
+            self.report_parameter_problem(&meta, problem, packet, now);
+            return Err(Drop::ProtocolUnknown);
+        }
+        self.transport_input(&meta, upper.protocol, packet, IPV6_LEN + upper.offset, now)
+    }
+
+    /// H077: sources and destinations that no packet on a link may have.
+    fn check_source_v6(&self, link: Link, header: &Ipv6Header) -> Result<(), Drop> {
+        let interface = self.interface(link.interface).ok_or(Drop::InterfaceGone)?;
+        if interface.is_loopback {
+            return Ok(());
+        }
+        let (source, destination) = (header.source, header.destination);
+        let inside = |a: Ipv6Addr| a.is_loopback() || a.to_ipv4_mapped().is_some();
+        if source.is_multicast() || inside(source) || inside(destination) {
+            return Err(Drop::Ipv6Source);
+        }
+        if source == destination || self.is_ours(source.into()) {
+            return Err(Drop::Land);
+        }
+        Ok(())
+    }
+
+    /// What a destination is to the stack when it arrives by this interface.
+    fn delivery(&self, id: InterfaceId, destination: IpAddr) -> Delivery {
+        let Some(interface) = self.interface(id) else {
+            return Delivery::Other;
+        };
+        let here = interface.addresses.delivery(destination);
+        let anywhere = match destination {
+            // Loopback and link-local addresses are good on their own interface only.
+            IpAddr::V4(a) => interface.is_loopback || !a.is_loopback(),
+            IpAddr::V6(a) => interface.is_loopback || !(a.is_loopback() || a.is_unicast_link_local()),
+        };
+        match here {
+            Delivery::Other if anywhere && self.is_ours(destination) => Delivery::Ours,
+            here => here,
+        }
+    }
+
+    fn transport_input(
+        &mut self,
+        meta: &PacketMeta,
+        transport: u8,
+        packet: Bytes<'_>,
+        offset: usize,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        let payload = packet.slice(offset, usize::MAX);
+        match transport {
+            protocol::TCP => {
+                self.counters.tcp.received.count(payload.len());
+                // H007: before any listener or reset sees it.
+                if meta.link_broadcast {
+                    return Err(Drop::TcpBroadcast);
+                }
+                self.tcp_input(meta, payload, now);
+                Ok(())
+            }
+            protocol::UDP => {
+                self.counters.udp.received.count(payload.len());
+                self.udp_input(meta, packet, offset, now)
+            }
+            _ => {
+                self.report_protocol(meta, packet, now);
+                Err(Drop::ProtocolUnknown)
+            }
+        }
+    }
+}
+
+/// Is it an address that an ARP packet's sender may claim?
+pub(super) fn is_claimable(address: Ipv4Addr) -> bool {
+    let first = address.octets()[0];
+    !address.is_unspecified() && !address.is_loopback() && first < 224
+}

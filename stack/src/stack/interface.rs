@@ -1,0 +1,75 @@
+//! What the stack keeps for one interface.
+
+use crate::device::{Capabilities, TX_PIECES};
+use crate::error::Error;
+use crate::ip::addresses::Addresses;
+use crate::queue::PacketQueue;
+
+/// More interfaces than any machine that this is for has; look-ups of addresses walk them.
+pub(crate) const INTERFACES_MAX: usize = 16;
+/// Packets that wait for room in one device.
+pub(crate) const QUEUE_MAX: usize = 256;
+/// Smallest MTU that IPv4 allows (RFC 791 §3.2), and that IPv6 asks for (RFC 8200 §5).
+const MTU_MIN: u16 = 68;
+const MTU_MIN_V6: u16 = 1280;
+
+/// One interface of a stack.
+#[derive(Debug)]
+pub struct Interface {
+    pub(crate) capabilities: Capabilities,
+    pub(crate) addresses: Addresses,
+    /// Largest IP packet that is sent.
+    pub(crate) mtu: u16,
+    pub(crate) is_loopback: bool,
+    /// Frames that wait for the device.
+    pub(crate) queue: PacketQueue,
+    /// The device was full when it was last asked.
+    pub(crate) device_full: bool,
+}
+
+impl Interface {
+    pub(crate) fn new(
+        capabilities: Capabilities,
+        is_loopback: bool,
+        block_len: usize,
+    ) -> Result<Self, Error> {
+        if capabilities.mtu < MTU_MIN {
+            return Err(Error::InvalidInput("the device's MTU is below 68 bytes"));
+        }
+        // A queued packet lies in blocks, and one frame takes so many pieces (its length and the
+        // headers use up the first).
+        let carried = (TX_PIECES - 2) * block_len;
+        Ok(Interface {
+            capabilities,
+            addresses: Addresses::default(),
+            mtu: capabilities.mtu.min(u16::try_from(carried).unwrap_or(u16::MAX)),
+            is_loopback,
+            queue: PacketQueue::new(),
+            device_full: false,
+        })
+    }
+
+    /// What its device can do.
+    pub const fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Its addresses.
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Largest IP packet in bytes, without the Ethernet header.
+    pub const fn mtu(&self) -> u16 {
+        self.mtu
+    }
+
+    /// Does it lead back into the stack?
+    pub const fn is_loopback(&self) -> bool {
+        self.is_loopback
+    }
+
+    pub(crate) const fn carries_ipv6(&self) -> bool {
+        self.mtu >= MTU_MIN_V6
+    }
+}

@@ -1,0 +1,235 @@
+//! ARP and NDP: what they say goes into the one neighbour cache, and its questions go out by them.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::ingress::is_claimable;
+use super::{Resolution, Stack};
+use crate::bytes::Bytes;
+use crate::counters::Drop;
+use crate::device::Mac;
+use crate::events::Event;
+use crate::ip::addresses::ALL_NODES;
+use crate::ip::{InterfaceId, PacketMeta, Path, group_mac, solicited_node};
+use crate::link::neighbor::{Due, Evidence, NeighborKey};
+use crate::queue::Frame;
+use crate::time::Instant;
+use crate::wire::{
+    ArpOperation, ArpPacket, Checksum, HEADERS_LEN_MAX, IpHeader, LinkPath, NDP_LEN_MAX, NeighborMessage,
+    NeighborMessageKind, emit_headers, protocol, pseudo_header,
+};
+
+/// NDP messages never cross a router (RFC 4861 §3.1).
+const NDP_HOP_LIMIT: u8 = 255;
+
+impl Stack<'_> {
+    /// RFC 826, RFC 5227 §3.
+    pub(super) fn arp_input(&mut self, id: InterfaceId, packet: &[u8], now: Instant) -> Result<(), Drop> {
+        let arp = ArpPacket::parse(packet)?;
+        self.counters.arp.received.count(packet.len());
+        let interface = self.interface(id).ok_or(Drop::InterfaceGone)?;
+        let ours = interface.addresses.has(arp.target.into());
+        // A probe for an address (RFC 5227 §2.1.1) comes from nobody yet, but deserves an answer.
+        let is_probe = arp.sender.is_unspecified() && arp.operation == ArpOperation::Request;
+        let claimed = arp.sender_mac.is_unicast()
+            && is_claimable(arp.sender)
+            && !interface.addresses.is_directed_broadcast(arp.sender)
+            && !interface.addresses.has(arp.sender.into());
+        if !claimed && !is_probe {
+            return Err(Drop::ArpAddress);
+        }
+        if claimed {
+            let evidence = match (ours, arp.operation) {
+                (true, ArpOperation::Request) => Evidence::Asked { ours: arp.target.into() },
+                (true, ArpOperation::Reply) => Evidence::Answered { solicited: true, override_known: true },
+                (false, _) => Evidence::Overheard,
+            };
+            self.learn(id, arp.sender.into(), Some(arp.sender_mac), evidence, now);
+        }
+        match (ours, arp.operation) {
+            (true, ArpOperation::Request) => {
+                self.arp_send(id, ArpOperation::Reply, (arp.target, arp.sender), Some(arp.sender_mac), now)
+            }
+            (true, ArpOperation::Reply) => {}
+            (false, _) => return Err(Drop::ArpNotForUs),
+        }
+        Ok(())
+    }
+
+    /// Sends an ARP packet from the first address of `addresses` to the second.
+    fn arp_send(
+        &mut self,
+        id: InterfaceId,
+        operation: ArpOperation,
+        addresses: (Ipv4Addr, Ipv4Addr),
+        to: Option<Mac>,
+        now: Instant,
+    ) {
+        let Some(interface) = self.interface(id) else { return };
+        let (sender, target) = addresses;
+        let sender_mac = interface.capabilities.mac;
+        let target_mac = to.unwrap_or_default();
+        let packet = ArpPacket { operation, sender_mac, sender, target_mac, target };
+        let frame = packet.emit(to.unwrap_or(Mac::BROADCAST));
+        self.counters.arp.sent.count(crate::wire::ARP_LEN);
+        if let Err(drop) = self.queue_frame(id, &Frame::new([&frame, &[]], Bytes::empty())) {
+            self.count_drop(drop, now);
+        }
+    }
+
+    /// Neighbour solicitations and advertisements whose checksum is right. RFC 4861 §7.1, §7.2.
+    pub(super) fn ndp_input(&mut self, meta: &PacketMeta, message: &[u8], now: Instant) -> Result<(), Drop> {
+        if meta.hop_limit != NDP_HOP_LIMIT {
+            return Err(Drop::NdpHopLimit);
+        }
+        let message = NeighborMessage::parse(message)?;
+        let interface = self.interface(meta.interface).ok_or(Drop::InterfaceGone)?;
+        let ours = interface.addresses.has(message.target.into());
+        match message.kind {
+            NeighborMessageKind::Solicit if ours => self.ndp_solicit(meta, &message, now),
+            NeighborMessageKind::Solicit => Err(Drop::NdpNotForUs),
+            // Somebody else claims our address; duplicate detection is not done yet.
+            NeighborMessageKind::Advert { .. } if ours => Err(Drop::NdpNotForUs),
+            NeighborMessageKind::Advert { solicited, override_known, .. } => {
+                if solicited && meta.link_broadcast {
+                    return Err(Drop::NdpMalformed);
+                }
+                let evidence = Evidence::Answered { solicited, override_known };
+                // H095: the entry of the target, and no other.
+                self.learn(meta.interface, message.target.into(), message.mac, evidence, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn ndp_solicit(
+        &mut self,
+        meta: &PacketMeta,
+        message: &NeighborMessage,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        let from_nobody = meta.source.is_unspecified();
+        if from_nobody && message.mac.is_some() {
+            return Err(Drop::NdpMalformed);
+        }
+        if !from_nobody {
+            let evidence = Evidence::Asked { ours: message.target.into() };
+            self.learn(meta.interface, meta.source, message.mac, evidence, now);
+        }
+        // H096: who asks from nowhere is told together with everybody.
+        let destination = if from_nobody { ALL_NODES.into() } else { meta.source };
+        let own = self.interface(meta.interface).ok_or(Drop::InterfaceGone)?.capabilities.mac;
+        let answer = NeighborMessage {
+            kind: NeighborMessageKind::Advert {
+                router: false,
+                solicited: !from_nobody,
+                override_known: true,
+            },
+            target: message.target,
+            mac: Some(own),
+        };
+        let (interface, source) = (meta.interface, message.target.into());
+        let path = Path { interface, source, next_hop: destination, mtu: u16::MAX };
+        let (message, len) = ndp_message(&answer, source, destination);
+        let ip = IpHeader {
+            hop_limit: NDP_HOP_LIMIT,
+            ..IpHeader::new(source, destination, protocol::ICMPV6, len)
+        };
+        // The solicitor's address may itself be unknown: then the answer waits for it.
+        if self.send_packet(&path, &ip, &message[..len], Bytes::empty(), now).is_err() {
+            // Counted there; the solicitor asks again.
+        }
+        Ok(())
+    }
+
+    /// Asks for a neighbour: by unicast if `to` is known, else by broadcast or to its group.
+    pub(super) fn solicit(&mut self, key: NeighborKey, source: IpAddr, to: Option<Mac>, now: Instant) {
+        match (key.address, source) {
+            (IpAddr::V4(target), IpAddr::V4(sender)) => {
+                self.arp_send(key.interface, ArpOperation::Request, (sender, target), to, now);
+            }
+            (IpAddr::V6(target), IpAddr::V6(source)) => self.ndp_ask(key.interface, target, source, to, now),
+            // A path has one family.
+            _ => {}
+        }
+    }
+
+    fn ndp_ask(
+        &mut self,
+        id: InterfaceId,
+        target: Ipv6Addr,
+        source: Ipv6Addr,
+        to: Option<Mac>,
+        now: Instant,
+    ) {
+        let Some(interface) = self.interface(id) else { return };
+        let own = interface.capabilities.mac;
+        let group = solicited_node(target).into();
+        let (destination, mac) = match to {
+            Some(mac) => (IpAddr::V6(target), Some(mac)),
+            None => (group, group_mac(group)),
+        };
+        let link = LinkPath { source: own, destination: mac.unwrap_or(Mac::BROADCAST) };
+        let question = NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac: Some(own) };
+        let (message, len) = ndp_message(&question, source.into(), destination);
+        let ip = IpHeader {
+            hop_limit: NDP_HOP_LIMIT,
+            ..IpHeader::new(source.into(), destination, protocol::ICMPV6, len)
+        };
+        let mut headers = [0; HEADERS_LEN_MAX];
+        let headers_len = emit_headers(&mut headers, &link, &ip);
+        self.count_packet(&ip, headers_len - crate::wire::ETHERNET_LEN + len);
+        let frame = Frame::new([&headers[..headers_len], &message[..len]], Bytes::empty());
+        if let Err(drop) = self.queue_frame(id, &frame) {
+            self.count_drop(drop, now);
+        }
+    }
+
+    /// A neighbour's hardware address came with a packet.
+    fn learn(
+        &mut self,
+        interface: InterfaceId,
+        address: IpAddr,
+        mac: Option<Mac>,
+        evidence: Evidence,
+        now: Instant,
+    ) {
+        let key = NeighborKey { interface, address };
+        let Some(learnt) = self.neighbors.learn(key, mac, evidence, &self.pool, now) else {
+            return;
+        };
+        self.events.emit(now, Event::NeighborResolved(interface, address, learnt.mac));
+        self.give_up(learnt.given_up, Drop::NeighborTableFull, now);
+        self.release(interface, learnt.mac, learnt.waiting, now);
+        self.tcp_neighbor(interface, address, Resolution::Known(learnt.mac), now);
+    }
+
+    /// The upper layer got an answer over this path: its next hop is reachable (RFC 4861 §7.3.1).
+    pub(crate) fn confirm_neighbor(&mut self, path: &Path, now: Instant) {
+        let key = NeighborKey { interface: path.interface, address: path.next_hop };
+        self.neighbors.confirm(key, now);
+    }
+
+    /// Questions to repeat, and neighbours to give up.
+    pub(super) fn neighbor_timers(&mut self, now: Instant) {
+        while let Some(due) = self.neighbors.due(&self.pool, now) {
+            match due {
+                Due::Solicit { key, source, to } => self.solicit(key, source, to, now),
+                Due::Failed { key, waiting } => {
+                    self.events.emit(now, Event::NeighborFailed(key.interface, key.address));
+                    self.give_up(waiting, Drop::NeighborFailed, now);
+                    self.tcp_neighbor(key.interface, key.address, Resolution::Failed, now);
+                }
+            }
+        }
+    }
+}
+
+/// The message with its checksum, and its length.
+fn ndp_message(message: &NeighborMessage, source: IpAddr, destination: IpAddr) -> ([u8; NDP_LEN_MAX], usize) {
+    let mut buf = [0; NDP_LEN_MAX];
+    let len = message.emit(&mut buf);
+    let mut sum: Checksum = pseudo_header(source, destination, protocol::ICMPV6, len);
+    sum.add(&buf[..len]);
+    buf[2..4].copy_from_slice(&sum.finish().to_be_bytes());
+    (buf, len)
+}

@@ -1,0 +1,60 @@
+//! The memory of a stack: handed in by the caller, or taken from the heap up to stated limits.
+
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+
+use managed::ManagedSlice;
+
+use super::{Interface, NeighborSlot, Slot};
+use crate::ip::routes::Route;
+use crate::pool::Pool;
+
+/// Everything that a stack keeps its state in. Nothing else is ever allocated.
+pub struct Storage<'a> {
+    /// Queued data and waiting packets.
+    pub pool: Pool<'a>,
+    /// One for each interface, loopback included.
+    pub interfaces: ManagedSlice<'a, Slot<Interface>>,
+    /// The neighbour cache, in multiples of 8; neighbours beyond push out the least used.
+    pub neighbors: ManagedSlice<'a, NeighborSlot>,
+    /// The routing table.
+    pub routes: ManagedSlice<'a, Option<Route>>,
+}
+
+/// How much a stack on the heap may use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Bytes of queued data and waiting packets.
+    pub memory: usize,
+    /// Bytes of one block of that memory.
+    pub block_len: usize,
+    /// Entries of the neighbour cache.
+    pub neighbors: usize,
+    /// Entries of the routing table.
+    pub routes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            memory: 16 << 20,
+            // With its link a power of two, and 32 of them carry 64 KiB.
+            block_len: 2048 - 4,
+            neighbors: 256,
+            routes: 32,
+        }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Storage<'static> {
+    /// Storage on the heap.
+    pub fn heap(limits: &Limits) -> Self {
+        Storage {
+            pool: Pool::growing(limits.memory, limits.block_len),
+            interfaces: ManagedSlice::Owned(Vec::new()),
+            neighbors: ManagedSlice::Owned((0..limits.neighbors).map(|_| NeighborSlot::default()).collect()),
+            routes: ManagedSlice::Owned(alloc::vec![None; limits.routes]),
+        }
+    }
+}

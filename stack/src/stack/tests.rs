@@ -1,0 +1,115 @@
+//! Stacks joined in memory.
+
+use core::net::Ipv4Addr;
+use std::{mem, vec::Vec};
+
+use super::*;
+use crate::device::{Device, Mac, RxFrame, TxError, TxFrame};
+
+/// A device that keeps what is sent.
+struct Wire {
+    mac: Mac,
+    sent: Vec<Vec<u8>>,
+    room: usize,
+}
+
+impl Wire {
+    fn new(last: u8) -> Self {
+        Wire { mac: Mac([2, 0, 0, 0, 0, last]), sent: Vec::new(), room: usize::MAX }
+    }
+}
+
+impl Device for Wire {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(self.mac, 1500)
+    }
+    fn receive(&mut self, _sink: &mut dyn FnMut(RxFrame<'_>)) -> bool {
+        false
+    }
+    fn transmit(&mut self, frame: TxFrame<'_>) -> Result<(), TxError> {
+        if self.sent.len() >= self.room {
+            return Err(TxError::Full);
+        }
+        let mut bytes = frame.header.to_vec();
+        frame.payload.iter().for_each(|p| bytes.extend_from_slice(p));
+        self.sent.push(bytes);
+        Ok(())
+    }
+}
+
+/// A stack with one interface, 10.0.0.`last`/24 and a link-local address.
+struct Host {
+    stack: Stack<'static>,
+    device: Wire,
+    id: InterfaceId,
+}
+
+impl Host {
+    fn new(last: u8) -> Self {
+        let device = Wire::new(last);
+        let mut stack = Stack::new(Storage::heap(&Limits::default()), [last; 32]);
+        let id = stack.add_interface(device.capabilities()).unwrap();
+        let address = Ipv4Addr::new(10, 0, 0, last).into();
+        stack.add_address(id, Cidr { address, prefix_len: 24 }, Instant::ZERO).unwrap();
+        Host { stack, device, id }
+    }
+
+    fn input(&mut self, frame: &[u8], now: Instant) {
+        self.stack.on_frame(self.id, RxFrame::plain(&[frame]), now);
+    }
+
+    fn output(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        self.stack.egress(self.id, &mut self.device, now);
+        core::mem::take(&mut self.device.sent)
+    }
+
+    fn link_local(&self) -> IpAddr {
+        crate::ip::link_local_from(self.device.mac).into()
+    }
+}
+
+/// Carries frames both ways until nobody has more to say.
+fn settle(a: &mut Host, b: &mut Host, now: Instant) -> usize {
+    let mut carried = 0;
+    loop {
+        let (to_b, to_a) = (a.output(now), b.output(now));
+        carried += to_a.len() + to_b.len();
+        if to_a.is_empty() && to_b.is_empty() {
+            return carried;
+        }
+        to_b.iter().for_each(|f| b.input(f, now));
+        to_a.iter().for_each(|f| a.input(f, now));
+    }
+}
+
+const T0: Instant = Instant::from_millis(1000);
+
+fn ping(from: &mut Host, to: IpAddr) {
+    use crate::bytes::Bytes;
+    use crate::wire::{IcmpHeader, IpHeader, icmpv4, icmpv6, protocol};
+    let path = from.stack.path(to, None, None).unwrap();
+    let (kind, transport) = match to {
+        IpAddr::V4(_) => (icmpv4::ECHO, protocol::ICMP),
+        IpAddr::V6(_) => (icmpv6::ECHO, protocol::ICMPV6),
+    };
+    let body: [&[u8]; 2] = [b"some", b" bytes"];
+    let header = IcmpHeader { kind, code: 0, rest: [1, 2, 3, 4] };
+    let message = icmp::icmp_message(header, path.source, to, Bytes::new(&body));
+    let ip = IpHeader::new(path.source, to, transport, 0);
+    from.stack.send_packet(&path, &ip, &message, Bytes::new(&body), T0).unwrap();
+}
+
+/// H101: the first packet to a new neighbour waits for its address and is not lost.
+#[test]
+fn the_first_ping_is_answered() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    for to in [Ipv4Addr::new(10, 0, 0, 2).into(), b.link_local()] {
+        ping(&mut a, to);
+        assert_eq!(settle(&mut a, &mut b, T0), 4, "question, answer, request, reply");
+        ping(&mut a, to);
+        assert_eq!(settle(&mut a, &mut b, T0), 2);
+    }
+    assert_eq!(a.stack.memory().0 + b.stack.memory().0, 0);
+    assert_eq!(b.stack.counters().drops_seen().count(), 0);
+    assert_eq!(b.stack.counters().icmp.sent.packets, 5, "four replies, and NDP's");
+}

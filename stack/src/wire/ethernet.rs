@@ -1,0 +1,78 @@
+//! Ethernet headers.
+
+use smoltcp::wire::{EthernetAddress, EthernetFrame, EthernetProtocol};
+
+use crate::counters::Drop;
+use crate::device::Mac;
+
+/// Length of an Ethernet header in bytes.
+pub const ETHERNET_LEN: usize = 14;
+
+/// What a frame carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EtherType {
+    /// 0x0806
+    Arp,
+    /// 0x0800
+    Ipv4,
+    /// 0x86dd
+    Ipv6,
+    /// A length (802.3 with LLC) rather than a type.
+    Llc,
+    /// Anything else.
+    Other(u16),
+}
+
+/// The two hardware addresses of a frame that we send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinkPath {
+    /// The interface's own.
+    pub source: Mac,
+    /// The next hop's.
+    pub destination: Mac,
+}
+
+/// A received Ethernet header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EthernetHeader {
+    /// Whom it is for.
+    pub destination: Mac,
+    /// Who sent it.
+    pub source: Mac,
+    /// What follows.
+    pub kind: EtherType,
+}
+
+impl EthernetHeader {
+    /// Reads the header at the front of `frame`.
+    pub fn parse(frame: &[u8]) -> Result<Self, Drop> {
+        let view = EthernetFrame::new_checked(frame).map_err(|_| Drop::EthernetShort)?;
+        Ok(EthernetHeader {
+            destination: Mac(view.dst_addr().0),
+            source: Mac(view.src_addr().0),
+            kind: match view.ethertype() {
+                EthernetProtocol::Arp => EtherType::Arp,
+                EthernetProtocol::Ipv4 => EtherType::Ipv4,
+                EthernetProtocol::Ipv6 => EtherType::Ipv6,
+                // IEEE 802.3 §3.2.6: up to 1500 it is a length.
+                EthernetProtocol::Unknown(0..=1500) => EtherType::Llc,
+                EthernetProtocol::Unknown(other) => EtherType::Other(other),
+            },
+        })
+    }
+}
+
+/// Writes the header into the first 14 bytes of `buf`.
+pub(crate) fn emit(buf: &mut [u8], link: &LinkPath, kind: EtherType) -> usize {
+    let mut view = EthernetFrame::new_unchecked(buf);
+    view.set_src_addr(EthernetAddress(link.source.0));
+    view.set_dst_addr(EthernetAddress(link.destination.0));
+    view.set_ethertype(match kind {
+        EtherType::Arp => EthernetProtocol::Arp,
+        EtherType::Ipv4 => EthernetProtocol::Ipv4,
+        EtherType::Ipv6 => EthernetProtocol::Ipv6,
+        EtherType::Llc => EthernetProtocol::Unknown(0),
+        EtherType::Other(other) => EthernetProtocol::Unknown(other),
+    });
+    ETHERNET_LEN
+}

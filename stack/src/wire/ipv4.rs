@@ -1,0 +1,125 @@
+//! IPv4 headers (RFC 791).
+
+use core::net::Ipv4Addr;
+
+use smoltcp::wire::{IpProtocol, Ipv4Packet};
+
+use super::{Checksum, IpHeader};
+use crate::bytes::Bytes;
+use crate::counters::Drop;
+
+/// Length of an IPv4 header without options.
+pub const IPV4_LEN: usize = 20;
+
+/// A received IPv4 header whose lengths fit each other and the packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ipv4Header {
+    /// Who sent it.
+    pub source: Ipv4Addr,
+    /// Whom it is for.
+    pub destination: Ipv4Addr,
+    /// What follows.
+    pub protocol: u8,
+    /// TTL as it arrived.
+    pub hop_limit: u8,
+    /// ECN field, 2 bits.
+    pub ecn: u8,
+    /// It is a part of a datagram.
+    pub is_fragment: bool,
+    /// It is a part but not the first.
+    pub is_later_fragment: bool,
+    /// Options hold a source route whose end is not reached.
+    pub source_routed: bool,
+    /// Header with options, in bytes.
+    pub header_len: usize,
+    /// Header and payload; what the frame holds beyond is padding.
+    pub total_len: usize,
+}
+
+impl Ipv4Header {
+    /// Reads and checks the header of a packet that starts at the front of `packet`.
+    pub fn parse(packet: Bytes<'_>) -> Result<Self, Drop> {
+        let (header, checksum_ok) = Self::parse_quoted(packet.front())?;
+        if packet.len() < header.total_len {
+            return Err(Drop::Ipv4Malformed);
+        }
+        if !checksum_ok {
+            return Err(Drop::Ipv4Checksum);
+        }
+        Ok(header)
+    }
+
+    /// The same for a header quoted in an ICMP error, where the packet may be cut and the
+    /// checksum out of date. The second value: the checksum is right.
+    pub(crate) fn parse_quoted(front: &[u8]) -> Result<(Self, bool), Drop> {
+        if front.len() < IPV4_LEN {
+            return Err(Drop::Ipv4Malformed);
+        }
+        let view = Ipv4Packet::new_unchecked(front);
+        let header_len = usize::from(view.header_len());
+        let total_len = usize::from(view.total_len());
+        let lengths_fit = (IPV4_LEN..=front.len()).contains(&header_len) && header_len <= total_len;
+        if view.version() != 4 || !lengths_fit {
+            return Err(Drop::Ipv4Malformed);
+        }
+        let mut sum = Checksum::default();
+        sum.add(&front[..header_len]);
+        let header = Ipv4Header {
+            source: view.src_addr(),
+            destination: view.dst_addr(),
+            protocol: view.next_header().into(),
+            hop_limit: view.hop_limit(),
+            ecn: view.ecn(),
+            is_fragment: view.more_frags() || view.frag_offset() != 0,
+            is_later_fragment: view.frag_offset() != 0,
+            source_routed: source_routed(&front[IPV4_LEN..header_len]),
+            header_len,
+            total_len,
+        };
+        Ok((header, sum.is_valid()))
+    }
+}
+
+/// Do the options hold an unfinished source route (RFC 791 §3.1), or are they malformed, so that
+/// nobody can tell?
+fn source_routed(mut options: &[u8]) -> bool {
+    const END: u8 = 0;
+    const NOP: u8 = 1;
+    const LSRR: u8 = 131;
+    const SSRR: u8 = 137;
+    while let [kind, rest @ ..] = options {
+        match (*kind, rest) {
+            (END, _) => return false,
+            (NOP, _) => options = rest,
+            (LSRR | SSRR, [len, pointer, ..]) if pointer <= len => return true,
+            (_, [len @ 2..=255, ..]) if usize::from(*len) <= options.len() => {
+                options = &options[usize::from(*len)..];
+            }
+            _ => return true,
+        }
+    }
+    false
+}
+
+/// Writes a header without options and returns its length.
+pub(crate) fn emit(buf: &mut [u8], ip: &IpHeader, source: Ipv4Addr, destination: Ipv4Addr) -> usize {
+    let mut view = Ipv4Packet::new_unchecked(&mut buf[..IPV4_LEN]);
+    view.set_version(4);
+    view.set_header_len(IPV4_LEN as u8);
+    view.set_dscp(ip.traffic_class >> 2);
+    view.set_ecn(ip.traffic_class & 3);
+    view.set_total_len((IPV4_LEN + ip.payload_len) as u16);
+    view.set_ident(ip.ident);
+    view.clear_flags();
+    view.set_frag_offset(0);
+    view.set_dont_frag(ip.dont_fragment);
+    view.set_hop_limit(ip.hop_limit);
+    view.set_next_header(IpProtocol::from(ip.protocol));
+    view.set_src_addr(source);
+    view.set_dst_addr(destination);
+    view.set_checksum(0);
+    let mut sum = Checksum::default();
+    sum.add(&buf[..IPV4_LEN]);
+    buf[10..12].copy_from_slice(&sum.finish().to_be_bytes());
+    IPV4_LEN
+}

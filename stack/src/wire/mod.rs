@@ -1,0 +1,118 @@
+//! Views into frames become our own structs here, and our structs become bytes.
+//!
+//! The one place that names `smoltcp::wire`. Nothing in here keeps state or knows a socket.
+
+mod arp;
+mod checksum;
+mod ethernet;
+mod icmp;
+mod ipv4;
+mod ipv6;
+mod ndp;
+mod udp;
+
+pub use arp::{ARP_LEN, ArpOperation, ArpPacket};
+pub use checksum::{Checksum, pseudo_header};
+pub use ethernet::{ETHERNET_LEN, EtherType, EthernetHeader, LinkPath};
+pub use icmp::{ICMP_LEN, IcmpHeader, icmpv4, icmpv6};
+pub use ipv4::{IPV4_LEN, Ipv4Header};
+pub use ipv6::{Extension, IPV6_LEN, Ipv6Header, OptionVerdict, check_options, extension};
+pub use ndp::{NDP_LEN_MAX, NeighborMessage, NeighborMessageKind};
+pub use udp::{UDP_LEN, UdpHeader};
+
+use core::net::IpAddr;
+
+/// Protocol numbers (the IANA registry) that the stack knows.
+pub mod protocol {
+    /// ICMP for IPv4.
+    pub const ICMP: u8 = 1;
+    /// TCP.
+    pub const TCP: u8 = 6;
+    /// UDP.
+    pub const UDP: u8 = 17;
+    /// ICMP for IPv6.
+    pub const ICMPV6: u8 = 58;
+}
+
+/// Longest Ethernet and IP header that the stack emits.
+pub const HEADERS_LEN_MAX: usize = ETHERNET_LEN + IPV6_LEN;
+
+/// The fields of an IP header that the stack chooses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IpHeader {
+    /// Our address; of the same family as the destination.
+    pub source: IpAddr,
+    /// Whom it is for.
+    pub destination: IpAddr,
+    /// What follows; see [`protocol`].
+    pub protocol: u8,
+    /// Transport header and payload in bytes.
+    pub payload_len: usize,
+    /// TTL or hop limit.
+    pub hop_limit: u8,
+    /// DSCP (6 bits) and ECN (2 bits).
+    pub traffic_class: u8,
+    /// IPv4 identification; without a meaning when fragments are forbidden (RFC 6864 §4.1).
+    pub ident: u16,
+    /// IPv4: routers must not fragment. IPv6 always says so.
+    pub dont_fragment: bool,
+    /// IPv6 flow label, 20 bits.
+    pub flow_label: u32,
+}
+
+impl IpHeader {
+    /// A packet with the default TTL that must not be fragmented.
+    pub const fn new(source: IpAddr, destination: IpAddr, protocol: u8, payload_len: usize) -> Self {
+        IpHeader {
+            source,
+            destination,
+            protocol,
+            payload_len,
+            hop_limit: 64,
+            traffic_class: 0,
+            ident: 0,
+            dont_fragment: true,
+            flow_label: 0,
+        }
+    }
+}
+
+/// Length of Ethernet and IP header for a packet to `destination`.
+pub const fn headers_len(destination: IpAddr) -> usize {
+    ETHERNET_LEN + ip_len(destination)
+}
+
+/// Length of the IP header for a packet to `destination`.
+pub const fn ip_len(destination: IpAddr) -> usize {
+    match destination {
+        IpAddr::V4(_) => IPV4_LEN,
+        IpAddr::V6(_) => IPV6_LEN,
+    }
+}
+
+/// Writes Ethernet and IP header to the front of `buf`, which holds at least
+/// [`HEADERS_LEN_MAX`] bytes, and returns their length.
+///
+/// No padding is added: a frame below 60 bytes is padded with zeroes by the device (its driver
+/// knows whether the hardware does it), and on input bytes past the IP length are cut.
+pub fn emit_headers(buf: &mut [u8], link: &LinkPath, ip: &IpHeader) -> usize {
+    let (ethernet, packet) = buf.split_at_mut(ETHERNET_LEN);
+    let (kind, len) = match (ip.source, ip.destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            (EtherType::Ipv4, ipv4::emit(packet, ip, source, destination))
+        }
+        (source, destination) => {
+            let v6 = |address: IpAddr| match address {
+                IpAddr::V4(a) => a.to_ipv6_mapped(),
+                IpAddr::V6(a) => a,
+            };
+            let len = ipv6::emit(packet, ip, v6(source), v6(destination));
+            (EtherType::Ipv6, len)
+        }
+    };
+    ethernet::emit(ethernet, link, kind);
+    ETHERNET_LEN + len
+}
+
+#[cfg(test)]
+mod tests;
