@@ -1,3 +1,4 @@
-//! See ARCHITECTURE.md.
+//! What the tests and benchmarks of barenet share.
 
 pub mod netns;
+pub mod peers;

@@ -74,8 +74,7 @@ pub fn tap(offloads: bool) -> Tap {
     let options = Options::new().name("tap0");
     let options = if offloads { options } else { options.plain() };
     let addresses: [(IpAddr, u8); 2] = [(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)];
-    let opened = Tap::open(MAC, options)
-        .and_then(|tap| tap::configure(tap.name(), &addresses).map(|()| tap));
+    let opened = Tap::open(MAC, options).and_then(|tap| tap::configure(tap.name(), &addresses).map(|()| tap));
     opened.unwrap_or_else(|why| panic!("{why}"))
 }
 
@@ -91,16 +90,12 @@ fn test_name<F>() -> &'static str {
 fn run_again(test: &str) {
     let program = std::env::current_exe().expect("the path of the test's program");
     let mut command = Command::new(program);
-    command
-        .args([test, "--exact", "--include-ignored", "--nocapture"])
-        .env(AGAIN, "1");
-    let output = namespace::isolate(&mut command)
-        .output()
-        .unwrap_or_else(|why| {
-            let errno = why.raw_os_error().unwrap_or(0);
-            let call = "network namespace";
-            panic!("{}", tap::Error::Namespace { call, errno })
-        });
+    command.args([test, "--exact", "--include-ignored", "--nocapture"]).env(AGAIN, "1");
+    let output = namespace::isolate(&mut command).output().unwrap_or_else(|why| {
+        let errno = why.raw_os_error().unwrap_or(0);
+        let call = "network namespace";
+        panic!("{}", tap::Error::Namespace { call, errno })
+    });
     let text = String::from_utf8_lossy(&output.stdout);
     // A test that is not found would count as success: insist that it ran.
     assert!(

@@ -32,14 +32,8 @@ fn datagram(payload: &[u8], offload: bool) -> (Vec<u8>, TxOffload) {
         false => !sum(payload, u32::from(sum(&f[34..42], u32::from(pseudo)))),
     };
     f[40..42].copy_from_slice(&checksum.to_be_bytes());
-    let request = ChecksumRequest {
-        start: 34,
-        offset: 6,
-    };
-    let offload = TxOffload {
-        checksum: offload.then_some(request),
-        segment: None,
-    };
+    let request = ChecksumRequest { start: 34, offset: 6 };
+    let offload = TxOffload { checksum: offload.then_some(request), segment: None };
     (f, offload)
 }
 
@@ -84,11 +78,7 @@ fn a_datagram_goes_each_way() {
             let socket = UdpSocket::bind((KERNEL_V4, 9000)).unwrap();
             let payload: [&[u8]; 2] = [b"in ", b"pieces"];
             let (header, offload) = datagram(&payload.concat(), offloads);
-            let frame = TxFrame {
-                header: &header,
-                payload: &payload,
-                offload,
-            };
+            let frame = TxFrame { header: &header, payload: &payload, offload };
             tap.transmit(frame).unwrap();
             let mut buf = [0; 100];
             let (n, from) = socket.recv_from(&mut buf).unwrap();
@@ -97,9 +87,7 @@ fn a_datagram_goes_each_way() {
             socket.set_broadcast(true).unwrap();
             socket.send_to(b"to everyone", "10.0.0.255:7").unwrap();
             assert!(!tap.arm(), "a frame waits, so nobody may sleep");
-            receive(&mut tap, |frame| {
-                frame.bytes.front().ends_with(b"to everyone")
-            });
+            receive(&mut tap, |frame| frame.bytes.front().ends_with(b"to everyone"));
         });
     }
 }
@@ -110,11 +98,7 @@ fn an_interface_that_is_down_comes_back() {
     netns::run(|| {
         let mut tap = netns::tap(true);
         let (header, offload) = datagram(b"", true);
-        let frame = TxFrame {
-            header: &header,
-            payload: &[],
-            offload,
-        };
+        let frame = TxFrame { header: &header, payload: &[], offload };
         tap::set_up(tap.name(), false).unwrap();
         assert_eq!(tap.transmit(frame), Ok(()));
         assert_eq!((tap.link(), tap.drops().tx_down), (LinkState::Down, 1));
@@ -131,19 +115,13 @@ fn a_removed_interface_is_gone() {
     netns::run(|| {
         let mut tap = netns::tap(true);
         while tap.receive(&mut |_| {}) {}
-        let status = std::process::Command::new("ip")
-            .args(["link", "delete", tap.name()])
-            .status();
+        let status = std::process::Command::new("ip").args(["link", "delete", tap.name()]).status();
         assert!(status.unwrap().success());
         assert!(!tap.arm(), "it was removed: an event");
         assert_eq!(tap.link(), LinkState::Gone);
         assert!(tap.arm() && tap.events().poll_fd().is_none(), "told once");
         let (header, offload) = datagram(b"", true);
-        let frame = TxFrame {
-            header: &header,
-            payload: &[],
-            offload,
-        };
+        let frame = TxFrame { header: &header, payload: &[], offload };
         assert_eq!(tap.transmit(frame), Err(TxError::Refused));
         assert!(!tap.receive(&mut |_| {}));
     });
@@ -171,10 +149,7 @@ fn what_is_wrong_is_named() {
         let open = |options| Tap::open(MAC, options).unwrap_err().to_string();
         for bad in ["", "a/b", "sixteen-letters-", "two words"] {
             let text = open(Options::new().existing(bad));
-            assert!(
-                text.starts_with(&format!("`{bad}` is not a name")),
-                "{text}"
-            );
+            assert!(text.starts_with(&format!("`{bad}` is not a name")), "{text}");
         }
         assert!(open(Options::new().existing("tap7")).contains("there is no interface `tap7`"));
         assert!(open(Options::new().existing("lo")).contains("`lo` is not a TAP"));
@@ -209,10 +184,7 @@ fn two_kernels_talk_through_two_taps() {
                 stream.read_to_end(&mut back).unwrap();
                 writing.join().unwrap();
                 ended.store(true, Relaxed);
-                UdpSocket::bind("0.0.0.0:0")
-                    .unwrap()
-                    .send_to(b"end", (STACK_V4, 9))
-                    .unwrap();
+                UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"end", (STACK_V4, 9)).unwrap();
                 assert!(back == *data, "what came back differs");
                 let merged = copier.join().unwrap();
                 assert_eq!(merged > 0, offloads, "{merged} merged frames");
@@ -224,11 +196,7 @@ fn two_kernels_talk_through_two_taps() {
 /// In a namespace of its own, at the stack's address: hands its TAP over and echoes once.
 fn echo_server(offloads: bool, to: &mpsc::Sender<Tap>) {
     namespace::enter().unwrap();
-    let options = if offloads {
-        Options::new()
-    } else {
-        Options::new().plain()
-    };
+    let options = if offloads { Options::new() } else { Options::new().plain() };
     let tap = Tap::open(MAC, options).unwrap();
     tap::configure(tap.name(), &[(IpAddr::V4(STACK_V4), 24)]).unwrap();
     let listener = TcpListener::bind((STACK_V4, 7)).unwrap();
@@ -279,21 +247,11 @@ fn forward(frame: RxFrame<'_>, to: &mut Tap) -> bool {
         let tcp_len = bytes.len() as u32 - 34;
         let pseudo = sum(&bytes[26..34], 6 + tcp_len);
         bytes[50..52].copy_from_slice(&pseudo.to_be_bytes());
-        offload.checksum = Some(ChecksumRequest {
-            start: 34,
-            offset: 16,
-        });
+        offload.checksum = Some(ChecksumRequest { start: 34, offset: 16 });
     }
-    offload.segment = frame.segment_len.map(|segment_len| SegmentRequest {
-        v6: false,
-        segment_len,
-    });
+    offload.segment = frame.segment_len.map(|segment_len| SegmentRequest { v6: false, segment_len });
     let (header, payload) = bytes.split_at(header_len);
-    let frame = TxFrame {
-        header,
-        payload: &[payload],
-        offload,
-    };
+    let frame = TxFrame { header, payload: &[payload], offload };
     // TAPs take what fits their queue; TCP repairs the rest.
     let _ = to.transmit(frame);
     offload.segment.is_some()

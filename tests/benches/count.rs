@@ -1,0 +1,108 @@
+//! Instructions by callgrind: a transfer of n bytes and one of 2n, and their difference, so that start-up cancels.
+//!
+//! Every function is kept apart by its callers, so the cost of each is known for each phase of a turn.
+
+use crate::engine::Done;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+/// Valgrind counts one instruction per byte of `rep movsb`; this keeps glibc's memcpy away from it.
+const TUNABLES: &str =
+    "glibc.cpu.x86_rep_movsb_threshold=1073741824:glibc.cpu.x86_rep_stosb_threshold=1073741824";
+
+/// Frames of the call chain that are kept: more than lie between a phase and the deepest function.
+const CALLERS: &str = "--separate-callers=24";
+
+/// Instructions by phase and function, and what the transfer was.
+pub(crate) struct Counts {
+    cost: BTreeMap<(String, String), i64>,
+    pub(crate) done: Done,
+}
+
+impl Counts {
+    /// Counts a transfer of `bytes`. `args` are the words that make this program run one of the given length.
+    pub(crate) fn of(bytes: u64, args: impl Fn(u64) -> Vec<String>) -> Counts {
+        let once = run(&args(bytes));
+        let mut twice = run(&args(2 * bytes));
+        for (key, cost) in once.cost {
+            *twice.cost.entry(key).or_default() -= cost;
+        }
+        twice.done.bytes -= once.done.bytes;
+        twice.done.segments -= once.done.segments;
+        twice.done.acks -= once.done.acks;
+        twice
+    }
+
+    /// Instructions in `phase`: all, and those of them that copy memory.
+    pub(crate) fn phase(&self, phase: &str) -> (f64, f64) {
+        let of = |wanted: &dyn Fn(&str) -> bool| {
+            self.cost.iter().filter(|((p, f), _)| p == phase && wanted(f)).map(|(_, c)| c).sum::<i64>() as f64
+        };
+        (of(&|_| true), of(&|f| f.contains("memcpy") || f.contains("memmove")))
+    }
+
+    /// The functions of `phase`, the most expensive first.
+    pub(crate) fn functions(&self, phase: &str) -> Vec<(&str, i64)> {
+        let mut all: Vec<_> =
+            self.cost.iter().filter(|((p, _), _)| p == phase).map(|((_, f), c)| (f.as_str(), *c)).collect();
+        all.sort_by_key(|(_, cost)| -cost);
+        all
+    }
+}
+
+/// Is valgrind there?
+pub(crate) fn check() -> Result<(), String> {
+    match Command::new("valgrind").arg("--version").output() {
+        Ok(output) if output.status.success() => Ok(()),
+        _ => {
+            Err("instructions are counted by valgrind, which is missing: apt-get install valgrind".to_owned())
+        }
+    }
+}
+
+fn run(args: &[String]) -> Counts {
+    let out = std::env::temp_dir().join(format!("barenet-callgrind-{}", std::process::id()));
+    let done = Command::new("valgrind")
+        .env("GLIBC_TUNABLES", TUNABLES)
+        .args(["--tool=callgrind", "-q", "--compress-strings=no", "--compress-pos=no", CALLERS])
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(std::env::current_exe().expect("the path of this program"))
+        .args(args)
+        .output()
+        .expect("valgrind was there a moment ago");
+    assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    let profile = std::fs::read_to_string(&out).expect("callgrind's output");
+    // It is only rubbish in the temporary folder if this fails.
+    let _ = std::fs::remove_file(&out);
+    let done = Done::parse(&String::from_utf8_lossy(&done.stdout)).expect("the child's result");
+    Counts { cost: self_cost(&profile), done }
+}
+
+/// Own cost of each function by phase, from callgrind's file: `fn=function'caller'…`, then lines `position cost`;
+/// the line after a `calls=` is the cost of that call, not the function's own.
+fn self_cost(profile: &str) -> BTreeMap<(String, String), i64> {
+    let mut cost = BTreeMap::new();
+    let mut key = None;
+    let mut is_call = false;
+    for line in profile.lines() {
+        if let Some(name) = line.strip_prefix("fn=") {
+            key = phase_of(name);
+        } else if line.starts_with("calls=") {
+            is_call = true;
+        } else if line.starts_with(|c: char| c.is_ascii_digit())
+            && !std::mem::take(&mut is_call)
+            && let Some(key) = &key
+            && let Some(n) = line.split(' ').nth(1)
+        {
+            *cost.entry(key.clone()).or_default() += n.parse::<i64>().unwrap_or(0);
+        }
+    }
+    cost
+}
+
+fn phase_of(chain: &str) -> Option<(String, String)> {
+    let function = chain.split('\'').next()?;
+    let phase = chain.split("::phase_").nth(1)?;
+    let phase = phase.split(['\'', ':', '<']).next()?;
+    Some((phase.to_owned(), function.to_owned()))
+}

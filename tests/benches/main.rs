@@ -1,0 +1,101 @@
+//! The benchmarks: `cargo bench -p barenet-tests`.
+//!
+//! Figures are ratios within one run, rounds interleaved, or counts that do not depend on the machine. What the rows
+//! mean stands in RESULTS.md, which `-- --write` renews.
+
+mod bulk;
+mod count;
+mod effort;
+mod engine;
+mod report;
+mod s9;
+mod table;
+mod tap;
+
+use effort::Effort;
+use std::process::ExitCode;
+use table::Table;
+
+const USAGE: &str = "usage: cargo bench -p barenet-tests [-- SECTION... --quick --write]
+sections (all but the last if none is named):
+  s9        the engine alone in memory: instructions and Gb/s
+  s1, s1b   bulk send over TAP, with offloads and without
+  s2, s2b   bulk receive over TAP, with offloads and without
+  profile   the most expensive functions of our engine
+options:
+  --quick   fewer and shorter rounds, to see that everything runs
+  --write   keep the tables in tests/benches/RESULTS.md";
+
+/// What is measured when nothing is named.
+const SECTIONS: [&str; 5] = ["s9", "s1", "s1b", "s2", "s2b"];
+
+fn main() -> ExitCode {
+    // Cargo adds `--bench`.
+    let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let result = match &args[..] {
+        [sample, scenario, rest @ ..] if sample == "sample" => child(scenario, rest),
+        _ => parent(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parent(args: &[String]) -> Result<(), String> {
+    let (options, mut sections): (Vec<&str>, Vec<&str>) =
+        args.iter().map(String::as_str).partition(|a| a.starts_with("--"));
+    if let Some(unknown) = options.iter().find(|o| !["--quick", "--write"].contains(o)) {
+        return Err(format!("unknown option {unknown}\n{USAGE}"));
+    }
+    let (quick, write) = (options.contains(&"--quick"), options.contains(&"--write"));
+    if write && (quick || !sections.is_empty()) {
+        return Err("--write keeps a whole run: it goes with neither --quick nor sections".to_owned());
+    }
+    if sections.is_empty() {
+        sections = SECTIONS.to_vec();
+    }
+    let effort = if quick { &Effort::QUICK } else { &Effort::FULL };
+    let mut tables = Vec::new();
+    for section in sections {
+        for table in measure(section, effort)? {
+            println!("{table}");
+            tables.push(table);
+        }
+    }
+    if write {
+        report::write(&tables)?;
+    }
+    Ok(())
+}
+
+fn measure(section: &str, effort: &Effort) -> Result<Vec<Table>, String> {
+    Ok(match section {
+        "s9" => {
+            count::check()?;
+            vec![s9::instructions(), s9::rates(effort)]
+        }
+        "profile" => {
+            count::check()?;
+            s9::profile()
+        }
+        _ => match bulk::tables(section, effort) {
+            Some(tables) => tables?,
+            None => return Err(format!("unknown section {section}\n{USAGE}")),
+        },
+    })
+}
+
+/// One measurement in a process of its own: prints its result.
+fn child(scenario: &str, args: &[String]) -> Result<(), String> {
+    let line = match scenario {
+        "s9" => s9::sample(args).map(|done| Ok(done.to_string())),
+        "bulk" => bulk::sample(args),
+        _ => None,
+    };
+    println!("{}", line.ok_or_else(|| format!("not a sample: {scenario} {args:?}\n{USAGE}"))??);
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! smoltcp as the peer and the yardstick, and the cables that join it with our stack in memory.
+
+pub mod cable;
+pub mod ring;
+pub mod smol;
