@@ -1,5 +1,7 @@
 //! A host that runs smoltcp 0.14 on any of its devices.
 
+use super::world::Read;
+use barenet::Error;
 use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::Device;
 use smoltcp::socket::tcp;
@@ -101,5 +103,80 @@ impl<D: Device> Host<D> {
     /// When it wants to run next without a frame.
     pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
         self.iface.poll_at(now, &self.sockets)
+    }
+}
+
+/// A smoltcp host with one connection.
+pub struct Node<D> {
+    host: Host<D>,
+    socket: SocketHandle,
+    was_open: bool,
+}
+
+impl<D: Device> Node<D> {
+    /// Host `n` with buffers of `buf` bytes.
+    pub fn new(device: D, n: u8, seed: u64, buf: usize) -> Self {
+        let mut host = Host::new(device, n, seed);
+        let socket = host.socket(buf, tcp::CongestionControl::Cubic);
+        Node { host, socket, was_open: false }
+    }
+}
+
+impl<D: Device> super::world::Node for Node<D> {
+    fn listen(&mut self, port: u16) {
+        self.host.tcp(self.socket).listen(port).expect("a fresh socket");
+    }
+
+    fn connect(&mut self, to: SocketAddr, _: barenet::time::Instant) {
+        self.host.connect(self.socket, to, 50_000);
+    }
+
+    fn turn(&mut self, now: barenet::time::Instant) {
+        while self.host.poll(instant(now)) {}
+        let state = self.host.tcp(self.socket).state();
+        self.was_open |= state == tcp::State::Established;
+    }
+
+    fn deadline(&mut self, now: barenet::time::Instant) -> Option<barenet::time::Instant> {
+        let at = self.host.deadline(instant(now))?;
+        Some(barenet::time::Instant::from_micros(at.total_micros().max(0) as u64))
+    }
+
+    fn write(&mut self, data: &[u8]) -> usize {
+        self.host.tcp(self.socket).send_slice(data).unwrap_or(0)
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> Read {
+        let was_open = self.was_open;
+        let socket = self.host.tcp(self.socket);
+        match socket.recv_slice(buf) {
+            Ok(0) => Read::Nothing,
+            Ok(n) => Read::Bytes(n),
+            Err(tcp::RecvError::Finished) => Read::End,
+            // smoltcp tells a reset by nothing but the state.
+            Err(tcp::RecvError::InvalidState) => match (socket.state(), was_open) {
+                (tcp::State::Closed, true) => Read::Failed(Error::ConnectionReset),
+                (tcp::State::Closed, false) => Read::Failed(Error::ConnectionRefused),
+                _ => Read::Nothing,
+            },
+        }
+    }
+
+    fn shutdown(&mut self) {
+        self.host.tcp(self.socket).close();
+    }
+
+    fn abort(&mut self) {
+        self.host.tcp(self.socket).abort();
+    }
+
+    fn describe(&mut self) -> String {
+        let socket = self.host.tcp(self.socket);
+        let (to_send, to_read) = (socket.send_queue(), socket.recv_queue());
+        format!("smoltcp {} with {to_send} B to send, {to_read} to read", socket.state())
+    }
+
+    fn is_gone(&mut self) -> bool {
+        self.host.tcp(self.socket).state() == tcp::State::Closed
     }
 }
