@@ -47,17 +47,10 @@ impl Error {
     /// The error for `call` on the interface `name`.
     pub(super) fn new(call: &'static str, name: &str, errno: Errno) -> Self {
         match errno {
-            Errno::PERM | Errno::ACCESS => Error::Permission {
-                name: name.into(),
-                call,
-            },
+            Errno::PERM | Errno::ACCESS => Error::Permission { name: name.into(), call },
             Errno::BUSY => Error::Busy(name.into()),
             Errno::NODEV => Error::NoInterface(name.into()),
-            _ => Error::System {
-                name: name.into(),
-                call,
-                errno: errno.raw_os_error(),
-            },
+            _ => Error::System { name: name.into(), call, errno: errno.raw_os_error() },
         }
     }
 }

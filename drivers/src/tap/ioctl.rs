@@ -35,10 +35,7 @@ struct IfReq {
 impl IfReq {
     /// A request about the interface `name`, which [`super::Name`] has checked.
     fn new(name: &str) -> Self {
-        let mut req = IfReq {
-            name: [0; NAME_SIZE],
-            data: [0; 24],
-        };
+        let mut req = IfReq { name: [0; NAME_SIZE], data: [0; 24] };
         let len = name.len().min(NAME_SIZE - 1);
         req.name[..len].copy_from_slice(&name.as_bytes()[..len]);
         req
@@ -164,9 +161,7 @@ pub(super) fn set_up(control: impl AsFd, name: &str, up: bool) -> Result<()> {
 
 /// Sets the IPv4 address. `control` is a socket of that family.
 pub(super) fn set_v4(control: impl AsFd, name: &str, ip: Ipv4Addr, prefix_len: u8) -> Result<()> {
-    let mask = u32::MAX
-        .checked_shl(32 - u32::from(prefix_len))
-        .unwrap_or(0);
+    let mask = u32::MAX.checked_shl(32 - u32::from(prefix_len)).unwrap_or(0);
     interface::<SIOCSIFADDR>(&control, IfReq::new(name).with_address(ip))?;
     let mask = IfReq::new(name).with_address(Ipv4Addr::from_bits(mask));
     interface::<SIOCSIFNETMASK>(control, mask).map(drop)
@@ -174,11 +169,7 @@ pub(super) fn set_v4(control: impl AsFd, name: &str, ip: Ipv4Addr, prefix_len: u
 
 /// Adds an IPv6 address. `control` is a socket of that family.
 pub(super) fn add_v6(control: impl AsFd, index: c_int, ip: Ipv6Addr, prefix_len: u8) -> Result<()> {
-    let req = In6IfReq {
-        address: ip.octets(),
-        prefix_len: u32::from(prefix_len),
-        index,
-    };
+    let req = In6IfReq { address: ip.octets(), prefix_len: u32::from(prefix_len), index };
     // SAFETY: on an AF_INET6 socket SIOCSIFADDR reads one `struct in6_ifreq`.
     unsafe { ioctl(control, Setter::<SIOCSIFADDR, In6IfReq>::new(req)) }
 }

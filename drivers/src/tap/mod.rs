@@ -196,11 +196,7 @@ impl Device for Tap {
                 Some(header) => vnet::decode(*header),
                 None => (RxChecksum::Unchecked, None),
             };
-            sink(RxFrame {
-                bytes: Bytes::new(&[bytes]),
-                checksum,
-                segment_len,
-            });
+            sink(RxFrame { bytes: Bytes::new(&[bytes]), checksum, segment_len });
             return true;
         }
     }

@@ -64,10 +64,7 @@ impl Maps {
     }
 
     fn enter(&self) -> Result<(), Error> {
-        self.enter_raw().map_err(|(call, errno)| Error::Namespace {
-            call,
-            errno: errno.raw_os_error(),
-        })
+        self.enter_raw().map_err(|(call, errno)| Error::Namespace { call, errno: errno.raw_os_error() })
     }
 
     /// System calls only. The failed call is named.
@@ -77,8 +74,7 @@ impl Maps {
             Err(Errno::PERM) => {}
             Err(errno) => return Err(("network namespace", errno)),
         }
-        unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNET)
-            .map_err(|errno| ("user namespace", errno))?;
+        unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNET).map_err(|errno| ("user namespace", errno))?;
         // A gid_map may only be written by the unprivileged once setgroups is given up.
         for (path, line) in [
             (c"/proc/self/setgroups", "deny"),

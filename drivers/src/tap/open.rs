@@ -50,8 +50,7 @@ impl Options {
                 .map_err(|e| Error::new("find the interface", &self.name, e))?;
         }
         let (fd, name, framing) = self.attach_best()?;
-        let mtu =
-            ioctl::mtu(&control, &name).map_err(|e| Error::new("read the MTU of", &name, e))?;
+        let mtu = ioctl::mtu(&control, &name).map_err(|e| Error::new("read the MTU of", &name, e))?;
         Ok(Opened {
             fd,
             name,
@@ -76,13 +75,9 @@ impl Options {
         let fd = open_tun()?;
         let (vnet_flag, offloads) = match framing {
             Framing::Plain => (0, 0),
-            Framing::Vnet => (
-                ioctl::IFF_VNET_HDR,
-                ioctl::TUN_F_CSUM | ioctl::TUN_F_TSO4 | ioctl::TUN_F_TSO6,
-            ),
+            Framing::Vnet => (ioctl::IFF_VNET_HDR, ioctl::TUN_F_CSUM | ioctl::TUN_F_TSO4 | ioctl::TUN_F_TSO6),
         };
-        let known =
-            ioctl::features(&fd).map_err(|e| Error::new("ask for the features of", "TAP", e))?;
+        let known = ioctl::features(&fd).map_err(|e| Error::new("ask for the features of", "TAP", e))?;
         if u32::from(vnet_flag) & !known != 0 {
             return Err(Error::new("use vnet headers on", &self.name, Errno::INVAL));
         }
@@ -96,8 +91,7 @@ impl Options {
             ioctl::set_vnet_header_len(&fd, vnet::LEN as i32)
                 .map_err(|e| Error::new("set the length of vnet headers on", &name, e))?;
         }
-        ioctl::set_offload(&fd, offloads)
-            .map_err(|e| Error::new("set the offloads of", &name, e))?;
+        ioctl::set_offload(&fd, offloads).map_err(|e| Error::new("set the offloads of", &name, e))?;
         Ok((fd, name, framing))
     }
 }

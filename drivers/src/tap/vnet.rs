@@ -53,14 +53,8 @@ mod tests {
     fn requests_become_the_kernels_words() {
         let mut offload = TxOffload::default();
         assert_eq!(encode(offload, 54), [0; LEN]);
-        offload.checksum = Some(ChecksumRequest {
-            start: 34,
-            offset: 16,
-        });
-        offload.segment = Some(SegmentRequest {
-            v6: true,
-            segment_len: 1440,
-        });
+        offload.checksum = Some(ChecksumRequest { start: 34, offset: 16 });
+        offload.segment = Some(SegmentRequest { v6: true, segment_len: 1440 });
         let h = encode(offload, 74);
         let word = |at: usize| u16::from_ne_bytes([h[at], h[at + 1]]);
         assert_eq!((h[0], h[1]), (NEEDS_CSUM, GSO_TCPV6));

@@ -21,7 +21,7 @@ const TAP_ADDRESSES: &[&str] = &["ip=10.0.0.2/24", "gw=10.0.0.1", "ip=fd00::2/64
 /// Builds an example, boots it in QEMU and prints where to reach it. Its exit status becomes the
 /// command's.
 #[derive(Parser, Debug)]
-#[command(name = "cargo qemu")]
+#[command(name = "cargo qemu", bin_name = "cargo qemu")]
 struct Options {
     /// The example to run
     #[arg(required_unless_present = "list")]

@@ -26,7 +26,7 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 /// Builds an example and runs it as a Linux process on a TAP in a network namespace of its own;
 /// with a command, runs that in the namespace too and returns its status.
 #[derive(Parser, Debug)]
-#[command(name = "cargo host")]
+#[command(name = "cargo host", bin_name = "cargo host")]
 struct Options {
     /// The example to run
     example: String,
