@@ -5,6 +5,9 @@
 //! for a checksum and for segmentation beside it; a frame comes in as slices with what the device
 //! knows about its checksum. It can be a `dyn`, and a stack has several.
 
+pub mod loopback;
+pub mod segment;
+
 use crate::bytes::Bytes;
 
 /// A 48-bit Ethernet address.

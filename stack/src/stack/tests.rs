@@ -64,7 +64,7 @@ impl Host {
     }
 
     fn link_local(&self) -> IpAddr {
-        crate::ip::link_local_from(self.device.mac).into()
+        ip::link_local_from(self.device.mac).into()
     }
 }
 
