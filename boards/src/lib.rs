@@ -13,6 +13,8 @@
 extern crate alloc;
 
 mod console;
+#[cfg(target_os = "linux")]
+pub mod host;
 pub mod options;
 mod program;
 #[cfg(all(target_arch = "x86_64", target_os = "none"))]

@@ -71,11 +71,7 @@ pub fn parse<'a>(
 }
 
 fn sort<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Options<'a>, Invalid<'a>> {
-    let mut options = Options {
-        addresses: Vec::new(),
-        gateways: Vec::new(),
-        args: Vec::new(),
-    };
+    let mut options = Options { addresses: Vec::new(), gateways: Vec::new(), args: Vec::new() };
     for option in args {
         let invalid = |expected| Invalid { option, expected };
         match option.split_once('=') {
@@ -106,14 +102,8 @@ fn address(value: &str) -> Result<Address, &'static str> {
 }
 
 fn gateway(value: &str) -> Result<IpAddr, &'static str> {
-    let address: IpAddr = value
-        .parse()
-        .map_err(|_| "expected an address, like gw=10.0.2.2 or gw=fd00::1")?;
-    if is_host(address) {
-        Ok(address)
-    } else {
-        Err("expected the address of one host")
-    }
+    let address: IpAddr = value.parse().map_err(|_| "expected an address, like gw=10.0.2.2 or gw=fd00::1")?;
+    if is_host(address) { Ok(address) } else { Err("expected the address of one host") }
 }
 
 fn is_host(address: IpAddr) -> bool {
@@ -126,12 +116,7 @@ mod tests {
     use super::*;
     use alloc::string::ToString;
 
-    const DEFAULTS: [&str; 4] = [
-        "ip=10.0.2.15/24",
-        "gw=10.0.2.2",
-        "ip=fec0::15/64",
-        "gw=fec0::2",
-    ];
+    const DEFAULTS: [&str; 4] = ["ip=10.0.2.15/24", "gw=10.0.2.2", "ip=fec0::15/64", "gw=fec0::2"];
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -140,39 +125,20 @@ mod tests {
     #[test]
     fn the_boards_defaults_hold_until_an_address_is_given() {
         let none = parse(["80"], DEFAULTS).unwrap();
-        assert_eq!(
-            none.addresses,
-            [(ip("10.0.2.15"), 24), (ip("fec0::15"), 64)]
-        );
+        assert_eq!(none.addresses, [(ip("10.0.2.15"), 24), (ip("fec0::15"), 64)]);
         assert_eq!(none.gateways, [ip("10.0.2.2"), ip("fec0::2")]);
         assert_eq!(none.args, ["80"]);
         let lone = parse(["ip=192.0.2.1/31"], DEFAULTS).unwrap();
-        assert_eq!(
-            (lone.addresses, lone.gateways.len()),
-            ([(ip("192.0.2.1"), 31)].into(), 0)
-        );
+        assert_eq!((lone.addresses, lone.gateways.len()), ([(ip("192.0.2.1"), 31)].into(), 0));
         let gateway = parse(["gw=10.0.2.9"], DEFAULTS).unwrap();
-        assert_eq!(
-            (gateway.addresses.len(), gateway.gateways),
-            (2, [ip("10.0.2.9")].into())
-        );
+        assert_eq!((gateway.addresses.len(), gateway.gateways), (2, [ip("10.0.2.9")].into()));
     }
 
     #[test]
     fn both_may_be_repeated_and_the_rest_keeps_its_order() {
-        let args = [
-            "b",
-            "ip=fd00::2/64",
-            "a=1",
-            "ip=10.0.0.2/24",
-            "gw=fd00::1",
-            "ipx=1",
-        ];
+        let args = ["b", "ip=fd00::2/64", "a=1", "ip=10.0.0.2/24", "gw=fd00::1", "ipx=1"];
         let options = parse(args, DEFAULTS).unwrap();
-        assert_eq!(
-            options.addresses,
-            [(ip("fd00::2"), 64), (ip("10.0.0.2"), 24)]
-        );
+        assert_eq!(options.addresses, [(ip("fd00::2"), 64), (ip("10.0.0.2"), 24)]);
         assert_eq!(options.gateways, [ip("fd00::1")]);
         assert_eq!(options.args, ["b", "a=1", "ipx=1"]);
     }

@@ -18,12 +18,7 @@ static PROGRAM: Once<Program> = Once::new();
 /// Called once by the board, before `main`. `args` are those of the program, without what the
 /// board has taken; `machine` is one line that names board, machine and CPU.
 pub fn init(args: &'static [&'static str], machine: &'static str, platform: &'static dyn Platform) {
-    PROGRAM.call_once(|| Program {
-        args,
-        machine,
-        platform,
-        started: platform.now(),
-    });
+    PROGRAM.call_once(|| Program { args, machine, platform, started: platform.now() });
 }
 
 /// What a program's `main` may give back.
@@ -64,7 +59,5 @@ pub fn machine() -> &'static str {
 
 /// Time since the board was up, by the monotonic clock.
 pub fn uptime() -> Duration {
-    PROGRAM
-        .get()
-        .map_or(Duration::ZERO, |p| p.platform.now().since(p.started))
+    PROGRAM.get().map_or(Duration::ZERO, |p| p.platform.now().since(p.started))
 }

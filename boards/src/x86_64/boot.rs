@@ -39,10 +39,7 @@ struct TablePointer {
 // SAFETY: it points to an immutable static.
 unsafe impl Sync for TablePointer {}
 
-static GDT_POINTER: TablePointer = TablePointer {
-    limit: 23,
-    base: &raw const GDT,
-};
+static GDT_POINTER: TablePointer = TablePointer { limit: 23, base: &raw const GDT };
 
 /// The entry that ELF loaders look at and PVH loaders do not use: it stops the CPU.
 ///

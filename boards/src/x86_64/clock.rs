@@ -30,11 +30,7 @@ fn counter() -> u64 {
 impl Clock {
     /// A clock that starts now, on a counter of `hertz`.
     fn start(hertz: u64) -> Clock {
-        Clock {
-            origin: counter(),
-            scale: ((1_000_000u128 << 44) / u128::from(hertz)) as u64,
-            hertz,
-        }
+        Clock { origin: counter(), scale: ((1_000_000u128 << 44) / u128::from(hertz)) as u64, hertz }
     }
 
     /// Microseconds since the clock started. One CPU, and the counter never runs backwards there.
@@ -52,10 +48,8 @@ impl Clock {
 pub(super) fn init() -> Result<Clock, &'static str> {
     let stated = stated_by_cpu().or_else(stated_by_hypervisor);
     let Some((counts, ticks, us)) = measure(stated) else {
-        return Err(
-            "no clock: the machine needs a PIT, KVM or TCG, or a CPU that states its \
-                    frequency in CPUID leaf 0x15",
-        );
+        return Err("no clock: the machine needs a PIT, KVM or TCG, or a CPU that states its \
+                    frequency in CPUID leaf 0x15");
     };
     let hertz = stated.unwrap_or(counts * 1_000_000 / us);
     apic::set_timer_rate(u64::from(ticks) * 1_000_000 / us);
@@ -68,14 +62,8 @@ fn stated_by_cpu() -> Option<u64> {
         return None;
     }
     let leaf = __cpuid(0x15);
-    let (crystal, over, under) = (
-        u64::from(leaf.ecx),
-        u64::from(leaf.ebx),
-        u64::from(leaf.eax),
-    );
-    (crystal * over)
-        .checked_div(under)
-        .filter(|&h| plausible(h))
+    let (crystal, over, under) = (u64::from(leaf.ecx), u64::from(leaf.ebx), u64::from(leaf.eax));
+    (crystal * over).checked_div(under).filter(|&h| plausible(h))
 }
 
 /// The leaf that VMware defined and KVM adopted: the counter's kilohertz in eax.

@@ -28,7 +28,5 @@ fn random_word() -> Option<u64> {
     }
     let mut word = 0;
     // SAFETY: the caller has seen in CPUID that the CPU has the instruction.
-    (0..TRIES)
-        .any(|_| unsafe { step(&mut word) })
-        .then_some(word)
+    (0..TRIES).any(|_| unsafe { step(&mut word) }).then_some(word)
 }

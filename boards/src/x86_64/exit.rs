@@ -17,9 +17,5 @@ const PORT: u16 = 0xf4;
 pub(crate) fn exit(success: bool) -> ! {
     // SAFETY: port 0xf4 is unused on a PC but for this device.
     let device = unsafe { X86::new(PORT, QEMU_SUCCESS) };
-    if success {
-        device.exit_success()
-    } else {
-        device.exit(QEMU_FAILURE / 2)
-    }
+    if success { device.exit_success() } else { device.exit(QEMU_FAILURE / 2) }
 }

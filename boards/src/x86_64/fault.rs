@@ -25,10 +25,7 @@ const PAGE_FAULT: u64 = 14;
 /// Prints what the exception was and ends the program. The state that it interrupted, perhaps
 /// inside the stack, can't be trusted: so a fault ends everything, other than a panic.
 pub(super) extern "C" fn report(frame: &Frame) -> ! {
-    let name = NAMES
-        .get(frame.vector as usize)
-        .copied()
-        .unwrap_or("exception");
+    let name = NAMES.get(frame.vector as usize).copied().unwrap_or("exception");
     println!(
         "\nfault: {name} (vector {}, error {:#x}) at {:#x}, stack {:#x}",
         frame.vector, frame.error, frame.rip, frame.rsp
@@ -38,10 +35,7 @@ pub(super) extern "C" fn report(frame: &Frame) -> ! {
         println!("touched address {address:#x}");
         let guard = boot::stack_guard();
         if (guard..guard + paging::SIZE_4K).contains(&address) {
-            println!(
-                "the scheduler's stack of {} bytes overflowed",
-                boot::STACK_SIZE
-            );
+            println!("the scheduler's stack of {} bytes overflowed", boot::STACK_SIZE);
         }
     }
     exit::exit(false)

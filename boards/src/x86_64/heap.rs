@@ -37,10 +37,7 @@ pub(super) fn init(info: &StartInfoReader<'_, IdentityMap>) -> Result<(), &'stat
     let Some(region) = region else {
         return Err("the loader's memory map has no RAM behind the program");
     };
-    let end = region
-        .addr
-        .saturating_add(region.size)
-        .min(paging::LIMIT as u64) as usize;
+    let end = region.addr.saturating_add(region.size).min(paging::LIMIT as u64) as usize;
     let size = end - from;
     if size < SIZE_MIN {
         return Err("too little memory: give the machine at least 16 MiB");

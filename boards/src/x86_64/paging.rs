@@ -37,9 +37,7 @@ static mut LEVEL_3: Table = {
     let mut table = EMPTY;
     let mut i = 0;
     while i < 4 {
-        table.0[i] = (&raw mut LEVEL_2)
-            .cast::<u8>()
-            .wrapping_add(i * SIZE_4K + TABLE);
+        table.0[i] = (&raw mut LEVEL_2).cast::<u8>().wrapping_add(i * SIZE_4K + TABLE);
         i += 1;
     }
     table
@@ -50,8 +48,7 @@ static mut LEVEL_2: [Table; 4] = {
     let mut i = 0;
     while i < 4 * 512 {
         let uncached = if i / 512 == 3 { UNCACHED } else { 0 };
-        tables[i / 512].0[i % 512] =
-            ptr::without_provenance_mut(i * SIZE_2M + (TABLE | HUGE | uncached));
+        tables[i / 512].0[i % 512] = ptr::without_provenance_mut(i * SIZE_2M + (TABLE | HUGE | uncached));
         i += 1;
     }
     tables

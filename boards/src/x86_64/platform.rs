@@ -23,10 +23,7 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(clock: Clock) -> Machine {
-        Machine {
-            clock,
-            woken: AtomicBool::new(false),
-        }
+        Machine { clock, woken: AtomicBool::new(false) }
     }
 }
 
