@@ -157,6 +157,7 @@ fn start(launch: &Launch, timeout: Option<Duration>) -> Result<u8> {
     };
     let Some(output) = ended else {
         running.kill()?;
+        running.wait()?;
         eprintln!("error: timed out: the guest was ended after {} s", timeout.unwrap_or_default().as_secs());
         return Ok(TIMED_OUT);
     };

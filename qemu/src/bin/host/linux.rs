@@ -18,7 +18,7 @@ const KERNEL: [(IpAddr, u8); 2] = [
     (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 24),
     (IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1)), 64),
 ];
-/// The address that the host board takes by default.
+/// The address that the host board takes unless its arguments say otherwise.
 const STACK: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 /// A program that has not got so far by then never will.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -56,6 +56,7 @@ pub(super) fn run() -> Result<u8> {
             name
         }
     };
+    let address = address(&options.args);
     let mut words = vec!["--tap".to_owned(), name];
     words.extend(options.args);
     let running = cmd(program, words)
@@ -72,33 +73,48 @@ pub(super) fn run() -> Result<u8> {
                 eprintln!(
                     "{} serves in its namespace: {}",
                     example.name,
-                    port.reach("10.0.0.2", port.number)
+                    port.reach(&address.to_string(), port.number)
                 );
             }
             Ok(status(running.wait()?.status))
         }
         Some((program, words)) => {
-            wait_until_ready(&example, &running)?;
+            wait_until_ready(&example, address, &running)?;
             let ended = cmd(program, words).unchecked().run();
-            running.kill()?;
+            end(&running)?;
             let ended = ended.with_context(|| format!("can't run `{program}`"))?;
             Ok(status(ended.status))
         }
     }
 }
 
-fn wait_until_ready(example: &Example, running: &Handle) -> Result<()> {
+fn wait_until_ready(example: &Example, address: IpAddr, running: &Handle) -> Result<()> {
     let started = Instant::now();
-    while !ready::is_ready(STACK, example.ports().next()) {
+    while !ready::is_ready(address, example.ports().next()) {
         if let Some(ended) = running.wait_timeout(Duration::from_millis(20))? {
             bail!("{} ended before it was ready: {}", example.name, ended.status);
         }
         if started.elapsed() > READY_WITHIN {
-            running.kill()?;
-            bail!("{} does not answer at {STACK} after {READY_WITHIN:?}", example.name);
+            end(&running)?;
+            bail!("{} does not answer at {address} after {READY_WITHIN:?}", example.name);
         }
     }
     Ok(())
+}
+
+/// Where the example is reached: its first `ip=ADDRESS/PREFIX`, or the default.
+fn address(args: &[String]) -> IpAddr {
+    let given = args.iter().find_map(|arg| {
+        let (address, _) = arg.strip_prefix("ip=")?.split_once('/')?;
+        address.parse().ok()
+    });
+    given.unwrap_or(STACK)
+}
+
+/// Ends the example and waits until it has.
+fn end(running: &Handle) -> std::io::Result<()> {
+    running.kill()?;
+    running.wait().map(drop)
 }
 
 /// As a shell has it: 128 and the signal's number for a program that was killed.
