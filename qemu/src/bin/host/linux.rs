@@ -95,7 +95,7 @@ fn wait_until_ready(example: &Example, address: IpAddr, running: &Handle) -> Res
             bail!("{} ended before it was ready: {}", example.name, ended.status);
         }
         if started.elapsed() > READY_WITHIN {
-            end(&running)?;
+            end(running)?;
             bail!("{} does not answer at {address} after {READY_WITHIN:?}", example.name);
         }
     }
