@@ -131,8 +131,18 @@ drops! {
     TcpBacklogFull = "tcp: backlog full",
     /// Data outside the receive window.
     TcpOutOfWindow = "tcp: out of window",
-    /// Out-of-order data beyond the bounds.
-    TcpReassemblyFull = "tcp: too many ranges",
+    /// A SYN for which the table of connections has no place.
+    TcpTableFull = "tcp: connection table full",
+    /// An acknowledgment of what was never sent, or of the distant past.
+    TcpBadAck = "tcp: bad acknowledgment",
+    /// A SYN or RST that a blind attacker could have sent (RFC 5961).
+    TcpChallenged = "tcp: challenged",
+    /// An old duplicate by its timestamp (RFC 7323 §5).
+    TcpPaws = "tcp: old timestamp",
+    /// Text for which the pool has no memory, or the list of ranges no place.
+    TcpNoMemory = "tcp: no memory for text",
+    /// A segment that makes no sense in the connection's state.
+    TcpSenseless = "tcp: senseless in this state",
     /// No route for a packet of our own.
     NoRoute = "egress: no route",
     /// The interface's queue of waiting packets is full.

@@ -1,12 +1,13 @@
 //! What happened, as typed values: kept in a small ring, given to a sink, and printed by `log` or
 //! `defmt` when those features are on. Nothing here formats text unless someone reads it.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use heapless::Deque;
 
 use crate::counters::Drop;
 use crate::device::Mac;
+use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::time::Instant;
 
@@ -28,6 +29,12 @@ pub enum Event {
     AddressAdded(InterfaceId, IpAddr),
     /// An address is gone.
     AddressRemoved(InterfaceId, IpAddr),
+    /// A TCP connection came about: local port, peer.
+    ConnectionEstablished(u16, SocketAddr),
+    /// Both sides have closed it.
+    ConnectionClosed(u16, SocketAddr),
+    /// It ended with an error.
+    ConnectionFailed(u16, SocketAddr, Error),
 }
 
 /// Where events go besides the ring.

@@ -74,11 +74,7 @@ fn check(attribute: TokenStream, function: &TokenStream) -> Result<(), &'static 
         return Err("#[barenet_boards::main] takes no arguments");
     }
     let mut tokens = function.clone().into_iter();
-    let name = tokens
-        .by_ref()
-        .skip_while(|t| t.to_string() != "fn")
-        .nth(1)
-        .map(|t| t.to_string());
+    let name = tokens.by_ref().skip_while(|t| t.to_string() != "fn").nth(1).map(|t| t.to_string());
     match (name.as_deref(), tokens.next()) {
         (Some("main"), Some(TokenTree::Group(g)))
             if g.delimiter() == Delimiter::Parenthesis && !g.stream().is_empty() =>

@@ -21,6 +21,14 @@ use crate::slab::Key;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct InterfaceId(pub(crate) Key);
 
+impl InterfaceId {
+    /// The number that stands for the interface in the scope id of an IPv6 socket address
+    /// (RFC 4007 §6). 0 names none.
+    pub const fn zone(self) -> u32 {
+        self.0.index + 1
+    }
+}
+
 /// How a packet gets to its destination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Path {

@@ -7,14 +7,17 @@ mod interface;
 mod neighbors;
 mod storage;
 mod tcp;
+mod tcp_calls;
 mod udp;
 
 use core::net::IpAddr;
 
 pub use crate::link::neighbor::{NeighborSlot, Resolution};
 pub use crate::slab::Slot;
+pub(crate) use interface::INTERFACES_MAX;
 pub use interface::Interface;
 pub use storage::{Limits, Storage};
+pub use tcp_calls::{ListenerHandle, Readiness, TcpHandle};
 
 use crate::counters::{Counters, Drop};
 use crate::device::Capabilities;
@@ -28,6 +31,7 @@ use crate::link::neighbor::Neighbors;
 use crate::pool::Pool;
 use crate::random::Random;
 use crate::slab::Slab;
+use crate::tcp::Tcp;
 use crate::time::Instant;
 
 /// A TCP/IP stack.
@@ -43,6 +47,7 @@ pub struct Stack<'a> {
     pub(crate) interfaces: Slab<'a, Interface>,
     pub(crate) neighbors: Neighbors<'a>,
     pub(crate) routes: Routes<'a>,
+    pub(crate) tcp: Tcp<'a>,
     icmp_bucket: TokenBucket,
     loopback: Option<InterfaceId>,
     /// Changes whenever a [`Path`] may have.
@@ -58,9 +63,10 @@ impl<'a> Stack<'a> {
             pool: storage.pool,
             counters: Counters::default(),
             events: Events::new(),
-            interfaces: Slab::new(storage.interfaces, interface::INTERFACES_MAX),
+            interfaces: Slab::new(storage.interfaces, INTERFACES_MAX),
             neighbors: Neighbors::new(storage.neighbors, random.key()),
             routes: Routes::new(storage.routes),
+            tcp: Tcp::new(storage.tcp, storage.connections_max, storage.tcp_config, &mut random),
             random,
             icmp_bucket: TokenBucket::new(),
             loopback: None,
@@ -97,7 +103,7 @@ impl<'a> Stack<'a> {
         if self.interfaces.iter().any(|(_, i)| waits(i)) {
             return Some(now);
         }
-        [self.neighbors.next_deadline(), self.tcp_deadline()].into_iter().flatten().min()
+        [self.neighbors.next_deadline(), self.tcp_deadline(now)].into_iter().flatten().min()
     }
 
     /// Adds an interface for a device. It gets a link-local IPv6 address formed from its hardware
@@ -357,5 +363,7 @@ fn broadcast_or(network: Cidr, destination: IpAddr) -> IpAddr {
     }
 }
 
+#[cfg(all(test, feature = "alloc"))]
+mod tcp_tests;
 #[cfg(all(test, feature = "alloc"))]
 mod tests;

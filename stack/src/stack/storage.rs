@@ -8,6 +8,7 @@ use managed::ManagedSlice;
 use super::{Interface, NeighborSlot, Slot};
 use crate::ip::routes::Route;
 use crate::pool::Pool;
+use crate::tcp::{TcpConfig, TcpStorage};
 
 /// Everything that a stack keeps its state in. Nothing else is ever allocated.
 pub struct Storage<'a> {
@@ -19,6 +20,12 @@ pub struct Storage<'a> {
     pub neighbors: ManagedSlice<'a, NeighborSlot>,
     /// The routing table.
     pub routes: ManagedSlice<'a, Option<Route>>,
+    /// Connections and listeners.
+    pub tcp: TcpStorage<'a>,
+    /// Most connections, if their table is on the heap.
+    pub connections_max: usize,
+    /// Settings of TCP.
+    pub tcp_config: TcpConfig,
 }
 
 /// How much a stack on the heap may use.
@@ -32,6 +39,8 @@ pub struct Limits {
     pub neighbors: usize,
     /// Entries of the routing table.
     pub routes: usize,
+    /// Connections of TCP; as many again may be in TIME-WAIT.
+    pub connections: usize,
 }
 
 impl Default for Limits {
@@ -42,6 +51,7 @@ impl Default for Limits {
             block_len: 2048 - 4,
             neighbors: 256,
             routes: 32,
+            connections: 65_536,
         }
     }
 }
@@ -55,6 +65,14 @@ impl Storage<'static> {
             interfaces: ManagedSlice::Owned(Vec::new()),
             neighbors: ManagedSlice::Owned((0..limits.neighbors).map(|_| NeighborSlot::default()).collect()),
             routes: ManagedSlice::Owned(alloc::vec![None; limits.routes]),
+            tcp: TcpStorage {
+                connections: ManagedSlice::Owned(Vec::new()),
+                listeners: ManagedSlice::Owned(Vec::new()),
+                time_waits: ManagedSlice::Owned(Vec::new()),
+                buckets: ManagedSlice::Owned(Vec::new()),
+            },
+            connections_max: limits.connections,
+            tcp_config: TcpConfig::default(),
         }
     }
 }

@@ -1,45 +1,314 @@
-//! Where the pipeline meets TCP.
+//! Where the pipeline meets TCP: segments in, segments out, and what ICMP and neighbours say.
 
 use core::net::IpAddr;
 
 use super::{Resolution, Stack};
 use crate::bytes::Bytes;
-use crate::device::Device;
-use crate::ip::{IcmpError, InterfaceId, PacketMeta};
+use crate::counters::Drop;
+use crate::device::segment::{TcpFrame, transmit};
+use crate::device::{Device, RxChecksum, TX_PIECES, TxError};
+use crate::error::Error;
+use crate::events::Event;
+use crate::ip::{IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
+use crate::seq::Seq;
+use crate::tcp::segment::{Flags, Options, Plan};
+use crate::tcp::tcb::Dropped;
+use crate::tcp::{ConnectionEvent, Outcome, Refused, Reply, Tuple};
 use crate::time::Instant;
+use crate::wire::tcp::{TCP_LEN_MAX, TcpHeader, parse_tcp};
+use crate::wire::{self, HEADERS_LEN_MAX, IpHeader, LinkPath, protocol, pseudo_header};
+
+/// Segments, or super-segments of up to 64 KiB, that one call of `egress` sends, so that the rest
+/// of the stack and the caller get their turn (H183).
+const EGRESS_BUDGET: usize = 64;
+/// An IP packet with every header stays below 64 KiB.
+const TEXT_MAX: usize = 65_535 - 40 - 60;
+
+/// What came of one attempt to send for a connection.
+enum Sent {
+    /// A segment went out, or was as good as lost.
+    Segment,
+    /// There is nothing to send.
+    Nothing,
+    /// The neighbour's address is being asked for.
+    Blocked,
+    /// The device has no room.
+    DeviceFull,
+}
 
 impl Stack<'_> {
     /// A segment arrived for one of our addresses, by unicast.
-    pub(crate) fn tcp_input(&mut self, _meta: &PacketMeta, _packet: Bytes<'_>, _now: Instant) {}
+    pub(crate) fn tcp_input(&mut self, meta: &PacketMeta, packet: Bytes<'_>, now: Instant) {
+        if meta.link_broadcast {
+            return self.count_drop(Drop::TcpBroadcast, now); // H007
+        }
+        if meta.checksum != RxChecksum::Valid && !checksum_is_valid(meta, packet) {
+            return self.count_drop(Drop::TcpChecksum, now); // MUST-3
+        }
+        let Some((remote_port, local_port, segment)) = parse_tcp(packet) else {
+            return self.count_drop(Drop::TcpMalformed, now);
+        };
+        let tuple = Tuple { local: meta.destination, remote: meta.source, local_port, remote_port };
+        let Some(interface) = self.interfaces.get(meta.interface.0) else { return };
+        let mtu = interface.mtu;
+        let outcome = self.tcp.on_segment(&tuple, meta.interface, mtu, &segment, now, &mut self.pool);
+        self.tcp_outcome(&tuple, meta.interface, outcome, now);
+        self.tcp.feed_starved(&self.pool);
+    }
+
+    /// Carries out what the engine can't do itself: replies, counters, events.
+    pub(crate) fn tcp_outcome(
+        &mut self,
+        tuple: &Tuple,
+        interface: InterfaceId,
+        outcome: Outcome,
+        now: Instant,
+    ) {
+        if let Some(refused) = outcome.dropped {
+            self.count_drop(drop_name(refused), now);
+        }
+        if let Some(event) = outcome.event {
+            let (local_port, remote) = (tuple.local_port, (tuple.remote, tuple.remote_port).into());
+            self.events.emit(
+                now,
+                match event {
+                    ConnectionEvent::Established => Event::ConnectionEstablished(local_port, remote),
+                    ConnectionEvent::Closed => Event::ConnectionClosed(local_port, remote),
+                    ConnectionEvent::Failed(error) => Event::ConnectionFailed(local_port, remote, error),
+                },
+            );
+        }
+        if let Some(reply) = outcome.reply {
+            self.tcp_reply(tuple, interface, reply, now);
+        }
+    }
+
+    /// Sends a segment of no connection: a reset, or TIME-WAIT's acknowledgment.
+    pub(crate) fn tcp_reply(&mut self, tuple: &Tuple, interface: InterfaceId, reply: Reply, now: Instant) {
+        let (seq, ack, flags) = match reply {
+            Reply::Reset(r) => match r.ack {
+                Some(ack) => (r.seq, ack, Flags::RST | Flags::ACK),
+                None => (r.seq, Seq(0), Flags::RST),
+            },
+            Reply::Ack { seq, ack } => (seq, ack, Flags::ACK),
+        };
+        let header = TcpHeader {
+            source_port: tuple.local_port,
+            destination_port: tuple.remote_port,
+            seq,
+            ack,
+            flags,
+            window: 0,
+            options: Options::default(),
+        };
+        let mut buf = [0; TCP_LEN_MAX];
+        let len = header.emit(&mut buf);
+        let mut sum = pseudo_header(tuple.local, tuple.remote, protocol::TCP, len);
+        sum.add(&buf[..len]);
+        buf[16..18].copy_from_slice(&sum.finish().to_be_bytes());
+        let Ok(path) = self.path(tuple.remote, Some(interface), Some(tuple.local)) else {
+            return self.count_drop(Drop::NoRoute, now);
+        };
+        let ip = IpHeader::new(tuple.local, tuple.remote, protocol::TCP, len);
+        // A reset that can't be sent is counted there; the peer's next segment asks for another.
+        let _ = self.send_packet(&path, &ip, &buf[..len], Bytes::empty(), now);
+    }
 
     /// An ICMP error quotes a segment with one of our addresses as its source.
-    pub(crate) fn tcp_icmp_error(&mut self, _meta: &PacketMeta, _error: IcmpError, _now: Instant) {}
+    pub(crate) fn tcp_icmp_error(&mut self, meta: &PacketMeta, error: IcmpError, now: Instant) {
+        let tuple = Tuple {
+            local: error.source,
+            remote: error.destination,
+            local_port: error.source_port(),
+            remote_port: error.destination_port(),
+        };
+        let Some(index) = self.tcp.quoted(&tuple) else {
+            return self.count_drop(Drop::IcmpForeign, now);
+        };
+        // Only an error about a SYN that is under way ends anything, and only if it quotes its
+        // number (RFC 5927 §4, H083); a connection that stands survives every error (H084).
+        let is_our_syn = self.tcp.at(index).is_some_and(|c| c.tcb.awaits_answer_to(Seq(error.seq())));
+        if !is_our_syn {
+            return;
+        }
+        let failure = match error.kind {
+            IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => Error::ConnectionRefused,
+            IcmpErrorKind::NetUnreachable => Error::NetUnreachable,
+            IcmpErrorKind::HostUnreachable => Error::HostUnreachable,
+            IcmpErrorKind::TooBig { .. }
+            | IcmpErrorKind::TimeExceeded
+            | IcmpErrorKind::ParameterProblem
+            | IcmpErrorKind::Unknown => return,
+        };
+        let outcome = self.tcp.fail(index, failure, now, &mut self.pool);
+        self.tcp_outcome(&tuple, meta.interface, outcome, now);
+    }
 
     /// All TCP timers that are due.
-    pub(crate) fn tcp_timers(&mut self, _now: Instant) {}
+    pub(crate) fn tcp_timers(&mut self, now: Instant) {
+        while let Some((tuple, interface, outcome)) = self.tcp.expire(now, &mut self.pool) {
+            self.tcp_outcome(&tuple, interface, outcome, now);
+        }
+        self.tcp.feed_starved(&self.pool);
+    }
 
     /// Sends what TCP has for this interface. False: the device is full.
-    pub(crate) fn tcp_egress(
-        &mut self,
-        _interface: InterfaceId,
-        _device: &mut dyn Device,
-        _now: Instant,
-    ) -> bool {
+    pub(crate) fn tcp_egress(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
+        for _ in 0..EGRESS_BUDGET {
+            let Some(index) = self.tcp.next_ready(id) else { return true };
+            match self.tcp_send_one(index, device, now) {
+                Sent::Segment => self.tcp.requeue(index),
+                Sent::Nothing => {}
+                Sent::Blocked => self.tcp.block(index),
+                Sent::DeviceFull => {
+                    self.tcp.requeue(index);
+                    return false;
+                }
+            }
+        }
         true
     }
 
-    /// When TCP wants its next turn.
-    pub(crate) fn tcp_deadline(&self) -> Option<Instant> {
-        None
+    /// Most bytes of text in one plan.
+    fn text_max(&self) -> u32 {
+        TEXT_MAX.min((TX_PIECES - 2) * self.pool.block_len()) as u32
     }
 
-    /// A neighbour that was `Pending` is known now or has failed.
+    /// Plans a segment, gives it to the device, and only then makes it so.
+    fn tcp_send_one(&mut self, index: u32, device: &mut dyn Device, now: Instant) -> Sent {
+        let Some(plan) = self.tcp.plan(index, self.text_max(), now, &self.pool) else { return Sent::Nothing };
+        let Some(c) = self.tcp.at(index) else { return Sent::Nothing };
+        let (tuple, interface, hash) = (c.tuple, c.interface, c.flow_hash());
+        let Some(path) = self.tcp_path(&tuple, interface) else {
+            return self.tcp_no_way(index, &plan, Error::NetUnreachable, now);
+        };
+        let destination = match self.resolve(&path, now) {
+            Resolution::Known(mac) => mac,
+            Resolution::Pending => return Sent::Blocked,
+            Resolution::Failed => return self.tcp_no_way(index, &plan, Error::HostUnreachable, now),
+        };
+        let source = device.capabilities().mac;
+        self.tcp_transmit(index, plan, &tuple, hash, &LinkPath { source, destination }, device, now)
+    }
+
+    #[allow(clippy::too_many_arguments)] // one call, and a struct for it would only rename them
+    fn tcp_transmit(
+        &mut self,
+        index: u32,
+        plan: Plan,
+        tuple: &Tuple,
+        flow_label: u32,
+        link: &LinkPath,
+        device: &mut dyn Device,
+        now: Instant,
+    ) -> Sent {
+        let mut pieces = [&[][..]; TX_PIECES];
+        let (count, len) = match self.tcp.at(index) {
+            Some(c) if plan.len > 0 => c.text(&self.pool, &plan, &mut pieces[..TX_PIECES - 1]),
+            _ => (0, 0),
+        };
+        let plan = plan.cut_to(len as u32);
+        let header = TcpHeader {
+            source_port: tuple.local_port,
+            destination_port: tuple.remote_port,
+            seq: plan.seq,
+            ack: plan.ack,
+            flags: plan.flags,
+            window: plan.window,
+            options: plan.options,
+        };
+        let mut buf = [0; HEADERS_LEN_MAX + TCP_LEN_MAX];
+        let mut ip = IpHeader::new(tuple.local, tuple.remote, protocol::TCP, header.len() + len);
+        ip.flow_label = flow_label;
+        let transport = wire::emit_headers(&mut buf, link, &ip);
+        let header_len = transport + header.emit(&mut buf[transport..]);
+        let frame =
+            TcpFrame { header: &buf[..header_len], transport, payload: &pieces[..count], mss: plan.mss };
+        let taken = match transmit(device, &frame) {
+            Ok(taken) => taken,
+            Err(TxError::Full) => return Sent::DeviceFull,
+            Err(TxError::Refused) => {
+                // As good as lost on the way: the timers take care of it.
+                self.count_drop(Drop::DeviceRefused, now);
+                len
+            }
+        };
+        self.counters.frames.sent.count(header_len + taken);
+        self.count_packet(&ip, transport - wire::ETHERNET_LEN + header.len() + taken);
+        self.tcp.on_sent(index, &plan.cut_to(taken as u32), now, &mut self.pool);
+        if taken < len { Sent::DeviceFull } else { Sent::Segment }
+    }
+
+    fn tcp_path(&self, tuple: &Tuple, interface: InterfaceId) -> Option<Path> {
+        self.path(tuple.remote, Some(interface), Some(tuple.local)).ok()
+    }
+
+    /// There is no way to the peer. That ends a connect; a connection that stands loses a segment
+    /// and tries again by its timers (H084).
+    fn tcp_no_way(&mut self, index: u32, plan: &Plan, error: Error, now: Instant) -> Sent {
+        let Some(c) = self.tcp.at(index) else { return Sent::Nothing };
+        let (tuple, interface) = (c.tuple, c.interface);
+        if c.tcb.is_opening() {
+            let outcome = self.tcp.fail(index, error, now, &mut self.pool);
+            self.tcp_outcome(&tuple, interface, outcome, now);
+            return Sent::Nothing;
+        }
+        self.count_drop(Drop::NoRoute, now);
+        self.tcp.on_sent(index, plan, now, &mut self.pool);
+        Sent::Segment
+    }
+
+    /// When TCP wants its next turn.
+    pub(crate) fn tcp_deadline(&self, now: Instant) -> Option<Instant> {
+        let waits = |(id, i): (InterfaceId, &super::Interface)| self.tcp.has_ready(id) && !i.device_full;
+        if self.interfaces().any(waits) {
+            return Some(now);
+        }
+        self.tcp.deadline()
+    }
+
+    /// A neighbour that was `Pending` is known now or has failed: those that wait for one look
+    /// again.
     pub(crate) fn tcp_neighbor(
         &mut self,
         _interface: InterfaceId,
-        _next_hop: IpAddr,
-        _outcome: Resolution,
-        _now: Instant,
+        next_hop: IpAddr,
+        outcome: Resolution,
+        now: Instant,
     ) {
+        let mut blocked = self.tcp.take_blocked();
+        while let Some(index) = self.tcp.unblock(&mut blocked) {
+            let Some(c) = self.tcp.at(index) else { continue };
+            let path = self.tcp_path(&c.tuple, c.interface);
+            let failed = outcome == Resolution::Failed && path.is_some_and(|p| p.next_hop == next_hop);
+            let plan = self.tcp.plan(index, self.text_max(), now, &self.pool).filter(|_| failed);
+            if let Some(plan) = plan {
+                self.tcp_no_way(index, &plan, Error::HostUnreachable, now);
+            }
+            self.tcp.requeue(index);
+        }
+    }
+}
+
+//= rfc9293#3.1 MUST-3
+fn checksum_is_valid(meta: &PacketMeta, packet: Bytes<'_>) -> bool {
+    let mut sum = pseudo_header(meta.source, meta.destination, protocol::TCP, packet.len());
+    sum.add_bytes(packet);
+    sum.is_valid()
+}
+
+fn drop_name(refused: Refused) -> Drop {
+    match refused {
+        Refused::NoConnection => Drop::TcpNoSocket,
+        Refused::BacklogFull => Drop::TcpBacklogFull,
+        Refused::TableFull => Drop::TcpTableFull,
+        Refused::Engine(dropped) => match dropped {
+            Dropped::OutOfWindow => Drop::TcpOutOfWindow,
+            Dropped::BadAck => Drop::TcpBadAck,
+            Dropped::Challenged => Drop::TcpChallenged,
+            Dropped::Paws => Drop::TcpPaws,
+            Dropped::NoMemory => Drop::TcpNoMemory,
+            Dropped::Senseless => Drop::TcpSenseless,
+        },
     }
 }

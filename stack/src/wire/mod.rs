@@ -9,6 +9,7 @@ mod icmp;
 mod ipv4;
 mod ipv6;
 mod ndp;
+pub(crate) mod tcp;
 mod udp;
 
 pub use arp::{ARP_LEN, ArpOperation, ArpPacket};

@@ -1,0 +1,228 @@
+//! The calls of TCP's sockets on the pure stack: each returns at once, `WouldBlock` where a socket
+//! would wait. Sockets with waiting stand on these; simulations call them as they are.
+
+use core::net::{IpAddr, SocketAddr};
+use core::task::Waker;
+
+use super::Stack;
+use crate::error::Error;
+use crate::ip::{self, InterfaceId};
+use crate::slab::Key;
+use crate::tcp::segment::Reset;
+use crate::tcp::{Connection, Interest, Reply, State, Tuple};
+use crate::time::Instant;
+
+/// Names a connection for as long as its application holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TcpHandle(pub(crate) Key);
+
+/// Names a listener.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ListenerHandle(pub(crate) Key);
+
+/// Which way a task waits for a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Readiness {
+    /// Data, the end of the stream, or an error.
+    Readable,
+    /// Room to write, an established connection, or an error.
+    Writable,
+}
+
+impl Stack<'_> {
+    /// Listens on a port: on one address of ours, or on all for `0.0.0.0` and `::`. Port 0 chooses
+    /// one. At most `backlog` connections wait for [`tcp_accept`](Stack::tcp_accept).
+    ///
+    /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`] for an address that is not ours,
+    /// [`Error::TooManySockets`].
+    pub fn tcp_listen(&mut self, local: SocketAddr, backlog: u16) -> Result<(ListenerHandle, u16), Error> {
+        let address = Some(local.ip()).filter(|a| !a.is_unspecified());
+        if address.is_some_and(|a| !self.is_ours(a)) {
+            return Err(Error::AddrNotAvailable);
+        }
+        self.tcp.listen(address, local.port(), backlog).map(|(key, port)| (ListenerHandle(key), port))
+    }
+
+    /// The established connection that has waited longest, or [`Error::WouldBlock`].
+    pub fn tcp_accept(&mut self, listener: ListenerHandle) -> Result<(TcpHandle, SocketAddr), Error> {
+        let handle = TcpHandle(self.tcp.accept(listener.0)?);
+        let (_, remote) = self.tcp_addresses(handle)?;
+        Ok((handle, remote))
+    }
+
+    /// Wakes `waker` when a connection waits to be accepted.
+    pub fn tcp_register_acceptor(&mut self, listener: ListenerHandle, waker: &Waker) {
+        self.tcp.register_acceptor(listener.0, waker);
+    }
+
+    /// Stops listening. Connections that nobody accepted are reset.
+    pub fn tcp_unlisten(&mut self, listener: ListenerHandle, now: Instant) {
+        while let Ok((handle, _)) = self.tcp_accept(listener) {
+            self.tcp_abort(handle, now);
+        }
+        while let Some(key) = self.tcp.half_open_on(listener.0) {
+            self.tcp_abort(TcpHandle(key), now);
+        }
+        self.tcp.unlisten(listener.0);
+    }
+
+    /// Starts to open a connection. It is established when
+    /// [`tcp_state`](Stack::tcp_state) says so; its end is what `tcp_connected` reports.
+    ///
+    /// At once: [`Error::NetUnreachable`] without a route, [`Error::AddrInvalid`] for a group, an
+    /// unspecified address or port 0 (H008), [`Error::AddrNotAvailable`] for a local address that
+    /// is not ours (H009), [`Error::AddrInUse`], [`Error::TooManySockets`].
+    pub fn tcp_connect(
+        &mut self,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+        now: Instant,
+    ) -> Result<TcpHandle, Error> {
+        //= rfc9293#3.9.1.1
+        let broadcast = match remote.ip() {
+            IpAddr::V4(a) => self.interfaces().any(|(_, i)| i.addresses().is_directed_broadcast(a)),
+            IpAddr::V6(_) => false,
+        };
+        if remote.port() == 0 || remote.ip().is_unspecified() || ip::is_group(remote.ip()) || broadcast {
+            return Err(Error::AddrInvalid);
+        }
+        let source = local.map(|l| l.ip()).filter(|a| !a.is_unspecified());
+        let path = self.path(remote.ip(), self.zone_of(remote), source)?;
+        let tuple = Tuple {
+            local: path.source,
+            remote: remote.ip(),
+            local_port: local.map_or(0, |l| l.port()),
+            remote_port: remote.port(),
+        };
+        self.tcp.connect(tuple, path.interface, path.mtu, now, &mut self.pool).map(TcpHandle)
+    }
+
+    /// The interface that the scope id of an IPv6 address names.
+    fn zone_of(&self, address: SocketAddr) -> Option<InterfaceId> {
+        match address {
+            SocketAddr::V6(a) if a.scope_id() != 0 => {
+                self.interfaces().map(|(id, _)| id).find(|id| id.zone() == a.scope_id())
+            }
+            SocketAddr::V6(_) | SocketAddr::V4(_) => None,
+        }
+    }
+
+    /// Is the connection established? [`Error::WouldBlock`] while the handshake goes on, else why
+    /// it failed.
+    pub fn tcp_connected(&self, handle: TcpHandle) -> Result<(), Error> {
+        self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.connected()
+    }
+
+    /// The state of RFC 9293 §3.3.2. A connection in TIME-WAIT is `Closed` to its application.
+    pub fn tcp_state(&self, handle: TcpHandle) -> Result<State, Error> {
+        Ok(self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.state())
+    }
+
+    /// Local and remote address and port.
+    pub fn tcp_addresses(&self, handle: TcpHandle) -> Result<(SocketAddr, SocketAddr), Error> {
+        let c = self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?;
+        let zone = c.interface.zone();
+        let t = &c.tuple;
+        Ok((with_zone(t.local, t.local_port, zone), with_zone(t.remote, t.remote_port, zone)))
+    }
+
+    /// Moves received bytes to `to`. 0: the peer has closed its side (or `to` is empty).
+    ///
+    /// [`Error::WouldBlock`], [`Error::ConnectionReset`], [`Error::TimedOut`] and what else ended
+    /// the connection, on every call from then on.
+    pub fn tcp_read(&mut self, handle: TcpHandle, to: &mut [u8], now: Instant) -> Result<usize, Error> {
+        self.tcp.read(handle.0, to, now, &mut self.pool)
+    }
+
+    /// As [`tcp_read`](Stack::tcp_read), but the bytes stay.
+    pub fn tcp_peek(&mut self, handle: TcpHandle, to: &mut [u8], now: Instant) -> Result<usize, Error> {
+        self.tcp.peek(handle.0, to, now, &mut self.pool)
+    }
+
+    /// Queues bytes for sending, as many as there is room for.
+    ///
+    /// [`Error::WouldBlock`], [`Error::ClosedLocally`] after our own shutdown,
+    /// [`Error::ClosedByPeer`], and what else ended the connection.
+    pub fn tcp_write(&mut self, handle: TcpHandle, data: &[u8], now: Instant) -> Result<usize, Error> {
+        self.tcp.write(handle.0, data, now, &mut self.pool)
+    }
+
+    /// Would [`tcp_read`](Stack::tcp_read) or [`tcp_write`](Stack::tcp_write) do something, or fail?
+    pub fn tcp_is_ready(
+        &mut self,
+        handle: TcpHandle,
+        readiness: Readiness,
+        now: Instant,
+    ) -> Result<bool, Error> {
+        self.tcp.is_ready(handle.0, readiness.interest(), now, &mut self.pool)
+    }
+
+    /// Wakes `waker` at the next change of that kind.
+    pub fn tcp_register(&mut self, handle: TcpHandle, readiness: Readiness, waker: &Waker) {
+        self.tcp.register(handle.0, readiness.interest(), waker);
+    }
+
+    /// Sends a FIN after what was written; reading goes on.
+    pub fn tcp_shutdown_write(&mut self, handle: TcpHandle, now: Instant) -> Result<(), Error> {
+        self.tcp.shutdown_write(handle.0, now, &mut self.pool)
+    }
+
+    /// Reads no more: what still comes is acknowledged and dropped.
+    pub fn tcp_shutdown_read(&mut self, handle: TcpHandle, now: Instant) -> Result<(), Error> {
+        self.tcp.shutdown_read(handle.0, now, &mut self.pool)
+    }
+
+    /// Nagle's rule off (`true`) or on.
+    pub fn tcp_set_nodelay(&mut self, handle: TcpHandle, nodelay: bool, now: Instant) -> Result<(), Error> {
+        self.tcp.set_nodelay(handle.0, nodelay, now, &mut self.pool)
+    }
+
+    /// Lets go of the connection: what was written is still sent, then a FIN, and the stack sees it
+    /// to its end. With unread data it is reset instead, so that the peer learns of the loss
+    /// (RFC 1122 §4.2.2.13).
+    pub fn tcp_close(&mut self, handle: TcpHandle, now: Instant) {
+        let reset = self.tcp.let_go(handle.0, now, &mut self.pool);
+        self.send_reset(reset, now);
+    }
+
+    /// Ends the connection at once with a reset.
+    pub fn tcp_abort(&mut self, handle: TcpHandle, now: Instant) {
+        let reset = self.tcp.abort(handle.0, &mut self.pool);
+        self.send_reset(reset, now);
+    }
+
+    fn send_reset(&mut self, reset: Option<(Connection, Reset)>, now: Instant) {
+        if let Some((c, reset)) = reset {
+            self.tcp_reply(&c.tuple, c.interface, Reply::Reset(reset), now);
+        }
+    }
+
+    /// Connections that exist, half-open ones included, and records in TIME-WAIT.
+    pub fn tcp_count(&self) -> (usize, usize) {
+        (self.tcp.len(), self.tcp.time_waits())
+    }
+
+    /// Panics if an invariant of the engine does not hold: for tests and simulations.
+    pub fn check(&self) {
+        self.tcp.check();
+    }
+}
+
+impl Readiness {
+    fn interest(self) -> Interest {
+        match self {
+            Readiness::Readable => Interest::Read,
+            Readiness::Writable => Interest::Write,
+        }
+    }
+}
+
+/// A link-local address is worth nothing without its zone (RFC 4007 §6, H171).
+fn with_zone(address: IpAddr, port: u16, zone: u32) -> SocketAddr {
+    match address {
+        IpAddr::V6(a) if ip::is_link_local(a) => core::net::SocketAddrV6::new(a, port, 0, zone).into(),
+        _ => (address, port).into(),
+    }
+}

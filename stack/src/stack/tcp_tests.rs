@@ -1,0 +1,169 @@
+//! Two stacks joined in memory, in virtual time: TCP from end to end.
+
+use super::*;
+use crate::device::{Device, RxFrame, TxError, TxFrame};
+use crate::device::{Mac, TxOffload};
+use crate::stack::TcpHandle;
+use crate::tcp::State;
+use crate::time::Duration;
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+
+/// Collects what a stack sends.
+struct Out {
+    capabilities: Capabilities,
+    frames: VecDeque<Vec<u8>>,
+}
+
+impl Device for Out {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+    fn receive(&mut self, _: &mut dyn FnMut(RxFrame<'_>)) -> bool {
+        false
+    }
+    fn transmit(&mut self, frame: TxFrame<'_>) -> Result<(), TxError> {
+        assert_eq!(frame.offload, TxOffload::default());
+        let mut bytes = frame.header.to_vec();
+        frame.payload.iter().for_each(|p| bytes.extend_from_slice(p));
+        self.frames.push_back(bytes);
+        Ok(())
+    }
+}
+
+struct Host {
+    stack: Stack<'static>,
+    out: Out,
+    id: InterfaceId,
+}
+
+fn host(n: u8) -> Host {
+    let capabilities = Capabilities::new(Mac([2, 0, 0, 0, 0, n]), 1500);
+    let mut stack = Stack::new(Storage::heap(&Limits::default()), [n; 32]);
+    let id = stack.add_interface(capabilities).unwrap();
+    stack.add_address(id, Cidr::new(IpAddr::from([10, 0, 0, n]), 24).unwrap(), Instant::ZERO).unwrap();
+    Host { stack, out: Out { capabilities, frames: VecDeque::new() }, id }
+}
+
+struct World {
+    hosts: [Host; 2],
+    now: Instant,
+    /// Frames that pass, in order, `true`: lost.
+    lose: fn(usize) -> bool,
+    passed: usize,
+}
+
+impl World {
+    fn new() -> World {
+        World { hosts: [host(1), host(2)], now: Instant::from_millis(5), lose: |_| false, passed: 0 }
+    }
+
+    fn turn(&mut self) -> bool {
+        let mut busy = false;
+        for to in [0, 1] {
+            while let Some(frame) = self.hosts[1 - to].out.frames.pop_front() {
+                busy = true;
+                self.passed += 1;
+                if !(self.lose)(self.passed) {
+                    let parts: [&[u8]; 1] = [&frame];
+                    let Host { stack, id, .. } = &mut self.hosts[to];
+                    stack.on_frame(*id, RxFrame::plain(&parts), self.now);
+                    stack.check();
+                }
+            }
+        }
+        for h in &mut self.hosts {
+            h.stack.on_timers(self.now);
+            h.stack.egress(h.id, &mut h.out, self.now);
+            h.stack.check();
+            busy |= !h.out.frames.is_empty();
+        }
+        busy
+    }
+
+    /// Runs until nothing is in flight, and once idle on to the next timer.
+    fn step(&mut self) {
+        if self.turn() {
+            self.now += Duration::from_micros(500);
+        } else {
+            let next = self.hosts.iter().filter_map(|h| h.stack.next_deadline(self.now)).min();
+            self.now = next.unwrap_or(self.now).max(self.now + Duration::from_micros(100));
+        }
+    }
+
+    fn connect(&mut self, port: u16) -> (TcpHandle, TcpHandle) {
+        let [a, b] = &mut self.hosts;
+        let any = SocketAddr::from(([0, 0, 0, 0], port));
+        let (listener, _) = b.stack.tcp_listen(any, 8).unwrap();
+        let client = a.stack.tcp_connect(SocketAddr::from(([10, 0, 0, 2], port)), None, self.now).unwrap();
+        for _ in 0..100 {
+            self.step();
+            if let Ok((server, _)) = self.hosts[1].stack.tcp_accept(listener) {
+                assert_eq!(self.hosts[0].stack.tcp_connected(client), Ok(()));
+                return (client, server);
+            }
+        }
+        panic!("no connection: {:?}", self.hosts[0].stack.tcp_state(client));
+    }
+
+    /// Sends `data` from host 0 to host 1 and closes; returns what arrived.
+    fn transfer(&mut self, client: TcpHandle, server: TcpHandle, data: &[u8]) -> Vec<u8> {
+        let (mut sent, mut got, mut buf) = (0, Vec::new(), [0; 5000]);
+        for _ in 0..200_000 {
+            match self.hosts[0].stack.tcp_write(client, &data[sent..], self.now) {
+                Ok(n) if sent < data.len() => {
+                    sent += n;
+                    if sent == data.len() {
+                        self.hosts[0].stack.tcp_shutdown_write(client, self.now).unwrap();
+                    }
+                }
+                _ => {}
+            }
+            self.step();
+            loop {
+                match self.hosts[1].stack.tcp_read(server, &mut buf, self.now) {
+                    Ok(0) => return got,
+                    Ok(n) => got.extend_from_slice(&buf[..n]),
+                    Err(Error::WouldBlock) => break,
+                    Err(e) => panic!("{e} after {}", got.len()),
+                }
+            }
+        }
+        panic!("stuck after {} sent, {} received", sent, got.len());
+    }
+}
+
+fn pattern(n: usize) -> Vec<u8> {
+    (0..n).map(|i| (i * 7 + i / 251) as u8).collect()
+}
+
+#[test]
+fn a_megabyte_arrives_and_both_sides_close() {
+    let mut world = World::new();
+    let (client, server) = world.connect(7000);
+    let data = pattern(1_000_000);
+    assert!(world.transfer(client, server, &data) == data);
+    assert_eq!(world.hosts[1].stack.tcp_state(server), Ok(State::CloseWait));
+    world.hosts[1].stack.tcp_close(server, world.now);
+    for _ in 0..10 {
+        world.step();
+    }
+    assert_eq!(world.hosts[0].stack.tcp_state(client), Ok(State::Closed));
+    assert_eq!(world.hosts[0].stack.tcp_read(client, &mut [0; 1], world.now), Ok(0));
+    world.hosts[0].stack.tcp_close(client, world.now);
+    assert_eq!(world.hosts[0].stack.tcp_count(), (0, 1), "TIME-WAIT on the side that closed first");
+    assert_eq!(world.hosts[1].stack.tcp_count(), (0, 0));
+    assert!(world.hosts.iter().all(|h| h.stack.memory().0 == 0), "all memory is back");
+    world.now += Duration::from_secs(61);
+    world.turn();
+    assert_eq!(world.hosts[0].stack.tcp_count(), (0, 0));
+}
+
+#[test]
+fn loss_is_repaired() {
+    let mut world = World::new();
+    let (client, server) = world.connect(7000);
+    world.lose = |n| n % 23 == 0 || n % 57 == 3;
+    let data = pattern(500_000);
+    assert!(world.transfer(client, server, &data) == data);
+}

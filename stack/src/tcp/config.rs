@@ -1,0 +1,90 @@
+//! What can be set for all connections of a stack.
+
+use crate::time::Duration;
+
+/// How a connection keeps from overloading the path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Congestion {
+    /// Slow start and congestion avoidance of RFC 5681, with an initial window of ten segments.
+    #[default]
+    NewReno,
+    /// None: the peer's window is the only limit. For links of which the user knows better.
+    None,
+}
+
+/// Settings of TCP for all connections; those that a socket can override say so.
+///
+/// ```
+/// use barenet::{TcpConfig, time::Duration};
+/// let mut config = TcpConfig::default();
+/// config.rto_min = Duration::from_millis(100);
+/// assert_eq!(config.backlog, 128);
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TcpConfig {
+    /// Bytes that a connection may queue for sending. Default 256 KiB.
+    pub send_buffer: u32,
+    /// Bytes that a connection may hold for the reader: the largest window. Default 256 KiB.
+    pub receive_buffer: u32,
+    /// Longest time that an acknowledgment is held back, below 500 ms (RFC 9293 §3.8.6.3,
+    /// larger values are cut). Default 40 ms.
+    pub ack_delay: Duration,
+    /// Data segments at the start of a connection that are acknowledged at once. Default 8.
+    pub quick_acks: u8,
+    /// Timeout before the first RTT sample (RFC 6298 §2.1). Default 1 s.
+    pub rto_initial: Duration,
+    /// Floor of the timeout. RFC 6298 §2.4 says one second; what is deployed, and the default
+    /// here, is 200 ms.
+    pub rto_min: Duration,
+    /// Ceiling of the timeout and of the time between window probes (RFC 6298 §2.5). Default 60 s.
+    pub rto_max: Duration,
+    /// How long a SYN is repeated before `TimedOut`: R2 of RFC 9293 §3.8.3, at least 3 minutes
+    /// there. Default 180 s.
+    pub syn_timeout: Duration,
+    /// How long data or a FIN is repeated, or window probes go unanswered, before `TimedOut`
+    /// (R2, at least 100 s in RFC 9293 §3.8.3). Default 180 s.
+    pub data_timeout: Duration,
+    /// How long a connection that nobody holds any more waits in FIN-WAIT-2 for the peer's FIN
+    /// (H016). Default 60 s.
+    pub fin_wait_2_timeout: Duration,
+    /// TIME-WAIT: twice the maximum segment lifetime, which is taken as 30 s. Default 60 s.
+    pub time_wait: Duration,
+    /// Offer timestamps (RFC 7323). Default true.
+    pub timestamps: bool,
+    /// Congestion control for new connections.
+    pub congestion: Congestion,
+    /// Connections that wait for `accept` on a listener that names no other number. Default 128.
+    pub backlog: u16,
+}
+
+impl TcpConfig {
+    /// The longest that an acknowledgment is held back.
+    //= rfc9293#3.8.6.3 MUST-40
+    pub(crate) fn ack_delay(&self) -> Duration {
+        self.ack_delay.min(Duration::from_millis(499))
+    }
+}
+
+impl Default for TcpConfig {
+    fn default() -> Self {
+        TcpConfig {
+            send_buffer: 256 * 1024,
+            receive_buffer: 256 * 1024,
+            ack_delay: Duration::from_millis(40),
+            quick_acks: 8,
+            rto_initial: Duration::from_secs(1),
+            rto_min: Duration::from_millis(200),
+            rto_max: Duration::from_secs(60),
+            syn_timeout: Duration::from_secs(180),
+            data_timeout: Duration::from_secs(180),
+            fin_wait_2_timeout: Duration::from_secs(60),
+            time_wait: Duration::from_secs(60),
+            timestamps: true,
+            congestion: Congestion::NewReno,
+            backlog: 128,
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! What came in: a segment arrives at a connection (RFC 9293 §3.10.7), step by step.
+
+use super::congestion::Controller;
+use super::receive::{Owed, Receive, Taken};
+use super::recovery::{Duplicate, Progress};
+use super::rtt::Rtt;
+use super::segment::{Flags, Reset, Segment};
+use super::send::{Fin, Send, SendTimer};
+use super::tcb::{Closing, Cx, Dropped, Effects, End, Handshake, Origin, PeerSyn, Phase, Synchronized, Tcb};
+use crate::error::Error;
+use crate::seq::Seq;
+use crate::time::Duration;
+
+/// Least time between two challenge ACKs of one connection. Each connection has its own limit,
+/// so that one can't be measured through another (RFC 5961 §7, H059).
+const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Does the segment go on to the next step?
+type Step = Result<(), Dropped>;
+
+impl Tcb {
+    /// A segment for this connection has arrived.
+    pub(crate) fn on_segment(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>) -> Effects {
+        let mut effects = Effects::default();
+        let step = match &mut self.phase {
+            Phase::SynSent(_) => self.in_syn_sent(segment, cx, &mut effects),
+            Phase::SynReceived(_) => self.in_syn_received(segment, cx, &mut effects),
+            Phase::Synchronized(s) => s.on_segment(self.orphan, segment, cx, &mut effects),
+            Phase::Over(_) => Err(Dropped::Senseless),
+        };
+        effects.dropped = step.err();
+        effects
+    }
+
+    //= rfc9293#3.10.7.3
+    fn in_syn_sent(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) -> Step {
+        let Phase::SynSent(h) = &mut self.phase else { return Ok(()) };
+        let flags = segment.flags;
+        // First, the ACK bit: it must acknowledge our SYN and nothing else.
+        let acks_syn = flags.has(Flags::ACK) && h.transmissions > 0 && segment.ack == h.iss + 1;
+        if flags.has(Flags::ACK) && !acks_syn {
+            effects.reset = Reset::answer_to(segment);
+            return Err(Dropped::BadAck);
+        }
+        // Second, the RST bit: believed only if it acknowledges our SYN.
+        if flags.has(Flags::RST) {
+            if acks_syn {
+                effects.end = Some(End::Failed(Error::ConnectionRefused));
+                return Ok(());
+            }
+            return Err(Dropped::Challenged);
+        }
+        if !flags.has(Flags::SYN) {
+            return Err(Dropped::Senseless);
+        }
+        h.rcv_nxt = segment.seq + 1;
+        h.peer = PeerSyn::of(segment);
+        if acks_syn {
+            self.establish(segment, cx, effects);
+            return Ok(());
+        }
+        // Simultaneous open (MUST-10, H004): our SYN goes again, now with an acknowledgment.
+        h.send = true;
+        h.retransmit_at = None;
+        let Phase::SynSent(h) = core::mem::replace(&mut self.phase, over()) else { return Ok(()) };
+        self.phase = Phase::SynReceived(h);
+        Ok(())
+    }
+
+    //= rfc9293#3.10.7.4, for SYN-RECEIVED
+    fn in_syn_received(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) -> Step {
+        let scale_window = self.receive_limit.min(0xffff);
+        let Phase::SynReceived(h) = &mut self.phase else { return Ok(()) };
+        let flags = segment.flags;
+        // The client's SYN again: the SYN-ACK was lost (H006). It takes the same half-open record.
+        if flags.has(Flags::SYN)
+            && !flags.has(Flags::ACK)
+            && !flags.has(Flags::RST)
+            && segment.seq + 1 == h.rcv_nxt
+        {
+            h.send = true;
+            return Ok(());
+        }
+        if !segment.seq.within(h.rcv_nxt, scale_window.max(1)) {
+            if !flags.has(Flags::RST) {
+                h.send = true; // the SYN-ACK is the acknowledgment
+            }
+            return Err(Dropped::OutOfWindow);
+        }
+        if flags.has(Flags::RST) {
+            if segment.seq != h.rcv_nxt {
+                h.send = true;
+                return Err(Dropped::Challenged);
+            }
+            effects.end = Some(match h.origin {
+                Origin::Passive(_) => End::Unnoticed,
+                Origin::Active => End::Failed(Error::ConnectionRefused),
+            });
+            return Ok(());
+        }
+        if flags.has(Flags::SYN) {
+            h.send = true;
+            return Err(Dropped::Challenged);
+        }
+        if !flags.has(Flags::ACK) {
+            return Err(Dropped::Senseless);
+        }
+        if segment.ack != h.iss + 1 || h.transmissions == 0 {
+            effects.reset = Reset::answer_to(segment);
+            return Err(Dropped::BadAck);
+        }
+        self.establish(segment, cx, effects);
+        // The third segment may bring data and a FIN.
+        let Phase::Synchronized(s) = &mut self.phase else { return Ok(()) };
+        s.on_segment(self.orphan, segment, cx, effects)
+    }
+
+    /// Our SYN is acknowledged and the peer's has come: ESTABLISHED.
+    fn establish(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
+        let our_scale = self.window_scale();
+        let (send_limit, receive_limit, nodelay) = (self.send_limit, self.receive_limit, self.nodelay);
+        let was_syn_sent = matches!(self.phase, Phase::SynSent(_));
+        let (Phase::SynSent(h) | Phase::SynReceived(h)) = core::mem::replace(&mut self.phase, over()) else {
+            return;
+        };
+        let mut s = h.into_synchronized(our_scale, send_limit, receive_limit, cx);
+        s.send.nodelay = nodelay;
+        s.send.ts_offset = self.ts_offset;
+        // The window of a SYN is never scaled (RFC 7323 §2.2); the ACK of a SYN-ACK is.
+        let scale = if was_syn_sent { 0 } else { s.send.scale };
+        s.send.wnd = (segment.window as u32) << scale;
+        s.send.wnd_max = s.send.wnd;
+        (s.send.wl1, s.send.wl2) = (segment.seq, segment.ack);
+        if was_syn_sent {
+            s.receive.owed = Owed::Now; // the third segment of the handshake
+        }
+        s.send.update_timer(cx.now, cx.config);
+        self.phase = Phase::Synchronized(s);
+        effects.established = true;
+        effects.writable = true;
+    }
+}
+
+/// A place-holder while a phase moves from one to the next.
+fn over() -> Phase {
+    Phase::Over(super::tcb::Over { unread: crate::pool::Chain::new(), error: None, closed_locally: false })
+}
+
+impl Handshake {
+    fn into_synchronized(
+        self,
+        our_scale: u8,
+        send_limit: u32,
+        receive_limit: u32,
+        cx: &mut Cx<'_, '_>,
+    ) -> Synchronized {
+        let config = cx.config;
+        let peer = &self.peer;
+        //= rfc9293#3.7.1 MUST-16
+        let peer_mss = peer.mss.unwrap_or(self.mss.unsaid);
+        let timestamps = peer.timestamp.filter(|_| config.timestamps);
+        let option_len = if timestamps.is_some() { 12 } else { 0 };
+        // A peer that asks for tiny segments makes us work for every byte: 64 is the least (malformed 11).
+        let mss = peer_mss.min(self.mss.ours).max(64) - option_len;
+        let mut rtt = Rtt::new();
+        rtt.leave_handshake(self.transmissions, cx.now.since(self.first_sent));
+        let controller = Controller::new(config.congestion, mss, self.transmissions > 1);
+        let mut send = Send::new(self.iss, mss, send_limit, controller, rtt, cx.now);
+        let scaled = peer.window_scale.is_some();
+        send.scale = peer.window_scale.unwrap_or(0);
+        send.queue = self.queue;
+        send.fin = if self.fin { Fin::Queued } else { Fin::Open };
+        //= rfc7323#2.2: the SYN's own window is not scaled, and the edge follows from it (H023)
+        let edge = self.rcv_nxt + receive_limit.min(0xffff);
+        let scale = if scaled { our_scale } else { 0 };
+        let receive = Receive::new(
+            self.rcv_nxt,
+            edge,
+            scale,
+            self.mss.ours,
+            receive_limit,
+            timestamps,
+            config.quick_acks,
+        );
+        Synchronized { send, receive, closing: Closing::Neither, challenge_at: cx.now, orphan_until: None }
+    }
+}
+
+impl Synchronized {
+    fn on_segment(
+        &mut self,
+        orphan: bool,
+        segment: &Segment<'_>,
+        cx: &mut Cx<'_, '_>,
+        effects: &mut Effects,
+    ) -> Step {
+        let segment = self.check_sequence(segment, cx)?;
+        self.check_rst(&segment, cx, effects)?;
+        if effects.end.is_some() {
+            return Ok(());
+        }
+        self.check_syn(&segment, cx)?;
+        self.check_ack(&segment, cx, effects)?;
+        if orphan && segment.text.len() > 0 && !self.receive.finished {
+            // Nobody can read it any more, and the peer should know (RFC 1122 §4.2.2.13).
+            effects.reset = Some(Reset { seq: self.send.max, ack: Some(self.receive.nxt + segment.len()) });
+            effects.end = Some(End::Failed(Error::ConnectionAborted));
+            return Ok(());
+        }
+        self.note_fin(&segment, cx);
+        let text = self.process_text(&segment, cx, effects);
+        self.check_fin(effects);
+        effects.end = effects.end.or(self.end());
+        text
+    }
+
+    /// First: PAWS, the sequence check, and the cut to what is new and inside the window.
+    //= rfc9293#3.10.7.4 first, check sequence number
+    fn check_sequence<'a>(&mut self, segment: &Segment<'a>, cx: &Cx<'_, '_>) -> Result<Segment<'a>, Dropped> {
+        let rst = segment.flags.has(Flags::RST);
+        self.check_timestamp(segment)?;
+        let len = segment.len();
+        let at_closed_window = self.receive.wnd() == 0 && segment.seq == self.receive.nxt;
+        if !self.receive.acceptable(segment.seq, len) && !at_closed_window {
+            if !rst {
+                self.acknowledge_unacceptable(segment, cx);
+            }
+            return Err(Dropped::OutOfWindow);
+        }
+        if at_closed_window && len > 0 && !rst {
+            // Only the text is refused; ACK, RST and window still count (H029). A window probe
+            // is answered every time (H030).
+            self.receive.owed = Owed::Now;
+            return Ok(Segment {
+                text: segment.text.slice(0, 0),
+                flags: segment.flags.without(Flags::FIN),
+                ..*segment
+            });
+        }
+        Ok(self.trim(segment))
+    }
+
+    /// Cuts off what we have, and what is beyond the window.
+    fn trim<'a>(&mut self, segment: &Segment<'a>) -> Segment<'a> {
+        let mut cut = *segment;
+        if cut.seq.before(self.receive.nxt) {
+            let mut old = self.receive.nxt.since(cut.seq);
+            if cut.flags.has(Flags::SYN) {
+                cut.flags = cut.flags.without(Flags::SYN);
+                old -= 1;
+            }
+            cut.text = cut.text.slice(old as usize, usize::MAX);
+            cut.seq = self.receive.nxt;
+            // Part of it was old: our acknowledgment may have been lost.
+            self.receive.owed = Owed::Now;
+        }
+        let room = self.receive.edge.since(cut.seq) as usize;
+        if cut.text.len() > room {
+            cut.text = cut.text.slice(0, room);
+            cut.flags = cut.flags.without(Flags::FIN | Flags::PSH);
+        }
+        cut
+    }
+
+    /// An unacceptable segment is answered with where we stand. One that could be a keep-alive,
+    /// a window probe or a retransmission always; others within the limit (H030).
+    fn acknowledge_unacceptable(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) {
+        let old = segment.seq.before(self.receive.nxt);
+        if old && (segment.len() > 0 || segment.seq + 1 == self.receive.nxt) {
+            self.receive.owed = Owed::Now;
+        } else {
+            self.challenge(cx);
+        }
+    }
+
+    fn challenge(&mut self, cx: &Cx<'_, '_>) {
+        if cx.now >= self.challenge_at {
+            self.challenge_at = cx.now + CHALLENGE_INTERVAL;
+            self.receive.owed = Owed::Now;
+        }
+    }
+
+    //= rfc7323#5.3 R1, R3; H033
+    fn check_timestamp(&mut self, segment: &Segment<'_>) -> Step {
+        let (Some(recent), Some(ts)) = (self.receive.ts_recent, segment.options.timestamps) else {
+            return Ok(());
+        };
+        if Seq(ts.value).before(Seq(recent)) {
+            if segment.flags.has(Flags::RST) {
+                return Ok(());
+            }
+            self.receive.owed = Owed::Now;
+            return Err(Dropped::Paws);
+        }
+        if segment.seq.at_or_before(self.receive.last_ack) {
+            self.receive.ts_recent = Some(ts.value);
+        }
+        Ok(())
+    }
+
+    /// Second: RST, believed only at exactly RCV.NXT (RFC 5961 §3, H057).
+    fn check_rst(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>, effects: &mut Effects) -> Step {
+        if !segment.flags.has(Flags::RST) {
+            return Ok(());
+        }
+        if segment.seq != self.receive.nxt {
+            self.challenge(cx);
+            return Err(Dropped::Challenged);
+        }
+        effects.end = Some(End::Failed(Error::ConnectionReset));
+        Ok(())
+    }
+
+    /// Fourth: a SYN in a synchronized state is challenged, never obeyed (RFC 5961 §4, H022).
+    fn check_syn(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) -> Step {
+        if segment.flags.has(Flags::SYN) {
+            self.challenge(cx);
+            return Err(Dropped::Challenged);
+        }
+        Ok(())
+    }
+
+    /// Fifth: the acknowledgment.
+    fn check_ack(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) -> Step {
+        if !segment.flags.has(Flags::ACK) {
+            return Err(Dropped::Senseless);
+        }
+        let (una, max) = (self.send.una, self.send.max);
+        if max.before(segment.ack) {
+            // H025: of something that was never sent.
+            self.challenge(cx);
+            return Err(Dropped::BadAck);
+        }
+        //= rfc5961#5.2: not older than the largest window
+        if segment.ack.before(una - self.send.wnd_max.min(1 << 30)) {
+            self.challenge(cx);
+            return Err(Dropped::BadAck);
+        }
+        let window = (segment.window as u32) << self.send.scale;
+        if una.before(segment.ack) {
+            self.new_ack(segment, cx, effects);
+        } else if segment.ack == una && self.is_duplicate(segment, window) {
+            self.duplicate_ack();
+        }
+        self.take_window(segment, window, cx);
+        // Whatever it says, the peer is there: probing may go on for ever (H028).
+        if let SendTimer::Persist(_) = self.send.timer {
+            self.send.since = cx.now;
+        }
+        self.send.update_timer(cx.now, cx.config);
+        Ok(())
+    }
+
+    /// RFC 5681 §2, the definition of a duplicate acknowledgment.
+    fn is_duplicate(&self, segment: &Segment<'_>, window: u32) -> bool {
+        self.send.flight() > 0 && segment.len() == 0 && window == self.send.wnd
+    }
+
+    fn duplicate_ack(&mut self) {
+        let send = &mut self.send;
+        match send.recovery.on_duplicate(send.una, send.max) {
+            Duplicate::Loss => {
+                send.controller.on_loss(send.flight());
+                send.timed = None;
+            }
+            Duplicate::Further => send.controller.on_duplicate(),
+            Duplicate::Limited | Duplicate::Ignored => {}
+        }
+    }
+
+    /// SND.UNA moves on.
+    fn new_ack(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
+        let send = &mut self.send;
+        let acked = segment.ack.since(send.una);
+        let flight = send.max.since(send.una);
+        let text = acked.min(send.queue.len() as u32);
+        send.queue.consume(cx.pool, text as usize);
+        if acked > text {
+            send.fin = Fin::Acked;
+        }
+        send.una = segment.ack;
+        send.nxt = send.nxt.later_of(send.una);
+        self.measure(segment, cx);
+        let send = &mut self.send;
+        match send.recovery.on_progress(send.una) {
+            Progress::Normal => send.controller.on_ack(acked, flight),
+            Progress::Partial => send.controller.on_partial_ack(acked),
+            Progress::Recovered => send.controller.on_recovered(send.flight()),
+        }
+        send.since = cx.now;
+        send.restart_timer(cx.now, cx.config);
+        effects.writable |= text > 0;
+    }
+
+    /// A round-trip sample, by the timed segment or by the echoed timestamp (RFC 6298 §3, H049).
+    fn measure(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) {
+        let sample = match self.send.timed {
+            Some((end, sent)) if end.at_or_before(self.send.una) => Some(cx.now.since(sent)),
+            Some(_) => None,
+            // What was acknowledged may have been sent twice: only a timestamp tells.
+            None => match self.elapsed_by_timestamp(segment, cx) {
+                Some(elapsed) => Some(elapsed),
+                None => return,
+            },
+        };
+        let send = &mut self.send;
+        send.rtt.forget_back_off();
+        if let Some(rtt) = sample {
+            send.rtt.sample(rtt);
+            send.timed = None;
+        }
+    }
+
+    /// Time since we sent the timestamp that the segment echoes, if that makes sense.
+    fn elapsed_by_timestamp(&self, segment: &Segment<'_>, cx: &Cx<'_, '_>) -> Option<Duration> {
+        let echo = self.receive.ts_recent.and(segment.options.timestamps)?.echo;
+        let clock = (cx.now.millis() as u32).wrapping_add(self.send.ts_offset);
+        let ms = clock.wrapping_sub(echo);
+        (echo != 0 && ms < 60_000).then_some(Duration::from_millis(ms as u64))
+    }
+
+    //= rfc9293#3.10.7.4 fifth, ESTABLISHED: SND.WL1 and SND.WL2 (H031)
+    fn take_window(&mut self, segment: &Segment<'_>, window: u32, cx: &Cx<'_, '_>) {
+        let send = &mut self.send;
+        let newer =
+            send.wl1.before(segment.seq) || (send.wl1 == segment.seq && send.wl2.at_or_before(segment.ack));
+        if !newer {
+            return;
+        }
+        let opened = window > send.wnd;
+        send.wnd = window;
+        send.wnd_max = send.wnd_max.max(window);
+        (send.wl1, send.wl2) = (segment.seq, segment.ack);
+        if opened && matches!(send.timer, SendTimer::Persist(_)) {
+            send.rtt.forget_back_off();
+            send.restart_timer(cx.now, cx.config);
+        }
+    }
+
+    /// Where the peer's FIN stands, before the text is looked at: nothing counts that lies behind
+    /// it (H014).
+    fn note_fin(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>) {
+        if !segment.flags.has(Flags::FIN) {
+            return;
+        }
+        self.receive.owed = Owed::Now;
+        if self.receive.fin.is_none() {
+            self.receive.fin = Some(segment.seq + segment.text.len() as u32);
+            self.receive.forget_out_of_order(cx.pool);
+        }
+    }
+
+    /// Seventh: the text.
+    fn process_text(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) -> Step {
+        if segment.text.is_empty() {
+            return Ok(());
+        }
+        let text = match self.receive.fin {
+            Some(fin) if fin.at_or_before(segment.seq) => return Err(Dropped::Senseless),
+            Some(fin) => segment.text.slice(0, fin.since(segment.seq) as usize),
+            None => segment.text,
+        };
+        let had_hole = self.receive.has_hole();
+        match self.receive.text(cx.pool, segment.seq, text) {
+            Taken::InOrder => {
+                effects.readable = true;
+                self.receive.owe(cx.now, cx.config);
+                if had_hole {
+                    //= rfc5681#4.2: at once when a hole is filled, in whole or in part
+                    self.receive.owed = Owed::Now;
+                }
+                Ok(())
+            }
+            Taken::OutOfOrder => {
+                self.receive.owed = Owed::Now;
+                Ok(())
+            }
+            Taken::Dropped => {
+                self.receive.owed = Owed::Now;
+                Err(Dropped::NoMemory)
+            }
+        }
+    }
+
+    /// Eighth: the FIN, which counts when everything before it is here (H013).
+    fn check_fin(&mut self, effects: &mut Effects) {
+        if !self.receive.reach_fin() {
+            return;
+        }
+        self.receive.owed = Owed::Now;
+        effects.readable = true;
+        if self.closing == Closing::Neither {
+            self.closing = Closing::RemoteFirst;
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What goes out: `plan` says which segment is sent next and changes nothing; `on_sent` makes it
+//! so, once the device has the frame.
+
+use super::receive::Owed;
+use super::segment::{Flags, Options, Plan, PlanKind, Timestamps};
+use super::send::Fin;
+use super::tcb::{Closing, Cx, Handshake, Phase, Synchronized, Tcb};
+use crate::pool::Pool;
+use crate::seq::Seq;
+use crate::time::Instant;
+
+impl Tcb {
+    /// The segment to send now, if any, with at most `most` bytes of text, which is at least one
+    /// MSS.
+    pub(crate) fn plan(&self, most: u32, now: Instant, cx: &Outlook<'_, '_>) -> Option<Plan> {
+        match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) if h.send => {
+                let answer = matches!(self.phase, Phase::SynReceived(_));
+                Some(h.plan(answer, self.receive_limit, self.window_scale(), self.clock(now), cx.timestamps))
+            }
+            Phase::Synchronized(s) => s.plan(most, self.clock(now), cx.pool),
+            _ => None,
+        }
+    }
+
+    /// Our timestamp clock: milliseconds, from a start that is different for each connection.
+    fn clock(&self, now: Instant) -> u32 {
+        (now.millis() as u32).wrapping_add(self.ts_offset)
+    }
+
+    /// The device has taken the segment of `plan`, as far as the plan goes.
+    pub(crate) fn on_sent(&mut self, plan: &Plan, cx: &Cx<'_, '_>) {
+        match &mut self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => h.on_sent(cx),
+            Phase::Synchronized(s) => s.on_sent(plan, cx),
+            Phase::Over(_) => {}
+        }
+    }
+}
+
+/// What planning looks at beside the connection.
+pub(crate) struct Outlook<'c, 'p> {
+    pub(crate) pool: &'c Pool<'p>,
+    /// Timestamps may be offered.
+    pub(crate) timestamps: bool,
+}
+
+impl Handshake {
+    fn plan(&self, answer: bool, receive_limit: u32, scale: u8, clock: u32, timestamps: bool) -> Plan {
+        let peer = &self.peer;
+        // A SYN-ACK answers only what the SYN offered.
+        let scale = (!answer || peer.window_scale.is_some()).then_some(scale);
+        let timestamps = match answer {
+            true => peer.timestamp.filter(|_| timestamps).map(|echo| Timestamps { value: clock, echo }),
+            false => timestamps.then_some(Timestamps { value: clock, echo: 0 }),
+        };
+        let window = receive_limit.min(0xffff);
+        Plan {
+            kind: PlanKind::Handshake,
+            seq: self.iss,
+            ack: if answer { self.rcv_nxt } else { Seq(0) },
+            flags: if answer { Flags::SYN | Flags::ACK } else { Flags::SYN },
+            window: window as u16,
+            options: Options { mss: Some(self.mss.ours), window_scale: scale, timestamps },
+            offset: 0,
+            len: 0,
+            mss: self.mss.ours,
+            edge: self.rcv_nxt + window,
+        }
+    }
+
+    fn on_sent(&mut self, cx: &Cx<'_, '_>) {
+        self.send = false;
+        if self.transmissions == 0 {
+            self.first_sent = cx.now;
+        }
+        // A SYN-ACK that answers a repeated SYN does not move the timer.
+        if self.retransmit_at.is_none() {
+            let wait = cx.config.rto_initial.micros() << self.transmissions.min(16);
+            let wait = crate::time::Duration::from_micros(wait.min(cx.config.rto_max.micros()));
+            self.retransmit_at = Some(cx.now + wait);
+        }
+        self.transmissions = self.transmissions.saturating_add(1);
+    }
+}
+
+impl Synchronized {
+    fn plan(&self, most: u32, clock: u32, pool: &Pool<'_>) -> Option<Plan> {
+        let send = &self.send;
+        let queued = send.queue.len() as u32;
+        if send.recovery.retransmit {
+            let len = queued.min(send.mss as u32);
+            let fin = len == queued && send.fin == Fin::Queued && send.max.since(send.una) > len;
+            return Some(self.segment(PlanKind::Retransmit, 0, len, fin, clock, pool));
+        }
+        let now = send.sendable(most);
+        if now.len > 0 || now.fin {
+            return Some(self.segment(PlanKind::Data, send.flight(), now.len, now.fin, clock, pool));
+        }
+        if send.probe {
+            // As much as the window lets through, a byte or the FIN if it is closed.
+            let len = queued.min(send.wnd.clamp(1, send.mss as u32));
+            return Some(self.segment(PlanKind::Probe, 0, len, len == 0, clock, pool));
+        }
+        (self.receive.owed == Owed::Now).then(|| self.segment(PlanKind::Ack, 0, 0, false, clock, pool))
+    }
+
+    fn segment(&self, kind: PlanKind, offset: u32, len: u32, fin: bool, clock: u32, pool: &Pool<'_>) -> Plan {
+        let send = &self.send;
+        let (window, edge) = self.receive.window(pool);
+        // H041: what carries no text carries the highest number, not one set back by a timeout.
+        let seq = if kind == PlanKind::Ack { send.max } else { send.una + offset };
+        let mut flags = Flags::ACK;
+        if fin {
+            flags = flags | Flags::FIN;
+        }
+        if len > 0 && offset + len == send.queue.len() as u32 {
+            flags = flags | Flags::PSH; // MUST-60: the last of what was written
+        }
+        Plan {
+            kind,
+            seq,
+            ack: self.receive.nxt,
+            flags,
+            window,
+            options: Options {
+                timestamps: self.receive.ts_recent.map(|echo| Timestamps { value: clock, echo }),
+                ..Options::default()
+            },
+            offset,
+            len,
+            mss: send.mss,
+            edge,
+        }
+    }
+
+    fn on_sent(&mut self, plan: &Plan, cx: &Cx<'_, '_>) {
+        let send = &mut self.send;
+        self.receive.on_ack_sent(plan.edge);
+        if plan.kind == PlanKind::Ack {
+            return;
+        }
+        match plan.kind {
+            PlanKind::Data => {
+                let idle = cx.now.since(send.sent_at) > send.rtt.rto(cx.config);
+                if idle && send.flight() == 0 {
+                    send.controller.on_idle(); // RFC 5681 §4.1, H048
+                }
+                send.on_sent(plan.seq_len(), plan.len, cx.now);
+            }
+            PlanKind::Retransmit => {
+                send.recovery.retransmit = false;
+                send.timed = None;
+            }
+            PlanKind::Probe => {
+                send.probe = false;
+                send.max = send.max.later_of(send.una + plan.seq_len());
+            }
+            PlanKind::Handshake | PlanKind::Ack => {}
+        }
+        send.sent_at = cx.now;
+        if plan.flags.has(Flags::FIN) && self.closing == Closing::Neither {
+            self.closing = Closing::LocalFirst;
+        }
+        send.update_timer(cx.now, cx.config);
+    }
+}

@@ -1,0 +1,341 @@
+//! The receiving half of a synchronized connection: RCV.* of RFC 9293 §3.3.1.
+
+use super::config::TcpConfig;
+use super::ranges::{Inserted, Range, Ranges};
+use crate::bytes::Bytes;
+use crate::pool::{Chain, Pool};
+use crate::seq::Seq;
+use crate::time::Instant;
+
+/// Acknowledgment that is owed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Owed {
+    Nothing,
+    /// By this time at the latest.
+    By(Instant),
+    /// With the next turn.
+    Now,
+}
+
+/// RCV.* and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Receive {
+    /// RCV.NXT
+    pub(crate) nxt: Seq,
+    /// RCV.NXT + RCV.WND as last advertised. It never moves back.
+    pub(crate) edge: Seq,
+    /// In-order bytes that were not read yet, then, after holes, those out of order.
+    queue: Chain,
+    /// How many of them are in order.
+    readable: u32,
+    ranges: Ranges,
+    /// Sequence number of the peer's FIN, once seen.
+    pub(crate) fin: Option<Seq>,
+    /// RCV.NXT has passed the FIN.
+    pub(crate) finished: bool,
+    /// The application reads no more.
+    pub(crate) shut: bool,
+    /// Largest number of bytes held.
+    limit: u32,
+    /// Shift of the windows that we advertise.
+    scale: u8,
+    pub(crate) owed: Owed,
+    /// Bytes received since the last acknowledgment.
+    unacked: u32,
+    /// Segments that are still acknowledged at once.
+    quick: u8,
+    /// The peer's segment size as seen: the largest segment so far, up to our own MSS (H034).
+    mss_seen: u16,
+    /// Our own MSS: what a full segment is at most.
+    mss: u16,
+    /// TS.Recent; `None`: timestamps are not in use.
+    pub(crate) ts_recent: Option<u32>,
+    /// Last.ACK.sent
+    pub(crate) last_ack: Seq,
+}
+
+/// What came of text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Taken {
+    /// RCV.NXT moved on.
+    InOrder,
+    /// It is kept for later.
+    OutOfOrder,
+    /// There was no memory for it.
+    Dropped,
+}
+
+impl Receive {
+    pub(crate) fn new(
+        nxt: Seq,
+        edge: Seq,
+        scale: u8,
+        mss: u16,
+        limit: u32,
+        ts_recent: Option<u32>,
+        quick: u8,
+    ) -> Self {
+        Receive {
+            nxt,
+            edge,
+            queue: Chain::new(),
+            readable: 0,
+            ranges: Ranges::default(),
+            fin: None,
+            finished: false,
+            shut: false,
+            limit,
+            scale,
+            owed: Owed::Nothing,
+            unacked: 0,
+            quick,
+            mss_seen: mss.min(536),
+            mss,
+            ts_recent,
+            last_ack: nxt,
+        }
+    }
+
+    /// RCV.WND: what the peer may still send of what it was told.
+    pub(crate) fn wnd(&self) -> u32 {
+        self.edge.since(self.nxt)
+    }
+
+    pub(crate) fn readable(&self) -> u32 {
+        self.readable
+    }
+
+    /// May bytes beyond RCV.NXT be missing?
+    pub(crate) fn has_hole(&self) -> bool {
+        !self.ranges.is_empty()
+    }
+
+    /// Is a segment in the window (RFC 9293 §3.10.7.4, first check)?
+    //= rfc9293#3.10.7.4: the table of four cases
+    pub(crate) fn acceptable(&self, seq: Seq, len: u32) -> bool {
+        let wnd = self.wnd();
+        match (len, wnd) {
+            (0, 0) => seq == self.nxt,
+            (0, _) => seq.within(self.nxt, wnd),
+            (_, 0) => false,
+            _ => seq.within(self.nxt, wnd) || (seq + (len - 1)).within(self.nxt, wnd),
+        }
+    }
+
+    /// Takes text that starts at `seq`, cut to the window by the caller.
+    pub(crate) fn text(&mut self, pool: &mut Pool<'_>, seq: Seq, text: Bytes<'_>) -> Taken {
+        let len = text.len() as u32;
+        let segment_len = len.min(self.mss as u32) as u16;
+        self.mss_seen = self.mss_seen.max(segment_len);
+        if self.shut {
+            return self.discard(pool, seq, len);
+        }
+        if seq != self.nxt || !self.ranges.is_empty() {
+            return self.text_with_holes(pool, seq, text);
+        }
+        if !self.append(pool, text) {
+            return Taken::Dropped;
+        }
+        self.readable += len;
+        self.nxt += len;
+        self.unacked += len;
+        Taken::InOrder
+    }
+
+    /// Nobody reads any more: the bytes count as received.
+    fn discard(&mut self, pool: &mut Pool<'_>, seq: Seq, len: u32) -> Taken {
+        if seq != self.nxt {
+            return Taken::Dropped;
+        }
+        self.ranges.clear(pool);
+        self.nxt += len;
+        self.unacked += len;
+        Taken::InOrder
+    }
+
+    fn append(&mut self, pool: &mut Pool<'_>, text: Bytes<'_>) -> bool {
+        let before = self.queue.len();
+        for piece in text.chunks() {
+            if self.queue.append(pool, piece) < piece.len() {
+                self.queue.truncate(pool, before);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn text_with_holes(&mut self, pool: &mut Pool<'_>, seq: Seq, text: Bytes<'_>) -> Taken {
+        let in_order = seq == self.nxt;
+        let offset = (self.readable + seq.since(self.nxt)) as usize;
+        if !self.queue.reserve(pool, offset + text.len()) {
+            self.queue.truncate(pool, self.queue.len());
+            return if in_order { self.give_up_the_far(pool, text) } else { Taken::Dropped };
+        }
+        let end = seq + text.len() as u32;
+        if !in_order {
+            match self.ranges.insert(pool, self.nxt, Range { start: seq, end }) {
+                Inserted::Kept => {}
+                Inserted::Refused => {
+                    self.queue.truncate(pool, self.queue.len());
+                    return Taken::Dropped;
+                }
+                Inserted::Evicted(last) => {
+                    let len = self.readable + last.since(self.nxt);
+                    self.queue.truncate(pool, len as usize);
+                }
+            }
+        }
+        let mut at = offset;
+        for piece in text.chunks() {
+            at += self.queue.write(pool, at, piece);
+        }
+        if !in_order {
+            return Taken::OutOfOrder;
+        }
+        let nxt = self.ranges.advance(pool, end);
+        self.readable += nxt.since(self.nxt);
+        self.unacked += nxt.since(self.nxt);
+        self.nxt = nxt;
+        Taken::InOrder
+    }
+
+    /// H063: in-order text has no memory, but bytes out of order hold some: they give way.
+    fn give_up_the_far(&mut self, pool: &mut Pool<'_>, text: Bytes<'_>) -> Taken {
+        self.ranges.clear(pool);
+        self.queue.truncate(pool, self.readable as usize);
+        if !self.append(pool, text) {
+            return Taken::Dropped;
+        }
+        self.readable += text.len() as u32;
+        self.nxt += text.len() as u32;
+        self.unacked += text.len() as u32;
+        Taken::InOrder
+    }
+
+    /// The peer's FIN has come: bytes queued beyond a hole might lie behind it. The peer sends again
+    /// those that do not.
+    pub(crate) fn forget_out_of_order(&mut self, pool: &mut Pool<'_>) {
+        if self.has_hole()
+            && self.fin.is_some_and(|f| self.queue.len() as u32 > self.readable + f.since(self.nxt))
+        {
+            self.ranges.clear(pool);
+            self.queue.truncate(pool, self.readable as usize);
+        }
+    }
+
+    /// Takes the peer's FIN if everything before it is here. True if that just happened.
+    pub(crate) fn reach_fin(&mut self) -> bool {
+        if self.finished || self.fin != Some(self.nxt) {
+            return false;
+        }
+        self.nxt += 1;
+        self.edge = self.edge.later_of(self.nxt);
+        self.finished = true;
+        true
+    }
+
+    /// Decides when text that came in order is acknowledged.
+    //= rfc9293#3.8.6.3 SHLD-19: at least every second full-sized segment
+    pub(crate) fn owe(&mut self, now: Instant, config: &TcpConfig) {
+        let full = 2 * self.mss_seen as u32;
+        if self.unacked >= full || self.quick > 0 {
+            self.quick = self.quick.saturating_sub(1);
+            self.owed = Owed::Now;
+        } else if self.owed == Owed::Nothing {
+            self.owed = Owed::By(now + config.ack_delay());
+        }
+    }
+
+    /// The window to advertise: its field in the header and the right edge that it means.
+    ///
+    /// The edge moves on by a segment or half the buffer at least (RFC 9293 §3.8.6.2.2, H024) and
+    /// never back.
+    pub(crate) fn window(&self, pool: &Pool<'_>) -> (u16, Seq) {
+        let edge =
+            if self.opening(pool) >= self.opening_least() { self.edge_possible(pool) } else { self.edge };
+        let wnd = edge.since(self.nxt);
+        let field = wnd.div_ceil(1 << self.scale).min(u16::MAX as u32);
+        (field as u16, (self.nxt + (field << self.scale)).later_of(self.edge))
+    }
+
+    /// Where the edge could be for the memory that there is.
+    fn edge_possible(&self, pool: &Pool<'_>) -> Seq {
+        // What is queued out of order lies inside the window already, so only unread bytes count.
+        let room = self.limit.saturating_sub(self.readable);
+        // A connection offers at most half of what is left: the others want to receive too.
+        let share = (pool.available() / 2) as u32 + (self.queue.len() as u32 - self.readable);
+        let room = (room.min(share) >> self.scale) << self.scale;
+        self.edge.later_of(self.nxt + room.min((u16::MAX as u32) << self.scale))
+    }
+
+    fn opening(&self, pool: &Pool<'_>) -> u32 {
+        self.edge_possible(pool).since(self.edge)
+    }
+
+    fn opening_least(&self) -> u32 {
+        (self.mss as u32).min(self.limit / 2).max(1)
+    }
+
+    /// Bytes were read: is the window so much wider than the peer knows that it must be told?
+    pub(crate) fn wants_update(&self, pool: &Pool<'_>) -> bool {
+        let opening = self.opening(pool);
+        opening >= (self.limit / 2).max(1)
+            || (self.wnd() < self.mss as u32 && opening >= self.opening_least())
+    }
+
+    /// An acknowledgment went out.
+    pub(crate) fn on_ack_sent(&mut self, edge: Seq) {
+        self.edge = self.edge.later_of(edge);
+        self.owed = Owed::Nothing;
+        self.unacked = 0;
+        self.last_ack = self.nxt;
+    }
+
+    /// Moves readable bytes to the application.
+    pub(crate) fn read(&mut self, pool: &mut Pool<'_>, to: &mut [u8]) -> usize {
+        let want = to.len().min(self.readable as usize);
+        let mut done = 0;
+        while done < want {
+            let front = self.queue.front(pool);
+            let n = front.len().min(want - done);
+            to[done..done + n].copy_from_slice(&front[..n]);
+            done += n;
+            self.consume(pool, n);
+        }
+        done
+    }
+
+    /// The readable bytes that lie together at the front.
+    pub(crate) fn front<'p>(&self, pool: &'p Pool<'_>) -> &'p [u8] {
+        let front = self.queue.front(pool);
+        &front[..front.len().min(self.readable as usize)]
+    }
+
+    /// Drops `n` readable bytes from the front.
+    pub(crate) fn consume(&mut self, pool: &mut Pool<'_>, n: usize) {
+        let n = n.min(self.readable as usize);
+        self.readable -= n as u32;
+        self.queue.consume(pool, n);
+    }
+
+    /// Gives all memory back.
+    pub(crate) fn clear(&mut self, pool: &mut Pool<'_>) {
+        self.queue.clear(pool);
+        self.ranges.clear(pool);
+        self.readable = 0;
+    }
+
+    /// What is left for the reader when the connection itself is over.
+    pub(crate) fn into_rest(mut self, pool: &mut Pool<'_>) -> Chain {
+        self.ranges.clear(pool);
+        self.queue.truncate(pool, self.readable as usize);
+        self.queue
+    }
+
+    /// Our own invariants, for tests and the simulation.
+    pub(crate) fn check(&self) {
+        assert!(self.nxt.at_or_before(self.edge), "the window edge is behind RCV.NXT");
+        assert!(self.readable as usize <= self.queue.len(), "more readable than queued");
+        assert!(!self.ranges.is_empty() || self.queue.len() == self.readable as usize, "bytes of no range");
+    }
+}

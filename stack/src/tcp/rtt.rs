@@ -1,0 +1,115 @@
+//! Round-trip time and retransmission timeout (RFC 6298), in microseconds and integers.
+
+use super::config::TcpConfig;
+use crate::time::Duration;
+
+/// The estimator of one connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rtt {
+    /// Smoothed RTT in µs; 0: no sample yet.
+    srtt: u32,
+    /// RTTVAR in µs.
+    var: u32,
+    /// Timeouts in a row: each doubles the RTO.
+    backoff: u8,
+    /// The SYN had to be sent again, so the start value is 3 s (RFC 6298 §5.7).
+    cautious: bool,
+}
+
+impl Rtt {
+    pub(crate) const fn new() -> Self {
+        Rtt { srtt: 0, var: 0, backoff: 0, cautious: false }
+    }
+
+    /// Takes a measurement (RFC 6298 §2.2, §2.3).
+    pub(crate) fn sample(&mut self, rtt: Duration) {
+        // A minute is more than any path has; it keeps the products below inside 32 bits.
+        let rtt = rtt.micros().clamp(1, 60_000_000) as u32;
+        if self.srtt == 0 {
+            (self.srtt, self.var) = (rtt, rtt / 2);
+        } else {
+            self.var = self.var - self.var / 4 + rtt.abs_diff(self.srtt) / 4;
+            self.srtt = (self.srtt - self.srtt / 8 + rtt / 8).max(1);
+        }
+    }
+
+    /// The smoothed RTT, once there was a sample.
+    pub(crate) fn smoothed(&self) -> Option<Duration> {
+        (self.srtt != 0).then_some(Duration::from_micros(self.srtt as u64))
+    }
+
+    /// The timeout now, back-off included.
+    pub(crate) fn rto(&self, config: &TcpConfig) -> Duration {
+        let base = match self.srtt {
+            0 if self.cautious => 3_000_000,
+            0 => config.rto_initial.micros(),
+            srtt => srtt as u64 + (4 * self.var as u64).max(1000),
+        };
+        let base = base.max(config.rto_min.micros());
+        Duration::from_micros((base << self.backoff.min(16)).min(config.rto_max.micros()))
+    }
+
+    /// The timer fired (RFC 6298 §5.5).
+    pub(crate) fn back_off(&mut self) {
+        self.backoff = self.backoff.saturating_add(1);
+    }
+
+    /// New data was acknowledged: the path answers.
+    pub(crate) fn forget_back_off(&mut self) {
+        self.backoff = 0;
+    }
+
+    pub(crate) fn backoff(&self) -> u8 {
+        self.backoff
+    }
+
+    /// The handshake is over after `transmissions` of the SYN, without a sample if more than one.
+    pub(crate) fn leave_handshake(&mut self, transmissions: u8, rtt: Duration) {
+        self.backoff = 0;
+        if transmissions == 1 {
+            self.sample(rtt);
+        } else {
+            self.cautious = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rto_ms(rtt: &Rtt) -> u64 {
+        rtt.rto(&TcpConfig::default()).millis()
+    }
+
+    #[test]
+    fn the_timeout_follows_the_samples() {
+        let mut rtt = Rtt::new();
+        assert_eq!(rto_ms(&rtt), 1000, "RFC 6298 §2.1");
+        rtt.sample(Duration::from_millis(100));
+        assert_eq!(rto_ms(&rtt), 300, "SRTT + 4 * R/2, RFC 6298 §2.2");
+        for _ in 0..100 {
+            rtt.sample(Duration::from_millis(100));
+        }
+        assert_eq!(rto_ms(&rtt), 200, "not below the floor");
+        rtt.back_off();
+        rtt.back_off();
+        assert_eq!(rto_ms(&rtt), 800);
+        for _ in 0..100 {
+            rtt.back_off();
+        }
+        assert_eq!(rto_ms(&rtt), 60_000, "capped, RFC 6298 §2.5");
+        rtt.forget_back_off();
+        assert_eq!(rto_ms(&rtt), 200);
+    }
+
+    /// H050: after a lost SYN the data phase starts with 3 s.
+    #[test]
+    fn a_lost_syn_makes_the_start_cautious() {
+        let mut rtt = Rtt::new();
+        rtt.leave_handshake(2, Duration::from_millis(50));
+        assert_eq!(rto_ms(&rtt), 3000);
+        rtt.sample(Duration::from_millis(100));
+        assert_eq!(rto_ms(&rtt), 300);
+    }
+}

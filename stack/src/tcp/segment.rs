@@ -1,0 +1,167 @@
+//! A segment as the engine sees it: numbers, flags, options and text, without a wire format.
+
+use crate::bytes::Bytes;
+use crate::seq::Seq;
+use core::ops::BitOr;
+
+/// The control bits of a segment (RFC 9293 §3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Flags(pub(crate) u8);
+
+impl Flags {
+    pub(crate) const FIN: Flags = Flags(0x01);
+    pub(crate) const SYN: Flags = Flags(0x02);
+    pub(crate) const RST: Flags = Flags(0x04);
+    pub(crate) const PSH: Flags = Flags(0x08);
+    pub(crate) const ACK: Flags = Flags(0x10);
+
+    pub(crate) const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(crate) const fn without(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
+    }
+
+    /// How many sequence numbers SYN and FIN occupy.
+    const fn len(self) -> u32 {
+        (self.0 & 1) as u32 + (self.0 >> 1 & 1) as u32
+    }
+}
+
+impl BitOr for Flags {
+    type Output = Flags;
+    fn bitor(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+}
+
+impl core::fmt::Debug for Flags {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let names = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
+        let mut set = names.iter().enumerate().filter(|(i, _)| self.0 >> i & 1 == 1);
+        f.write_str(set.next().map_or("-", |(_, n)| n))?;
+        set.try_for_each(|(_, n)| write!(f, "|{n}"))
+    }
+}
+
+/// The timestamps option (RFC 7323 §3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Timestamps {
+    /// TSval
+    pub(crate) value: u32,
+    /// TSecr
+    pub(crate) echo: u32,
+}
+
+/// The options that the engine knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) mss: Option<u16>,
+    pub(crate) window_scale: Option<u8>,
+    pub(crate) timestamps: Option<Timestamps>,
+}
+
+impl Options {
+    /// Bytes that they take in a header, with padding.
+    pub(crate) const fn len(&self) -> usize {
+        let mss = if self.mss.is_some() { 4 } else { 0 };
+        let scale = if self.window_scale.is_some() { 4 } else { 0 };
+        let timestamps = if self.timestamps.is_some() { 12 } else { 0 };
+        mss + scale + timestamps
+    }
+}
+
+/// A received segment.
+#[derive(Clone, Copy)]
+pub(crate) struct Segment<'a> {
+    pub(crate) seq: Seq,
+    /// Means something only with the ACK flag.
+    pub(crate) ack: Seq,
+    pub(crate) flags: Flags,
+    /// As it stands in the header, unscaled.
+    pub(crate) window: u16,
+    pub(crate) options: Options,
+    pub(crate) text: Bytes<'a>,
+}
+
+impl Segment<'_> {
+    /// SEG.LEN: text, SYN and FIN.
+    pub(crate) fn len(&self) -> u32 {
+        self.text.len() as u32 + self.flags.len()
+    }
+}
+
+/// A segment that is to be sent, and what sending it means. Made by `Tcb::plan`, which changes
+/// nothing; once the device has it, `Tcb::on_sent` makes it so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Plan {
+    pub(crate) kind: PlanKind,
+    pub(crate) seq: Seq,
+    pub(crate) ack: Seq,
+    pub(crate) flags: Flags,
+    /// As it stands in the header.
+    pub(crate) window: u16,
+    pub(crate) options: Options,
+    /// Where the text starts in the send queue, and its length.
+    pub(crate) offset: u32,
+    pub(crate) len: u32,
+    /// Text bytes per segment when it is cut: it may be many segments long.
+    pub(crate) mss: u16,
+    /// The right edge of the window that it advertises.
+    pub(crate) edge: Seq,
+}
+
+/// Why a segment is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PlanKind {
+    /// SYN or SYN-ACK, first or again.
+    Handshake,
+    /// Text or FIN from SND.NXT on.
+    Data,
+    /// One segment from SND.UNA again: fast retransmit.
+    Retransmit,
+    /// One byte beyond the peer's window.
+    Probe,
+    /// Nothing but an acknowledgment.
+    Ack,
+}
+
+impl Plan {
+    /// The plan for the case that the device took only the first `len` bytes of text.
+    pub(crate) fn cut_to(mut self, len: u32) -> Plan {
+        if len < self.len {
+            self.len = len;
+            self.flags = self.flags.without(Flags::FIN | Flags::PSH);
+        }
+        self
+    }
+
+    /// Sequence numbers that it occupies.
+    pub(crate) fn seq_len(&self) -> u32 {
+        self.len + self.flags.len()
+    }
+}
+
+/// A reset in answer to a segment (RFC 9293 §3.10.7.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reset {
+    pub(crate) seq: Seq,
+    /// The acknowledgment, when the segment had none itself.
+    pub(crate) ack: Option<Seq>,
+}
+
+impl Reset {
+    /// The reset that tells the sender of `segment` that there is no such connection.
+    ///
+    //= rfc9293#3.10.7.1
+    pub(crate) fn answer_to(segment: &Segment<'_>) -> Option<Reset> {
+        if segment.flags.has(Flags::RST) {
+            None
+        } else if segment.flags.has(Flags::ACK) {
+            Some(Reset { seq: segment.ack, ack: None })
+        } else {
+            Some(Reset { seq: Seq(0), ack: Some(segment.seq + segment.len()) })
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The sending half of a synchronized connection: SND.* of RFC 9293 §3.3.1, and what may go out.
+
+use super::config::TcpConfig;
+use super::congestion::Controller;
+use super::recovery::Recovery;
+use super::rtt::Rtt;
+use crate::pool::{Chain, Cursor};
+use crate::seq::Seq;
+use crate::time::Instant;
+use core::cell::Cell;
+
+/// Our FIN.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fin {
+    /// The application may still write.
+    Open,
+    /// It follows the last byte of the queue.
+    Queued,
+    /// The peer has it.
+    Acked,
+}
+
+/// The one timer of the sending side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SendTimer {
+    Off,
+    /// Something is in flight.
+    Retransmit(Instant),
+    /// Nothing is, but the peer's window keeps what is queued from going out.
+    Persist(Instant),
+}
+
+/// What may be sent now from SND.NXT on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Sendable {
+    pub(crate) len: u32,
+    pub(crate) fin: bool,
+}
+
+/// SND.* and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Send {
+    /// SND.UNA; the queue starts here.
+    pub(crate) una: Seq,
+    /// SND.NXT; goes back to SND.UNA on a timeout.
+    pub(crate) nxt: Seq,
+    /// The highest number ever sent, plus one: SND.NXT, but for a timeout.
+    pub(crate) max: Seq,
+    /// SND.WND in bytes, and the segment that it came from.
+    pub(crate) wnd: u32,
+    pub(crate) wl1: Seq,
+    pub(crate) wl2: Seq,
+    /// The largest window that the peer ever offered.
+    pub(crate) wnd_max: u32,
+    /// Shift of the peer's windows.
+    pub(crate) scale: u8,
+    /// Text bytes of a full segment: effective send MSS, options subtracted.
+    pub(crate) mss: u16,
+    /// Everything from SND.UNA on that was written and not acknowledged.
+    pub(crate) queue: Chain,
+    /// Near SND.NXT in the queue. A hint for the next look: it decides nothing.
+    pub(crate) cursor: Cell<Cursor>,
+    pub(crate) fin: Fin,
+    /// Largest length of the queue.
+    pub(crate) limit: u32,
+    /// End of the last segment that was not full (Minshall's refinement of Nagle's rule).
+    small_end: Seq,
+    pub(crate) nodelay: bool,
+    pub(crate) rtt: Rtt,
+    /// The segment that is being timed: its end and when it was sent. Never a retransmitted one.
+    pub(crate) timed: Option<(Seq, Instant)>,
+    pub(crate) controller: Controller,
+    pub(crate) recovery: Recovery,
+    pub(crate) timer: SendTimer,
+    /// Since when the peer owes an answer: R2 counts from here.
+    pub(crate) since: Instant,
+    /// When something was last sent, to notice idle times.
+    pub(crate) sent_at: Instant,
+    /// A window probe is due.
+    pub(crate) probe: bool,
+    /// Added to the clock for our timestamps.
+    pub(crate) ts_offset: u32,
+}
+
+impl Send {
+    pub(crate) fn new(
+        iss: Seq,
+        mss: u16,
+        limit: u32,
+        controller: Controller,
+        rtt: Rtt,
+        now: Instant,
+    ) -> Self {
+        let una = iss + 1;
+        Send {
+            una,
+            nxt: una,
+            max: una,
+            wnd: 0,
+            wl1: Seq(0),
+            wl2: una,
+            wnd_max: 0,
+            scale: 0,
+            mss,
+            queue: Chain::new(),
+            cursor: Cell::new(Cursor::FRONT),
+            fin: Fin::Open,
+            limit,
+            small_end: una,
+            nodelay: false,
+            rtt,
+            timed: None,
+            controller,
+            recovery: Recovery::new(iss),
+            timer: SendTimer::Off,
+            since: now,
+            sent_at: now,
+            probe: false,
+            ts_offset: 0,
+        }
+    }
+
+    /// Sequence numbers in flight, a FIN included.
+    pub(crate) fn flight(&self) -> u32 {
+        self.nxt.since(self.una)
+    }
+
+    /// Bytes of the queue that SND.NXT has not passed.
+    fn unsent(&self) -> u32 {
+        (self.queue.len() as u32).saturating_sub(self.flight())
+    }
+
+    /// Is the FIN due and SND.NXT not beyond it?
+    fn fin_unsent(&self) -> bool {
+        self.fin == Fin::Queued && self.flight() <= self.queue.len() as u32
+    }
+
+    /// Is there anything that SND.NXT has not passed?
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.unsent() > 0 || self.fin_unsent()
+    }
+
+    /// How much the application may write.
+    pub(crate) fn room(&self) -> u32 {
+        self.limit.saturating_sub(self.queue.len() as u32)
+    }
+
+    /// What may go out now, at most `most` bytes of it: windows, Nagle's rule and the sender's
+    /// silly-window avoidance.
+    //= rfc9293#3.8.6.2.1 MUST-38
+    //= rfc9293#3.7.4 SHLD-7
+    pub(crate) fn sendable(&self, most: u32) -> Sendable {
+        let nothing = Sendable { len: 0, fin: false };
+        let unsent = self.unsent();
+        let fin = self.fin_unsent();
+        let cwnd = self.controller.window().saturating_add(self.recovery.limited_transmit(self.mss));
+        let usable = self.wnd.min(cwnd).saturating_sub(self.flight());
+        if (unsent == 0 && !fin) || usable == 0 {
+            return nothing;
+        }
+        let mss = self.mss as u32;
+        let len = unsent.min(usable).min(most);
+        if len == unsent && fin && len < usable {
+            return Sendable { len, fin: true };
+        }
+        let tail = len % mss;
+        if tail == 0 {
+            return Sendable { len, fin: false };
+        }
+        let tail_may_go = if len < unsent {
+            // Cut off by a window or by `most`. A peer whose window was never larger than this
+            // must be served as well.
+            len < mss && self.flight() == 0 && usable >= self.wnd_max / 2 && len < most
+        } else {
+            // The end of what was written. One segment that is not full may be in flight.
+            self.nodelay || fin || self.small_end.at_or_before(self.una)
+        };
+        Sendable { len: if tail_may_go { len } else { len - tail }, fin: false }
+    }
+
+    /// `len` bytes and perhaps the FIN went out from SND.NXT on.
+    pub(crate) fn on_sent(&mut self, seq_len: u32, text_len: u32, now: Instant) {
+        let again = self.nxt.before(self.max);
+        if self.una == self.max {
+            self.since = now;
+        }
+        self.nxt += seq_len;
+        self.max = self.max.later_of(self.nxt);
+        if text_len % self.mss as u32 != 0 {
+            self.small_end = self.nxt;
+        }
+        if self.timed.is_none() && !again {
+            self.timed = Some((self.nxt, now));
+        }
+    }
+
+    /// Sets or stops the timer so that one runs whenever the peer owes us something: an
+    /// acknowledgment of what is in flight, or a window for what is queued (H026).
+    pub(crate) fn update_timer(&mut self, now: Instant, config: &TcpConfig) {
+        use SendTimer::*;
+        let rto = || now + self.rtt.rto(config);
+        self.timer = match self.timer {
+            _ if self.flight() == 0 && !self.has_unsent() => Off,
+            _ if self.flight() > 0 => match self.timer {
+                Retransmit(at) => Retransmit(at),
+                Off | Persist(_) => Retransmit(rto()),
+            },
+            // Nothing in flight, and something queued. Does it wait for the window?
+            timer if self.sendable(u32::MAX) == (Sendable { len: 0, fin: false }) => match timer {
+                Persist(at) => Persist(at),
+                // A shrunk window turns a retransmission into probing: the count goes on.
+                Retransmit(at) => Persist(at.max(now)),
+                Off => {
+                    if self.una == self.max {
+                        self.since = now;
+                    }
+                    Persist(rto())
+                }
+            },
+            // It can go out, so it will in this turn.
+            _ => Off,
+        };
+        if !matches!(self.timer, Persist(_)) {
+            self.probe = false;
+        }
+    }
+
+    /// Starts the running timer anew: something was acknowledged.
+    pub(crate) fn restart_timer(&mut self, now: Instant, config: &TcpConfig) {
+        self.timer = SendTimer::Off;
+        self.update_timer(now, config);
+    }
+
+    /// When the timer fires.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.timer {
+            SendTimer::Off => None,
+            SendTimer::Retransmit(at) | SendTimer::Persist(at) => Some(at),
+        }
+    }
+
+    /// Our own invariants, for tests and the simulation.
+    pub(crate) fn check(&self) {
+        assert!(self.una.at_or_before(self.nxt), "SND.UNA is beyond SND.NXT");
+        assert!(self.nxt.at_or_before(self.max), "SND.NXT is beyond the highest number sent");
+        let end = self.una + self.queue.len() as u32 + (self.fin == Fin::Queued) as u32;
+        assert!(self.max.at_or_before(end), "more sent than written");
+        let waiting = self.flight() > 0;
+        assert!(!waiting || matches!(self.timer, SendTimer::Retransmit(_)), "in flight without a timer");
+    }
+}

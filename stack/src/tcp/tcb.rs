@@ -1,0 +1,407 @@
+//! The state of one connection: a type for each phase, holding only that phase's own data.
+
+use super::config::TcpConfig;
+use super::receive::{Owed, Receive};
+use super::segment::{Reset, Segment};
+use super::send::{Fin, Send};
+use crate::error::Error;
+use crate::pool::{Chain, Pool};
+use crate::seq::Seq;
+use crate::time::Instant;
+
+/// What every step of the engine is given: the present, the memory, the settings.
+pub(crate) struct Cx<'c, 'p> {
+    pub(crate) now: Instant,
+    pub(crate) pool: &'c mut Pool<'p>,
+    pub(crate) config: &'c TcpConfig,
+}
+
+/// How a connection came to be (RFC 9293 §3.5, MUST-11).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    Active,
+    /// On this listener.
+    Passive(u32),
+}
+
+/// Which side's FIN came first decides who stays in TIME-WAIT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Closing {
+    /// Neither side has closed.
+    Neither,
+    /// Our FIN was sent before the peer's arrived.
+    LocalFirst,
+    /// The peer's FIN arrived before ours was sent.
+    RemoteFirst,
+}
+
+/// SYN-SENT and SYN-RECEIVED.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    pub(crate) origin: Origin,
+    pub(crate) iss: Seq,
+    /// RCV.NXT, once the peer's SYN has come.
+    pub(crate) rcv_nxt: Seq,
+    pub(crate) mss: Mss,
+    pub(crate) peer: PeerSyn,
+    /// How often the SYN or SYN-ACK was sent.
+    pub(crate) transmissions: u8,
+    pub(crate) first_sent: Instant,
+    pub(crate) retransmit_at: Option<Instant>,
+    /// It is to be sent, first or again.
+    pub(crate) send: bool,
+    /// Written before the connection was established.
+    pub(crate) queue: Chain,
+    /// The application has closed its side.
+    pub(crate) fin: bool,
+}
+
+/// Segment sizes that the path and the address family imply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Mss {
+    /// What we offer: the interface's MTU less the headers.
+    pub(crate) ours: u16,
+    /// What the peer can take if it does not say.
+    pub(crate) unsaid: u16,
+}
+
+impl Mss {
+    //= rfc9293#3.7.1 MUST-15: 536 for IPv4, 1220 for IPv6 (H036)
+    pub(crate) fn for_mtu(mtu: u16, v6: bool) -> Mss {
+        let (headers, unsaid) = if v6 { (60, 1220) } else { (40, 536) };
+        Mss { ours: mtu.saturating_sub(headers).max(64), unsaid }
+    }
+}
+
+/// What the peer's SYN said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PeerSyn {
+    pub(crate) mss: Option<u16>,
+    pub(crate) window_scale: Option<u8>,
+    pub(crate) timestamp: Option<u32>,
+    pub(crate) window: u16,
+}
+
+impl PeerSyn {
+    pub(crate) fn of(segment: &Segment<'_>) -> Self {
+        let o = &segment.options;
+        PeerSyn {
+            mss: o.mss,
+            //= rfc7323#2.3: a larger shift is used as 14 (H032)
+            window_scale: o.window_scale.map(|s| s.min(14)),
+            timestamp: o.timestamps.map(|t| t.value),
+            window: segment.window,
+        }
+    }
+}
+
+/// ESTABLISHED and every state of closing: the sequence numbers of both sides are known.
+#[derive(Debug)]
+pub(crate) struct Synchronized {
+    pub(crate) send: Send,
+    pub(crate) receive: Receive,
+    pub(crate) closing: Closing,
+    /// No challenge ACK before this time (RFC 5961 §7).
+    pub(crate) challenge_at: Instant,
+    /// FIN-WAIT-2 of a connection that nobody holds ends then.
+    pub(crate) orphan_until: Option<Instant>,
+}
+
+/// The phases.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // most connections are synchronized; a box would need a heap
+pub(crate) enum Phase {
+    SynSent(Handshake),
+    SynReceived(Handshake),
+    Synchronized(Synchronized),
+    /// The connection is no more; what the application has yet to learn is left.
+    Over(Over),
+}
+
+/// What a connection leaves behind for its application.
+#[derive(Debug)]
+pub(crate) struct Over {
+    /// In-order bytes that were not read.
+    pub(crate) unread: Chain,
+    /// Why it ended; `None`: both sides closed it in order.
+    pub(crate) error: Option<Error>,
+    /// The application closed its own side: later writes are its own fault.
+    pub(crate) closed_locally: bool,
+}
+
+/// What else a step did, beside changing the connection.
+#[derive(Default, Debug)]
+pub(crate) struct Effects {
+    /// Send this, now.
+    pub(crate) reset: Option<Reset>,
+    /// There is something new to read, or the end, or an error.
+    pub(crate) readable: bool,
+    /// There is room to write, or an error.
+    pub(crate) writable: bool,
+    /// The handshake is complete.
+    pub(crate) established: bool,
+    /// The connection is over.
+    pub(crate) end: Option<End>,
+    /// The segment was dropped for this reason.
+    pub(crate) dropped: Option<Dropped>,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// Both sides closed and both FINs are acknowledged; we wait for 2 MSL.
+    TimeWait(TimeWaitStart),
+    /// Both sides closed, and the peer does the waiting.
+    Closed,
+    /// With an error.
+    Failed(Error),
+    /// A half-open connection of a listener goes without anybody noticing.
+    Unnoticed,
+}
+
+/// What TIME-WAIT needs to know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TimeWaitStart {
+    pub(crate) snd_nxt: Seq,
+    pub(crate) rcv_nxt: Seq,
+    pub(crate) ts_recent: Option<u32>,
+}
+
+/// Why the engine dropped a segment, or part of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Dropped {
+    /// Outside the receive window.
+    OutOfWindow,
+    /// Its acknowledgment is of something never sent, or far too old.
+    BadAck,
+    /// SYN, RST or data that a blind attacker could have sent (RFC 5961).
+    Challenged,
+    /// An old duplicate by its timestamp (PAWS).
+    Paws,
+    /// No memory for its text.
+    NoMemory,
+    /// No ACK, or a flag that means nothing in this state.
+    Senseless,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Tcb {
+    pub(crate) phase: Phase,
+    /// Added to the clock for our timestamps, so that they say nothing about the uptime.
+    pub(crate) ts_offset: u32,
+    pub(crate) send_limit: u32,
+    pub(crate) receive_limit: u32,
+    pub(crate) nodelay: bool,
+    /// No application holds the connection any more: the stack carries it to its end.
+    pub(crate) orphan: bool,
+}
+
+/// The states of RFC 9293 §3.3.2, as users know them. TIME-WAIT and CLOSED connections are not
+/// connections any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[allow(missing_docs)] // the RFC's names
+pub enum State {
+    SynSent,
+    SynReceived,
+    Established,
+    FinWait1,
+    FinWait2,
+    CloseWait,
+    Closing,
+    LastAck,
+    Closed,
+}
+
+impl Tcb {
+    /// An active open: a SYN is to be sent.
+    pub(crate) fn connect(iss: Seq, ts_offset: u32, mss: Mss, cx: &Cx<'_, '_>) -> Self {
+        let handshake = Handshake::new(Origin::Active, iss, mss, cx.now);
+        Tcb::new(Phase::SynSent(handshake), ts_offset, cx.config)
+    }
+
+    /// A passive open by `syn` on a listener: a SYN-ACK is to be sent.
+    pub(crate) fn accept(
+        listener: u32,
+        syn: &Segment<'_>,
+        iss: Seq,
+        ts_offset: u32,
+        mss: Mss,
+        cx: &Cx<'_, '_>,
+    ) -> Self {
+        let mut handshake = Handshake::new(Origin::Passive(listener), iss, mss, cx.now);
+        handshake.rcv_nxt = syn.seq + 1;
+        handshake.peer = PeerSyn::of(syn);
+        Tcb::new(Phase::SynReceived(handshake), ts_offset, cx.config)
+    }
+
+    fn new(phase: Phase, ts_offset: u32, config: &TcpConfig) -> Self {
+        Tcb {
+            phase,
+            ts_offset,
+            send_limit: config.send_buffer,
+            receive_limit: config.receive_buffer,
+            nodelay: false,
+            orphan: false,
+        }
+    }
+
+    /// The state in the words of RFC 9293.
+    pub(crate) fn state(&self) -> State {
+        match &self.phase {
+            Phase::SynSent(_) => State::SynSent,
+            Phase::SynReceived(_) => State::SynReceived,
+            Phase::Synchronized(s) => s.state(),
+            Phase::Over(_) => State::Closed,
+        }
+    }
+
+    /// The shift for our windows that fits the receive buffer (RFC 7323 §2.3: at most 14).
+    pub(crate) fn window_scale(&self) -> u8 {
+        (0..14).find(|s| self.receive_limit >> s <= 0xffff).unwrap_or(14)
+    }
+
+    /// The connection is over: keep what its application has yet to learn.
+    pub(crate) fn finish(&mut self, error: Option<Error>, pool: &mut Pool<'_>) {
+        let over = Over { unread: Chain::new(), error, closed_locally: false };
+        let phase = core::mem::replace(&mut self.phase, Phase::Over(over));
+        let Phase::Over(over) = &mut self.phase else { return };
+        match phase {
+            Phase::SynSent(mut h) | Phase::SynReceived(mut h) => h.queue.clear(pool),
+            Phase::Synchronized(mut s) => {
+                s.send.queue.clear(pool);
+                over.closed_locally = s.send.fin != Fin::Open;
+                over.unread = s.receive.into_rest(pool);
+                if error.is_some() {
+                    over.unread.clear(pool); // RFC 9293 §3.10.7.4: the queues are flushed
+                }
+            }
+            Phase::Over(before) => *over = before,
+        }
+    }
+
+    /// Gives all memory back: the connection is about to be forgotten.
+    pub(crate) fn clear(&mut self, pool: &mut Pool<'_>) {
+        self.finish(None, pool);
+        if let Phase::Over(over) = &mut self.phase {
+            over.unread.clear(pool);
+        }
+    }
+
+    /// Would `plan` find something to send now? Cheap, and never a false no.
+    pub(crate) fn wants_output(&self) -> bool {
+        match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => h.send,
+            Phase::Synchronized(s) => {
+                s.receive.owed == Owed::Now
+                    || s.send.recovery.retransmit
+                    || s.send.probe
+                    || s.send.sendable(u32::MAX) != (super::send::Sendable { len: 0, fin: false })
+            }
+            Phase::Over(_) => false,
+        }
+    }
+
+    /// When `on_timer` wants to be called.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => h.retransmit_at,
+            Phase::Synchronized(s) => {
+                let ack = match s.receive.owed {
+                    Owed::By(at) => Some(at),
+                    Owed::Nothing | Owed::Now => None,
+                };
+                [s.send.deadline(), ack, s.orphan_until].into_iter().flatten().min()
+            }
+            Phase::Over(_) => None,
+        }
+    }
+
+    /// Is the connection established, or was it? `WouldBlock`: not yet.
+    pub(crate) fn connected(&self) -> Result<(), Error> {
+        match &self.phase {
+            Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
+            Phase::Synchronized(_) => Ok(()),
+            Phase::Over(over) => over.error.map_or(Ok(()), Err),
+        }
+    }
+
+    /// Is the handshake of an active open under way?
+    pub(crate) fn is_opening(&self) -> bool {
+        match &self.phase {
+            Phase::SynSent(_) => true,
+            Phase::SynReceived(h) => h.origin == Origin::Active,
+            Phase::Synchronized(_) | Phase::Over(_) => false,
+        }
+    }
+
+    /// Was a SYN of ours with this number sent and not answered?
+    pub(crate) fn awaits_answer_to(&self, seq: Seq) -> bool {
+        matches!(&self.phase, Phase::SynSent(h) if h.iss == seq && h.transmissions > 0)
+    }
+
+    /// A reset that ends the connection on the peer's side, if the peer knows of it.
+    pub(crate) fn reset(&self) -> Option<Reset> {
+        match &self.phase {
+            Phase::SynSent(_) | Phase::Over(_) => None,
+            Phase::SynReceived(h) => Some(Reset { seq: h.iss + 1, ack: Some(h.rcv_nxt) }),
+            Phase::Synchronized(s) => Some(Reset { seq: s.send.max, ack: Some(s.receive.nxt) }),
+        }
+    }
+
+    /// Our own invariants, for tests and the simulation.
+    pub(crate) fn check(&self) {
+        if let Phase::Synchronized(s) = &self.phase {
+            s.send.check();
+            s.receive.check();
+        }
+    }
+}
+
+impl Handshake {
+    fn new(origin: Origin, iss: Seq, mss: Mss, now: Instant) -> Self {
+        Handshake {
+            origin,
+            iss,
+            rcv_nxt: Seq(0),
+            mss,
+            peer: PeerSyn::default(),
+            transmissions: 0,
+            first_sent: now,
+            retransmit_at: None,
+            send: true,
+            queue: Chain::new(),
+            fin: false,
+        }
+    }
+}
+
+impl Synchronized {
+    pub(crate) fn state(&self) -> State {
+        match (self.closing, self.send.fin, self.receive.finished) {
+            (_, Fin::Open, false) => State::Established,
+            (_, Fin::Open, true) => State::CloseWait,
+            (_, Fin::Queued, false) => State::FinWait1,
+            (_, Fin::Acked, false) => State::FinWait2,
+            (Closing::LocalFirst, Fin::Queued, true) => State::Closing,
+            (_, Fin::Queued, true) => State::LastAck,
+            (_, Fin::Acked, true) => State::Closed,
+        }
+    }
+
+    /// The end of the connection, once both FINs are acknowledged.
+    pub(crate) fn end(&self) -> Option<End> {
+        if self.send.fin != Fin::Acked || !self.receive.finished {
+            return None;
+        }
+        Some(match self.closing {
+            Closing::RemoteFirst => End::Closed,
+            Closing::LocalFirst | Closing::Neither => End::TimeWait(TimeWaitStart {
+                snd_nxt: self.send.max,
+                rcv_nxt: self.receive.nxt,
+                ts_recent: self.receive.ts_recent,
+            }),
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! What time did: retransmission, window probes, delayed acknowledgments, orphans.
+
+use super::receive::Owed;
+use super::send::SendTimer;
+use super::tcb::{Cx, Effects, End, Handshake, Origin, Phase, Synchronized, Tcb};
+use crate::error::Error;
+
+impl Tcb {
+    /// Runs every timer of the connection that is due. What `deadline` looks at is what is tested
+    /// here, so no timer is due without being counted.
+    pub(crate) fn on_timer(&mut self, cx: &Cx<'_, '_>) -> Effects {
+        let mut effects = Effects::default();
+        match &mut self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => h.on_timer(cx, &mut effects),
+            Phase::Synchronized(s) => s.on_timer(self.orphan, cx, &mut effects),
+            Phase::Over(_) => {}
+        }
+        effects
+    }
+}
+
+impl Handshake {
+    fn on_timer(&mut self, cx: &Cx<'_, '_>, effects: &mut Effects) {
+        if !self.retransmit_at.is_some_and(|at| at <= cx.now) {
+            return;
+        }
+        self.retransmit_at = None;
+        //= rfc9293#3.8.3 MUST-23: R2 for a SYN is at least three minutes (H005)
+        if cx.now.since(self.first_sent) >= cx.config.syn_timeout {
+            effects.end = Some(match self.origin {
+                Origin::Active => End::Failed(Error::TimedOut),
+                Origin::Passive(_) => End::Unnoticed,
+            });
+        } else {
+            self.send = true;
+        }
+    }
+}
+
+impl Synchronized {
+    fn on_timer(&mut self, orphan: bool, cx: &Cx<'_, '_>, effects: &mut Effects) {
+        if let Owed::By(at) = self.receive.owed
+            && at <= cx.now
+        {
+            self.receive.owed = Owed::Now;
+        }
+        if self.orphan_until.is_some_and(|at| at <= cx.now) {
+            effects.end = Some(End::Failed(Error::TimedOut));
+        }
+        match self.send.timer {
+            SendTimer::Retransmit(at) if at <= cx.now => self.on_retransmit(cx, effects),
+            SendTimer::Persist(at) if at <= cx.now => self.on_persist(orphan, cx, effects),
+            _ => {}
+        }
+    }
+
+    /// RFC 6298 §5.4 to §5.6, RFC 5681 §3.1: everything is taken as lost and sent again from
+    /// SND.UNA, in slow start.
+    fn on_retransmit(&mut self, cx: &Cx<'_, '_>, effects: &mut Effects) {
+        let send = &mut self.send;
+        //= rfc9293#3.8.3 MUST-20, SHLD-11
+        if cx.now.since(send.since) >= cx.config.data_timeout {
+            effects.end = Some(End::Failed(Error::TimedOut));
+            return;
+        }
+        let flight = send.flight();
+        let again = send.recovery.on_timeout(send.max);
+        send.controller.on_timeout(flight, again);
+        send.rtt.back_off();
+        send.timed = None;
+        send.nxt = send.una;
+        send.restart_timer(cx.now, cx.config);
+    }
+
+    //= rfc9293#3.8.6.1 MUST-35, MUST-36, SHLD-29, SHLD-30
+    fn on_persist(&mut self, orphan: bool, cx: &Cx<'_, '_>, effects: &mut Effects) {
+        let send = &mut self.send;
+        // An answered probe moves `since`. Nobody waits on an orphan for ever, answered or not.
+        let silent = cx.now.since(send.since) >= cx.config.data_timeout;
+        if silent || (orphan && send.rtt.backoff() > 8) {
+            effects.end = Some(End::Failed(Error::TimedOut));
+            return;
+        }
+        send.probe = true;
+        send.rtt.back_off();
+        send.timer = SendTimer::Persist(cx.now + send.rtt.rto(cx.config));
+    }
+}

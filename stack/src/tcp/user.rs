@@ -1,0 +1,180 @@
+//! What the application asked for: the calls of RFC 9293 §3.10, on one connection.
+
+use super::receive::Owed;
+use super::segment::Reset;
+use super::send::Fin;
+use super::tcb::{Cx, Over, Phase, Tcb};
+use crate::error::Error;
+use crate::time::Instant;
+
+impl Tcb {
+    /// SEND: queues as much of `data` as there is room for. `WouldBlock` if that is nothing.
+    pub(crate) fn write(&mut self, data: &[u8], cx: &mut Cx<'_, '_>) -> Result<usize, Error> {
+        match &mut self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => {
+                if h.fin {
+                    return Err(Error::ClosedLocally);
+                }
+                let room = (self.send_limit as usize).saturating_sub(h.queue.len());
+                accepted(h.queue.append(cx.pool, &data[..data.len().min(room)]), data)
+            }
+            Phase::Synchronized(s) => {
+                let send = &mut s.send;
+                if send.fin != Fin::Open {
+                    return Err(Error::ClosedLocally);
+                }
+                let room = send.room().min(memory_share(cx)) as usize;
+                let n = send.queue.append(cx.pool, &data[..data.len().min(room)]);
+                send.update_timer(cx.now, cx.config);
+                accepted(n, data)
+            }
+            Phase::Over(over) => Err(over.write_error()),
+        }
+    }
+
+    /// Would `write` take something, or fail?
+    pub(crate) fn is_writable(&self, cx: &Cx<'_, '_>) -> bool {
+        match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => h.fin || (self.send_limit as usize) > h.queue.len(),
+            Phase::Synchronized(s) => s.send.fin != Fin::Open || s.send.room().min(memory_share(cx)) > 0,
+            Phase::Over(_) => true,
+        }
+    }
+
+    /// RECEIVE: moves readable bytes out. 0 is the peer's FIN and nothing else; `WouldBlock` if
+    /// there is nothing yet.
+    pub(crate) fn read(&mut self, to: &mut [u8], cx: &mut Cx<'_, '_>) -> Result<usize, Error> {
+        if to.is_empty() {
+            return Ok(0);
+        }
+        match &mut self.phase {
+            Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
+            Phase::Synchronized(s) => {
+                let n = s.receive.read(cx.pool, to);
+                if n > 0 && s.receive.wants_update(cx.pool) {
+                    s.receive.owed = Owed::Now;
+                }
+                match n {
+                    0 if s.receive.finished || s.receive.shut => Ok(0),
+                    0 => Err(Error::WouldBlock),
+                    n => Ok(n),
+                }
+            }
+            Phase::Over(over) => {
+                let n = over.unread.copy_out(cx.pool, 0, to);
+                over.unread.consume(cx.pool, n);
+                match (n, over.error) {
+                    (0, Some(error)) => Err(error),
+                    (n, _) => Ok(n),
+                }
+            }
+        }
+    }
+
+    /// Looks at readable bytes without taking them; same answers as `read` otherwise (H224).
+    pub(crate) fn peek<'p>(&self, cx: &'p Cx<'_, '_>) -> Result<&'p [u8], Error> {
+        match &self.phase {
+            Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
+            Phase::Synchronized(s) => match s.receive.front(cx.pool) {
+                [] if s.receive.finished || s.receive.shut => Ok(&[]),
+                [] => Err(Error::WouldBlock),
+                bytes => Ok(bytes),
+            },
+            Phase::Over(over) => match (over.unread.front(cx.pool), over.error) {
+                ([], Some(error)) => Err(error),
+                (bytes, _) => Ok(bytes),
+            },
+        }
+    }
+
+    /// Would `read` give something, the end, or an error?
+    pub(crate) fn is_readable(&self) -> bool {
+        match &self.phase {
+            Phase::SynSent(_) | Phase::SynReceived(_) => false,
+            Phase::Synchronized(s) => s.receive.readable() > 0 || s.receive.finished || s.receive.shut,
+            Phase::Over(_) => true,
+        }
+    }
+
+    /// CLOSE of the sending side: a FIN follows what is queued (RFC 9293 §3.10.4, H002, H012).
+    pub(crate) fn shutdown_write(&mut self, cx: &Cx<'_, '_>) {
+        match &mut self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => h.fin = true,
+            Phase::Synchronized(s) if s.send.fin == Fin::Open => {
+                s.send.fin = Fin::Queued;
+                s.send.update_timer(cx.now, cx.config);
+            }
+            Phase::Synchronized(_) => {}
+            Phase::Over(over) => over.closed_locally = true,
+        }
+    }
+
+    /// The application reads no more: what arrives is acknowledged and dropped.
+    pub(crate) fn shutdown_read(&mut self, cx: &mut Cx<'_, '_>) {
+        match &mut self.phase {
+            Phase::Synchronized(s) => {
+                s.receive.clear(cx.pool);
+                s.receive.shut = true;
+                s.receive.owed = Owed::Now;
+            }
+            Phase::Over(over) => over.unread.clear(cx.pool),
+            Phase::SynSent(_) | Phase::SynReceived(_) => {}
+        }
+    }
+
+    /// The application lets go of the connection. `Some`: unread data is lost, so the peer is told
+    /// by a reset (RFC 1122 §4.2.2.13) and the connection is over. `None`: the stack carries it to
+    /// its end (H019, H228).
+    pub(crate) fn let_go(&mut self, cx: &mut Cx<'_, '_>) -> Option<Reset> {
+        self.orphan = true;
+        if let Phase::Synchronized(s) = &self.phase
+            && s.receive.readable() > 0
+        {
+            return self.reset();
+        }
+        self.shutdown_write(cx);
+        self.watch_orphan(cx.now, cx);
+        None
+    }
+
+    /// An orphan in FIN-WAIT-2 ends after a while (H016).
+    pub(crate) fn watch_orphan(&mut self, now: Instant, cx: &Cx<'_, '_>) {
+        let orphan = self.orphan;
+        if let Phase::Synchronized(s) = &mut self.phase
+            && orphan
+            && s.send.fin == Fin::Acked
+            && s.orphan_until.is_none()
+        {
+            s.orphan_until = Some(now + cx.config.fin_wait_2_timeout);
+        }
+    }
+
+    /// Nagle's rule off or on.
+    pub(crate) fn set_nodelay(&mut self, nodelay: bool) {
+        self.nodelay = nodelay;
+        if let Phase::Synchronized(s) = &mut self.phase {
+            s.send.nodelay = nodelay;
+        }
+    }
+}
+
+fn accepted(n: usize, data: &[u8]) -> Result<usize, Error> {
+    if n == 0 && !data.is_empty() { Err(Error::WouldBlock) } else { Ok(n) }
+}
+
+/// Writers leave a quarter of the pool to receivers, so that acknowledgments, which free memory,
+/// always find some.
+fn memory_share(cx: &Cx<'_, '_>) -> u32 {
+    let reserve = cx.pool.capacity() / 4;
+    cx.pool.available().saturating_sub(reserve).min(u32::MAX as usize) as u32
+}
+
+impl Over {
+    fn write_error(&self) -> Error {
+        match self.error {
+            Some(error) => error,
+            None if self.closed_locally => Error::ClosedLocally,
+            None => Error::ClosedByPeer,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! TCP headers: from a packet to the engine's segment, and from its plan to a header.
+
+use crate::bytes::Bytes;
+use crate::seq::Seq;
+use crate::tcp::segment::{Flags, Options, Segment, Timestamps};
+use smoltcp::wire::{TcpOption, TcpPacket};
+
+/// Bytes of a header without options.
+pub const TCP_LEN: usize = 20;
+/// Bytes of the longest header that we send: MSS, window scale and timestamps.
+pub const TCP_LEN_MAX: usize = 40;
+
+/// NOP, NOP, timestamps of ten bytes: how nearly every segment begins its options.
+const TIMESTAMPS_FIRST: [u8; 4] = [1, 1, 8, 10];
+
+/// Ports and segment of a packet, if its header is whole. Options of a wrong length end the list
+/// of options, and what came before them counts (MUST-7).
+pub(crate) fn parse_tcp(packet: Bytes<'_>) -> Option<(u16, u16, Segment<'_>)> {
+    let view = TcpPacket::new_checked(packet.front()).ok()?;
+    let header_len = view.header_len() as usize;
+    let bytes = packet.front();
+    // All eight bits of the flags; the reserved ones mean nothing to us.
+    let flags = Flags(bytes[13]);
+    let segment = Segment {
+        seq: Seq(view.seq_number().0 as u32),
+        ack: Seq(view.ack_number().0 as u32),
+        flags,
+        window: view.window_len(),
+        options: parse_options(&bytes[TCP_LEN..header_len]),
+        text: packet.slice(header_len, usize::MAX),
+    };
+    Some((view.src_port(), view.dst_port(), segment))
+}
+
+fn parse_options(mut options: &[u8]) -> Options {
+    let mut found = Options::default();
+    if let [rest @ .., _, _] = options
+        && let Some(times) = rest.strip_prefix(&TIMESTAMPS_FIRST)
+        && options.len() == 12
+    {
+        if let ([a, b, c, d, e, f], [g, h]) = (times, &options[10..]) {
+            found.timestamps = Some(Timestamps {
+                value: u32::from_be_bytes([*a, *b, *c, *d]),
+                echo: u32::from_be_bytes([*e, *f, *g, *h]),
+            });
+        }
+        return found;
+    }
+    while !options.is_empty() {
+        let Ok((rest, option)) = TcpOption::parse(options) else { break };
+        match option {
+            TcpOption::EndOfList => break,
+            TcpOption::MaxSegmentSize(mss) => found.mss = Some(mss),
+            TcpOption::WindowScale(shift) => found.window_scale = Some(shift),
+            TcpOption::TimeStamp { tsval, tsecr } => {
+                found.timestamps = Some(Timestamps { value: tsval, echo: tsecr });
+            }
+            _ => {}
+        }
+        options = rest;
+    }
+    found
+}
+
+/// What a TCP header is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TcpHeader {
+    pub(crate) source_port: u16,
+    pub(crate) destination_port: u16,
+    pub(crate) seq: Seq,
+    pub(crate) ack: Seq,
+    pub(crate) flags: Flags,
+    pub(crate) window: u16,
+    pub(crate) options: Options,
+}
+
+impl TcpHeader {
+    /// Bytes of the header with its options.
+    pub(crate) const fn len(&self) -> usize {
+        TCP_LEN + self.options.len()
+    }
+
+    /// Writes the header, its checksum zero, and returns its length. `buf` holds at least
+    /// [`TCP_LEN_MAX`] bytes.
+    pub(crate) fn emit(&self, buf: &mut [u8]) -> usize {
+        let len = self.len();
+        buf[0..2].copy_from_slice(&self.source_port.to_be_bytes());
+        buf[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
+        buf[4..8].copy_from_slice(&self.seq.0.to_be_bytes());
+        buf[8..12].copy_from_slice(&self.ack.0.to_be_bytes());
+        buf[12] = (len as u8 / 4) << 4;
+        buf[13] = self.flags.0;
+        buf[14..16].copy_from_slice(&self.window.to_be_bytes());
+        buf[16..20].fill(0);
+        let mut at = TCP_LEN;
+        let mut put = |bytes: &[u8]| {
+            buf[at..at + bytes.len()].copy_from_slice(bytes);
+            at += bytes.len();
+        };
+        if let Some(mss) = self.options.mss {
+            let [a, b] = mss.to_be_bytes();
+            put(&[2, 4, a, b]);
+        }
+        if let Some(shift) = self.options.window_scale {
+            put(&[1, 3, 3, shift]);
+        }
+        if let Some(t) = self.options.timestamps {
+            put(&TIMESTAMPS_FIRST);
+            put(&t.value.to_be_bytes());
+            put(&t.echo.to_be_bytes());
+        }
+        len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(options: Options) -> TcpHeader {
+        TcpHeader {
+            source_port: 80,
+            destination_port: 50_000,
+            seq: Seq(0xfedc_ba98),
+            ack: Seq(0x0102_0304),
+            flags: Flags::SYN | Flags::ACK,
+            window: 0x8001,
+            options,
+        }
+    }
+
+    #[test]
+    fn what_is_emitted_is_parsed() {
+        let all = Options {
+            mss: Some(1460),
+            window_scale: Some(7),
+            timestamps: Some(Timestamps { value: 0x8000_0001, echo: 3 }),
+        };
+        for options in [Options::default(), all, Options { mss: None, window_scale: None, ..all }] {
+            let mut buf = [0; 64];
+            let header = header(options);
+            let len = header.emit(&mut buf);
+            let text = b"text";
+            let parts: [&[u8]; 2] = [&buf[..len], text];
+            let (source, destination, s) = parse_tcp(Bytes::new(&parts)).unwrap();
+            assert_eq!((source, destination), (80, 50_000));
+            assert_eq!((s.seq, s.ack, s.flags), (header.seq, header.ack, header.flags));
+            assert_eq!((s.window, s.options, s.text.front()), (0x8001, options, &text[..]));
+        }
+    }
+
+    /// MUST-6, MUST-7, and malformed input 6 and 7: unknown options are skipped, a wrong length
+    /// ends the list without harm, a wrong data offset is refused.
+    #[test]
+    fn odd_options_do_no_harm() {
+        let parse = |options: &[u8]| {
+            let mut buf = [0; 60];
+            header(Options::default()).emit(&mut buf);
+            buf[20..20 + options.len()].copy_from_slice(options);
+            buf[12] = 15 << 4;
+            let parts: [&[u8]; 1] = [&buf];
+            parse_tcp(Bytes::new(&parts)).map(|(_, _, s)| s.options)
+        };
+        let mss = Options { mss: Some(0x0200), ..Options::default() };
+        assert_eq!(parse(&[253, 4, 9, 9, 2, 4, 2, 0]), Some(mss));
+        for bad in [[2, 4, 2, 0, 3, 0, 0, 0], [2, 4, 2, 0, 8, 1, 0, 0], [2, 4, 2, 0, 99, 77, 0, 0]] {
+            assert_eq!(parse(&bad), Some(mss), "{bad:?}");
+        }
+        for kind in 0..=255 {
+            for len in 0..=255 {
+                assert!(parse(&[kind, len, 1, 2, 3, 4, kind, len]).is_some());
+            }
+        }
+        for offset in 0..5 {
+            let mut buf = [0; 40];
+            buf[12] = offset << 4;
+            let parts: [&[u8]; 1] = [&buf];
+            assert!(parse_tcp(Bytes::new(&parts)).is_none());
+        }
+        let parts: [&[u8]; 1] = [&[0; 19]];
+        assert!(parse_tcp(Bytes::new(&parts)).is_none());
+    }
+}
