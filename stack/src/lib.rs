@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod bytes;
 pub mod counters;
+pub mod datagram;
 mod demux;
 pub mod device;
 mod error;
@@ -25,6 +26,7 @@ mod slab;
 pub mod stack;
 mod tcp;
 pub mod time;
+mod wakers;
 mod wheel;
 pub mod wire;
 
