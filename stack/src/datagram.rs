@@ -298,7 +298,7 @@ impl<'a> Datagrams<'a> {
         pool: &mut Pool<'_>,
         now: Instant,
     ) -> Result<(), Undelivered> {
-        let zone = scope_id(meta.interface);
+        let zone = meta.interface.zone();
         let record = record(meta, ports.0, zone, now);
         let frame = Frame::new([&record, &[]], payload);
         let source = (meta.source, ports.0);
@@ -408,9 +408,4 @@ impl DatagramSocket {
     pub(crate) fn is_readable(&self) -> bool {
         self.error.is_some() || !self.received.is_empty()
     }
-}
-
-/// The number by which an address names its interface (`fe80::1%1`).
-pub(crate) const fn scope_id(id: InterfaceId) -> u32 {
-    id.0.index + 1
 }

@@ -178,7 +178,7 @@ impl Stack<'_> {
         };
         let mut headers = [0; HEADERS_LEN_MAX];
         let headers_len = emit_headers(&mut headers, &link, &ip);
-        self.count_packet(&ip, headers_len - crate::wire::ETHERNET_LEN + len);
+        self.count_packet(&ip, headers_len - ETHERNET_LEN + len);
         let frame = Frame::new([&headers[..headers_len], &message[..len]], Bytes::empty());
         if let Err(drop) = self.queue_frame(id, &frame) {
             self.count_drop(drop, now);

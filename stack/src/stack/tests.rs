@@ -60,7 +60,7 @@ impl Host {
 
     fn output(&mut self, now: Instant) -> Vec<Vec<u8>> {
         self.stack.egress(self.id, &mut self.device, now);
-        core::mem::take(&mut self.device.sent)
+        mem::take(&mut self.device.sent)
     }
 
     fn link_local(&self) -> IpAddr {

@@ -8,7 +8,7 @@ use super::icmp::icmp_message;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::datagram::{
-    DatagramHandle, DatagramKind, DatagramSocket, Families, Received, Undelivered, scope_id, with_zone,
+    DatagramHandle, DatagramKind, DatagramSocket, Families, Received, Undelivered, with_zone,
 };
 use crate::device::RxChecksum;
 use crate::error::Error;
@@ -116,7 +116,7 @@ impl Stack<'_> {
             IpAddr::V6(a) if a.is_unspecified() && !v6_only => Families::Both,
             _ => Families::V6,
         };
-        let zone = self.zone_of(&local)?;
+        let zone = self.named_zone(&local)?;
         let fits = |i: &super::Interface| {
             i.addresses.has(address)
                 || matches!(address, IpAddr::V4(a) if a.is_broadcast() || i.addresses.is_directed_broadcast(a))
@@ -130,18 +130,15 @@ impl Stack<'_> {
         self.datagrams.bind(kind, (families, own, zone), local.port(), receive_max, &mut self.random)
     }
 
-    /// The interface that an address names by its scope.
-    fn zone_of(&self, address: &SocketAddr) -> Result<Option<InterfaceId>, Error> {
-        match address {
-            SocketAddr::V6(a) if a.scope_id() != 0 => self.zone(a.scope_id()).map(Some),
-            _ => Ok(None),
+    /// The interface that an address names by its scope id, as in `fe80::1%1`.
+    fn named_zone(&self, address: &SocketAddr) -> Result<Option<InterfaceId>, Error> {
+        let SocketAddr::V6(address) = address else { return Ok(None) };
+        if address.scope_id() == 0 {
+            return Ok(None);
         }
-    }
-
-    /// The interface of a scope number, as in `fe80::1%1`.
-    pub fn zone(&self, scope_id: u32) -> Result<InterfaceId, Error> {
-        let key = scope_id.checked_sub(1).and_then(|index| self.interfaces.key(index));
-        key.map(InterfaceId).ok_or(Error::InvalidInput("no interface has this scope number"))
+        let mut ids = self.interfaces().map(|(id, _)| id);
+        let named = ids.find(|id| id.zone() == address.scope_id());
+        named.map(Some).ok_or(Error::InvalidInput("no interface has this scope id"))
     }
 
     /// Binds a socket to one peer: it receives from there only, sends there by default, and hears
@@ -150,7 +147,7 @@ impl Stack<'_> {
         let socket = self.datagrams.get(handle)?;
         let path = self.datagram_path(socket, &peer)?;
         let is_group = ip::is_group(peer.ip().to_canonical());
-        let zone = self.zone_of(&peer)?;
+        let zone = self.named_zone(&peer)?;
         let socket = self.datagrams.get_mut(handle)?;
         socket.peer = Some((peer.ip().to_canonical(), peer.port()));
         if !is_group {
@@ -173,7 +170,7 @@ impl Stack<'_> {
         if !family_fits {
             return Err(Error::AddrInvalid);
         }
-        let zone = self.zone_of(peer)?.or(socket.zone);
+        let zone = self.named_zone(peer)?.or(socket.zone);
         let own = socket.local.filter(|a| self.is_ours(*a));
         let path = self.path(to, zone, own);
         match to {
@@ -203,7 +200,8 @@ impl Stack<'_> {
         if let Some(error) = socket.error.take() {
             return Err(error);
         }
-        let connected = || socket.peer.map(|(ip, port)| with_zone(ip, port, socket.zone.map_or(0, scope_id)));
+        let connected =
+            || socket.peer.map(|(ip, port)| with_zone(ip, port, socket.zone.map_or(0, InterfaceId::zone)));
         let to = to.or_else(connected).ok_or(Error::NotConnected)?;
         let socket = self.datagrams.get(handle)?;
         let path = self.datagram_path(socket, &to)?;
@@ -274,7 +272,7 @@ impl Stack<'_> {
             Families::V4 => Ipv4Addr::UNSPECIFIED.into(),
             Families::V6 | Families::Both => core::net::Ipv6Addr::UNSPECIFIED.into(),
         };
-        let zone = socket.zone.map_or(0, scope_id);
+        let zone = socket.zone.map_or(0, InterfaceId::zone);
         Ok(with_zone(socket.local.unwrap_or(any), socket.port, zone))
     }
 
@@ -282,7 +280,7 @@ impl Stack<'_> {
     pub fn datagram_peer(&self, handle: DatagramHandle) -> Result<SocketAddr, Error> {
         let socket = self.datagrams.get(handle)?;
         let (address, port) = socket.peer.ok_or(Error::NotConnected)?;
-        Ok(with_zone(address, port, socket.zone.map_or(0, scope_id)))
+        Ok(with_zone(address, port, socket.zone.map_or(0, InterfaceId::zone)))
     }
 
     /// Allows or forbids sending to broadcast addresses; forbidden at first.
