@@ -8,3 +8,5 @@ extern crate alloc;
 pub mod middleware;
 #[cfg(all(feature = "tap", target_os = "linux"))]
 pub mod tap;
+#[cfg(feature = "virtio")]
+pub mod virtio;
