@@ -20,12 +20,16 @@ mod apic;
 mod boot;
 mod clock;
 mod console;
+mod devices;
 mod entropy;
 mod exit;
 mod fault;
+mod hal;
 mod heap;
 mod interrupts;
+mod mmio;
 mod paging;
+mod pci;
 mod platform;
 mod segments;
 
@@ -60,15 +64,6 @@ fn run(info: &StartInfoReader<'_, IdentityMap>) -> Result<(), String> {
     // SAFETY: the lowest page of the boot stack serves nothing else.
     unsafe { paging::unmap(boot::stack_guard()) };
     apic::init();
-    let machine = platform::Machine::new(clock::init()?);
-    println!("{machine:?} heap {}", heap::size());
-    let seed = entropy::from_cpu();
-    println!("{seed:?} {:?}", info.cmdline());
-    use barenet::Platform;
-    for _ in 0..5 {
-        let now = machine.now();
-        machine.idle(Some(now + barenet::time::Duration::from_millis(500)));
-        println!("{:?}", machine.now());
-    }
+    let _machine = platform::Machine::new(clock::init()?);
     Ok(())
 }

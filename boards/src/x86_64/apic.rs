@@ -104,37 +104,51 @@ pub(super) fn timer_wake_in(us: u64) {
 /// The I/O APICs that a `microvm` has: lines 0 to 23 and, with ACPI, 24 to 47.
 const IO_APICS: [usize; 2] = [0xfec0_0000, 0xfec1_0000];
 
-/// Sends interrupt line `line` to this CPU as `vector`.
+const IO_VERSION: u32 = 1;
+const IO_REDIRECTION: u32 = 0x10;
+
+/// Base of the I/O APIC that serves the line, and the line's number there.
+fn io_apic(line: u32) -> Option<(usize, u32)> {
+    const LINES: u32 = 24;
+    let base = *IO_APICS.get((line / LINES) as usize)?;
+    let pin = line % LINES;
+    let version = io_read(base, IO_VERSION);
+    (version != u32::MAX && version >> 16 & 0xff >= pin).then_some((base, pin))
+}
+
+/// The data register of an I/O APIC, with `register` selected.
+fn io_select(base: usize, register: u32) -> *mut u32 {
+    const DATA: usize = 0x10;
+    let select = base as *mut u32;
+    // SAFETY: mapped uncached; if no I/O APIC is there, the write vanishes.
+    unsafe { select.write_volatile(register) };
+    select.wrapping_byte_add(DATA)
+}
+
+fn io_read(base: usize, register: u32) -> u32 {
+    // SAFETY: mapped uncached, and reading has no effect; without an I/O APIC it gives ones.
+    unsafe { io_select(base, register).read_volatile() }
+}
+
+fn io_write(base: usize, register: u32, value: u32) {
+    // SAFETY: mapped uncached; the caller writes a redirection, which is this file's alone.
+    unsafe { io_select(base, register).write_volatile(value) }
+}
+
+/// Has the machine an I/O APIC for the line?
+pub(super) fn serves_line(line: u32) -> bool {
+    io_apic(line).is_some()
+}
+
+/// Sends an interrupt line to this CPU as `vector`.
 ///
 /// # Errors
 ///
 /// When no I/O APIC has that line.
 pub(super) fn route_line(line: u32, vector: u8) -> Result<(), &'static str> {
-    const VERSION: u32 = 1;
-    const REDIRECTION: u32 = 0x10;
     const LEVEL: u32 = 1 << 15;
-    let (base, pin) = match line {
-        0..24 => (IO_APICS[0], line),
-        24..48 => (IO_APICS[1], line - 24),
-        _ => return Err("the virtio device has an interrupt line above 47"),
-    };
-    let io = |register: u32| {
-        let select = base as *mut u32;
-        // SAFETY: mapped uncached; if no I/O APIC is there, writes vanish and reads give ones.
-        unsafe {
-            select.write_volatile(register);
-            select.byte_add(0x10)
-        }
-    };
-    // SAFETY: `io` gives the data register of the selected register.
-    let version = unsafe { io(VERSION).read_volatile() };
-    if version == u32::MAX || version >> 16 & 0xff < pin {
-        return Err("no I/O APIC serves the virtio device's interrupt line");
-    }
-    // SAFETY: as above. The high half names this CPU, the low half the vector, level-triggered.
-    unsafe {
-        io(REDIRECTION + 2 * pin + 1).write_volatile(u32::from(id()) << 24);
-        io(REDIRECTION + 2 * pin).write_volatile(LEVEL | u32::from(vector));
-    }
+    let (base, pin) = io_apic(line).ok_or("no I/O APIC serves the virtio device's interrupt line")?;
+    io_write(base, IO_REDIRECTION + 2 * pin + 1, u32::from(id()) << 24);
+    io_write(base, IO_REDIRECTION + 2 * pin, LEVEL | u32::from(vector));
     Ok(())
 }

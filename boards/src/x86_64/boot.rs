@@ -13,7 +13,7 @@ use super::paging::{LEVEL_4, SIZE_4K};
 pvh::xen_elfnote_phys32_entry!(pvh_start);
 
 /// Stack of the scheduler and of everything before it. Interrupts and exceptions have their own.
-pub(super) const STACK_SIZE: usize = 64 * 1024;
+pub(super) const STACK_SIZE: usize = 256 * 1024;
 
 /// The boot stack; its lowest page becomes the guard.
 #[repr(C, align(4096))]

@@ -5,17 +5,19 @@
 pub(super) const FRAMES: usize = 256;
 
 /// A frame's place.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Place {
     pub(super) start: usize,
     pub(super) len: usize,
 }
 
+/// What is kept of a frame, small since there are many: the device is built on a stack.
 #[derive(Clone, Copy, Debug, Default)]
 struct Frame {
-    place: Place,
-    /// Bytes that it takes of the ring: with what was skipped at the ring's end to keep it whole.
-    span: usize,
+    start: u32,
+    len: u32,
+    /// Bytes skipped at the ring's end to keep the frame whole.
+    skipped: u32,
     done: bool,
 }
 
@@ -67,14 +69,16 @@ impl Ring {
 
     /// The place of a frame that is in flight.
     pub(super) fn place(&self, id: usize) -> Place {
-        self.frames[id].place
+        let Frame { start, len, .. } = self.frames[id];
+        Place { start: start as usize, len: len as usize }
     }
 
     /// Gives a frame back that was taken and not yet given back.
     pub(super) fn give(&mut self, id: usize) {
         self.frames[id].done = true;
         while self.count > 0 && self.frames[self.oldest].done {
-            self.used -= self.frames[self.oldest].span;
+            let Frame { len, skipped, .. } = self.frames[self.oldest];
+            self.used -= (len + skipped) as usize;
             self.oldest = (self.oldest + 1) % FRAMES;
             self.count -= 1;
         }

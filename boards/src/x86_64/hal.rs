@@ -1,0 +1,55 @@
+//! What the virtio drivers need of the machine: memory that devices reach, which is all of it.
+
+use alloc::alloc::{alloc_zeroed, dealloc};
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use barenet_drivers::virtio::virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
+
+use super::paging;
+
+/// Physical is virtual, and devices see both.
+pub(super) struct Identity;
+
+fn layout(pages: usize) -> Option<Layout> {
+    Layout::from_size_align(pages.checked_mul(PAGE_SIZE)?, PAGE_SIZE).ok().filter(|l| l.size() > 0)
+}
+
+// SAFETY: each method does what the trait asks; see there.
+unsafe impl Hal for Identity {
+    fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        // Address 0 means "no memory" to the caller.
+        const NONE: (PhysAddr, NonNull<u8>) = (0, NonNull::dangling());
+        let Some(layout) = layout(pages) else {
+            return NONE;
+        };
+        // SAFETY: the layout is not empty.
+        match NonNull::new(unsafe { alloc_zeroed(layout) }) {
+            Some(start) => (start.addr().get() as PhysAddr, start),
+            None => NONE,
+        }
+    }
+
+    unsafe fn dma_dealloc(_: PhysAddr, start: NonNull<u8>, pages: usize) -> i32 {
+        if let Some(layout) = layout(pages) {
+            // SAFETY: the caller gives back what `dma_alloc` gave for as many pages.
+            unsafe { dealloc(start.as_ptr(), layout) };
+        }
+        0
+    }
+
+    unsafe fn mmio_phys_to_virt(physical: PhysAddr, size: usize) -> NonNull<u8> {
+        let end = physical.checked_add(size as PhysAddr);
+        assert!(
+            end.is_some_and(|end| end <= paging::LIMIT as PhysAddr),
+            "a device has its registers above 4 GiB: give the machine less memory"
+        );
+        NonNull::new(physical as *mut u8).expect("no device has its registers at address 0")
+    }
+
+    unsafe fn share(buffer: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
+        buffer.addr().get() as PhysAddr
+    }
+
+    unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
+}

@@ -1,0 +1,134 @@
+//! PCI by the I/O ports of configuration mechanism 1, which every PC has: finding virtio devices,
+//! and sending their interrupts here by MSI-X.
+
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use barenet_drivers::virtio::virtio_drivers::transport::DeviceType;
+use barenet_drivers::virtio::virtio_drivers::transport::pci::bus::{
+    BarInfo, Command, ConfigurationAccess, DeviceFunction, PciRoot,
+};
+use barenet_drivers::virtio::virtio_drivers::transport::pci::virtio_device_type;
+use barenet_drivers::virtio::{PciTransport, Vectors};
+use x86_64::instructions::port::Port;
+
+use super::hal::Identity;
+use super::{apic, interrupts};
+
+/// Ports 0xcf8 and 0xcfc.
+#[derive(Clone)]
+struct Ports;
+
+impl Ports {
+    fn select(function: DeviceFunction, register: u8) -> Port<u32> {
+        let DeviceFunction { bus, device, function } = function;
+        let address = 1 << 31
+            | u32::from(bus) << 16
+            | u32::from(device) << 11
+            | u32::from(function) << 8
+            | u32::from(register & !3);
+        // SAFETY: the address port of PCI, used only here and with no interrupt in between.
+        unsafe { Port::new(0xcf8).write(address) };
+        Port::new(0xcfc)
+    }
+}
+
+impl ConfigurationAccess for Ports {
+    fn read_word(&self, function: DeviceFunction, register: u8) -> u32 {
+        // SAFETY: reads the selected register; without PCI it gives ones.
+        unsafe { Ports::select(function, register).read() }
+    }
+
+    fn write_word(&mut self, function: DeviceFunction, register: u8, data: u32) {
+        // SAFETY: the callers write registers of the device that they drive.
+        unsafe { Ports::select(function, register).write(data) }
+    }
+
+    unsafe fn unsafe_clone(&self) -> Ports {
+        Ports
+    }
+}
+
+/// Is there PCI at all?
+pub(super) fn is_present() -> bool {
+    let host = DeviceFunction { bus: 0, device: 0, function: 0 };
+    Ports.read_word(host, 0) != u32::MAX
+}
+
+/// The first virtio device of the kind, on any bus, ready to be driven.
+///
+/// # Errors
+///
+/// A sentence, when there is such a device but it can't be used.
+pub(super) fn find(kind: DeviceType) -> Option<Result<PciTransport, String>> {
+    let root = PciRoot::new(Ports);
+    let (mut buses, mut seen) = (Vec::from([0]), BTreeSet::new());
+    while let Some(bus) = buses.pop() {
+        if !seen.insert(bus) {
+            continue;
+        }
+        for (function, info) in root.enumerate_bus(bus) {
+            if virtio_device_type(&info) == Some(kind) {
+                return Some(open(function, kind));
+            }
+            buses.extend(bus_behind(function));
+        }
+    }
+    None
+}
+
+/// The bus behind a bridge.
+fn bus_behind(function: DeviceFunction) -> Option<u8> {
+    /// Class 6, subclass 4.
+    const BRIDGE: u32 = 0x0604;
+    (Ports.read_word(function, 0x08) >> 16 == BRIDGE).then(|| (Ports.read_word(function, 0x18) >> 8) as u8)
+}
+
+fn open(function: DeviceFunction, kind: DeviceType) -> Result<PciTransport, String> {
+    let mut root = PciRoot::new(Ports);
+    root.set_command(function, Command::MEMORY_SPACE | Command::BUS_MASTER);
+    // Only the NIC wakes the CPU; the entropy source is waited for.
+    let vectors = match kind {
+        DeviceType::Network => Some(route(&mut root, function)?),
+        _ => None,
+    };
+    PciTransport::new::<Identity, _>(Ports, function, vectors).map_err(|why| why.to_string())
+}
+
+/// Fills two entries of the device's MSI-X table: configuration, and all queues.
+fn route(root: &mut PciRoot<Ports>, function: DeviceFunction) -> Result<Vectors, String> {
+    const MSIX: u8 = 0x11;
+    const ENABLE: u32 = 1 << 31;
+    const MASK_ALL: u32 = 1 << 30;
+    const ENTRIES: u32 = 2;
+    let capability = root
+        .capabilities(function)
+        .find(|c| c.id == MSIX)
+        .ok_or("the virtio-net device on PCI has no MSI-X: leave `vectors` at its default")?
+        .offset;
+    let control = Ports.read_word(function, capability);
+    if (control >> 16 & 0x7ff) + 1 < ENTRIES {
+        return Err("the virtio-net device on PCI has fewer than two MSI-X vectors".into());
+    }
+    let table = Ports.read_word(function, capability + 4);
+    let (bar, offset) = (table as u8 & 7, u64::from(table & !7));
+    let size = u64::from(ENTRIES) * 16;
+    let address = match root.bar_info(function, bar) {
+        Ok(Some(BarInfo::Memory { address, size: room, .. })) if offset + size <= room => address + offset,
+        _ => return Err("the virtio-net device on PCI misplaces its MSI-X table".into()),
+    };
+    use barenet_drivers::virtio::virtio_drivers::Hal;
+    // SAFETY: memory that the device's BAR decodes, as just checked.
+    let entries = unsafe { Identity::mmio_phys_to_virt(address, size as usize) }.cast::<u32>();
+    for (entry, vector) in [interrupts::CONFIG, interrupts::QUEUE].into_iter().enumerate() {
+        // Address: the APIC of this CPU. Data: the vector, edge-triggered. Control: not masked.
+        let words = [0xfee0_0000 | u32::from(apic::id()) << 12, 0, u32::from(vector), 0];
+        for (at, word) in words.into_iter().enumerate() {
+            // SAFETY: inside the table, by the check of its size above.
+            unsafe { entries.add(entry * 4 + at).write_volatile(word) };
+        }
+    }
+    Ports.write_word(function, capability, control & !MASK_ALL | ENABLE);
+    Ok(Vectors { config: 0, queues: 1 })
+}
