@@ -60,7 +60,8 @@ impl Ring {
         }
         let place = Place { start: (self.head + skip) % self.capacity, len };
         let id = (self.oldest + self.count) % FRAMES;
-        self.frames[id] = Frame { place, span: skip + len, done: false };
+        self.frames[id] =
+            Frame { start: place.start as u32, len: len as u32, skipped: skip as u32, done: false };
         self.count += 1;
         self.used += skip + len;
         self.head = (place.start + len) % self.capacity;
