@@ -9,7 +9,6 @@ extern crate alloc;
 
 pub mod bytes;
 pub mod counters;
-pub mod datagram;
 mod demux;
 pub mod device;
 mod error;
@@ -26,7 +25,6 @@ mod slab;
 pub mod stack;
 mod tcp;
 pub mod time;
-mod wakers;
 mod wheel;
 pub mod wire;
 

@@ -1,13 +1,14 @@
-//! S1 and S2: bulk data over a TAP to and from the kernel, with offloads and without, beside the limit, Linux and
-//! smoltcp.
+//! S1 and S2: bulk data over a TAP to and from the kernel, with offloads and without, beside the limit, Linux
+//! and smoltcp.
 
 use crate::effort::Effort;
-use crate::table::{Samples, Table};
+use crate::table::{Samples, Table, verdict};
 use crate::tap::{self, Direction, Framing, Rate, Who};
 use std::process::Command;
 use std::time::Duration;
 
-/// Buffers for each direction, in bytes: equal ones are compared. They are the strongest knob of a bulk transfer.
+/// Buffers for each direction, in bytes: equal ones are compared. They are the strongest knob of a bulk
+/// transfer.
 const SMALL: usize = 256 << 10;
 const LARGE: usize = 1 << 20;
 
@@ -20,7 +21,10 @@ struct Scenario {
     title: &'static str,
     direction: Direction,
     framing: Framing,
+    /// The first is the limit, the last is ours.
     rows: &'static [(Who, &'static str)],
+    /// Least ratios of our Gb/s to those of others.
+    goals: &'static [(Who, f64)],
 }
 
 const OFFLOAD: &[(Who, &str)] = &[
@@ -29,6 +33,8 @@ const OFFLOAD: &[(Who, &str)] = &[
     (Who::SmoltcpStock, "smoltcp, stock: no offload, 64 KiB buffers"),
     (Who::Smoltcp(SMALL), "smoltcp, best: 256 KiB buffers"),
     (Who::Smoltcp(LARGE), "smoltcp, best: 1 MiB buffers"),
+    (Who::Barenet(SMALL), "barenet: 256 KiB buffers"),
+    (Who::Barenet(LARGE), "barenet: 1 MiB buffers"),
 ];
 
 const PLAIN: &[(Who, &str)] = &[
@@ -36,6 +42,7 @@ const PLAIN: &[(Who, &str)] = &[
     (Who::Linux, "Linux through two TAPs"),
     (Who::SmoltcpStock, "smoltcp, stock: 64 KiB buffers"),
     (Who::Smoltcp(SMALL), "smoltcp, best: 256 KiB buffers"),
+    (Who::Barenet(SMALL), "barenet: 256 KiB buffers"),
 ];
 
 const SCENARIOS: [Scenario; 4] = [
@@ -45,6 +52,7 @@ const SCENARIOS: [Scenario; 4] = [
         direction: Direction::Send,
         framing: Framing::Offload,
         rows: OFFLOAD,
+        goals: &[(Who::SmoltcpStock, 5.0), (Who::Smoltcp(LARGE), 1.5), (Who::Linux, 1.0), (Who::Null, 0.85)],
     },
     Scenario {
         name: "s1b",
@@ -52,6 +60,7 @@ const SCENARIOS: [Scenario; 4] = [
         direction: Direction::Send,
         framing: Framing::Plain,
         rows: PLAIN,
+        goals: &[(Who::SmoltcpStock, 1.6), (Who::Null, 0.9)],
     },
     Scenario {
         name: "s2",
@@ -59,6 +68,7 @@ const SCENARIOS: [Scenario; 4] = [
         direction: Direction::Receive,
         framing: Framing::Offload,
         rows: OFFLOAD,
+        goals: &[(Who::SmoltcpStock, 3.0), (Who::Smoltcp(LARGE), 1.5), (Who::Linux, 1.0)],
     },
     Scenario {
         name: "s2b",
@@ -66,6 +76,7 @@ const SCENARIOS: [Scenario; 4] = [
         direction: Direction::Receive,
         framing: Framing::Plain,
         rows: PLAIN,
+        goals: &[(Who::Smoltcp(SMALL), 1.3), (Who::Null, 0.9)],
     },
 ];
 
@@ -82,42 +93,47 @@ pub(crate) fn sample(args: &[String]) -> Option<Result<String, String>> {
 /// The tables of a scenario: `s1`, `s1b`, `s2` or `s2b`; `None` for another name.
 pub(crate) fn tables(name: &str, effort: &Effort) -> Option<Result<Vec<Table>, String>> {
     let scenario = SCENARIOS.iter().find(|s| s.name == name)?;
-    Some(measure(scenario, effort).map(|table| vec![table]))
+    Some(measure(scenario, effort).map(|rounds| vec![figures(scenario, &rounds), goals(scenario, &rounds)]))
 }
 
-#[derive(Default)]
-struct Row {
-    gbps: Samples,
-    cpu: Samples,
-    to_limit: Samples,
+/// Every row of a scenario, round by round.
+type Rounds = Vec<Vec<Rate>>;
+
+fn measure(scenario: &Scenario, effort: &Effort) -> Result<Rounds, String> {
+    let rows = 0..scenario.rows.len();
+    (0..effort.rounds).map(|_| rows.clone().map(|row| run(scenario, row, effort.time)).collect()).collect()
 }
 
-fn measure(scenario: &Scenario, effort: &Effort) -> Result<Table, String> {
-    let mut rows: Vec<Row> = scenario.rows.iter().map(|_| Row::default()).collect();
-    for _ in 0..effort.rounds {
-        let mut limit = f64::NAN;
-        for (i, row) in rows.iter_mut().enumerate() {
-            let rate = run(scenario, i, effort.time)?;
-            if i == 0 {
-                limit = rate.gbps;
-            }
-            row.gbps.push(rate.gbps);
-            row.cpu.push(rate.cpu_s_per_gb);
-            row.to_limit.push(rate.gbps / limit);
-        }
-    }
+fn figures(scenario: &Scenario, rounds: &Rounds) -> Table {
     let mut table = Table::new(scenario.title, ["", "Gb/s", "of the limit", "CPU s/GB"]);
-    for ((who, name), row) in scenario.rows.iter().zip(rows) {
+    for (i, (who, name)) in scenario.rows.iter().enumerate() {
+        let gbps: Samples = rounds.iter().map(|round| round[i].gbps).collect();
+        let to_limit: Samples = rounds.iter().map(|round| round[i].gbps / round[0].gbps).collect();
+        let cpu: Samples = rounds.iter().map(|round| round[i].cpu_s_per_gb).collect();
         // Linux' figure is that of all its threads, the others' that of the stack's thread.
         let mark = if *who == Who::Linux { " *" } else { "" };
+        table.row([(*name).to_owned(), gbps.to_string(), to_limit.to_string(), format!("{cpu}{mark}")]);
+    }
+    table
+}
+
+fn goals(scenario: &Scenario, rounds: &Rounds) -> Table {
+    let ours = scenario.rows.len() - 1;
+    let title = format!("{}: {} against", scenario.title, scenario.rows[ours].1);
+    let mut table = Table::new(&title, ["", "Gb/s, ratio", "goal", "CPU s/GB, ratio"]);
+    for (i, (who, name)) in scenario.rows.iter().enumerate() {
+        let Some((_, goal)) = scenario.goals.iter().find(|(other, _)| other == who) else { continue };
+        let gbps: Samples = rounds.iter().map(|round| round[ours].gbps / round[i].gbps).collect();
+        let cpu: Samples =
+            rounds.iter().map(|round| round[ours].cpu_s_per_gb / round[i].cpu_s_per_gb).collect();
         table.row([
             (*name).to_owned(),
-            row.gbps.to_string(),
-            row.to_limit.to_string(),
-            format!("{}{mark}", row.cpu),
+            gbps.to_string(),
+            format!("{} {goal}", verdict(gbps.median() >= *goal)),
+            cpu.to_string(),
         ]);
     }
-    Ok(table)
+    table
 }
 
 /// One row, once, in a process of its own.

@@ -1,4 +1,5 @@
-//! Instructions by callgrind: a transfer of n bytes and one of 2n, and their difference, so that start-up cancels.
+//! Instructions by callgrind: a transfer of n bytes and one of 2n, and their difference, so that start-up
+//! cancels.
 //!
 //! Every function is kept apart by its callers, so the cost of each is known for each phase of a turn.
 
@@ -19,6 +20,14 @@ pub(crate) struct Counts {
     pub(crate) done: Done,
 }
 
+/// Instructions of one phase.
+#[derive(Clone, Copy)]
+pub(crate) struct Phase {
+    pub(crate) all: f64,
+    /// Those of them that copy memory.
+    pub(crate) copies: f64,
+}
+
 impl Counts {
     /// Counts a transfer of `bytes`. `args` are the words that make this program run one of the given length.
     pub(crate) fn of(bytes: u64, args: impl Fn(u64) -> Vec<String>) -> Counts {
@@ -33,12 +42,13 @@ impl Counts {
         twice
     }
 
-    /// Instructions in `phase`: all, and those of them that copy memory.
-    pub(crate) fn phase(&self, phase: &str) -> (f64, f64) {
-        let of = |wanted: &dyn Fn(&str) -> bool| {
-            self.cost.iter().filter(|((p, f), _)| p == phase && wanted(f)).map(|(_, c)| c).sum::<i64>() as f64
+    /// Instructions in `phase`.
+    pub(crate) fn phase(&self, phase: &str) -> Phase {
+        let sum = |wanted: &dyn Fn(&str) -> bool| {
+            let functions = self.cost.iter().filter(|((p, f), _)| p == phase && wanted(f));
+            functions.map(|(_, cost)| cost).sum::<i64>() as f64
         };
-        (of(&|_| true), of(&|f| f.contains("memcpy") || f.contains("memmove")))
+        Phase { all: sum(&|_| true), copies: sum(&|f| f.contains("memcpy") || f.contains("memmove")) }
     }
 
     /// The functions of `phase`, the most expensive first.
@@ -78,8 +88,8 @@ fn run(args: &[String]) -> Counts {
     Counts { cost: self_cost(&profile), done }
 }
 
-/// Own cost of each function by phase, from callgrind's file: `fn=function'caller'…`, then lines `position cost`;
-/// the line after a `calls=` is the cost of that call, not the function's own.
+/// Own cost of each function by phase, from callgrind's file: `fn=function'caller'…`, then lines `position
+/// cost`; the line after a `calls=` is the cost of that call, not the function's own.
 fn self_cost(profile: &str) -> BTreeMap<(String, String), i64> {
     let mut cost = BTreeMap::new();
     let mut key = None;

@@ -3,7 +3,10 @@
 //!
 //! Both stacks get the data through their socket's ordinary `write` and `read`: one copy in, one copy out.
 
+use barenet::Congestion;
+use barenet::stack::TcpHandle;
 use barenet::time::{Duration, Instant};
+use barenet_tests::peers::ours;
 use barenet_tests::peers::ring::{Checksums, End, cable};
 use barenet_tests::peers::smol::{self, instant};
 use smoltcp::iface::SocketHandle;
@@ -35,15 +38,18 @@ pub(crate) enum Stack {
     SmoltcpStock,
     /// smoltcp at its best: 256 KiB buffers, CUBIC.
     SmoltcpBest,
+    /// Ours: 256 KiB buffers.
+    Barenet,
 }
 
 impl Stack {
-    pub(crate) const ALL: [Stack; 2] = [Stack::SmoltcpStock, Stack::SmoltcpBest];
+    pub(crate) const ALL: [Stack; 3] = [Stack::SmoltcpStock, Stack::SmoltcpBest, Stack::Barenet];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Stack::SmoltcpStock => "smoltcp, stock settings",
             Stack::SmoltcpBest => "smoltcp, best",
+            Stack::Barenet => "barenet",
         }
     }
 }
@@ -100,6 +106,7 @@ pub(crate) fn run(case: Case, until: Until) -> Done {
     match case.stack {
         Stack::SmoltcpStock => smoltcp_run(case, 65_535, CongestionControl::None, until),
         Stack::SmoltcpBest => smoltcp_run(case, BUFFER, CongestionControl::Cubic, until),
+        Stack::Barenet => barenet_run(case, until),
     }
 }
 
@@ -219,5 +226,55 @@ fn smoltcp_run(case: Case, buf: usize, congestion: CongestionControl, until: Unt
         a.host.poll(instant(now));
         b.host.poll(instant(now));
     }
+    warm_transfer(&mut a, &mut b, now, until)
+}
+
+struct Barenet {
+    host: ours::Host<End>,
+    connection: TcpHandle,
+    now: Instant,
+}
+
+impl Host for Barenet {
+    fn write(&mut self, data: &[u8]) -> usize {
+        self.host.stack().tcp_write(self.connection, data, self.now).unwrap_or(0)
+    }
+    fn read(&mut self, buf: &mut [u8]) -> usize {
+        self.host.stack().tcp_read(self.connection, buf, self.now).unwrap_or(0)
+    }
+    fn egress(&mut self, now: Instant) {
+        self.now = now;
+        self.host.egress(now);
+    }
+    fn ingress(&mut self, now: Instant) {
+        self.now = now;
+        self.host.ingress(now, usize::MAX);
+    }
+    fn sent(&mut self) -> (u64, u64) {
+        self.host.device().sent()
+    }
+}
+
+fn barenet_run(case: Case, until: Until) -> Done {
+    let config = ours::config(BUFFER as u32, Congestion::default());
+    let (a, b) = cable(case.mtu, case.checksums);
+    let [mut a, mut b] = [(a, 1), (b, 2)].map(|(end, n)| ours::Host::new(end, n, n.into(), config));
+    let any = (std::net::Ipv4Addr::UNSPECIFIED, 7).into();
+    let (listener, _) = b.stack().tcp_listen(any, 1).expect("a free port");
+    let mut now = Instant::ZERO;
+    let to = (smol::v4(2), 7).into();
+    let client = a.stack().tcp_connect(to, None, now).expect("a route");
+    let server = loop {
+        now += Duration::from_millis(1);
+        for host in [&mut a, &mut b] {
+            host.ingress(now, usize::MAX);
+            host.egress(now);
+        }
+        if let Ok((server, _)) = b.stack().tcp_accept(listener) {
+            break server;
+        }
+    };
+    let mut a = Barenet { host: a, connection: client, now };
+    let mut b = Barenet { host: b, connection: server, now };
     warm_transfer(&mut a, &mut b, now, until)
 }

@@ -1,7 +1,7 @@
 //! The benchmarks: `cargo bench -p barenet-tests`.
 //!
-//! Figures are ratios within one run, rounds interleaved, or counts that do not depend on the machine. What the rows
-//! mean stands in RESULTS.md, which `-- --write` renews.
+//! Figures are ratios within one run, rounds interleaved, or counts that do not depend on the machine. What
+//! the rows mean stands in RESULTS.md, which `-- --write` renews.
 
 mod bulk;
 mod count;
@@ -76,7 +76,8 @@ fn measure(section: &str, effort: &Effort) -> Result<Vec<Table>, String> {
     Ok(match section {
         "s9" => {
             count::check()?;
-            vec![s9::instructions(), s9::rates(effort)]
+            let [costs, goals] = s9::instructions();
+            vec![costs, goals, s9::rates(effort)]
         }
         "profile" => {
             count::check()?;

@@ -42,16 +42,18 @@ impl Display for Table {
     }
 }
 
-/// Samples of one quantity.
-#[derive(Default)]
+/// Samples of one quantity, the least first.
 pub(crate) struct Samples(Vec<f64>);
 
-impl Samples {
-    pub(crate) fn push(&mut self, value: f64) {
-        self.0.push(value);
-        self.0.sort_by(f64::total_cmp);
+impl FromIterator<f64> for Samples {
+    fn from_iter<I: IntoIterator<Item = f64>>(samples: I) -> Self {
+        let mut samples: Vec<f64> = samples.into_iter().collect();
+        samples.sort_by(f64::total_cmp);
+        Samples(samples)
     }
+}
 
+impl Samples {
     pub(crate) fn median(&self) -> f64 {
         self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
     }
@@ -68,6 +70,11 @@ impl Display for Samples {
             [only] => f.write_str(&number(only)),
         }
     }
+}
+
+/// The mark before a goal: is it met?
+pub(crate) fn verdict(met: bool) -> &'static str {
+    if met { "met:" } else { "not met:" }
 }
 
 /// Three significant digits, more for large numbers.

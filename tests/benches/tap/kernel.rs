@@ -3,6 +3,7 @@
 use super::meter::{Bytes, Cpu, Meter, Rate, pin};
 use super::{Direction, Framing, KERNEL, MAC, PORT, STACK, VNET_FRAME_MAX, wait};
 use barenet_drivers::tap::{self, Tap, namespace};
+use rustix::fd::AsFd;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
@@ -22,15 +23,15 @@ pub(crate) fn open(framing: Framing, kernel: Ipv4Addr) -> Result<Tap, tap::Error
             Framing::Plain => options.plain(),
         },
     )?;
-    // Where BBR is the default, a connection would keep its pacing when it changes to CUBIC. A new namespace takes
-    // nothing but Reno as its default; the senders choose for themselves.
+    // Where BBR is the default, a connection would keep its pacing when it changes to CUBIC. A new namespace
+    // takes nothing but Reno as its default; the senders choose for themselves.
     std::fs::write("/proc/sys/net/ipv4/tcp_congestion_control", "reno").expect("a namespace of our own");
     tap::configure(tap.name(), &[(IpAddr::V4(kernel), 24)])?;
     Ok(tap)
 }
 
-/// Starts a client of the stack under test on the other CPU, which moves data until the process ends. What it reads
-/// is added to `bytes`.
+/// Starts a client of the stack under test on the other CPU, which moves data until the process ends. What it
+/// reads is added to `bytes`.
 pub(crate) fn start_client(direction: Direction, bytes: Bytes) {
     thread::spawn(move || {
         pin(1);
@@ -56,8 +57,8 @@ fn pump(mut stream: TcpStream) {
     while stream.write_all(&buf).is_ok() {}
 }
 
-/// Linux to Linux: two namespaces, a TAP in each, and between them a loop that copies frames with their vnet headers.
-/// The loop has CPU 0, both kernels CPU 1.
+/// Linux to Linux: two namespaces, a TAP in each, and between them a loop that copies frames with their vnet
+/// headers. The loop has CPU 0, both kernels CPU 1.
 pub(crate) fn linux(framing: Framing, time: Duration) -> Result<Rate, tap::Error> {
     let mut meter = Meter::new(Cpu::Process, time);
     let bytes = meter.bytes.clone();
@@ -115,6 +116,6 @@ fn copy_frames(near: &Tap, far: &Tap, meter: &mut Meter) -> Rate {
         if let Some(rate) = meter.look() {
             return rate;
         }
-        wait(&[near, far], None);
+        wait(&[near.as_fd(), far.as_fd()], None);
     }
 }

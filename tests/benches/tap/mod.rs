@@ -1,17 +1,19 @@
-//! One transfer over a TAP in a network namespace of its own, with the kernel's TCP as the peer: in a process of its
-//! own, which ends by itself.
+//! One transfer over a TAP in a network namespace of its own, with the kernel's TCP as the peer: in a process
+//! of its own, which ends by itself.
 
 mod kernel;
 mod meter;
 mod null;
+mod ours;
 mod smoltcp;
 
 pub(crate) use meter::Rate;
 
 use barenet::device::Mac;
-use barenet_drivers::tap::{Tap, namespace};
+use barenet_drivers::tap::namespace;
 use meter::{Cpu, Meter, pin};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -55,6 +57,8 @@ pub(crate) enum Who {
     SmoltcpStock,
     /// smoltcp with CUBIC and a loop and device made for speed; buffers of so many bytes.
     Smoltcp(usize),
+    /// Ours; buffers of so many bytes.
+    Barenet(usize),
 }
 
 /// What the turn of a stack has led to.
@@ -84,8 +88,10 @@ pub(crate) fn measure(
         _ => framing,
     };
     let tap = kernel::open(framing, KERNEL).map_err(error)?;
+    let events = tap.events();
     let mut stack: Box<dyn Stack> = match who {
         Who::Linux => return kernel::linux(framing, time).map_err(error),
+        Who::Barenet(buffer) => Box::new(ours::Barenet::new(tap, direction, buffer)),
         Who::Null => Box::new(null::Null::new(&tap, direction, framing)),
         Who::SmoltcpStock => Box::new(smoltcp::stock(&tap, direction)),
         Who::Smoltcp(buffer) => Box::new(smoltcp::best(&tap, direction, framing, buffer)),
@@ -99,13 +105,13 @@ pub(crate) fn measure(
             return Ok(rate);
         }
         if let Next::Wait(time) = next {
-            wait(&[&tap], time);
+            wait(&[events.as_fd()], time);
         }
     }
 }
 
 /// Sleeps until a frame can be read from one of the TAPs, at most `time`, and at most 100 ms.
-fn wait(taps: &[&Tap], time: Option<Duration>) {
+fn wait(taps: &[BorrowedFd<'_>], time: Option<Duration>) {
     let time = time.unwrap_or(Duration::MAX).min(Duration::from_millis(100));
     let mut entries: Vec<PollFd<'_>> = taps.iter().map(|tap| PollFd::new(tap, PollFlags::IN)).collect();
     let time = Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };

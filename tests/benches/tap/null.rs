@@ -1,5 +1,5 @@
-//! Null TCP: a server with no state but a few numbers, no timers, no retransmission, and payload of zeros. What it
-//! reaches over a TAP bounds what any TCP can.
+//! Null TCP: a server with no state but a few numbers, no timers, no retransmission, and payload of zeros.
+//! What it reaches over a TAP bounds what any TCP can.
 
 use super::meter::Meter;
 use super::{Direction, Framing, KERNEL, MAC, Next, PORT, STACK, Stack, VNET, VNET_FRAME_MAX};

@@ -1,10 +1,11 @@
-//! A cable for simulations: virtual time, a delay, and seeded faults. Every run can be replayed from its seed.
+//! A cable for simulations: virtual time, a delay, and seeded faults. Every run can be replayed from its
+//! seed.
 
 use super::ring::mac;
 use barenet::bytes::Bytes;
 use barenet::device::{Capabilities, Device, RxChecksum, RxFrame, TxError, TxFrame};
 use barenet::time::{Duration, Instant};
-use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, Checksum, DeviceCapabilities, Medium};
 use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -28,8 +29,8 @@ pub enum Link {
     Ethernet,
     /// IP packets of up to 65,535 bytes, with checksums.
     Jumbo,
-    /// MTU 1500; both ends hand over TCP packets of up to 64 KiB, uncut and without checksum, as two guests of one
-    /// host do.
+    /// MTU 1500; both ends hand over TCP packets of up to 64 KiB, uncut and without checksum, as two guests
+    /// of one host do.
     Offload,
 }
 
@@ -86,7 +87,8 @@ struct State {
     now: Instant,
     random: Random,
     faults: Faults,
-    /// On the way to end 0 and to end 1, in the order of arrival. The second part of the key keeps keys apart.
+    /// On the way to end 0 and to end 1, in the order of arrival. The second part of the key keeps keys
+    /// apart.
     flying: [BTreeMap<(Instant, u64), Vec<u8>>; 2],
     sent: u64,
 }
@@ -230,7 +232,7 @@ impl phy::Device for End {
         c.medium = Medium::Ethernet;
         c.max_transmission_unit = usize::from(self.link.mtu()) + ETHERNET;
         if self.link == Link::Offload {
-            c.checksum = ChecksumCapabilities::ignored();
+            c.checksum.tcp = Checksum::None;
             // IPv6 counts its header on top of the length field's 65,535.
             let packet_max = NonZeroUsize::new(ETHERNET + self.link.packet_max());
             c.segmentation.tcpv4 = packet_max;
