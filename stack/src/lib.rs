@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod bytes;
 pub mod counters;
+pub mod daemon;
 mod demux;
 pub mod device;
 mod error;
@@ -16,20 +17,28 @@ pub mod events;
 pub mod ip;
 mod link;
 mod list;
+mod net;
 mod platform;
 pub mod pool;
 mod queue;
 pub mod random;
 pub mod seq;
 mod slab;
+mod socket;
 pub mod stack;
+mod sync;
 mod tcp;
 pub mod time;
+pub mod wait;
 mod wheel;
 pub mod wire;
 
 pub use demux::Bucket;
 pub use error::Error;
+pub use net::{Net, NetState};
 pub use platform::Platform;
 pub use slab::Slot;
+#[cfg(feature = "alloc")]
+pub use socket::Serve;
+pub use socket::{Shutdown, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
 pub use tcp::{Congestion, State, TcpConfig, TcpStorage};

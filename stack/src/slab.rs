@@ -123,6 +123,11 @@ impl<'a, T> Slab<'a, T> {
         slot.entry.as_ref().map(|_| Key { index, generation: slot.generation })
     }
 
+    /// Every entry, to change it.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots[..self.fresh as usize].iter_mut().filter_map(|s| s.entry.as_mut())
+    }
+
     /// Every entry: for orderly shutdown and tests, not for the data path.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         let used = &self.slots[..self.fresh as usize];

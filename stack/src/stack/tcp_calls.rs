@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::ip::{self, InterfaceId};
 use crate::slab::Key;
 use crate::tcp::segment::Reset;
-use crate::tcp::{Connection, Interest, Reply, State, Tuple};
+use crate::tcp::{Connection, Interest, Reply, State, TcpConfig, Tuple};
 use crate::time::Instant;
 
 /// Names a connection for as long as its application holds it.
@@ -197,6 +197,26 @@ impl Stack<'_> {
         if let Some((c, reset)) = reset {
             self.tcp_reply(&c.tuple, c.interface, Reply::Reset(reset), now);
         }
+    }
+
+    /// The settings of TCP.
+    pub fn tcp_config(&mut self) -> &mut TcpConfig {
+        &mut self.tcp.config
+    }
+
+    /// The device of an interface is gone, and with it every connection through it. Acceptors look
+    /// again.
+    pub(crate) fn tcp_device_gone(&mut self, interface: InterfaceId, now: Instant) {
+        while let Some((index, tuple)) = self.tcp.first_on(interface) {
+            let outcome = self.tcp.fail(index, Error::DeviceGone, now, &mut self.pool);
+            self.tcp_outcome(&tuple, interface, outcome, now);
+        }
+        self.tcp.wake_acceptors();
+    }
+
+    /// Wakes every task that waits for a socket: the network is being shut down.
+    pub(crate) fn wake_everybody(&mut self) {
+        self.tcp.wake_all();
     }
 
     /// Connections that exist, half-open ones included, and records in TIME-WAIT.

@@ -963,6 +963,25 @@ impl<'a> Tcp<'a> {
         self.connections.key(index)
     }
 
+    /// A live connection through `interface`.
+    pub(crate) fn first_on(&self, interface: InterfaceId) -> Option<(u32, Tuple)> {
+        let mut all = self.connections.iter();
+        all.find(|(_, c)| c.known && c.interface == interface).map(|(i, c)| (i, c.tuple))
+    }
+
+    pub(crate) fn wake_acceptors(&mut self) {
+        self.listeners.iter_mut().for_each(|l| l.0.wake());
+    }
+
+    /// Wakes whoever waits for anything.
+    pub(crate) fn wake_all(&mut self) {
+        self.wake_acceptors();
+        for c in self.connections.iter_mut() {
+            wake(&mut c.reader);
+            wake(&mut c.writer);
+        }
+    }
+
     /// Our own invariants, for tests and the simulation.
     pub(crate) fn check(&self) {
         self.connections.iter().for_each(|(_, c)| c.tcb.check());

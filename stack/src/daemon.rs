@@ -1,0 +1,136 @@
+//! One turn of the loop: what the devices have goes into the stack, what the stack has goes to
+//! the devices.
+
+#[cfg(feature = "alloc")]
+use alloc::boxed::Box;
+
+use crate::device::{Device, LinkState};
+use crate::error::Error;
+use crate::ip::InterfaceId;
+use crate::stack::{INTERFACES_MAX, Stack};
+use crate::time::{Duration, Instant};
+
+/// Frames that one turn takes from one device, so that timers, sending and the caller get their
+/// turn however fast frames arrive (H183).
+const INGRESS_BUDGET: usize = 64;
+/// How often a device is asked about its link: asking may cost a register access.
+const LINK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A device that the daemon drives: the caller's, or its own.
+pub enum DeviceRef<'a> {
+    /// Lent by the caller.
+    Borrowed(&'a mut (dyn Device + Send)),
+    /// Owned.
+    #[cfg(feature = "alloc")]
+    Owned(Box<dyn Device + Send + 'a>),
+}
+
+impl DeviceRef<'_> {
+    fn get(&mut self) -> &mut dyn Device {
+        match self {
+            DeviceRef::Borrowed(device) => *device,
+            #[cfg(feature = "alloc")]
+            DeviceRef::Owned(device) => &mut **device,
+        }
+    }
+}
+
+struct Port<'a> {
+    id: InterfaceId,
+    device: DeviceRef<'a>,
+    is_loopback: bool,
+}
+
+/// A stack and its devices.
+pub struct Daemon<'a> {
+    stack: Stack<'a>,
+    ports: heapless::Vec<Port<'a>, INTERFACES_MAX>,
+    link_checked: Instant,
+    device_gone: bool,
+}
+
+impl<'a> Daemon<'a> {
+    /// A daemon for a stack that has no interface yet.
+    pub fn new(stack: Stack<'a>) -> Self {
+        Daemon { stack, ports: heapless::Vec::new(), link_checked: Instant::ZERO, device_gone: false }
+    }
+
+    /// Adds an interface for a device.
+    pub fn add_device(&mut self, device: DeviceRef<'a>) -> Result<InterfaceId, Error> {
+        self.add_port(device, false)
+    }
+
+    /// Adds the loopback interface.
+    pub fn add_loopback(&mut self, device: DeviceRef<'a>) -> Result<InterfaceId, Error> {
+        self.add_port(device, true)
+    }
+
+    fn add_port(&mut self, mut device: DeviceRef<'a>, is_loopback: bool) -> Result<InterfaceId, Error> {
+        let capabilities = device.get().capabilities();
+        let id = match is_loopback {
+            true => self.stack.add_loopback(capabilities)?,
+            false => self.stack.add_interface(capabilities)?,
+        };
+        // The stack has counted its interfaces against the same number.
+        let _ = self.ports.push(Port { id, device, is_loopback });
+        Ok(id)
+    }
+
+    /// The stack, for the calls of sockets.
+    pub fn stack(&mut self) -> &mut Stack<'a> {
+        &mut self.stack
+    }
+
+    /// Has the last device that leads out been taken away?
+    pub fn is_cut_off(&self) -> bool {
+        self.device_gone && self.ports.iter().all(|p| p.is_loopback)
+    }
+
+    /// Takes in what has arrived, runs the timers that are due, sends what can be sent. Ingress
+    /// comes before timers (H187) and before egress. Returns when the next turn is due even if
+    /// nothing arrives: `Some(now)` if there is more to do at once.
+    pub fn turn(&mut self, now: Instant) -> Option<Instant> {
+        let more = self.ingress(now);
+        self.stack.on_timers(now);
+        for port in &mut self.ports {
+            self.stack.egress(port.id, port.device.get(), now);
+        }
+        if now.since(self.link_checked) >= LINK_INTERVAL {
+            self.link_checked = now;
+            self.drop_gone_devices(now);
+        }
+        if more { Some(now) } else { self.stack.next_deadline(now) }
+    }
+
+    /// True if a device may have more.
+    fn ingress(&mut self, now: Instant) -> bool {
+        let mut more = false;
+        for port in &mut self.ports {
+            let Port { id, device, .. } = port;
+            let device = device.get();
+            let mut frames = 0;
+            while frames < INGRESS_BUDGET && device.receive(&mut |frame| self.stack.on_frame(*id, frame, now))
+            {
+                frames += 1;
+            }
+            more |= frames == INGRESS_BUDGET;
+        }
+        more
+    }
+
+    fn drop_gone_devices(&mut self, now: Instant) {
+        let gone = |p: &mut Port<'_>| p.device.get().link() == LinkState::Gone;
+        while let Some(at) = self.ports.iter_mut().position(gone) {
+            let port = self.ports.swap_remove(at);
+            self.stack.tcp_device_gone(port.id, now);
+            // It exists: its port did.
+            let _ = self.stack.remove_interface(port.id, now);
+            self.device_gone = true;
+        }
+    }
+
+    /// Asks every device for a wake-up at its next event. False: something is there already.
+    pub fn arm(&mut self) -> bool {
+        self.ports.iter_mut().fold(true, |quiet, port| port.device.get().arm() & quiet)
+    }
+}

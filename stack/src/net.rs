@@ -1,0 +1,241 @@
+//! The network as a program holds it: a handle to the daemon, the machine and the way of waiting.
+
+#[cfg(feature = "alloc")]
+use alloc::{boxed::Box, sync::Arc};
+#[cfg(feature = "alloc")]
+use core::net::IpAddr;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll};
+
+use crate::daemon::Daemon;
+use crate::error::Error;
+#[cfg(feature = "alloc")]
+use crate::ip::{InterfaceId, addresses::Cidr};
+use crate::platform::Platform;
+use crate::stack::Stack;
+use crate::sync::{Guard, Lock};
+use crate::time::{Duration, Instant};
+use crate::wait::Wait;
+
+/// The network of a program: what its sockets are opened on. A handle, cheap to clone.
+#[derive(Clone)]
+pub struct Net(Handle);
+
+/// Bytes that wait in the loopback device: a few super-frames.
+#[cfg(feature = "alloc")]
+const LOOPBACK_LEN: usize = 256 * 1024;
+
+#[derive(Clone)]
+enum Handle {
+    Static(&'static NetState),
+    #[cfg(feature = "alloc")]
+    Shared(Arc<NetState>),
+}
+
+/// What the clones of a [`Net`] share. A program without a heap puts it into a static and makes
+/// its `Net` by [`Net::from_static`].
+pub struct NetState {
+    daemon: Lock<Daemon<'static>>,
+    platform: &'static dyn Platform,
+    wait: &'static dyn Wait,
+    /// The daemon sleeps or is about to.
+    asleep: AtomicBool,
+    stopped: AtomicBool,
+}
+
+impl NetState {
+    /// The shared part of a network: a daemon with its devices, the machine, the way of waiting.
+    pub fn new(daemon: Daemon<'static>, platform: &'static dyn Platform, wait: &'static dyn Wait) -> Self {
+        NetState {
+            daemon: Lock::new(daemon),
+            platform,
+            wait,
+            asleep: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Net {
+    /// A handle to a network in a static.
+    pub fn from_static(state: &'static NetState) -> Self {
+        Net(Handle::Static(state))
+    }
+
+    /// A network on the heap, with a loopback interface and no other yet.
+    #[cfg(feature = "alloc")]
+    pub fn new(stack: Stack<'static>, platform: &'static dyn Platform, wait: &'static dyn Wait) -> Self {
+        use crate::{daemon::DeviceRef, device::loopback::Loopback};
+        let mut daemon = Daemon::new(stack);
+        let loopback = DeviceRef::Owned(Box::new(Loopback::heap(LOOPBACK_LEN)));
+        // A new stack has room for one interface, and its MTU is ours.
+        let _ = daemon.add_loopback(loopback);
+        Net(Handle::Shared(Arc::new(NetState::new(daemon, platform, wait))))
+    }
+
+    /// Adds an interface for a device, with these addresses (besides the link-local one that it
+    /// forms itself) and default routers.
+    #[cfg(feature = "alloc")]
+    pub fn add_interface(
+        &self,
+        device: Box<dyn crate::device::Device + Send>,
+        addresses: &[Cidr],
+        gateways: &[IpAddr],
+    ) -> Result<InterfaceId, Error> {
+        let now = self.now();
+        let mut daemon = self.lock();
+        let id = daemon.add_device(crate::daemon::DeviceRef::Owned(device))?;
+        let stack = daemon.stack();
+        let mut set_up = || {
+            addresses.iter().try_for_each(|a| stack.add_address(id, *a, now))?;
+            gateways.iter().try_for_each(|g| stack.set_gateway(id, *g))
+        };
+        let result = set_up();
+        drop(daemon);
+        self.wake_daemon();
+        result.map(|()| id)
+    }
+
+    fn state(&self) -> &NetState {
+        match &self.0 {
+            Handle::Static(state) => state,
+            #[cfg(feature = "alloc")]
+            Handle::Shared(state) => state,
+        }
+    }
+
+    /// The monotonic clock.
+    pub fn now(&self) -> Instant {
+        self.state().platform.now()
+    }
+
+    /// The way of waiting.
+    pub fn waiter(&self) -> &'static dyn Wait {
+        self.state().wait
+    }
+
+    pub(crate) fn lock(&self) -> Guard<'_, Daemon<'static>> {
+        self.state().daemon.lock()
+    }
+
+    /// Does somebody hold the stack's lock? For a panic handler that wants to know whether the
+    /// stack can go on.
+    pub fn is_locked(&self) -> bool {
+        self.state().daemon.is_locked()
+    }
+
+    /// Calls `look` with the stack, under its lock: for counters, routes, statistics. It must not
+    /// use a socket.
+    pub fn with_stack<R>(&self, look: impl FnOnce(&mut Stack<'static>) -> R) -> R {
+        look(self.lock().stack())
+    }
+
+    /// One turn of the daemon. Returns when it wants the next even if nothing arrives; `None`:
+    /// only then.
+    pub fn turn(&self) -> Option<Instant> {
+        let now = self.now();
+        self.lock().turn(now)
+    }
+
+    /// Sleeps until a device has something, [`wake_daemon`](Net::wake_daemon) is called, or
+    /// `until`. Returns at once if something is to be done already. May return early.
+    pub fn sleep(&self, until: Option<Instant>) {
+        let state = self.state();
+        // From here on whoever queues something wakes us; what was queued before is seen below.
+        state.asleep.store(true, Ordering::SeqCst);
+        let mut daemon = self.lock();
+        let now = state.platform.now();
+        let due = daemon.stack().next_deadline(now);
+        let until = [until, due].into_iter().flatten().min();
+        let quiet = until.is_none_or(|at| at > now) && daemon.arm();
+        drop(daemon);
+        if quiet && !self.is_stopped() {
+            state.platform.idle(until);
+        }
+        state.asleep.store(false, Ordering::SeqCst);
+    }
+
+    /// Ends the daemon's sleep, or keeps it from falling asleep.
+    pub fn wake_daemon(&self) {
+        let state = self.state();
+        if state.asleep.load(Ordering::SeqCst) {
+            state.platform.wake();
+        }
+    }
+
+    /// Runs the daemon until [`shutdown`](Net::shutdown): the body of its thread, where there are
+    /// threads.
+    pub fn run(&self) {
+        while !self.is_stopped() {
+            let next = self.turn();
+            if next.is_none_or(|next| next > self.now()) {
+                self.sleep(next);
+            }
+        }
+    }
+
+    /// Ends the daemon. Operations that wait, and all later ones, fail with [`Error::NetDown`].
+    pub fn shutdown(&self) {
+        self.state().stopped.store(true, Ordering::SeqCst);
+        self.lock().stack().wake_everybody();
+        self.state().platform.wake();
+    }
+
+    /// Was it shut down?
+    pub fn is_stopped(&self) -> bool {
+        self.state().stopped.load(Ordering::SeqCst)
+    }
+
+    /// An operation of a socket in poll form: under the lock, at one instant.
+    pub(crate) fn call<R>(
+        &self,
+        operation: impl FnOnce(&mut Stack<'static>, Instant) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        if self.is_stopped() {
+            return Err(Error::NetDown);
+        }
+        let now = self.now();
+        let mut daemon = self.lock();
+        let result = operation(daemon.stack(), now);
+        let has_output = daemon.stack().next_deadline(now).is_some_and(|at| at <= now);
+        drop(daemon);
+        if has_output {
+            self.waiter().has_output(self);
+        }
+        result
+    }
+
+    /// Blocks until `poll` is ready or `timeout` is over, which is [`Error::TimedOut`].
+    pub(crate) fn wait_for<R>(
+        &self,
+        timeout: Option<Duration>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<R, Error>>,
+    ) -> Result<R, Error> {
+        // Most calls need not wait, and then need not know the time.
+        if let Poll::Ready(result) = poll(&mut Context::from_waker(core::task::Waker::noop())) {
+            return result;
+        }
+        let deadline = timeout.map(|t| self.now() + t);
+        let mut result = Err(Error::TimedOut);
+        let mut try_once = |cx: &mut Context<'_>| match poll(cx) {
+            Poll::Ready(r) => {
+                result = r;
+                true
+            }
+            Poll::Pending => false,
+        };
+        self.waiter().block_on(self, deadline, &mut try_once);
+        result
+    }
+
+    /// Lets `duration` pass.
+    pub fn pause(&self, duration: impl Into<Duration>) {
+        let deadline = self.now() + duration.into();
+        self.waiter().block_on(self, Some(deadline), &mut |_| false);
+    }
+
+    /// Is the last device gone that leads out of this machine?
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.lock().is_cut_off()
+    }
+}

@@ -1,0 +1,216 @@
+//! A listening port, and serving what comes to it.
+
+#[cfg(feature = "alloc")]
+use alloc::{boxed::Box, format, sync::Arc};
+use core::net::SocketAddr;
+#[cfg(feature = "alloc")]
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::task::{Context, Poll};
+
+use super::{TcpStream, ToListenAddr};
+use crate::error::Error;
+use crate::net::Net;
+use crate::stack::ListenerHandle;
+
+/// A TCP port that accepts connections. Dropping it stops that: connections that nobody accepted
+/// are reset, accepted ones live on.
+pub struct TcpListener {
+    net: Net,
+    handle: ListenerHandle,
+    local: SocketAddr,
+}
+
+impl TcpListener {
+    /// Listens on a port of every address (`7000`), or on one address (`"10.0.0.2:7000"`), with
+    /// the backlog of [`TcpConfig`](crate::TcpConfig). Port 0 chooses a free one.
+    ///
+    /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`], [`Error::TooManySockets`].
+    pub fn bind(net: &Net, local: impl ToListenAddr) -> Result<TcpListener, Error> {
+        let backlog = net.with_stack(|stack| stack.tcp_config().backlog);
+        Self::bind_with_backlog(net, local, backlog)
+    }
+
+    /// As [`bind`](TcpListener::bind), with room for `backlog` connections that wait to be
+    /// accepted, and as many in the handshake; at least 1.
+    pub fn bind_with_backlog(
+        net: &Net,
+        local: impl ToListenAddr,
+        backlog: u16,
+    ) -> Result<TcpListener, Error> {
+        let mut local = local.to_listen_addr()?;
+        let (handle, port) = net.call(|stack, _| stack.tcp_listen(local, backlog))?;
+        local.set_port(port);
+        Ok(TcpListener { net: net.clone(), handle, local })
+    }
+
+    /// The address that it listens on; the port is the chosen one if 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// [`accept`](TcpListener::accept) in poll form.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<(TcpStream, SocketAddr), Error>> {
+        let accepted = self.net.call(|stack, _| {
+            let accepted = stack.tcp_accept(self.handle);
+            if let Err(Error::WouldBlock) = accepted {
+                stack.tcp_register_acceptor(self.handle, cx.waker());
+            }
+            accepted
+        });
+        match accepted {
+            Ok((handle, peer)) => Poll::Ready(Ok((TcpStream::new(self.net.clone(), handle), peer))),
+            // Nobody can come any more.
+            Err(Error::WouldBlock) if self.net.is_cut_off() => Poll::Ready(Err(Error::DeviceGone)),
+            Err(Error::WouldBlock) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Waits for a connection. Several tasks may do so, and each gets a different one.
+    pub fn accept(&self) -> Result<(TcpStream, SocketAddr), Error> {
+        self.net.wait_for(None, |cx| self.poll_accept(cx))
+    }
+
+    /// [`accept`](TcpListener::accept) for an executor.
+    pub async fn accept_async(&self) -> Result<(TcpStream, SocketAddr), Error> {
+        core::future::poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// Serves for ever: `handler` runs for each connection, in a fiber or thread of its own where
+    /// the way of waiting has such. Errors of handlers are dropped; see
+    /// [`serve_with`](TcpListener::serve_with) to hear of them.
+    ///
+    /// Returns only with an error: [`Error::DeviceGone`], [`Error::NetDown`].
+    #[cfg(feature = "alloc")]
+    pub fn serve<H>(&self, handler: H) -> Result<(), Error>
+    where
+        H: Fn(TcpStream, SocketAddr) -> Result<(), Error> + Send + Sync + 'static,
+    {
+        self.serve_with(Serve::default(), handler)
+    }
+
+    /// Serves for ever, with a limit on connections and an ear for errors.
+    #[cfg(feature = "alloc")]
+    pub fn serve_with<H>(&self, serve: Serve, handler: H) -> Result<(), Error>
+    where
+        H: Fn(TcpStream, SocketAddr) -> Result<(), Error> + Send + Sync + 'static,
+    {
+        if serve.max_connections == 0 {
+            return Err(Error::InvalidInput("max_connections is 0"));
+        }
+        let served = Arc::new(Served { handler, serve, active: AtomicUsize::new(0), net: self.net.clone() });
+        loop {
+            served.wait_for_place()?;
+            let (stream, peer) = self.accept()?;
+            served.start(stream, peer);
+        }
+    }
+}
+
+impl Drop for TcpListener {
+    fn drop(&mut self) {
+        let now = self.net.now();
+        self.net.with_stack(|stack| stack.tcp_unlisten(self.handle, now));
+        self.net.waiter().has_output(&self.net);
+    }
+}
+
+impl core::fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "TcpListener({})", self.local)
+    }
+}
+
+/// What is told of a handler's failure: the error and whose connection it was.
+#[cfg(feature = "alloc")]
+type OnError = Box<dyn Fn(Error, SocketAddr) + Send + Sync>;
+
+/// How a listener serves.
+///
+/// ```
+/// let serve = barenet::Serve::default()
+///     .max_connections(64)
+///     .on_error(|error, peer| println!("{peer}: {error}"));
+/// ```
+#[cfg(feature = "alloc")]
+pub struct Serve {
+    max_connections: usize,
+    on_error: OnError,
+}
+
+#[cfg(feature = "alloc")]
+impl Default for Serve {
+    fn default() -> Self {
+        Serve { max_connections: usize::MAX, on_error: Box::new(|_, _| {}) }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Serve {
+    /// Most connections that are served at once; further ones wait in the backlog. Default: no
+    /// limit. 0 is refused by `serve_with`.
+    pub fn max_connections(mut self, max: usize) -> Self {
+        self.max_connections = max;
+        self
+    }
+
+    /// Called with each error of a handler and the address of its peer, and with
+    /// [`Error::ConnectionAborted`] when a handler panicked (where the way of waiting can tell).
+    pub fn on_error(mut self, on_error: impl Fn(Error, SocketAddr) + Send + Sync + 'static) -> Self {
+        self.on_error = Box::new(on_error);
+        self
+    }
+}
+
+/// What the connections of one `serve` share.
+#[cfg(feature = "alloc")]
+struct Served<H> {
+    handler: H,
+    serve: Serve,
+    active: AtomicUsize,
+    net: Net,
+}
+
+#[cfg(feature = "alloc")]
+impl<H> Served<H>
+where
+    H: Fn(TcpStream, SocketAddr) -> Result<(), Error> + Send + Sync + 'static,
+{
+    fn wait_for_place(&self) -> Result<(), Error> {
+        while self.active.load(Ordering::SeqCst) >= self.serve.max_connections {
+            if self.net.is_stopped() {
+                return Err(Error::NetDown);
+            }
+            self.net.pause(crate::time::Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    fn start(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        self.active.fetch_add(1, Ordering::SeqCst);
+        let (job, hook) = (self.clone(), self.clone());
+        let handle = stream.handle();
+        let run = move || {
+            let result = (job.handler)(stream, peer);
+            job.finished(result.err(), peer);
+        };
+        let on_panic = move || {
+            // Whatever became of the stream: its connection does not outlive its handler.
+            let now = hook.net.now();
+            hook.net.with_stack(|stack| stack.tcp_abort(handle, now));
+            hook.net.waiter().has_output(&hook.net);
+            hook.finished(Some(Error::ConnectionAborted), peer);
+        };
+        let name = format!("connection from {peer}");
+        if let Err(error) = self.net.waiter().spawn(name, Box::new(run), Box::new(on_panic)) {
+            self.finished(Some(error), peer);
+        }
+    }
+
+    fn finished(&self, error: Option<Error>, peer: SocketAddr) {
+        self.active.fetch_sub(1, Ordering::SeqCst);
+        if let Some(error) = error {
+            (self.serve.on_error)(error, peer);
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! A TCP connection as a stream of bytes.
+
+use core::fmt;
+use core::future::poll_fn;
+use core::net::SocketAddr;
+use core::task::{Context, Poll};
+
+use super::ToSocketAddrs;
+use crate::error::Error;
+use crate::net::Net;
+use crate::stack::{Readiness, Stack, TcpHandle};
+use crate::tcp::State;
+use crate::time::{Duration, Instant};
+
+/// Which directions of a connection are shut down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shutdown {
+    /// Nothing more will be read: what still comes is dropped.
+    Read,
+    /// Nothing more will be written: the peer reads the end of the stream. Reading goes on.
+    Write,
+    /// Both.
+    Both,
+}
+
+/// A TCP connection.
+///
+/// ```no_run
+/// # fn example(net: &barenet::Net) -> Result<(), barenet::Error> {
+/// use barenet::{Shutdown, TcpStream};
+/// let mut flow = TcpStream::connect(net, "192.0.2.1:80")?;
+/// flow.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+/// flow.shutdown(Shutdown::Write)?;
+/// let mut buf = [0; 1500];
+/// while let n @ 1.. = flow.read(&mut buf)? {
+///     println!("{n} bytes");
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// Dropping it closes it without waiting: what was written is still delivered, then the peer
+/// reads the end of the stream, and the stack sees the connection to its end under its own timers.
+/// If received data was never read, the peer is told by a reset (RFC 1122 §4.2.2.13).
+pub struct TcpStream {
+    net: Net,
+    handle: TcpHandle,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+}
+
+impl TcpStream {
+    pub(super) fn new(net: Net, handle: TcpHandle) -> Self {
+        TcpStream { net, handle, read_timeout: None, write_timeout: None }
+    }
+
+    /// Opens a connection; with several addresses, to the first that answers.
+    ///
+    /// [`Error::ConnectionRefused`], [`Error::TimedOut`], [`Error::NetUnreachable`] at once
+    /// without a route, [`Error::HostUnreachable`] when the next hop does not answer,
+    /// [`Error::AddrInvalid`] for a group, unspecified address or port 0.
+    pub fn connect(net: &Net, to: impl ToSocketAddrs) -> Result<TcpStream, Error> {
+        Self::connect_each(net, to, None)
+    }
+
+    /// As [`connect`](TcpStream::connect), with a limit for each address.
+    pub fn connect_timeout(
+        net: &Net,
+        to: impl ToSocketAddrs,
+        timeout: impl Into<Duration>,
+    ) -> Result<TcpStream, Error> {
+        Self::connect_each(net, to, Some(timeout.into()))
+    }
+
+    fn connect_each(
+        net: &Net,
+        to: impl ToSocketAddrs,
+        timeout: Option<Duration>,
+    ) -> Result<TcpStream, Error> {
+        let mut last = Error::NoMatchingAddresses;
+        for address in to.to_socket_addrs()? {
+            let attempt = Self::start_connect(net, address)
+                .and_then(|stream| net.wait_for(timeout, |cx| stream.poll_connected(cx)).map(|()| stream));
+            match attempt {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// As [`connect`](TcpStream::connect), for an executor.
+    pub async fn connect_async(net: &Net, to: impl ToSocketAddrs) -> Result<TcpStream, Error> {
+        let mut last = Error::NoMatchingAddresses;
+        for address in to.to_socket_addrs()? {
+            match Self::start_connect(net, address) {
+                Ok(stream) => match poll_fn(|cx| stream.poll_connected(cx)).await {
+                    Ok(()) => return Ok(stream),
+                    Err(error) => last = error,
+                },
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Sends the SYN and does not wait: [`poll_connected`](TcpStream::poll_connected) tells how
+    /// it goes.
+    pub fn start_connect(net: &Net, to: SocketAddr) -> Result<TcpStream, Error> {
+        let handle = net.call(|stack, now| stack.tcp_connect(to, None, now))?;
+        Ok(TcpStream::new(net.clone(), handle))
+    }
+
+    fn poll<R>(
+        &self,
+        cx: &mut Context<'_>,
+        readiness: Readiness,
+        operation: impl FnOnce(&mut Stack<'static>, Instant) -> Result<R, Error>,
+    ) -> Poll<Result<R, Error>> {
+        let result = self.net.call(|stack, now| {
+            let result = operation(stack, now);
+            if let Err(Error::WouldBlock) = result {
+                stack.tcp_register(self.handle, readiness, cx.waker());
+            }
+            result
+        });
+        match result {
+            Err(Error::WouldBlock) => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
+
+    /// Ready when the handshake is over, one way or the other.
+    pub fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll(cx, Readiness::Writable, |stack, _| stack.tcp_connected(self.handle))
+    }
+
+    /// [`read`](TcpStream::read) in poll form.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize, Error>> {
+        self.poll(cx, Readiness::Readable, |stack, now| stack.tcp_read(self.handle, buf, now))
+    }
+
+    /// [`write`](TcpStream::write) in poll form.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Error>> {
+        self.poll(cx, Readiness::Writable, |stack, now| stack.tcp_write(self.handle, data, now))
+    }
+
+    /// Reads what has arrived, at least a byte; 0 at the end of the stream (or for an empty
+    /// `buf`). A reset is never an end: it is [`Error::ConnectionReset`], now and on every later
+    /// call.
+    pub fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
+        let (net, timeout) = (self.net.clone(), self.read_timeout);
+        net.wait_for(timeout, |cx| self.poll_read(cx, buf))
+    }
+
+    /// Fills `buf`. [`Error::UnexpectedEof`] if the stream ends before.
+    pub fn read_exact(&mut self, buf: &mut [u8]) -> Result<(), Error> {
+        let mut done = 0;
+        while done < buf.len() {
+            match self.read(&mut buf[done..])? {
+                0 => return Err(Error::UnexpectedEof),
+                n => done += n,
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what [`read`](TcpStream::read) would give, without taking it; not all of it if it
+    /// lies in several blocks.
+    pub fn peek(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
+        let (net, timeout) = (self.net.clone(), self.read_timeout);
+        net.wait_for(timeout, |cx| {
+            self.poll(cx, Readiness::Readable, |stack, now| stack.tcp_peek(self.handle, buf, now))
+        })
+    }
+
+    /// Queues at least one byte of `data` for sending, waiting for room, and says how many.
+    ///
+    /// [`Error::ClosedByPeer`], [`Error::ClosedLocally`] after our own shutdown of writing,
+    /// [`Error::ConnectionReset`], [`Error::TimedOut`].
+    pub fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
+        let (net, timeout) = (self.net.clone(), self.write_timeout);
+        net.wait_for(timeout, |cx| self.poll_write(cx, data))
+    }
+
+    /// Queues all of `data`, waiting for room as often as needed.
+    pub fn write_all(&mut self, mut data: &[u8]) -> Result<(), Error> {
+        while !data.is_empty() {
+            let n = self.write(data)?;
+            data = &data[n..];
+        }
+        Ok(())
+    }
+
+    /// Reads what is there, without waiting: [`Error::WouldBlock`] if nothing is.
+    pub fn try_read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
+        self.net.call(|stack, now| stack.tcp_read(self.handle, buf, now))
+    }
+
+    /// Queues what there is room for, without waiting: [`Error::WouldBlock`] if there is none.
+    pub fn try_write(&mut self, data: &[u8]) -> Result<usize, Error> {
+        self.net.call(|stack, now| stack.tcp_write(self.handle, data, now))
+    }
+
+    /// [`read`](TcpStream::read) for an executor.
+    pub async fn read_async(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
+        poll_fn(|cx| self.poll_read(cx, buf)).await
+    }
+
+    /// [`write_all`](TcpStream::write_all) for an executor.
+    pub async fn write_all_async(&mut self, mut data: &[u8]) -> Result<(), Error> {
+        while !data.is_empty() {
+            let n = poll_fn(|cx| self.poll_write(cx, data)).await?;
+            data = &data[n..];
+        }
+        Ok(())
+    }
+
+    /// Shuts down one direction or both, without waiting.
+    pub fn shutdown(&mut self, how: Shutdown) -> Result<(), Error> {
+        self.net.call(|stack, now| {
+            if matches!(how, Shutdown::Read | Shutdown::Both) {
+                stack.tcp_shutdown_read(self.handle, now)?;
+            }
+            if matches!(how, Shutdown::Write | Shutdown::Both) {
+                stack.tcp_shutdown_write(self.handle, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Ends the connection at once with a reset: what was not delivered is lost.
+    pub fn abort(self) {
+        self.net.with_stack(|stack| stack.tcp_abort(self.handle, self.net.now()));
+        self.net.waiter().has_output(&self.net);
+    }
+
+    /// Our address and port.
+    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
+        self.net.with_stack(|stack| stack.tcp_addresses(self.handle)).map(|(local, _)| local)
+    }
+
+    /// The peer's address and port.
+    pub fn peer_addr(&self) -> Result<SocketAddr, Error> {
+        self.net.with_stack(|stack| stack.tcp_addresses(self.handle)).map(|(_, remote)| remote)
+    }
+
+    /// The state of RFC 9293 §3.3.2.
+    pub fn state(&self) -> Result<State, Error> {
+        self.net.with_stack(|stack| stack.tcp_state(self.handle))
+    }
+
+    /// True: small segments go out at once, not held back until earlier ones are acknowledged
+    /// (Nagle's rule off). Default false.
+    pub fn set_nodelay(&mut self, nodelay: bool) -> Result<(), Error> {
+        self.net.call(|stack, now| stack.tcp_set_nodelay(self.handle, nodelay, now))
+    }
+
+    /// The longest that a read waits before [`Error::TimedOut`]; `None`, the default: for ever.
+    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.read_timeout = timeout;
+    }
+
+    /// The longest that a write waits before [`Error::TimedOut`]; `None`, the default: for ever.
+    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.write_timeout = timeout;
+    }
+
+    /// The network that it is a connection of.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    pub(super) fn handle(&self) -> TcpHandle {
+        self.handle
+    }
+}
+
+impl Drop for TcpStream {
+    fn drop(&mut self) {
+        let now = self.net.now();
+        self.net.with_stack(|stack| {
+            // Closing in order while a panic unwinds would pass for a whole stream.
+            #[cfg(feature = "std")]
+            if std::thread::panicking() {
+                return stack.tcp_abort(self.handle, now);
+            }
+            stack.tcp_close(self.handle, now);
+        });
+        self.net.waiter().has_output(&self.net);
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let addresses = self.net.with_stack(|stack| stack.tcp_addresses(self.handle));
+        match addresses {
+            Ok((local, remote)) => write!(f, "TcpStream({local} <-> {remote})"),
+            Err(_) => f.write_str("TcpStream(closed)"),
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl std::io::Read for TcpStream {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        Ok(TcpStream::read(self, buf)?)
+    }
+}
+
+#[cfg(feature = "std")]
+impl std::io::Write for TcpStream {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+        Ok(TcpStream::write(self, data)?)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! The one lock, around the daemon: OS mutex with `std`, a spin lock without.
+//!
+//! Without an operating system nothing but the program's own tasks takes it, interrupt handlers
+//! never do, and no task waits while holding it; so on one core it is always free.
+
+#[cfg(feature = "std")]
+mod imp {
+    use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+    pub(crate) type Guard<'a, T> = MutexGuard<'a, T>;
+
+    #[derive(Debug)]
+    pub(crate) struct Lock<T>(Mutex<T>);
+
+    impl<T> Lock<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Lock(Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> Guard<'_, T> {
+            // A panic under the lock is a bug of ours; the others may still close their connections.
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn is_locked(&self) -> bool {
+            matches!(self.0.try_lock(), Err(TryLockError::WouldBlock))
+        }
+    }
+}
+
+#[cfg(not(feature = "std"))]
+mod imp {
+    use spin::mutex::{SpinMutex, SpinMutexGuard};
+
+    pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T>;
+
+    #[derive(Debug)]
+    pub(crate) struct Lock<T>(SpinMutex<T>);
+
+    impl<T> Lock<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Lock(SpinMutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> Guard<'_, T> {
+            self.0.lock()
+        }
+
+        pub(crate) fn is_locked(&self) -> bool {
+            self.0.is_locked()
+        }
+    }
+}
+
+pub(crate) use imp::{Guard, Lock};

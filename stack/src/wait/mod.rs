@@ -1,0 +1,46 @@
+//! The ways of waiting: the same socket operations for a program that spins, for fibers, for OS
+//! threads. (Async needs none of them: its executor waits.)
+
+mod spin;
+#[cfg(feature = "std")]
+mod threads;
+
+pub use self::spin::Spin;
+#[cfg(feature = "std")]
+pub use threads::Threads;
+
+#[cfg(feature = "alloc")]
+use alloc::{boxed::Box, string::String};
+use core::task::Context;
+
+use crate::net::Net;
+use crate::time::Instant;
+
+/// How a blocking call waits and how work runs side by side.
+pub trait Wait: Send + Sync {
+    /// Calls `poll` until it returns true, and lets the daemon and other tasks run meanwhile.
+    /// `poll` has arranged for the context's waker to be woken when calling it again makes sense.
+    /// False: `deadline` passed first.
+    fn block_on(
+        &self,
+        net: &Net,
+        deadline: Option<Instant>,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> bool,
+    ) -> bool;
+
+    /// A socket operation has left something to send. Unless this runs the daemon, the program
+    /// must do so soon.
+    fn has_output(&self, net: &Net) {
+        net.turn();
+    }
+
+    /// Runs `job` beside the caller, in a fiber or thread of this name; one that has none runs it
+    /// before it returns. `on_panic` is called if the job panics, where the target can tell.
+    #[cfg(feature = "alloc")]
+    fn spawn(
+        &self,
+        name: String,
+        job: Box<dyn FnOnce() + Send>,
+        on_panic: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), crate::Error>;
+}
