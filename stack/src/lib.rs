@@ -10,6 +10,7 @@ extern crate alloc;
 pub mod bytes;
 pub mod counters;
 pub mod daemon;
+pub mod datagram;
 mod demux;
 pub mod device;
 mod error;
@@ -30,6 +31,7 @@ mod sync;
 mod tcp;
 pub mod time;
 pub mod wait;
+mod wakers;
 mod wheel;
 pub mod wire;
 

@@ -122,3 +122,12 @@ pub(crate) fn parse_error_v6(header: &IcmpHeader, quote: &[u8]) -> Result<IcmpEr
         quoted: *transport.first_chunk().ok_or(Drop::IcmpMalformed)?,
     })
 }
+
+/// What a router would say about a packet of ours whose destination it can't reach.
+pub(crate) fn host_unreachable(packet: &[u8]) -> Result<IcmpError, Drop> {
+    let header = |kind, code| IcmpHeader { kind, code, rest: [0; 4] };
+    match packet.first().map(|first| first >> 4) {
+        Some(4) => parse_error_v4(&header(icmpv4::UNREACHABLE, 1), packet),
+        _ => parse_error_v6(&header(icmpv6::UNREACHABLE, 3), packet),
+    }
+}

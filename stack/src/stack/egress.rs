@@ -50,6 +50,10 @@ impl Stack<'_> {
             }
             if let Some(interface) = self.interfaces.get_mut(id.0) {
                 interface.queue.pop(&mut self.pool);
+                // Not at every packet, so that a sender gets to send several.
+                if interface.queue.packets() <= QUEUE_MAX / 2 && !interface.writers.is_empty() {
+                    interface.writers.wake();
+                }
             }
         }
         true
@@ -83,7 +87,8 @@ impl Stack<'_> {
         })
     }
 
-    fn try_send(
+    /// The same, where the caller counts the drop.
+    pub(super) fn try_send(
         &mut self,
         path: &Path,
         ip: &IpHeader,

@@ -36,6 +36,7 @@ impl Stack<'_> {
                 self.echo_reply(meta, meta.destination, icmpv4::ECHO_REPLY, header, body, now);
                 Ok(())
             }
+            icmpv4::ECHO_REPLY => self.echo_input(meta, &header, body, now),
             kind if is_error_v4(kind) => {
                 let error = parse_error_v4(&header, body.front())?;
                 self.icmp_error_input(meta, error, now)
@@ -61,6 +62,7 @@ impl Stack<'_> {
                 self.echo_reply(meta, source, icmpv6::ECHO_REPLY, header, body, now);
                 Ok(())
             }
+            icmpv6::ECHO_REPLY => self.echo_input(meta, &header, body, now),
             icmpv6::ROUTER_SOLICIT..=icmpv6::REDIRECT => self.ndp_input(meta, message.front(), now),
             kind if is_error_v6(kind) => {
                 let error = parse_error_v6(&header, body.front())?;
@@ -125,7 +127,7 @@ impl Stack<'_> {
         }
         match error.protocol {
             protocol::TCP => self.tcp_icmp_error(meta, error, now),
-            protocol::UDP => self.udp_icmp_error(&error)?,
+            protocol::UDP | protocol::ICMP | protocol::ICMPV6 => self.datagram_error(&error)?,
             _ => return Err(Drop::IcmpForeign),
         }
         Ok(())

@@ -4,6 +4,7 @@ use crate::device::{Capabilities, TX_PIECES};
 use crate::error::Error;
 use crate::ip::addresses::Addresses;
 use crate::queue::PacketQueue;
+use crate::wakers::Wakers;
 
 /// More interfaces than any machine that this is for has; look-ups of addresses walk them.
 pub(crate) const INTERFACES_MAX: usize = 16;
@@ -23,6 +24,8 @@ pub struct Interface {
     pub(crate) is_loopback: bool,
     /// Frames that wait for the device.
     pub(crate) queue: PacketQueue,
+    /// Senders that wait for room in the queue.
+    pub(crate) writers: Wakers,
     /// The device was full when it was last asked.
     pub(crate) device_full: bool,
 }
@@ -45,6 +48,7 @@ impl Interface {
             mtu: capabilities.mtu.min(u16::try_from(carried).unwrap_or(u16::MAX)),
             is_loopback,
             queue: PacketQueue::new(),
+            writers: Wakers::new(),
             device_full: false,
         })
     }

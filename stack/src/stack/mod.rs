@@ -12,6 +12,7 @@ mod udp;
 
 use core::net::IpAddr;
 
+pub use crate::demux::Bucket;
 pub use crate::link::neighbor::{NeighborSlot, Resolution};
 pub use crate::slab::Slot;
 pub(crate) use interface::INTERFACES_MAX;
@@ -20,6 +21,7 @@ pub use storage::{Limits, Storage};
 pub use tcp_calls::{ListenerHandle, Readiness, TcpHandle};
 
 use crate::counters::{Counters, Drop};
+use crate::datagram::Datagrams;
 use crate::device::Capabilities;
 use crate::error::Error;
 use crate::events::{Event, Events};
@@ -48,6 +50,7 @@ pub struct Stack<'a> {
     pub(crate) neighbors: Neighbors<'a>,
     pub(crate) routes: Routes<'a>,
     pub(crate) tcp: Tcp<'a>,
+    datagrams: Datagrams<'a>,
     icmp_bucket: TokenBucket,
     loopback: Option<InterfaceId>,
     /// Changes whenever a [`Path`] may have.
@@ -67,6 +70,12 @@ impl<'a> Stack<'a> {
             neighbors: Neighbors::new(storage.neighbors, random.key()),
             routes: Routes::new(storage.routes),
             tcp: Tcp::new(storage.tcp, storage.connections_max, storage.tcp_config, &mut random),
+            datagrams: Datagrams::new(
+                storage.datagrams,
+                storage.datagram_buckets,
+                storage.datagrams_max,
+                random.key(),
+            ),
             random,
             icmp_bucket: TokenBucket::new(),
             loopback: None,
@@ -155,6 +164,7 @@ impl<'a> Stack<'a> {
         self.routes.remove(|route| route.interface == id);
         if let Some(mut interface) = self.interfaces.remove(id.0.index) {
             interface.queue.clear(&mut self.pool);
+            interface.writers.wake();
         }
         self.loopback = self.loopback.filter(|loopback| *loopback != id);
         self.paths_epoch = self.paths_epoch.wrapping_add(1);

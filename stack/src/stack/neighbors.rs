@@ -9,13 +9,14 @@ use crate::counters::Drop;
 use crate::device::Mac;
 use crate::events::Event;
 use crate::ip::addresses::ALL_NODES;
+use crate::ip::icmp::host_unreachable;
 use crate::ip::{InterfaceId, PacketMeta, Path, group_mac, solicited_node};
 use crate::link::neighbor::{Due, Evidence, NeighborKey};
-use crate::queue::Frame;
+use crate::queue::{Frame, PacketQueue};
 use crate::time::Instant;
 use crate::wire::{
-    ArpOperation, ArpPacket, Checksum, HEADERS_LEN_MAX, IpHeader, LinkPath, NDP_LEN_MAX, NeighborMessage,
-    NeighborMessageKind, emit_headers, protocol, pseudo_header,
+    ArpOperation, ArpPacket, Checksum, ETHERNET_LEN, HEADERS_LEN_MAX, IPV6_LEN, IpHeader, LinkPath,
+    NDP_LEN_MAX, NeighborMessage, NeighborMessageKind, emit_headers, protocol, pseudo_header,
 };
 
 /// NDP messages never cross a router (RFC 4861 §3.1).
@@ -177,7 +178,7 @@ impl Stack<'_> {
         };
         let mut headers = [0; HEADERS_LEN_MAX];
         let headers_len = emit_headers(&mut headers, &link, &ip);
-        self.count_packet(&ip, headers_len - crate::wire::ETHERNET_LEN + len);
+        self.count_packet(&ip, headers_len - ETHERNET_LEN + len);
         let frame = Frame::new([&headers[..headers_len], &message[..len]], Bytes::empty());
         if let Err(drop) = self.queue_frame(id, &frame) {
             self.count_drop(drop, now);
@@ -209,6 +210,22 @@ impl Stack<'_> {
         self.neighbors.confirm(key, now);
     }
 
+    /// Gives up what waited for a neighbour that did not answer, and tells the sockets that sent it,
+    /// whatever interface their address belongs to (H093, H094).
+    fn fail_waiting(&mut self, mut waiting: PacketQueue, now: Instant) {
+        while !waiting.is_empty() {
+            let mut front = [0; IPV6_LEN + 8];
+            let len = waiting.copy_front(&self.pool, ETHERNET_LEN, &mut front);
+            if let Ok(error) = host_unreachable(&front[..len])
+                && self.datagram_error(&error).is_err()
+            {
+                // The socket is closed or not connected: nobody wants to know.
+            }
+            waiting.pop(&mut self.pool);
+            self.count_drop(Drop::NeighborFailed, now);
+        }
+    }
+
     /// Questions to repeat, and neighbours to give up.
     pub(super) fn neighbor_timers(&mut self, now: Instant) {
         while let Some(due) = self.neighbors.due(&self.pool, now) {
@@ -216,7 +233,7 @@ impl Stack<'_> {
                 Due::Solicit { key, source, to } => self.solicit(key, source, to, now),
                 Due::Failed { key, waiting } => {
                     self.events.emit(now, Event::NeighborFailed(key.interface, key.address));
-                    self.give_up(waiting, Drop::NeighborFailed, now);
+                    self.fail_waiting(waiting, now);
                     self.tcp_neighbor(key.interface, key.address, Resolution::Failed, now);
                 }
             }

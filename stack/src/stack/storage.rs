@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use managed::ManagedSlice;
 
 use super::{Interface, NeighborSlot, Slot};
+use crate::datagram::DatagramSocket;
+use crate::demux::Bucket;
 use crate::ip::routes::Route;
 use crate::pool::Pool;
 use crate::tcp::{TcpConfig, TcpStorage};
@@ -26,6 +28,12 @@ pub struct Storage<'a> {
     pub connections_max: usize,
     /// Settings of TCP.
     pub tcp_config: TcpConfig,
+    /// UDP and ping sockets.
+    pub datagrams: ManagedSlice<'a, Slot<DatagramSocket>>,
+    /// Half as many again as there are places for datagram sockets.
+    pub datagram_buckets: ManagedSlice<'a, Bucket>,
+    /// Most datagram sockets, where their places are taken from the heap.
+    pub datagrams_max: usize,
 }
 
 /// How much a stack on the heap may use.
@@ -41,6 +49,8 @@ pub struct Limits {
     pub routes: usize,
     /// Connections of TCP; as many again may be in TIME-WAIT.
     pub connections: usize,
+    /// UDP and ping sockets.
+    pub datagrams: usize,
 }
 
 impl Default for Limits {
@@ -52,6 +62,7 @@ impl Default for Limits {
             neighbors: 256,
             routes: 32,
             connections: 65_536,
+            datagrams: 1024,
         }
     }
 }
@@ -73,6 +84,9 @@ impl Storage<'static> {
             },
             connections_max: limits.connections,
             tcp_config: TcpConfig::default(),
+            datagrams: ManagedSlice::Owned(Vec::new()),
+            datagram_buckets: ManagedSlice::Owned(Vec::new()),
+            datagrams_max: limits.datagrams,
         }
     }
 }

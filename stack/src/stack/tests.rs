@@ -60,7 +60,7 @@ impl Host {
 
     fn output(&mut self, now: Instant) -> Vec<Vec<u8>> {
         self.stack.egress(self.id, &mut self.device, now);
-        core::mem::take(&mut self.device.sent)
+        mem::take(&mut self.device.sent)
     }
 
     fn link_local(&self) -> IpAddr {
@@ -83,6 +83,18 @@ fn settle(a: &mut Host, b: &mut Host, now: Instant) -> usize {
 }
 
 const T0: Instant = Instant::from_millis(1000);
+
+fn v4(last: u8) -> IpAddr {
+    Ipv4Addr::new(10, 0, 0, last).into()
+}
+
+fn drops(host: &Host) -> Vec<(Drop, u64)> {
+    host.stack.counters().drops_seen().collect()
+}
+
+mod input;
+mod routing;
+mod udp;
 
 fn ping(from: &mut Host, to: IpAddr) {
     use crate::bytes::Bytes;

@@ -1,11 +1,25 @@
-//! Where the pipeline meets UDP.
+//! Where the pipeline meets datagram sockets: UDP, and ICMP echo for programs that ping.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::task::Waker;
 
 use super::Stack;
+use super::icmp::icmp_message;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
-use crate::ip::{IcmpError, PacketMeta};
+use crate::datagram::{
+    DatagramHandle, DatagramKind, DatagramSocket, Families, Received, Undelivered, with_zone,
+};
+use crate::device::RxChecksum;
+use crate::error::Error;
+use crate::ip::{self, IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::time::Instant;
-use crate::wire::protocol;
+use crate::wire::{
+    ICMP_LEN, IcmpHeader, IpHeader, UDP_LEN, UdpHeader, icmpv4, icmpv6, ip_len, protocol, pseudo_header,
+};
+
+/// RFC 1112 §6.1: a group's datagrams stay on the link unless the program says otherwise (H134).
+const GROUP_HOP_LIMIT: u8 = 1;
 
 impl Stack<'_> {
     /// A datagram for one of our addresses or a group of ours; `packet` starts at the IP header.
@@ -13,15 +27,331 @@ impl Stack<'_> {
         &mut self,
         meta: &PacketMeta,
         packet: Bytes<'_>,
-        _offset: usize,
+        offset: usize,
         now: Instant,
     ) -> Result<(), Drop> {
-        self.report_port(meta, packet, protocol::UDP, now);
-        Err(Drop::UdpNoSocket)
+        let datagram = packet.slice(offset, usize::MAX);
+        let header = UdpHeader::parse(datagram)?;
+        let datagram = datagram.slice(0, header.len);
+        check(meta, &header, datagram)?;
+        let ports = (header.source, header.destination);
+        let payload = datagram.slice(UDP_LEN, usize::MAX);
+        match self.deliver(DatagramKind::Udp, meta, ports, payload, now) {
+            Err(Undelivered::NoSocket) => {
+                self.report_port(meta, packet, protocol::UDP, now);
+                Err(Drop::UdpNoSocket)
+            }
+            Err(Undelivered::QueueFull) => Err(Drop::UdpQueueFull),
+            Err(Undelivered::OutOfMemory) => Err(Drop::OutOfMemory),
+            Ok(()) => Ok(()),
+        }
     }
 
-    /// An ICMP error quotes a datagram with one of our addresses as its source.
-    pub(super) fn udp_icmp_error(&mut self, _error: &IcmpError) -> Result<(), Drop> {
-        Err(Drop::IcmpForeign)
+    /// An echo reply for a socket that pings.
+    pub(super) fn echo_input(
+        &mut self,
+        meta: &PacketMeta,
+        header: &IcmpHeader,
+        body: Bytes<'_>,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        let (ident, seq) = header.echo();
+        match self.deliver(DatagramKind::Echo, meta, (seq, ident), body, now) {
+            Ok(()) => Ok(()),
+            Err(Undelivered::NoSocket) => Err(Drop::IcmpNoSocket),
+            Err(Undelivered::QueueFull) => Err(Drop::UdpQueueFull),
+            Err(Undelivered::OutOfMemory) => Err(Drop::OutOfMemory),
+        }
     }
+
+    fn deliver(
+        &mut self,
+        kind: DatagramKind,
+        meta: &PacketMeta,
+        ports: (u16, u16),
+        payload: Bytes<'_>,
+        now: Instant,
+    ) -> Result<(), Undelivered> {
+        self.datagrams.deliver(kind, meta, ports, payload, &mut self.pool, now)
+    }
+
+    /// An ICMP error, or our own failure to reach a neighbour, about a datagram that has one of our
+    /// addresses as its source.
+    pub(super) fn datagram_error(&mut self, error: &IcmpError) -> Result<(), Drop> {
+        let what = match error.kind {
+            IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => Error::ConnectionRefused,
+            IcmpErrorKind::HostUnreachable => Error::HostUnreachable,
+            IcmpErrorKind::NetUnreachable => Error::NetUnreachable,
+            // The size of a datagram is checked against the link; the rest does not last.
+            IcmpErrorKind::TooBig { .. }
+            | IcmpErrorKind::TimeExceeded
+            | IcmpErrorKind::ParameterProblem
+            | IcmpErrorKind::Unknown => return Err(Drop::IcmpIgnored),
+        };
+        let (kind, port, peer_port) = match error.protocol {
+            protocol::UDP => (DatagramKind::Udp, error.source_port(), error.destination_port()),
+            // The quoted echo request: type, code, checksum, identifier.
+            _ => (DatagramKind::Echo, (error.seq() >> 16) as u16, 0),
+        };
+        let (local, peer) = ((error.source, port), (error.destination, peer_port));
+        if self.datagrams.set_error(kind, local, peer, what) { Ok(()) } else { Err(Drop::IcmpForeign) }
+    }
+
+    /// Opens a socket on a local address. The unspecified address means every address; that of
+    /// IPv6 includes IPv4 unless `v6_only`. Port 0 means a free one at random. `now` is for nothing
+    /// but the record.
+    ///
+    /// [`Error::AddrNotAvailable`]: the address is not ours. [`Error::AddrInUse`]: another socket
+    /// has the same port and address; a socket with an address of its own and one for every
+    /// address share a port, and the former gets what is for its address.
+    pub fn datagram_bind(
+        &mut self,
+        kind: DatagramKind,
+        local: SocketAddr,
+        v6_only: bool,
+    ) -> Result<DatagramHandle, Error> {
+        let address = local.ip().to_canonical();
+        let families = match local.ip() {
+            _ if address.is_ipv4() => Families::V4,
+            IpAddr::V6(a) if a.is_unspecified() && !v6_only => Families::Both,
+            _ => Families::V6,
+        };
+        let zone = self.named_zone(&local)?;
+        let fits = |i: &super::Interface| {
+            i.addresses.has(address)
+                || matches!(address, IpAddr::V4(a) if a.is_broadcast() || i.addresses.is_directed_broadcast(a))
+        };
+        if !address.is_unspecified() && !self.interfaces.iter().any(|(_, i)| fits(i)) {
+            return Err(Error::AddrNotAvailable);
+        }
+        let own = Some(address).filter(|a| !a.is_unspecified());
+        // An eighth of the memory at most for one socket (H196).
+        let receive_max = self.pool.capacity() / 8;
+        self.datagrams.bind(kind, (families, own, zone), local.port(), receive_max, &mut self.random)
+    }
+
+    /// The interface that an address names by its scope id, as in `fe80::1%1`.
+    fn named_zone(&self, address: &SocketAddr) -> Result<Option<InterfaceId>, Error> {
+        let SocketAddr::V6(address) = address else { return Ok(None) };
+        if address.scope_id() == 0 {
+            return Ok(None);
+        }
+        let mut ids = self.interfaces().map(|(id, _)| id);
+        let named = ids.find(|id| id.zone() == address.scope_id());
+        named.map(Some).ok_or(Error::InvalidInput("no interface has this scope id"))
+    }
+
+    /// Binds a socket to one peer: it receives from there only, sends there by default, and hears
+    /// of ICMP errors.
+    pub fn datagram_connect(&mut self, handle: DatagramHandle, peer: SocketAddr) -> Result<(), Error> {
+        let socket = self.datagrams.get(handle)?;
+        let path = self.datagram_path(socket, &peer)?;
+        let is_group = ip::is_group(peer.ip().to_canonical());
+        let zone = self.named_zone(&peer)?;
+        let socket = self.datagrams.get_mut(handle)?;
+        socket.peer = Some((peer.ip().to_canonical(), peer.port()));
+        if !is_group {
+            socket.local = Some(path.source);
+        }
+        socket.zone = zone.or(socket.zone);
+        Ok(())
+    }
+
+    fn datagram_path(&self, socket: &DatagramSocket, peer: &SocketAddr) -> Result<Path, Error> {
+        let to = peer.ip().to_canonical();
+        if peer.port() == 0 && socket.kind == DatagramKind::Udp {
+            return Err(Error::AddrInvalid);
+        }
+        let family_fits = match socket.families {
+            Families::Both => true,
+            Families::V4 => to.is_ipv4(),
+            Families::V6 => to.is_ipv6(),
+        };
+        if !family_fits {
+            return Err(Error::AddrInvalid);
+        }
+        let zone = self.named_zone(peer)?.or(socket.zone);
+        let own = socket.local.filter(|a| self.is_ours(*a));
+        let path = self.path(to, zone, own);
+        match to {
+            // DHCP by hand: an interface without an address broadcasts from 0.0.0.0.
+            IpAddr::V4(Ipv4Addr::BROADCAST) if own.is_none() => {
+                path.or_else(|_| self.path(to, zone, Some(Ipv4Addr::UNSPECIFIED.into())))
+            }
+            _ => path,
+        }
+    }
+
+    /// Sends a datagram to `to`, or to the connected peer; for an echo socket, an echo request
+    /// whose sequence number is the port of `to`. Returns its length.
+    ///
+    /// [`Error::WouldBlock`]: the device's queue is full, and `waker` is woken when it has room.
+    /// [`Error::MessageTooLong`], [`Error::NetUnreachable`], [`Error::BroadcastNotAllowed`],
+    /// [`Error::NotConnected`] (no `to` and no peer) and what ICMP said about earlier datagrams.
+    pub fn datagram_send(
+        &mut self,
+        handle: DatagramHandle,
+        to: Option<SocketAddr>,
+        data: &[u8],
+        waker: Option<&Waker>,
+        now: Instant,
+    ) -> Result<usize, Error> {
+        let socket = self.datagrams.get_mut(handle)?;
+        if let Some(error) = socket.error.take() {
+            return Err(error);
+        }
+        let connected =
+            || socket.peer.map(|(ip, port)| with_zone(ip, port, socket.zone.map_or(0, InterfaceId::zone)));
+        let to = to.or_else(connected).ok_or(Error::NotConnected)?;
+        let socket = self.datagrams.get(handle)?;
+        let path = self.datagram_path(socket, &to)?;
+        let destination = to.ip().to_canonical();
+        let is_broadcast = path.next_hop == IpAddr::V4(Ipv4Addr::BROADCAST);
+        if is_broadcast && !socket.broadcast {
+            return Err(Error::BroadcastNotAllowed);
+        }
+        let limit = usize::from(path.mtu) - ip_len(destination) - UDP_LEN;
+        if data.len() > limit {
+            return Err(Error::MessageTooLong { limit: limit as u16 });
+        }
+        let default = if ip::is_group(destination) && !is_broadcast { GROUP_HOP_LIMIT } else { 64 };
+        let (number, header) = header(socket, to.port(), path.source, destination, data);
+        let ip = IpHeader {
+            hop_limit: socket.hop_limit.unwrap_or(default),
+            ..IpHeader::new(path.source, destination, number, 0)
+        };
+        let parts = [data];
+        match self.try_send(&path, &ip, &header, Bytes::new(&parts), now) {
+            Ok(()) => Ok(data.len()),
+            Err(Drop::EgressQueueFull) => {
+                if let (Some(waker), Some(i)) = (waker, self.interfaces.get_mut(path.interface.0)) {
+                    i.writers.register(waker);
+                }
+                Err(Error::WouldBlock)
+            }
+            Err(drop) => {
+                self.count_drop(drop, now);
+                match drop {
+                    Drop::OutOfMemory => Err(Error::OutOfMemory),
+                    Drop::InterfaceGone => Err(Error::NetUnreachable),
+                    Drop::NeighborFailed => Err(Error::HostUnreachable),
+                    // Lost on the way, as datagrams may be.
+                    _ => Ok(data.len()),
+                }
+            }
+        }
+    }
+
+    /// Takes the oldest unread datagram (or, with `peek`, looks at it).
+    ///
+    /// [`Error::WouldBlock`]: there is none, and `waker` is woken when one arrives. An error that
+    /// ICMP told is reported once, before any datagram.
+    pub fn datagram_receive(
+        &mut self,
+        handle: DatagramHandle,
+        buf: &mut [u8],
+        peek: bool,
+        waker: Option<&Waker>,
+    ) -> Result<Received, Error> {
+        let result = self.datagrams.receive(handle, buf, peek, &mut self.pool);
+        if let (Err(Error::WouldBlock), Some(waker)) = (&result, waker) {
+            self.datagrams.get_mut(handle)?.readers.register(waker);
+        }
+        result
+    }
+
+    /// Would [`datagram_receive`](Self::datagram_receive) give something?
+    pub fn datagram_is_readable(&self, handle: DatagramHandle) -> Result<bool, Error> {
+        Ok(self.datagrams.get(handle)?.is_readable())
+    }
+
+    /// The local address and port (for an echo socket, its identifier).
+    pub fn datagram_local(&self, handle: DatagramHandle) -> Result<SocketAddr, Error> {
+        let socket = self.datagrams.get(handle)?;
+        let any: IpAddr = match socket.families {
+            Families::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            Families::V6 | Families::Both => core::net::Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let zone = socket.zone.map_or(0, InterfaceId::zone);
+        Ok(with_zone(socket.local.unwrap_or(any), socket.port, zone))
+    }
+
+    /// The connected peer.
+    pub fn datagram_peer(&self, handle: DatagramHandle) -> Result<SocketAddr, Error> {
+        let socket = self.datagrams.get(handle)?;
+        let (address, port) = socket.peer.ok_or(Error::NotConnected)?;
+        Ok(with_zone(address, port, socket.zone.map_or(0, InterfaceId::zone)))
+    }
+
+    /// Allows or forbids sending to broadcast addresses; forbidden at first.
+    pub fn datagram_set_broadcast(&mut self, handle: DatagramHandle, on: bool) -> Result<(), Error> {
+        self.datagrams.get_mut(handle)?.broadcast = on;
+        Ok(())
+    }
+
+    /// May it send to broadcast addresses?
+    pub fn datagram_broadcast(&self, handle: DatagramHandle) -> Result<bool, Error> {
+        Ok(self.datagrams.get(handle)?.broadcast)
+    }
+
+    /// Sets the TTL or hop limit of what the socket sends, 1 to 255; `None`: 64, or 1 to groups.
+    pub fn datagram_set_hop_limit(
+        &mut self,
+        handle: DatagramHandle,
+        hop_limit: Option<u8>,
+    ) -> Result<(), Error> {
+        if hop_limit == Some(0) {
+            return Err(Error::InvalidInput("a TTL or hop limit of 0"));
+        }
+        self.datagrams.get_mut(handle)?.hop_limit = hop_limit;
+        Ok(())
+    }
+
+    /// The TTL or hop limit, if one was set.
+    pub fn datagram_hop_limit(&self, handle: DatagramHandle) -> Result<Option<u8>, Error> {
+        Ok(self.datagrams.get(handle)?.hop_limit)
+    }
+
+    /// Closes a socket. Unread datagrams are lost; who waits on it is woken.
+    pub fn datagram_close(&mut self, handle: DatagramHandle) {
+        self.datagrams.close(handle, &mut self.pool);
+    }
+}
+
+/// Protocol and transport header of a datagram that a socket sends.
+fn header(
+    socket: &DatagramSocket,
+    port: u16,
+    source: IpAddr,
+    destination: IpAddr,
+    data: &[u8],
+) -> (u8, [u8; UDP_LEN]) {
+    const { assert!(UDP_LEN == ICMP_LEN) };
+    match socket.kind {
+        DatagramKind::Udp => (protocol::UDP, UdpHeader::emit((socket.port, port), source, destination, data)),
+        DatagramKind::Echo => {
+            let (number, kind) = match destination {
+                IpAddr::V4(_) => (protocol::ICMP, icmpv4::ECHO),
+                IpAddr::V6(_) => (protocol::ICMPV6, icmpv6::ECHO),
+            };
+            let ([a, b], [c, d]) = (socket.port.to_be_bytes(), port.to_be_bytes());
+            let header = IcmpHeader { kind, code: 0, rest: [a, b, c, d] };
+            let parts = [data];
+            (number, icmp_message(header, source, destination, Bytes::new(&parts)))
+        }
+    }
+}
+
+/// RFC 768, RFC 8200 §8.1.
+fn check(meta: &PacketMeta, header: &UdpHeader, datagram: Bytes<'_>) -> Result<(), Drop> {
+    if header.checksum == 0 {
+        // H136: whatever the device says.
+        return if meta.destination.is_ipv6() { Err(Drop::UdpNoChecksum) } else { Ok(()) };
+    }
+    if meta.checksum == RxChecksum::Valid {
+        return Ok(());
+    }
+    let mut sum = pseudo_header(meta.source, meta.destination, protocol::UDP, header.len);
+    sum.add_bytes(datagram);
+    if sum.is_valid() { Ok(()) } else { Err(Drop::UdpChecksum) }
 }

@@ -1,0 +1,411 @@
+//! Sockets for datagrams: UDP by port, and ICMP echo by identifier, which works the same way.
+//!
+//! The table knows which socket a datagram is for and keeps what arrived until it is read. It
+//! knows no routes and sends nothing.
+
+use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+
+use managed::ManagedSlice;
+
+use crate::demux::{Bucket, Demux, HashKey};
+use crate::error::Error;
+use crate::ip::{InterfaceId, PacketMeta};
+use crate::pool::Pool;
+use crate::queue::{Frame, PacketQueue};
+use crate::random::Random;
+use crate::slab::{Key, Slab, Slot};
+use crate::time::Instant;
+use crate::wakers::Wakers;
+
+/// Names a socket of a stack; after the socket was closed it names nothing (H221).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DatagramHandle(Key);
+
+/// What the datagrams of a socket are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DatagramKind {
+    /// UDP; a port is a port.
+    Udp,
+    /// ICMP echo; the local port is the identifier, and the peer's the sequence number.
+    Echo,
+}
+
+/// Which addresses a socket without a local address of its own serves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Families {
+    V4,
+    V6,
+    /// IPv6, and IPv4 in mapped form.
+    Both,
+}
+
+impl Families {
+    const fn has(self, address: IpAddr) -> bool {
+        matches!(
+            (self, address),
+            (Families::Both, _) | (Families::V4, IpAddr::V4(_)) | (Families::V6, IpAddr::V6(_))
+        )
+    }
+
+    const fn overlap(self, other: Families) -> bool {
+        !matches!((self, other), (Families::V4, Families::V6) | (Families::V6, Families::V4))
+    }
+}
+
+/// Ephemeral ports (RFC 6056 §3.2 asks for a large range): the lower ones are left to servers.
+const EPHEMERAL: core::ops::RangeInclusive<u16> = 20_000..=65_535;
+
+/// Bytes of the pool that one socket's unread datagrams may hold, unless that is more than an
+/// eighth of the pool (H196).
+const RECEIVE_MAX: usize = 128 * 1024;
+
+/// One socket.
+#[derive(Debug)]
+pub struct DatagramSocket {
+    pub(crate) kind: DatagramKind,
+    pub(crate) families: Families,
+    /// `None`: every address of the families.
+    pub(crate) local: Option<IpAddr>,
+    pub(crate) port: u16,
+    /// Only this interface's datagrams.
+    pub(crate) zone: Option<InterfaceId>,
+    pub(crate) peer: Option<(IpAddr, u16)>,
+    pub(crate) hop_limit: Option<u8>,
+    pub(crate) broadcast: bool,
+    /// What ICMP said since the last call; reported once, before anything else.
+    pub(crate) error: Option<Error>,
+    pub(crate) readers: Wakers,
+    received: PacketQueue,
+    receive_max: usize,
+}
+
+impl DatagramSocket {
+    /// Does the socket want this datagram, and how specific is it about it (H137)?
+    fn rank(&self, meta: &PacketMeta, source: (IpAddr, u16)) -> Option<u8> {
+        let address_fits = match self.local {
+            Some(local) => local == meta.destination,
+            None => self.families.has(meta.destination),
+        };
+        let peer_fits = self.peer.is_none_or(|peer| match self.kind {
+            DatagramKind::Udp => peer == source,
+            DatagramKind::Echo => peer.0 == source.0,
+        });
+        let zone_fits = self.zone.is_none_or(|zone| zone == meta.interface);
+        let rank = 4 * u8::from(self.peer.is_some())
+            + 2 * u8::from(self.local.is_some())
+            + u8::from(self.families != Families::Both);
+        (address_fits && peer_fits && zone_fits).then_some(rank)
+    }
+
+    /// Would both want some datagram, with nothing to prefer one by?
+    fn conflicts(&self, families: Families, local: Option<IpAddr>, zone: Option<InterfaceId>) -> bool {
+        let zones = self.zone == zone || self.zone.is_none() || zone.is_none();
+        zones && self.peer.is_none() && self.local == local && self.families.overlap(families)
+    }
+}
+
+/// A datagram as it was received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Received {
+    /// Bytes that were copied.
+    pub len: usize,
+    /// Bytes that the datagram has; more than `len` if the buffer was too small and the rest is
+    /// lost.
+    pub datagram_len: usize,
+    /// Who sent it. A socket of both families sees IPv4 addresses in mapped form.
+    pub from: SocketAddr,
+    /// Which address it was sent to.
+    pub to: IpAddr,
+    /// Its TTL or hop limit on arrival.
+    pub hop_limit: u8,
+    /// When it arrived.
+    pub at: Instant,
+}
+
+/// What is kept before each datagram: family and kind of destination, hop limit, port, zone,
+/// time, source, destination.
+const RECORD_LEN: usize = 48;
+
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(a) => a.to_ipv6_mapped().octets(),
+        IpAddr::V6(a) => a.octets(),
+    }
+}
+
+fn record(meta: &PacketMeta, port: u16, zone: u32, now: Instant) -> [u8; RECORD_LEN] {
+    let mut record = [0; RECORD_LEN];
+    record[0] = meta.hop_limit;
+    record[2..4].copy_from_slice(&port.to_le_bytes());
+    record[4..8].copy_from_slice(&zone.to_le_bytes());
+    record[8..16].copy_from_slice(&now.micros().to_le_bytes());
+    record[16..32].copy_from_slice(&octets(meta.source));
+    record[32..].copy_from_slice(&octets(meta.destination));
+    record
+}
+
+fn array<const N: usize>(record: &[u8; RECORD_LEN], at: usize) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&record[at..at + N]);
+    array
+}
+
+fn unrecord(record: &[u8; RECORD_LEN], mapped: bool) -> Received {
+    let address = |at| {
+        let address = IpAddr::from(array::<16>(record, at));
+        if mapped { address } else { address.to_canonical() }
+    };
+    let (from, port) = (address(16), u16::from_le_bytes(array(record, 2)));
+    Received {
+        len: 0,
+        datagram_len: 0,
+        from: with_zone(from, port, u32::from_le_bytes(array(record, 4))),
+        to: address(32),
+        hop_limit: record[0],
+        at: Instant::from_micros(u64::from_le_bytes(array(record, 8))),
+    }
+}
+
+/// An address with the zone that a link-local one needs.
+pub(crate) fn with_zone(address: IpAddr, port: u16, zone: u32) -> SocketAddr {
+    match address {
+        IpAddr::V6(a) if a.is_unicast_link_local() => SocketAddrV6::new(a, port, 0, zone).into(),
+        other => SocketAddr::new(other, port),
+    }
+}
+
+/// All datagram sockets.
+pub(crate) struct Datagrams<'a> {
+    slab: Slab<'a, DatagramSocket>,
+    demux: Demux<'a>,
+    hash: HashKey,
+}
+
+/// Why a datagram was not delivered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Undelivered {
+    NoSocket,
+    QueueFull,
+    OutOfMemory,
+}
+
+impl<'a> Datagrams<'a> {
+    pub(crate) fn new(
+        slots: ManagedSlice<'a, Slot<DatagramSocket>>,
+        buckets: ManagedSlice<'a, Bucket>,
+        limit: usize,
+        key: [u8; 16],
+    ) -> Self {
+        Datagrams { slab: Slab::new(slots, limit), demux: Demux::new(buckets), hash: HashKey(key) }
+    }
+
+    pub(crate) fn get(&self, handle: DatagramHandle) -> Result<&DatagramSocket, Error> {
+        self.slab.get(handle.0).ok_or(Error::StaleHandle)
+    }
+
+    pub(crate) fn get_mut(&mut self, handle: DatagramHandle) -> Result<&mut DatagramSocket, Error> {
+        self.slab.get_mut(handle.0).ok_or(Error::StaleHandle)
+    }
+
+    /// Looks at the sockets of a port; the walk ends when `visit` says so.
+    fn visit(&self, kind: DatagramKind, port: u16, mut visit: impl FnMut(u32, &DatagramSocket) -> bool) {
+        let hash = self.hash.hash(&(kind, port));
+        self.demux.find(hash, |index| {
+            let socket = self.slab.at(index).filter(|s| (s.kind, s.port) == (kind, port));
+            socket.is_some_and(|s| visit(index, s))
+        });
+    }
+
+    fn is_used(&self, kind: DatagramKind, port: u16) -> bool {
+        let mut used = false;
+        self.visit(kind, port, |_, _| {
+            used = true;
+            true
+        });
+        used
+    }
+
+    /// A new socket. Port 0: one that nobody else uses, at random (H139).
+    pub(crate) fn bind(
+        &mut self,
+        kind: DatagramKind,
+        (families, local, zone): (Families, Option<IpAddr>, Option<InterfaceId>),
+        port: u16,
+        receive_max: usize,
+        random: &mut Random,
+    ) -> Result<DatagramHandle, Error> {
+        let port = match port {
+            0 => self.free_port(kind, random).ok_or(Error::AddrInUse)?,
+            port => port,
+        };
+        let mut taken = false;
+        self.visit(kind, port, |_, other| {
+            taken |= other.conflicts(families, local, zone);
+            taken
+        });
+        if taken {
+            return Err(Error::AddrInUse);
+        }
+        let socket = DatagramSocket {
+            kind,
+            families,
+            local,
+            port,
+            zone,
+            peer: None,
+            hop_limit: None,
+            broadcast: false,
+            error: None,
+            readers: Wakers::new(),
+            received: PacketQueue::new(),
+            receive_max: receive_max.min(RECEIVE_MAX),
+        };
+        let key = self.slab.insert(socket).map_err(|_| Error::TooManySockets)?;
+        if !self.demux.insert(self.hash.hash(&(kind, port)), key.index) {
+            self.slab.remove(key.index);
+            return Err(Error::TooManySockets);
+        }
+        Ok(DatagramHandle(key))
+    }
+
+    fn free_port(&self, kind: DatagramKind, random: &mut Random) -> Option<u16> {
+        let span = u32::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
+        let first = random.below(span);
+        // One step suffices unless a good part of the range is used.
+        let mut ports = (0..span).map(|i| EPHEMERAL.start() + ((first + i) % span) as u16);
+        ports.find(|port| !self.is_used(kind, *port))
+    }
+
+    /// Closes a socket; what was not read is lost.
+    pub(crate) fn close(&mut self, handle: DatagramHandle, pool: &mut Pool<'_>) {
+        let Ok(socket) = self.get_mut(handle) else { return };
+        socket.received.clear(pool);
+        socket.readers.wake();
+        let hash = (socket.kind, socket.port);
+        self.demux.remove(self.hash.hash(&hash), handle.0.index);
+        self.slab.remove(handle.0.index);
+    }
+
+    /// Gives a datagram to the one socket that is most specific about it (H137, H144), or, if it
+    /// went to a group, to each that wants it.
+    pub(crate) fn deliver(
+        &mut self,
+        kind: DatagramKind,
+        meta: &PacketMeta,
+        ports: (u16, u16),
+        payload: crate::bytes::Bytes<'_>,
+        pool: &mut Pool<'_>,
+        now: Instant,
+    ) -> Result<(), Undelivered> {
+        let zone = meta.interface.zone();
+        let record = record(meta, ports.0, zone, now);
+        let frame = Frame::new([&record, &[]], payload);
+        let source = (meta.source, ports.0);
+        if meta.link_broadcast {
+            return self.deliver_to_all(kind, meta, ports, &frame, pool);
+        }
+        let mut best: Option<(u8, u32)> = None;
+        self.visit(kind, ports.1, |index, socket| {
+            let rank = socket.rank(meta, source).map(|rank| (rank, index));
+            best = best.max(rank);
+            false
+        });
+        let (_, index) = best.ok_or(Undelivered::NoSocket)?;
+        self.slab.at_mut(index).ok_or(Undelivered::NoSocket)?.keep(&frame, pool)
+    }
+
+    fn deliver_to_all(
+        &mut self,
+        kind: DatagramKind,
+        meta: &PacketMeta,
+        ports: (u16, u16),
+        frame: &Frame<'_>,
+        pool: &mut Pool<'_>,
+    ) -> Result<(), Undelivered> {
+        let mut result = Err(Undelivered::NoSocket);
+        let hash = self.hash.hash(&(kind, ports.1));
+        let slab = &mut self.slab;
+        self.demux.find(hash, |index| {
+            if let Some(socket) = slab.at_mut(index)
+                && (socket.kind, socket.port) == (kind, ports.1)
+                && socket.rank(meta, (meta.source, ports.0)).is_some()
+            {
+                result = socket.keep(frame, pool);
+            }
+            false
+        });
+        result
+    }
+
+    /// Copies the oldest unread datagram into `buf` and forgets it, or only looks at it.
+    pub(crate) fn receive(
+        &mut self,
+        handle: DatagramHandle,
+        buf: &mut [u8],
+        peek: bool,
+        pool: &mut Pool<'_>,
+    ) -> Result<Received, Error> {
+        let socket = self.get_mut(handle)?;
+        if let Some(error) = socket.error.take() {
+            return Err(error);
+        }
+        let Some(len) = socket.received.front_len(pool) else {
+            return Err(Error::WouldBlock);
+        };
+        let mut record = [0; RECORD_LEN];
+        socket.received.copy_front(pool, 0, &mut record);
+        let mut received = unrecord(&record, socket.families == Families::Both);
+        received.datagram_len = len - RECORD_LEN;
+        received.len = socket.received.copy_front(pool, RECORD_LEN, buf);
+        if !peek {
+            socket.received.pop(pool);
+        }
+        Ok(received)
+    }
+
+    /// An error about a datagram from `local` to `peer`: told to the socket that is connected
+    /// there (H083, H093). False: there is none.
+    pub(crate) fn set_error(
+        &mut self,
+        kind: DatagramKind,
+        local: (IpAddr, u16),
+        peer: (IpAddr, u16),
+        error: Error,
+    ) -> bool {
+        let mut found = None;
+        self.visit(kind, local.1, |index, socket| {
+            let same_port = kind == DatagramKind::Echo || socket.peer.is_some_and(|p| p.1 == peer.1);
+            let same_peer = same_port && socket.peer.is_some_and(|p| p.0 == peer.0);
+            if same_peer && socket.local.is_none_or(|l| l == local.0) {
+                found = Some(index);
+            }
+            found.is_some()
+        });
+        let Some(socket) = found.and_then(|index| self.slab.at_mut(index)) else {
+            return false;
+        };
+        socket.error = Some(error);
+        socket.readers.wake();
+        true
+    }
+}
+
+impl DatagramSocket {
+    /// Appends a datagram to the unread ones, if there is room (H135, H197).
+    fn keep(&mut self, frame: &Frame<'_>, pool: &mut Pool<'_>) -> Result<(), Undelivered> {
+        if self.received.held(pool) + frame.len() > self.receive_max {
+            return Err(Undelivered::QueueFull);
+        }
+        if !self.received.push(pool, frame) {
+            return Err(Undelivered::OutOfMemory);
+        }
+        self.readers.wake();
+        Ok(())
+    }
+
+    /// Is there something to receive?
+    pub(crate) fn is_readable(&self) -> bool {
+        self.error.is_some() || !self.received.is_empty()
+    }
+}

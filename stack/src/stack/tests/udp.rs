@@ -1,0 +1,417 @@
+//! Datagram sockets between two stacks.
+
+use core::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+
+use super::*;
+use crate::datagram::{DatagramHandle, DatagramKind};
+
+const ANY_V4: &str = "0.0.0.0";
+const ANY_V6: &str = "::";
+
+fn at(address: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(address.parse().unwrap(), port)
+}
+
+fn bind(host: &mut Host, address: &str, port: u16) -> DatagramHandle {
+    host.stack.datagram_bind(DatagramKind::Udp, at(address, port), false).unwrap()
+}
+
+fn send(host: &mut Host, socket: DatagramHandle, to: SocketAddr, data: &[u8]) -> Result<usize, Error> {
+    host.stack.datagram_send(socket, Some(to), data, None, T0)
+}
+
+fn receive(host: &mut Host, socket: DatagramHandle) -> Result<(Vec<u8>, SocketAddr), Error> {
+    let mut buf = [0; 2000];
+    let got = host.stack.datagram_receive(socket, &mut buf, false, None)?;
+    assert_eq!(got.len, got.datagram_len);
+    Ok((buf[..got.len].to_vec(), got.from))
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn datagrams_go_both_ways_over_both_families() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let server = bind(&mut b, ANY_V6, 7);
+    for (own, to) in [(ANY_V4, v4(2)), (ANY_V6, b.link_local()), (ANY_V6, v4(2))] {
+        let client = bind(&mut a, own, 0);
+        for data in [&b"hello"[..], b"", &[7; 1400]] {
+            assert_eq!(send(&mut a, client, SocketAddr::new(to, 7), data), Ok(data.len()));
+            settle(&mut a, &mut b, T0);
+            let (got, from) = receive(&mut b, server).unwrap();
+            assert_eq!(got, data);
+            assert_eq!(from.port(), a.stack.datagram_local(client).unwrap().port());
+            assert!(from.is_ipv6(), "a socket of both families sees mapped addresses");
+            send(&mut b, server, from, data).unwrap();
+            settle(&mut a, &mut b, T0);
+            assert_eq!(receive(&mut a, client).unwrap().0, data);
+        }
+        assert_eq!(receive(&mut a, client), Err(Error::WouldBlock));
+    }
+    assert_eq!((drops(&a), drops(&b)), (vec![], vec![]));
+    assert_eq!(a.stack.memory().0 + b.stack.memory().0, 0);
+}
+
+/// The rest of a datagram that the buffer is too small for is lost, and said to be.
+#[test]
+fn truncation_is_reported() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let (client, server) = (bind(&mut a, ANY_V4, 0), bind(&mut b, ANY_V4, 7));
+    send(&mut a, client, at("10.0.0.2", 7), b"0123456789").unwrap();
+    send(&mut a, client, at("10.0.0.2", 7), b"next").unwrap();
+    settle(&mut a, &mut b, T0);
+    let mut buf = [0; 4];
+    for peek in [true, false] {
+        let got = b.stack.datagram_receive(server, &mut buf, peek, None).unwrap();
+        assert_eq!((got.len, got.datagram_len, &buf), (4, 10, b"0123"));
+        assert_eq!((got.to, got.hop_limit, got.at), (v4(2), 64, T0));
+    }
+    assert_eq!(receive(&mut b, server).unwrap().0, b"next");
+}
+
+/// H137, H144: exactly one socket gets a datagram: connected before bound address before wildcard.
+#[test]
+fn the_most_specific_socket_receives() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let client = bind(&mut a, ANY_V4, 555);
+    let both = bind(&mut b, ANY_V6, 7);
+    let wildcard = b.stack.datagram_bind(DatagramKind::Udp, at(ANY_V4, 7), false);
+    assert_eq!(wildcard, Err(Error::AddrInUse), "it overlaps");
+    let bound = bind(&mut b, "10.0.0.2", 7);
+    b.stack.datagram_connect(bound, at("10.0.0.1", 555)).unwrap();
+    let second = bind(&mut b, "10.0.0.2", 7);
+    for (socket, close) in [(bound, true), (second, true), (both, false)] {
+        send(&mut a, client, at("10.0.0.2", 7), b"x").unwrap();
+        settle(&mut a, &mut b, T0);
+        for other in [bound, second, both] {
+            let got = receive(&mut b, other).map(|(data, _)| data);
+            match got {
+                Ok(data) if other == socket => assert_eq!(data, b"x"),
+                Err(Error::WouldBlock | Error::StaleHandle) if other != socket => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        if close {
+            b.stack.datagram_close(socket);
+        }
+    }
+}
+
+/// H144: a socket with an address of its own gets only what is for it.
+#[test]
+fn a_bound_address_filters() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let second = Cidr { address: v4(3), prefix_len: 24 };
+    b.stack.add_address(b.id, second, T0).unwrap();
+    let client = bind(&mut a, ANY_V4, 0);
+    let server = bind(&mut b, "10.0.0.3", 7);
+    send(&mut a, client, at("10.0.0.2", 7), b"no").unwrap();
+    send(&mut a, client, at("10.0.0.3", 7), b"yes").unwrap();
+    settle(&mut a, &mut b, T0);
+    let (data, from) = receive(&mut b, server).unwrap();
+    assert_eq!(data, b"yes");
+    send(&mut b, server, from, b"answer").unwrap();
+    settle(&mut a, &mut b, T0);
+    assert_eq!(receive(&mut a, client).unwrap().1, at("10.0.0.3", 7));
+    let foreign = b.stack.datagram_bind(DatagramKind::Udp, at("10.0.0.9", 7), false);
+    assert_eq!(foreign, Err(Error::AddrNotAvailable));
+}
+
+/// H135, H196, H197: unread datagrams are kept up to a bound, and the rest is counted.
+#[test]
+fn the_receive_queue_is_bounded() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let (client, server) = (bind(&mut a, ANY_V4, 0), bind(&mut b, ANY_V4, 7));
+    for _ in 0..300 {
+        send(&mut a, client, at("10.0.0.2", 7), &[1; 1000]).unwrap();
+        settle(&mut a, &mut b, T0);
+    }
+    let lost = b.stack.counters().drops(Drop::UdpQueueFull);
+    let mut kept = 0;
+    while receive(&mut b, server).is_ok() {
+        kept += 1;
+    }
+    assert_eq!(kept + lost, 300);
+    assert!((100..200).contains(&kept), "{kept}");
+    assert_eq!(b.stack.memory().0, 0);
+}
+
+/// H136: over IPv6 a datagram without a checksum is dropped, whatever the device says.
+#[test]
+fn ipv6_needs_a_checksum() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let (client, _server) = (bind(&mut a, ANY_V6, 0), bind(&mut b, ANY_V6, 7));
+    let to = SocketAddr::new(b.link_local(), 7);
+    send(&mut a, client, to, b"first").unwrap();
+    settle(&mut a, &mut b, T0);
+    send(&mut a, client, to, b"second").unwrap();
+    let mut frame = a.output(T0).remove(0);
+    frame[54 + 6..54 + 8].fill(0);
+    let parts: [&[u8]; 1] = [&frame];
+    let checked = RxFrame { checksum: crate::device::RxChecksum::Valid, ..RxFrame::plain(&parts) };
+    b.stack.on_frame(b.id, checked, T0);
+    assert_eq!(drops(&b), [(Drop::UdpNoChecksum, 1)]);
+    frame[54 + 6] = 1;
+    b.input(&frame, T0);
+    assert_eq!(b.stack.counters().drops(Drop::UdpChecksum), 1);
+}
+
+/// H138: the caller is told, and told the limit.
+#[test]
+fn a_datagram_too_long_is_refused() {
+    let mut a = Host::new(1);
+    let client = bind(&mut a, ANY_V6, 0);
+    let error = Error::MessageTooLong { limit: 1472 };
+    assert_eq!(send(&mut a, client, at("10.0.0.2", 7), &[0; 1473]), Err(error));
+    assert_eq!(send(&mut a, client, at("10.0.0.2", 7), &[0; 1472]), Ok(1472));
+    let to = at("fe80::9", 7);
+    assert_eq!(send(&mut a, client, to, &[0; 1453]), Err(Error::MessageTooLong { limit: 1452 }));
+}
+
+/// H139: a port that was not asked for is unused, unpredictable and kept.
+#[test]
+fn ephemeral_ports_are_random() {
+    let mut a = Host::new(1);
+    let ports: Vec<u16> = (0..200)
+        .map(|_| {
+            let socket = bind(&mut a, ANY_V4, 0);
+            a.stack.datagram_local(socket).unwrap().port()
+        })
+        .collect();
+    let mut sorted = ports.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(sorted.len(), 200);
+    assert!(sorted[0] >= 20_000 && sorted[199] - sorted[0] > 30_000, "spread over the range");
+    assert!(ports.windows(2).filter(|w| w[1] == w[0] + 1).count() < 3);
+}
+
+/// H093: a closed port is told to the connected socket, once, and nobody else.
+#[test]
+fn a_closed_port_refuses() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    for (own, to) in [(ANY_V4, v4(2)), (ANY_V6, b.link_local())] {
+        let client = bind(&mut a, own, 0);
+        let other = bind(&mut a, own, 0);
+        let woken = Arc::new(Count::default());
+        a.stack.datagram_connect(client, SocketAddr::new(to, 9)).unwrap();
+        assert_eq!(a.stack.datagram_peer(client).unwrap().port(), 9);
+        let waker = Waker::from(woken.clone());
+        let waits = a.stack.datagram_receive(client, &mut [], false, Some(&waker));
+        assert_eq!(waits, Err(Error::WouldBlock));
+        a.stack.datagram_send(client, None, b"x", None, T0).unwrap();
+        send(&mut a, other, SocketAddr::new(to, 9), b"x").unwrap();
+        settle(&mut a, &mut b, T0);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert_eq!(receive(&mut a, client), Err(Error::ConnectionRefused));
+        assert_eq!(receive(&mut a, client), Err(Error::WouldBlock));
+        assert_eq!(receive(&mut a, other), Err(Error::WouldBlock));
+    }
+}
+
+/// H093, H094, H100: the neighbour does not answer; the sender is told.
+#[test]
+fn a_dead_neighbour_is_unreachable() {
+    let mut a = Host::new(1);
+    for (own, to) in [(ANY_V4, v4(77)), (ANY_V6, "fe80::77".parse().unwrap())] {
+        let client = bind(&mut a, own, 0);
+        a.stack.datagram_connect(client, SocketAddr::new(to, 9)).unwrap();
+        for _ in 0..10 {
+            a.stack.datagram_send(client, None, b"x", None, T0).unwrap();
+        }
+        let mut now = T0;
+        let mut asked = a.output(now).len();
+        while let Some(next) = a.stack.next_deadline(now) {
+            now = next;
+            a.stack.on_timers(now);
+            asked += a.output(now).len();
+        }
+        assert_eq!(asked, 3);
+        assert_eq!(receive(&mut a, client), Err(Error::HostUnreachable));
+    }
+    assert_eq!(drops(&a), [(Drop::NeighborFailed, 16), (Drop::NeighborQueueFull, 4)]);
+    assert_eq!(a.stack.memory().0, 0);
+}
+
+/// H219, H008: what can't go anywhere fails at once.
+#[test]
+fn no_route_is_an_error_at_once() {
+    let mut a = Host::new(1);
+    let client = bind(&mut a, ANY_V6, 0);
+    assert_eq!(send(&mut a, client, at("192.0.2.1", 9), b"x"), Err(Error::NetUnreachable));
+    assert_eq!(send(&mut a, client, at("2001:db8::1", 9), b"x"), Err(Error::NetUnreachable));
+    assert_eq!(send(&mut a, client, at("127.0.0.1", 9), b"x"), Err(Error::NetUnreachable));
+    assert_eq!(send(&mut a, client, at("10.0.0.2", 0), b"x"), Err(Error::AddrInvalid));
+    assert_eq!(send(&mut a, client, at("0.0.0.0", 9), b"x"), Err(Error::AddrInvalid));
+    let v4 = bind(&mut a, ANY_V4, 0);
+    assert_eq!(send(&mut a, v4, at("fe80::1", 9), b"x"), Err(Error::AddrInvalid));
+    assert_eq!(a.stack.datagram_send(v4, None, b"x", None, T0), Err(Error::NotConnected));
+    assert!(a.output(T0).is_empty());
+}
+
+/// H140: a datagram from port 0 is delivered, and an answer fails with an error.
+#[test]
+fn port_zero_can_only_send() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let (client, server) = (bind(&mut a, ANY_V4, 0), bind(&mut b, ANY_V4, 7));
+    send(&mut a, client, at("10.0.0.2", 7), b"first").unwrap();
+    settle(&mut a, &mut b, T0);
+    receive(&mut b, server).unwrap();
+    send(&mut a, client, at("10.0.0.2", 7), b"second").unwrap();
+    let mut frame = a.output(T0).remove(0);
+    frame[34..36].fill(0);
+    frame[40..42].fill(0);
+    b.input(&frame, T0);
+    let (data, from) = receive(&mut b, server).unwrap();
+    assert_eq!((&data[..], from.port()), (&b"second"[..], 0));
+    assert_eq!(send(&mut b, server, from, b"answer"), Err(Error::AddrInvalid));
+}
+
+/// H221: the handle of a closed socket finds nothing, even when its place is used again.
+#[test]
+fn a_stale_handle_is_an_error() {
+    let mut a = Host::new(1);
+    let old = bind(&mut a, ANY_V4, 7);
+    a.stack.datagram_close(old);
+    let new = bind(&mut a, ANY_V4, 7);
+    assert_ne!(old, new);
+    assert_eq!(receive(&mut a, old), Err(Error::StaleHandle));
+    assert_eq!(a.stack.datagram_local(old), Err(Error::StaleHandle));
+    a.stack.datagram_close(old);
+    assert_eq!(receive(&mut a, new), Err(Error::WouldBlock));
+}
+
+/// Broadcasts need leave; then every socket of the port gets one, without an ICMP error.
+#[test]
+fn broadcasts_reach_every_socket() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let client = bind(&mut a, ANY_V4, 0);
+    for to in ["255.255.255.255", "10.0.0.255", "10.0.0.0"] {
+        a.stack.datagram_set_broadcast(client, false).unwrap();
+        assert_eq!(send(&mut a, client, at(to, 7), b"x"), Err(Error::BroadcastNotAllowed));
+        a.stack.datagram_set_broadcast(client, true).unwrap();
+        let sockets = [bind(&mut b, ANY_V6, 7), bind(&mut b, "255.255.255.255", 7)];
+        assert_eq!(send(&mut a, client, at(to, 7), b"x"), Ok(1));
+        let frame = a.output(T0).remove(0);
+        assert_eq!(frame[..6], [0xff; 6]);
+        b.input(&frame, T0);
+        let got = sockets.map(|s| receive(&mut b, s).is_ok());
+        assert_eq!(got, [true, to == "255.255.255.255"]);
+        sockets.map(|s| b.stack.datagram_close(s));
+        b.input(&frame, T0);
+        assert!(b.output(T0).is_empty(), "no error about a broadcast");
+    }
+}
+
+/// A DHCP client by hand: broadcast from an interface that has no address yet.
+#[test]
+fn broadcast_without_an_address() {
+    let mut a = Host::new(1);
+    a.stack.remove_address(a.id, v4(1), T0).unwrap();
+    let client = bind(&mut a, ANY_V4, 68);
+    a.stack.datagram_set_broadcast(client, true).unwrap();
+    send(&mut a, client, at("255.255.255.255", 67), b"discover").unwrap();
+    let frame = a.output(T0).remove(0);
+    assert_eq!(frame[26..30], [0; 4]);
+}
+
+/// H134: TTL or hop limit 1 to groups unless set; H226: 64 else.
+#[test]
+fn groups_stay_on_the_link() {
+    let mut a = Host::new(1);
+    let client = bind(&mut a, ANY_V6, 0);
+    let mut hop_limit = |to: &str, set| {
+        a.stack.datagram_set_hop_limit(client, set).unwrap();
+        send(&mut a, client, at(to, 9), b"x").unwrap();
+        let frame = a.output(T0).remove(0);
+        let ip = if frame[12] == 8 { frame[22] } else { frame[21] };
+        (frame[..4].to_vec(), ip)
+    };
+    assert_eq!(hop_limit("224.0.0.251", None), (vec![1, 0, 0x5e, 0], 1));
+    assert_eq!(hop_limit("ff02::fb", None), (vec![0x33, 0x33, 0, 0], 1));
+    assert_eq!(hop_limit("ff02::fb", Some(7)), (vec![0x33, 0x33, 0, 0], 7));
+    let zero = a.stack.datagram_set_hop_limit(client, Some(0));
+    assert!(matches!(zero, Err(Error::InvalidInput(_))));
+    assert_eq!(send(&mut a, client, at("ff01::1", 9), b"x"), Err(Error::NetUnreachable));
+}
+
+/// H184, H193: what was sent is due at once; a full device blocks, and room wakes the sender.
+#[test]
+fn a_full_queue_blocks_and_room_wakes() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let (client, server) = (bind(&mut a, ANY_V4, 0), bind(&mut b, ANY_V4, 7));
+    send(&mut a, client, at("10.0.0.2", 7), b"x").unwrap();
+    settle(&mut a, &mut b, T0);
+    a.device.room = 0;
+    let woken = Arc::new(Count::default());
+    let waker = Waker::from(woken.clone());
+    let mut sent = 0;
+    let blocked = loop {
+        match a.stack.datagram_send(client, Some(at("10.0.0.2", 7)), b"x", Some(&waker), T0) {
+            Ok(_) => sent += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(blocked, Error::WouldBlock);
+    assert_eq!(a.stack.next_deadline(T0), Some(T0));
+    assert!(a.output(T0).is_empty());
+    assert_ne!(a.stack.next_deadline(T0), Some(T0), "the device says when it has room");
+    assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+    a.device.room = usize::MAX;
+    settle(&mut a, &mut b, T0);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    let mut got = 0;
+    while receive(&mut b, server).is_ok() {
+        got += 1;
+    }
+    assert_eq!((got, sent), (1 + sent, 256));
+    assert_eq!(drops(&a), [], "what blocked was not dropped");
+}
+
+/// An echo socket sends requests and receives the replies to its own identifier.
+#[test]
+fn an_echo_socket_pings() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    for (own, to) in [(ANY_V4, v4(2)), (ANY_V6, b.link_local())] {
+        let open = |a: &mut Host| a.stack.datagram_bind(DatagramKind::Echo, at(own, 0), false).unwrap();
+        let (pinger, other) = (open(&mut a), open(&mut a));
+        for seq in [1, 2] {
+            send(&mut a, pinger, SocketAddr::new(to, seq), b"ping").unwrap();
+            settle(&mut a, &mut b, T0);
+            let (data, from) = receive(&mut a, pinger).unwrap();
+            assert_eq!((&data[..], from.port()), (&b"ping"[..], seq));
+            assert_eq!(from.ip().to_canonical(), to);
+        }
+        assert_eq!(receive(&mut a, other), Err(Error::WouldBlock));
+    }
+}
+
+/// H175: what is for ourselves goes through the loopback device and never on the wire.
+#[test]
+fn own_addresses_are_reached_inside() {
+    let mut a = Host::new(1);
+    let mut memory = vec![0; 8192];
+    let mut device = crate::device::loopback::Loopback::new(&mut memory);
+    let inside = a.stack.add_loopback(device.capabilities()).unwrap();
+    let server = bind(&mut a, ANY_V6, 7);
+    let client = bind(&mut a, ANY_V6, 0);
+    for to in [v4(1), a.link_local(), "127.0.0.1".parse().unwrap(), "::1".parse().unwrap()] {
+        send(&mut a, client, SocketAddr::new(to, 7), b"x").unwrap();
+        assert!(a.output(T0).is_empty());
+        assert!(a.stack.egress(inside, &mut device, T0));
+        device.receive(&mut |frame| a.stack.on_frame(inside, frame, T0));
+        let (_, from) = receive(&mut a, server).unwrap();
+        assert_eq!(from.ip().to_canonical(), to, "the address itself is the source");
+    }
+    assert_eq!(drops(&a), []);
+}
