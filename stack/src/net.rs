@@ -228,6 +228,17 @@ impl Net {
         result
     }
 
+    /// Runs a future to its end, by this network's way of waiting: a blocking face for async code.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let mut future = core::pin::pin!(future);
+        loop {
+            // Without a limit it is ready when it returns.
+            if let Ok(value) = self.wait_for(None, |cx| future.as_mut().poll(cx).map(Ok)) {
+                return value;
+            }
+        }
+    }
+
     /// Lets `duration` pass.
     pub fn pause(&self, duration: impl Into<Duration>) {
         let deadline = self.now() + duration.into();

@@ -4,13 +4,15 @@
 use alloc::{boxed::Box, format, sync::Arc};
 use core::net::SocketAddr;
 #[cfg(feature = "alloc")]
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::task::Waker;
 use core::task::{Context, Poll};
 
 use super::{TcpStream, ToListenAddr};
 use crate::error::Error;
 use crate::net::Net;
 use crate::stack::ListenerHandle;
+#[cfg(feature = "alloc")]
+use crate::sync::Lock;
 
 /// A TCP port that accepts connections. Dropping it stops that: connections that nobody accepted
 /// are reset, accepted ones live on.
@@ -98,7 +100,7 @@ impl TcpListener {
         if serve.max_connections == 0 {
             return Err(Error::InvalidInput("max_connections is 0"));
         }
-        let served = Arc::new(Served { handler, serve, active: AtomicUsize::new(0), net: self.net.clone() });
+        let served = Arc::new(Served { handler, serve, active: Lock::new((0, None)), net: self.net.clone() });
         loop {
             served.wait_for_place()?;
             let (stream, peer) = self.accept()?;
@@ -167,7 +169,8 @@ impl Serve {
 struct Served<H> {
     handler: H,
     serve: Serve,
-    active: AtomicUsize,
+    /// Connections that are served, and who waits for there to be fewer.
+    active: Lock<(usize, Option<Waker>)>,
     net: Net,
 }
 
@@ -177,17 +180,21 @@ where
     H: Fn(TcpStream, SocketAddr) -> Result<(), Error> + Send + Sync + 'static,
 {
     fn wait_for_place(&self) -> Result<(), Error> {
-        while self.active.load(Ordering::SeqCst) >= self.serve.max_connections {
+        self.net.wait_for(None, |cx| {
             if self.net.is_stopped() {
-                return Err(Error::NetDown);
+                return Poll::Ready(Err(Error::NetDown));
             }
-            self.net.pause(crate::time::Duration::from_millis(1));
-        }
-        Ok(())
+            let (active, waiting) = &mut *self.active.lock();
+            if *active < self.serve.max_connections {
+                return Poll::Ready(Ok(()));
+            }
+            *waiting = Some(cx.waker().clone());
+            Poll::Pending
+        })
     }
 
     fn start(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        self.active.fetch_add(1, Ordering::SeqCst);
+        self.active.lock().0 += 1;
         let (job, hook) = (self.clone(), self.clone());
         let handle = stream.handle();
         let run = move || {
@@ -208,7 +215,14 @@ where
     }
 
     fn finished(&self, error: Option<Error>, peer: SocketAddr) {
-        self.active.fetch_sub(1, Ordering::SeqCst);
+        let waiting = {
+            let (active, waiting) = &mut *self.active.lock();
+            *active -= 1;
+            waiting.take()
+        };
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
         if let Some(error) = error {
             (self.serve.on_error)(error, peer);
         }

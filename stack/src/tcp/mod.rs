@@ -249,11 +249,6 @@ impl<'a> Tcp<'a> {
         self.connections.at(index)
     }
 
-    /// Every connection: for shutdown, statistics and checks.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Connection)> {
-        self.connections.iter()
-    }
-
     /// Connections in TIME-WAIT.
     pub(crate) fn time_waits(&self) -> usize {
         self.time_waits.len()

@@ -49,10 +49,6 @@ impl Recovery {
         Recovery { duplicates: 0, until: None, recover: iss, retransmit: false, timed_out_until: None }
     }
 
-    pub(crate) fn is_active(&self) -> bool {
-        self.until.is_some()
-    }
-
     /// Bytes beyond cwnd that limited transmit allows.
     //= rfc3042#2; H042
     pub(crate) fn limited_transmit(&self, mss: u16) -> u32 {

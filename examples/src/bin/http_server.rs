@@ -1,0 +1,108 @@
+//! Serves a page on port 80 that shows the machine, its uptime and the live counters of the stack.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+extern crate alloc;
+
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use barenet::{Error, Net, Serve, TcpListener, TcpStream};
+use barenet_boards::{machine, println, uptime};
+use edge_http::io::server::Connection;
+use embedded_io_async::Write as _;
+
+/// Bytes for the headers of one request, and how many headers there may be.
+const REQUEST_LEN: usize = 2048;
+const HEADERS: usize = 32;
+
+#[barenet_boards::main]
+fn main(net: Net) -> Result<(), Error> {
+    let listener = TcpListener::bind(&net, 80)?;
+    println!("http on {}", listener.local_addr());
+    let serve = Serve::default().on_error(|error, peer| println!("{peer}: {error}"));
+    let page_net = net.clone();
+    listener.serve_with(serve, move |flow, _peer| {
+        // The HTTP crate is async; this fiber or thread waits for it.
+        page_net.block_on(answer_requests(flow, &page_net))
+    })
+}
+
+/// Answers requests until the client closes, asks to close, or talks nonsense.
+async fn answer_requests(mut flow: TcpStream, net: &Net) -> Result<(), Error> {
+    let mut buf = [0; REQUEST_LEN];
+    loop {
+        match answer(&mut buf, &mut flow, net).await {
+            Ok(Next::Request) => {}
+            Ok(Next::Close) => return Ok(()),
+            Err(edge_http::io::Error::Io(error)) => return Err(error),
+            Err(edge_http::io::Error::ConnectionClosed) => return Ok(()),
+            Err(_) => return flow.write_all_async(BAD_REQUEST).await,
+        }
+    }
+}
+
+const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+enum Next {
+    Request,
+    Close,
+}
+
+async fn answer(
+    buf: &mut [u8],
+    flow: &mut TcpStream,
+    net: &Net,
+) -> Result<Next, edge_http::io::Error<Error>> {
+    let mut connection = Connection::<_, HEADERS>::new(buf, flow).await?;
+    let path = connection.headers()?.path;
+    let (status, kind, body) = match path {
+        "/" => (200, "text/html; charset=utf-8", page(net)),
+        "/counters" => (200, "text/plain; charset=utf-8", counters(net)),
+        _ => (404, "text/plain; charset=utf-8", String::from("There is / and /counters.\n")),
+    };
+    let length = alloc::format!("{}", body.len());
+    let headers = [("Content-Type", kind), ("Content-Length", length.as_str()), ("Cache-Control", "no-store")];
+    connection.initiate_response(status, None, &headers).await?;
+    connection.write_all(body.as_bytes()).await?;
+    connection.complete().await?;
+    Ok(if connection.needs_close() { Next::Close } else { Next::Request })
+}
+
+/// One line for each protocol and direction, and for each reason for which something was dropped.
+fn counters(net: &Net) -> String {
+    let mut text = String::new();
+    net.with_stack(|stack| {
+        let (used, all) = stack.memory();
+        let (connections, time_waits) = stack.tcp_count();
+        let _ = writeln!(text, "memory in use: {used} of {all} bytes");
+        let _ = writeln!(text, "connections: {connections}, in TIME-WAIT: {time_waits}");
+        for (name, protocol) in stack.counters().protocols() {
+            let (received, sent) = (protocol.received, protocol.sent);
+            let _ = writeln!(text, "{name} received: {} packets, {} bytes", received.packets, received.bytes);
+            let _ = writeln!(text, "{name} sent: {} packets, {} bytes", sent.packets, sent.bytes);
+        }
+        for (drop, count) in stack.counters().drops_seen() {
+            let _ = writeln!(text, "dropped, {}: {count}", drop.name());
+        }
+    });
+    text
+}
+
+fn page(net: &Net) -> String {
+    let (seconds, tenths) = (uptime().millis() / 1000, uptime().millis() / 100 % 10);
+    let mut rows = String::new();
+    for line in counters(net).lines() {
+        let (name, value) = line.rsplit_once(": ").unwrap_or((line, ""));
+        let _ = write!(rows, "<tr><td>{name}<td>{value}");
+    }
+    alloc::format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2>\
+         <title>barenet</title><style>body{{font:16px system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}}\
+         td{{padding:.1rem 1.5rem .1rem 0;border-bottom:1px solid #ddd}}td+td{{text-align:right;\
+         font-variant-numeric:tabular-nums}}</style>\
+         <h1>barenet</h1><p>This page comes from a TCP/IP stack without an operating system.\
+         <p>Machine: <b>{}</b><br>Up for <b>{seconds}.{tenths} s</b>\
+         <h2>Counters</h2><table>{rows}</table>\n",
+        machine()
+    )
+}
