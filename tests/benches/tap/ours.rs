@@ -1,7 +1,7 @@
 //! Our stack over a TAP.
 
 use super::meter::Meter;
-use super::{Direction, MAC, Next, PORT, Stack};
+use super::{Direction, Framing, MAC, Next, PORT, Stack, batch};
 use barenet::Congestion;
 use barenet::stack::{ListenerHandle, TcpHandle};
 use barenet::time;
@@ -10,26 +10,32 @@ use barenet_tests::peers::ours;
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-/// Frames taken in before the application and the way out get their turn.
-const FRAMES: usize = 64;
-
 pub(super) struct Barenet {
     host: ours::Host<Tap>,
     listener: ListenerHandle,
     connection: Option<TcpHandle>,
     direction: Direction,
     buffer: Vec<u8>,
+    /// Taken in before the application and the way out get their turn.
+    frames: usize,
     start: Instant,
 }
 
 impl Barenet {
-    pub(super) fn new(tap: Tap, direction: Direction, buffer: usize) -> Self {
+    pub(super) fn new(tap: Tap, direction: Direction, framing: Framing, buffer: usize) -> Self {
         let config = ours::config(buffer as u32, Congestion::default());
         let mut host = ours::Host::new(tap, MAC.0[5], 1, config);
         let any = (Ipv4Addr::UNSPECIFIED, PORT).into();
         let (listener, _) = host.stack().tcp_listen(any, 1).expect("a free port");
-        let start = Instant::now();
-        Barenet { host, listener, connection: None, direction, buffer: vec![0; buffer], start }
+        Barenet {
+            host,
+            listener,
+            connection: None,
+            direction,
+            buffer: vec![0; buffer],
+            frames: batch(direction, framing),
+            start: Instant::now(),
+        }
     }
 
     fn application(&mut self, now: time::Instant, meter: &Meter) {
@@ -52,7 +58,7 @@ impl Barenet {
 impl Stack for Barenet {
     fn turn(&mut self, meter: &Meter) -> Next {
         let now = time::Instant::from_micros(self.start.elapsed().as_micros() as u64);
-        let came = self.host.ingress(now, FRAMES) > 0;
+        let came = self.host.ingress(now, self.frames) > 0;
         self.application(now, meter);
         self.host.egress(now);
         match self.host.deadline(now) {

@@ -1,7 +1,7 @@
 //! smoltcp over a TAP: with the loop of its own benchmark, and with a device and a loop made for speed.
 
 use super::meter::Meter;
-use super::{Direction, Framing, MAC, Next, PORT, Stack, VNET, VNET_FRAME_MAX};
+use super::{Direction, Framing, MAC, Next, PORT, Stack, VNET, VNET_FRAME_MAX, batch};
 use barenet_drivers::tap::Tap;
 use barenet_tests::peers::smol;
 use smoltcp::iface::SocketHandle;
@@ -88,20 +88,10 @@ pub(super) fn stock(tap: &Tap, direction: Direction) -> Smoltcp<Frames<'_>> {
     Smoltcp::new(device, direction, 65_535, CongestionControl::None, Loop::Example)
 }
 
-/// smoltcp at its best: CUBIC, large buffers, few large frames or many small ones before each turn's end.
+/// smoltcp at its best: CUBIC, large buffers, and a loop in batches.
 pub(super) fn best(tap: &Tap, direction: Direction, framing: Framing, buffer: usize) -> Smoltcp<Frames<'_>> {
-    let frames = match (framing, direction) {
-        (Framing::Offload, _) => 4,
-        (Framing::Plain, Direction::Send) => 8,
-        (Framing::Plain, Direction::Receive) => 64,
-    };
-    Smoltcp::new(
-        Frames::new(tap, framing),
-        direction,
-        buffer,
-        CongestionControl::Cubic,
-        Loop::Batches(frames),
-    )
+    let turns = Loop::Batches(batch(direction, framing));
+    Smoltcp::new(Frames::new(tap, framing), direction, buffer, CongestionControl::Cubic, turns)
 }
 
 /// The TAP as smoltcp's device: preallocated buffers, no copy on this side.
