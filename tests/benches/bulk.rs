@@ -150,7 +150,7 @@ fn run(scenario: &Scenario, row: usize, time: Duration) -> Result<Rate, String> 
         .arg(std::env::current_exe().map_err(|e| e.to_string())?)
         .args(&args)
         .output()
-        .map_err(|e| format!("timeout (of coreutils): {e}"))?;
+        .map_err(|e| format!("the program `timeout`: {e}: apt-get install coreutils"))?;
     let text = String::from_utf8_lossy(&child.stdout);
     let mut words = text.split_whitespace().map(str::parse);
     match (words.next(), words.next()) {

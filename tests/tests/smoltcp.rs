@@ -141,6 +141,8 @@ fn a_megabyte_each_way() {
     }
 }
 
+/// H041, H013: loss in both directions at once, where two stacks that rewind the numbers of their
+/// acknowledgements wait for each other for ever, and a FIN that comes before the data in front of it.
 #[test]
 fn a_megabyte_each_way_with_faults() {
     let faults = Faults { lost_ppm: 20_000, duplicated_ppm: 10_000, reordered_ppm: 30_000 };
@@ -154,7 +156,7 @@ fn a_megabyte_each_way_with_faults() {
     });
 }
 
-/// One side sends FIN before the other has sent a byte, and still gets all of it.
+/// H012: one side sends FIN before the other has sent a byte, and still gets all of it.
 #[test]
 fn half_closed_either_way() {
     for roles in ROLES {
@@ -193,6 +195,7 @@ fn failure(world: &mut Peers, mut read: impl FnMut(&mut Ours, &mut Smoltcp) -> R
     why.expect("seen just now")
 }
 
+/// H021, H233: a SYN to a port where nobody listens.
 #[test]
 fn refused_either_way() {
     for v6 in [false, true] {
@@ -208,6 +211,7 @@ fn refused_either_way() {
     }
 }
 
+/// H233: a reset is not an end of the stream.
 #[test]
 fn reset_either_way() {
     for roles in ROLES {
