@@ -49,7 +49,7 @@ pub fn run<F: FnOnce() + Send>(body: F) {
     match done {
         Ok(Ok(())) => {}
         Ok(Err(why)) if std::env::var_os(AGAIN).is_some() => panic!("{why}"),
-        Ok(Err(_)) => run_again(test_name::<F>()),
+        Ok(Err(_)) => run_again(&test_name::<F>()),
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
@@ -78,12 +78,21 @@ pub fn tap(offloads: bool) -> Tap {
     opened.unwrap_or_else(|why| panic!("{why}"))
 }
 
-/// The name of the test in which the closure `F` was written, as the test's program knows it.
-fn test_name<F>() -> &'static str {
-    let path = std::any::type_name::<F>();
-    let path = path.split("::{{closure}}").next().unwrap_or(path);
-    // The first word is the crate.
-    path.split_once("::").map_or(path, |(_, name)| name)
+/// The name of the test that calls, as the test's program knows it: that of its thread. When
+/// tests run on the main thread, the name is in the type of the closure `F`.
+fn test_name<F>() -> String {
+    match std::thread::current().name() {
+        Some(name) if name != "main" => name.to_owned(),
+        _ => in_type(std::any::type_name::<F>()).to_owned(),
+    }
+}
+
+/// The test in the name of a closure's type: `CRATE::TEST::{{closure}}`, possibly an argument of
+/// the type of a closure in a helper.
+fn in_type(name: &str) -> &str {
+    let path = name.split("::{{closure}}").next().unwrap_or(name);
+    let path = path.rsplit(['<', ' ', ',', '&']).next().unwrap_or(path);
+    path.split_once("::").map_or(path, |(_, test)| test)
 }
 
 /// Runs one test of this program in a child that is root of a user namespace.
@@ -104,4 +113,17 @@ fn run_again(test: &str) {
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_is_found_in_its_closures_type() {
+        assert_eq!(in_type("tap::goes::{{closure}}"), "goes");
+        assert_eq!(in_type("lib::room::tests::goes::{{closure}}"), "room::tests::goes");
+        let helped = "tap::helper<tap::goes::{{closure}}>::{{closure}}";
+        assert_eq!(in_type(helped), "goes");
+    }
 }

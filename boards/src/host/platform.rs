@@ -81,7 +81,8 @@ impl Platform for Host {
             self.poll(until);
         }
         self.sleeping.store(false, SeqCst);
-        self.woken.store(false, SeqCst);
+        // Read, not only written: what the waker did before is then seen after this.
+        self.woken.swap(false, SeqCst);
     }
 
     fn wake(&self) {

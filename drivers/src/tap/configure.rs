@@ -1,37 +1,40 @@
-//! The kernel's end of a TAP: addresses, MTU, up and down. By ioctl, so that no program is needed.
+//! The kernel's end of a TAP: addresses, MTU, up and down. By system calls, so that no program is
+//! needed.
 
-use super::{Error, Options, ioctl, open::check_name};
+use super::{Error, Options, ioctl, netlink, open::check_name};
 use core::net::IpAddr;
 use rustix::fd::OwnedFd;
-use rustix::net::AddressFamily;
+use rustix::io::Errno;
+use std::io::ErrorKind;
 
 /// Gives the interface `name` these addresses with their prefix lengths, and switches it on.
 ///
-/// The IPv6 addresses can be used at once: duplicate address detection is switched off first.
+/// The IPv6 addresses can be used at once, and the link-local one soon: nothing looks for
+/// duplicates.
 ///
 /// # Errors
 ///
 /// See [`Error`]; changing an interface takes CAP_NET_ADMIN in its network namespace.
 pub fn configure(name: &str, addresses: &[(IpAddr, u8)]) -> Result<(), Error> {
     check_name(name)?;
-    let v4 = control(AddressFamily::INET, name)?;
-    if addresses.iter().any(|(ip, _)| ip.is_ipv6()) {
-        let switch = format!("/proc/sys/net/ipv6/conf/{name}/accept_dad");
-        std::fs::write(&switch, "0").map_err(|e| {
-            let errno = rustix::io::Errno::from_io_error(&e).unwrap_or(rustix::io::Errno::IO);
-            Error::new("switch off IPv6 address detection on", name, errno)
-        })?;
-    }
-    ioctl::set_up(&v4, name, true).map_err(|e| Error::new("switch on", name, e))?;
-    let result = addresses.iter().try_for_each(|&(ip, prefix_len)| match ip {
-        IpAddr::V4(ip) => ioctl::set_v4(&v4, name, ip, prefix_len),
-        IpAddr::V6(ip) => {
-            let v6 = ioctl::control(AddressFamily::INET6)?;
-            let index = ioctl::index(&v6, name)?;
-            ioctl::add_v6(&v6, index, ip, prefix_len)
+    let control = control(name)?;
+    let switch = format!("/proc/sys/net/ipv6/conf/{name}/accept_dad");
+    match std::fs::write(&switch, "0") {
+        Ok(()) => {}
+        // A system without IPv6, or without /proc, where the link-local address waits a second.
+        Err(why) if why.kind() == ErrorKind::NotFound => {}
+        Err(why) => {
+            let errno = Errno::from_io_error(&why).unwrap_or(Errno::IO);
+            return Err(Error::new("switch off IPv6's duplicate detection on", name, errno));
         }
-    });
-    result.map_err(|e| Error::new("set an address of", name, e))
+    }
+    ioctl::set_up(&control, name, true).map_err(|e| Error::new("switch on", name, e))?;
+    ioctl::index(&control, name)
+        .and_then(|index| {
+            let mut addresses = addresses.iter();
+            addresses.try_for_each(|&(ip, len)| netlink::add_address(index, ip, len))
+        })
+        .map_err(|e| Error::new("set an address of", name, e))
 }
 
 /// Switches the interface on or off.
@@ -41,7 +44,7 @@ pub fn configure(name: &str, addresses: &[(IpAddr, u8)]) -> Result<(), Error> {
 /// As [`configure`].
 pub fn set_up(name: &str, up: bool) -> Result<(), Error> {
     check_name(name)?;
-    let control = control(AddressFamily::INET, name)?;
+    let control = control(name)?;
     ioctl::set_up(control, name, up).map_err(|e| Error::new("switch on or off", name, e))
 }
 
@@ -52,7 +55,7 @@ pub fn set_up(name: &str, up: bool) -> Result<(), Error> {
 /// As [`configure`].
 pub fn set_mtu(name: &str, mtu: u16) -> Result<(), Error> {
     check_name(name)?;
-    let control = control(AddressFamily::INET, name)?;
+    let control = control(name)?;
     ioctl::set_mtu(control, name, mtu).map_err(|e| Error::new("set the MTU of", name, e))
 }
 
@@ -78,6 +81,6 @@ pub fn remove(name: &str) -> Result<(), Error> {
     ioctl::set_persist(&opened.fd, false).map_err(|e| Error::new("remove", name, e))
 }
 
-fn control(family: AddressFamily, name: &str) -> Result<OwnedFd, Error> {
-    ioctl::control(family).map_err(|e| Error::new("open a socket for", name, e))
+fn control(name: &str) -> Result<OwnedFd, Error> {
+    ioctl::control().map_err(|e| Error::new("open a socket for", name, e))
 }

@@ -5,11 +5,10 @@
 //! field widths of the kernel's headers (H206).
 
 use core::ffi::c_int;
-use core::net::{Ipv4Addr, Ipv6Addr};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Result;
 use rustix::ioctl::{Getter, IntegerSetter, Opcode, Setter, Updater, ioctl, opcode};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
 
 /// `IFNAMSIZ` of linux/if.h, with the terminating zero.
 pub(super) const NAME_SIZE: usize = 16;
@@ -51,13 +50,6 @@ impl IfReq {
         self
     }
 
-    /// `struct sockaddr_in`: family, port, address.
-    fn with_address(mut self, ip: Ipv4Addr) -> Self {
-        self.data[..2].copy_from_slice(&AddressFamily::INET.as_raw().to_ne_bytes());
-        self.data[4..8].copy_from_slice(&ip.octets());
-        self
-    }
-
     fn int(&self) -> c_int {
         let [a, b, c, d, ..] = self.data;
         c_int::from_ne_bytes([a, b, c, d])
@@ -67,14 +59,6 @@ impl IfReq {
         let end = self.name.iter().position(|&b| b == 0);
         String::from_utf8_lossy(&self.name[..end.unwrap_or(NAME_SIZE)]).into_owned()
     }
-}
-
-/// `struct in6_ifreq` of linux/ipv6.h.
-#[repr(C)]
-struct In6IfReq {
-    address: [u8; 16],
-    prefix_len: u32,
-    index: c_int,
 }
 
 /// Attaches `fd`, an open /dev/net/tun, to the interface `name` (empty: the kernel chooses) and
@@ -116,18 +100,21 @@ pub(super) fn set_vnet_header_len(fd: impl AsFd, len: c_int) -> Result<()> {
 }
 
 /// The socket that interface ioctls go through.
-pub(super) fn control(family: AddressFamily) -> Result<OwnedFd> {
-    socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+pub(super) fn control() -> Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC;
+    socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)
+}
+
+/// The number of the interface; ENODEV when there is none of that name.
+pub(super) fn index(control: impl AsFd, name: &str) -> Result<u32> {
+    netdevice::name_to_index(control, name)
 }
 
 // linux/sockios.h
 const SIOCGIFFLAGS: Opcode = 0x8913;
 const SIOCSIFFLAGS: Opcode = 0x8914;
-const SIOCSIFADDR: Opcode = 0x8916;
-const SIOCSIFNETMASK: Opcode = 0x891c;
 const SIOCGIFMTU: Opcode = 0x8921;
 const SIOCSIFMTU: Opcode = 0x8922;
-const SIOCGIFINDEX: Opcode = 0x8933;
 
 /// Sends `req` through the socket `control` and returns it as the kernel left it.
 fn interface<const OP: Opcode>(control: impl AsFd, mut req: IfReq) -> Result<IfReq> {
@@ -146,30 +133,10 @@ pub(super) fn set_mtu(control: impl AsFd, name: &str, mtu: u16) -> Result<()> {
     interface::<SIOCSIFMTU>(control, req).map(drop)
 }
 
-/// The number of the interface; ENODEV when there is none of that name.
-pub(super) fn index(control: impl AsFd, name: &str) -> Result<c_int> {
-    Ok(interface::<SIOCGIFINDEX>(control, IfReq::new(name))?.int())
-}
-
 /// Switches the interface on or off.
 pub(super) fn set_up(control: impl AsFd, name: &str, up: bool) -> Result<()> {
     let now = interface::<SIOCGIFFLAGS>(&control, IfReq::new(name))?;
     let flags = u16::from_ne_bytes([now.data[0], now.data[1]]);
     let flags = if up { flags | IFF_UP } else { flags & !IFF_UP };
     interface::<SIOCSIFFLAGS>(control, IfReq::new(name).with_u16(flags)).map(drop)
-}
-
-/// Sets the IPv4 address. `control` is a socket of that family.
-pub(super) fn set_v4(control: impl AsFd, name: &str, ip: Ipv4Addr, prefix_len: u8) -> Result<()> {
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix_len)).unwrap_or(0);
-    interface::<SIOCSIFADDR>(&control, IfReq::new(name).with_address(ip))?;
-    let mask = IfReq::new(name).with_address(Ipv4Addr::from_bits(mask));
-    interface::<SIOCSIFNETMASK>(control, mask).map(drop)
-}
-
-/// Adds an IPv6 address. `control` is a socket of that family.
-pub(super) fn add_v6(control: impl AsFd, index: c_int, ip: Ipv6Addr, prefix_len: u8) -> Result<()> {
-    let req = In6IfReq { address: ip.octets(), prefix_len: u32::from(prefix_len), index };
-    // SAFETY: on an AF_INET6 socket SIOCSIFADDR reads one `struct in6_ifreq`.
-    unsafe { ioctl(control, Setter::<SIOCSIFADDR, In6IfReq>::new(req)) }
 }

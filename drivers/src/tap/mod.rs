@@ -18,6 +18,7 @@ mod error;
 mod events;
 mod ioctl;
 pub mod namespace;
+mod netlink;
 mod open;
 mod vnet;
 

@@ -5,7 +5,6 @@
 
 use super::{Error, ioctl};
 use rustix::io::Errno;
-use rustix::net::AddressFamily;
 use rustix::process::Signal;
 use rustix::thread::UnshareFlags;
 use std::os::unix::process::CommandExt;
@@ -22,7 +21,7 @@ use std::process::Command;
 /// [`Error::Namespace`] when the system does not allow it, with the reason.
 pub fn enter() -> Result<(), Error> {
     Maps::new().enter()?;
-    let control = ioctl::control(AddressFamily::INET);
+    let control = ioctl::control();
     control
         .and_then(|control| ioctl::set_up(control, "lo", true))
         .map_err(|e| Error::new("switch on", "lo", e))

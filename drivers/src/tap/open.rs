@@ -4,7 +4,6 @@ use super::{Error, Framing, ioctl, vnet};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::net::AddressFamily;
 
 /// Which TAP to open and how.
 #[derive(Clone, Debug, Default)]
@@ -43,8 +42,7 @@ impl Options {
         if self.existing || !self.name.is_empty() {
             check_name(&self.name)?;
         }
-        let control = ioctl::control(AddressFamily::INET)
-            .map_err(|e| Error::new("open a socket for", &self.name, e))?;
+        let control = ioctl::control().map_err(|e| Error::new("open a socket for", &self.name, e))?;
         if self.existing {
             ioctl::index(&control, &self.name)
                 .map_err(|e| Error::new("find the interface", &self.name, e))?;
