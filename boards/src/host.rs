@@ -1,5 +1,176 @@
-//! The host board: the program as a Linux process.
+//! The host board: the program as a Linux process whose network is a TAP.
+//!
+//! | argument | meaning |
+//! |---|---|
+//! | `--tap NAME` | the TAP, which must exist; without it, that of the environment's `BARENET_TAP` |
+//! | `ip=…`, `gw=…` | addresses and gateways, see [`options`] |
+//!
+//! Everything else is the program's. Without addresses it has 10.0.0.2/24 and fd00::2/64, behind
+//! the gateways 10.0.0.1 and fd00::1. A call that blocks parks its thread, and the daemon has a
+//! thread of its own.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use std::process::ExitCode;
+use std::thread;
+
+use barenet::device::{Device, Mac};
+use barenet::ip::addresses::Cidr;
+use barenet::stack::{Limits, Stack, Storage};
+use barenet::time::Duration;
+use barenet::wait::Threads;
+use barenet::Net;
+use barenet_drivers::tap::{self, Tap};
+
+use crate::options::{self, Options};
+use crate::program::{self, Outcome};
 
 mod platform;
 
 pub use platform::Host;
+
+/// The addresses of a program that was given none.
+const ADDRESSES: [&str; 4] = ["ip=10.0.0.2/24", "gw=10.0.0.1", "ip=fd00::2/64", "gw=fd00::1"];
+
+/// What a program that has ended still waits for its peers to acknowledge.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Runs the program: brings up the network, calls `main` with it, reports what it gives back.
+pub fn run<R: Outcome>(main: fn(Net) -> R) -> ExitCode {
+    let net = match start() {
+        Ok(net) => net,
+        Err(why) => {
+            std::eprintln!("error: {why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let success = main(net.clone()).report();
+    linger(&net);
+    match success {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Opens the TAP and starts the daemon. An error is one line for the user.
+fn start() -> Result<Net, String> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let mut args: Vec<&'static str> = args.into_iter().map(|arg| &*arg.leak()).collect();
+    let name = take_tap(&mut args)?;
+    let options = options::parse(args, ADDRESSES).map_err(|why| why.to_string())?;
+    let tap = open(&name)?;
+    let machine = format!("host: Linux process on {}, TAP {}", cpu(), tap.name()).leak();
+    let platform = Host::new([tap.events()]).map_err(|why| format!("can't wait for the TAP: {why}"))?;
+    let platform: &'static Host = Box::leak(Box::new(platform));
+    program::init(options.args.clone().leak(), machine, platform);
+    let stack = Stack::new(Storage::heap(&Limits::default()), seed()?);
+    let net = Net::new(stack, platform, &Threads);
+    add_interface(&net, tap, &options)?;
+    let daemon = net.clone();
+    let run = move || daemon.run();
+    let started = thread::Builder::new().name("daemon".into()).spawn(run);
+    started.map_err(|why| format!("can't start the daemon's thread: {why}"))?;
+    Ok(net)
+}
+
+/// Takes `--tap NAME` or `--tap=NAME` out of the arguments.
+fn take_tap(args: &mut Vec<&'static str>) -> Result<String, String> {
+    let is_tap = |arg: &&str| *arg == "--tap" || arg.starts_with("--tap=");
+    let Some(at) = args.iter().position(is_tap) else {
+        return std::env::var("BARENET_TAP").map_err(|_| {
+            "no TAP: name one with `--tap NAME` or BARENET_TAP=NAME, or let `cargo host EXAMPLE` make one"
+                .into()
+        });
+    };
+    match args.remove(at).split_once('=') {
+        Some((_, name)) => Ok(name.into()),
+        None if at < args.len() => Ok(args.remove(at).into()),
+        None => Err("`--tap` needs the name of a TAP behind it".into()),
+    }
+}
+
+fn open(name: &str) -> Result<Tap, String> {
+    Tap::open(mac(name), tap::Options::new().existing(name)).map_err(|why| why.to_string())
+}
+
+/// An address that stays the same for this TAP of this machine, so that neighbours need not learn
+/// a new one at each start: locally administered, the rest a hash (FNV-1a).
+fn mac(name: &str) -> Mac {
+    let machine = std::fs::read("/etc/machine-id").unwrap_or_default();
+    let hash = machine.iter().chain(name.as_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let [a, b, c, d, e, ..] = hash.to_be_bytes();
+    Mac([0x02, a, b, c, d, e])
+}
+
+fn add_interface(net: &Net, tap: Tap, options: &Options<'_>) -> Result<(), String> {
+    let mtu = tap.capabilities().mtu;
+    let addresses = options.addresses.iter();
+    let addresses: Vec<Cidr> = addresses.map(|&(address, prefix_len)| Cidr { address, prefix_len }).collect();
+    net.add_interface(Box::new(tap), &addresses, &options.gateways)
+        .map(drop)
+        .map_err(|why| format!("can't use the TAP (MTU {mtu}) with these addresses and gateways: {why}"))
+}
+
+/// What nobody else can know: 32 bytes of the kernel's.
+fn seed() -> Result<[u8; 32], String> {
+    let mut seed = [0; 32];
+    let mut filled = 0;
+    while filled < seed.len() {
+        let flags = rustix::rand::GetRandomFlags::empty();
+        match rustix::rand::getrandom(&mut seed[filled..], flags) {
+            Ok(n) => filled += n,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(why) => return Err(format!("no entropy: {why}")),
+        }
+    }
+    Ok(seed)
+}
+
+/// The CPU's name, as /proc/cpuinfo has it.
+fn cpu() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = info.lines().find_map(|line| line.strip_prefix("model name"));
+    let name = line.and_then(|line| line.split_once(": ")).map(|(_, name)| name.trim());
+    name.unwrap_or(std::env::consts::ARCH).into()
+}
+
+/// Sends what `main` has left, and gives connections that it has closed a moment to end.
+fn linger(net: &Net) {
+    let until = net.now() + LINGER;
+    net.turn();
+    while net.now() < until && net.with_stack(|stack| stack.tcp_count().0) > 0 {
+        net.pause(Duration::from_millis(5));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tap_is_taken_out_of_the_arguments() {
+        let mut args = alloc::vec!["a", "--tap", "tap3", "b"];
+        assert_eq!(take_tap(&mut args).as_deref(), Ok("tap3"));
+        assert_eq!(args, ["a", "b"]);
+        let mut args = alloc::vec!["--tap=tap4"];
+        assert_eq!(take_tap(&mut args).as_deref(), Ok("tap4"));
+        assert!(args.is_empty());
+        assert!(take_tap(&mut alloc::vec!["--tap"]).unwrap_err().contains("--tap"));
+    }
+
+    #[test]
+    fn a_tap_keeps_its_address_and_shares_it_with_none() {
+        assert_eq!(mac("tap0"), mac("tap0"));
+        assert_ne!(mac("tap0"), mac("tap1"));
+        assert!(mac("tap0").is_unicast());
+    }
+
+    #[test]
+    fn two_seeds_differ() {
+        assert_ne!(seed(), seed());
+    }
+}
