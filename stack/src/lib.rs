@@ -42,5 +42,6 @@ pub use platform::Platform;
 pub use slab::Slot;
 #[cfg(feature = "alloc")]
 pub use socket::Serve;
+pub use socket::{PingReply, PingSocket, UdpSocket};
 pub use socket::{Shutdown, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
 pub use tcp::{Congestion, State, TcpConfig, TcpStorage};

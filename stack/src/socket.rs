@@ -3,11 +3,15 @@
 mod addr;
 #[cfg(feature = "embedded-io")]
 mod embedded;
+mod icmp;
 mod listener;
 mod tcp;
+mod udp;
 
 pub use addr::{ToListenAddr, ToSocketAddrs};
+pub use icmp::{PingReply, PingSocket};
 #[cfg(feature = "alloc")]
 pub use listener::Serve;
 pub use listener::TcpListener;
 pub use tcp::{Shutdown, TcpStream};
+pub use udp::UdpSocket;

@@ -166,6 +166,7 @@ impl<'a> Stack<'a> {
             interface.queue.clear(&mut self.pool);
             interface.writers.wake();
         }
+        self.wake_datagrams();
         self.loopback = self.loopback.filter(|loopback| *loopback != id);
         self.paths_epoch = self.paths_epoch.wrapping_add(1);
         self.events.emit(now, Event::InterfaceRemoved(id));

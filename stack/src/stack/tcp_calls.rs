@@ -217,6 +217,7 @@ impl Stack<'_> {
     /// Wakes every task that waits for a socket: the network is being shut down.
     pub(crate) fn wake_everybody(&mut self) {
         self.tcp.wake_all();
+        self.wake_datagrams();
     }
 
     /// Connections that exist, half-open ones included, and records in TIME-WAIT.

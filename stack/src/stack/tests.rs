@@ -1,7 +1,8 @@
 //! Stacks joined in memory.
 
+use core::mem;
 use core::net::Ipv4Addr;
-use std::{mem, vec::Vec};
+use std::vec::Vec;
 
 use super::*;
 use crate::device::{Device, Mac, RxFrame, TxError, TxFrame};

@@ -3,8 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::task::Waker;
 
-use super::Stack;
 use super::icmp::icmp_message;
+use super::{INTERFACES_MAX, Interface, Stack};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::datagram::{
@@ -98,8 +98,7 @@ impl Stack<'_> {
     }
 
     /// Opens a socket on a local address. The unspecified address means every address; that of
-    /// IPv6 includes IPv4 unless `v6_only`. Port 0 means a free one at random. `now` is for nothing
-    /// but the record.
+    /// IPv6 includes IPv4 unless `v6_only`. Port 0 means a free one at random.
     ///
     /// [`Error::AddrNotAvailable`]: the address is not ours. [`Error::AddrInUse`]: another socket
     /// has the same port and address; a socket with an address of its own and one for every
@@ -117,7 +116,7 @@ impl Stack<'_> {
             _ => Families::V6,
         };
         let zone = self.named_zone(&local)?;
-        let fits = |i: &super::Interface| {
+        let fits = |i: &Interface| {
             i.addresses.has(address)
                 || matches!(address, IpAddr::V4(a) if a.is_broadcast() || i.addresses.is_directed_broadcast(a))
         };
@@ -310,6 +309,17 @@ impl Stack<'_> {
     /// The TTL or hop limit, if one was set.
     pub fn datagram_hop_limit(&self, handle: DatagramHandle) -> Result<Option<u8>, Error> {
         Ok(self.datagrams.get(handle)?.hop_limit)
+    }
+
+    /// Wakes every task that waits for a datagram or for room to send one: what they wait for may
+    /// never come (H194).
+    pub(super) fn wake_datagrams(&mut self) {
+        self.datagrams.wake_all();
+        for index in 0..INTERFACES_MAX as u32 {
+            if let Some(interface) = self.interfaces.at_mut(index) {
+                interface.writers.wake();
+            }
+        }
     }
 
     /// Closes a socket. Unread datagrams are lost; who waits on it is woken.

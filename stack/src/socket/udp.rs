@@ -1,0 +1,259 @@
+//! UDP sockets.
+
+use core::fmt;
+use core::future::poll_fn;
+use core::net::SocketAddr;
+use core::task::{Context, Poll};
+
+use super::{ToListenAddr, ToSocketAddrs};
+use crate::datagram::{DatagramHandle, DatagramKind, Received};
+use crate::error::Error;
+use crate::net::Net;
+use crate::stack::Stack;
+use crate::time::Duration;
+
+/// A UDP socket. What it sends may be lost, doubled or reordered on the way; what it receives is
+/// whole datagrams.
+///
+/// ```no_run
+/// # fn example(net: &barenet::Net) -> Result<(), barenet::Error> {
+/// use barenet::UdpSocket;
+/// let socket = UdpSocket::bind(net, 7)?;
+/// let mut buf = [0; 1500];
+/// loop {
+///     let (len, peer) = socket.recv_from(&mut buf)?;
+///     socket.send_to(&buf[..len], peer)?;
+/// }
+/// # }
+/// ```
+///
+/// An error that ICMP told about an earlier datagram of a connected socket
+/// ([`Error::ConnectionRefused`], [`Error::HostUnreachable`], [`Error::NetUnreachable`]) is
+/// reported once, by the next call that sends or receives, before any waiting datagram.
+///
+/// Calls take `&self`: tasks may share a socket, and each datagram goes to one of them. Dropping
+/// it closes it; datagrams that are already on their way out are still sent.
+pub struct UdpSocket {
+    net: Net,
+    handle: DatagramHandle,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+}
+
+impl UdpSocket {
+    /// Opens a socket on a local address and port; port 0 stands for a free one at random. A bare
+    /// port, or `[::]:port`, serves both families: IPv4 peers then have mapped addresses
+    /// (`::ffff:192.0.2.1`).
+    ///
+    /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`] for an address that is not ours,
+    /// [`Error::TooManySockets`]. A socket with an address of its own and one for every address
+    /// may share a port; the former gets what is for its address.
+    pub fn bind(net: &Net, local: impl ToListenAddr) -> Result<UdpSocket, Error> {
+        Self::open(net, local.to_listen_addr()?, false)
+    }
+
+    /// As [`bind`](UdpSocket::bind), but an IPv6 address that stands for all serves IPv6 only.
+    pub fn bind_v6_only(net: &Net, local: impl ToListenAddr) -> Result<UdpSocket, Error> {
+        Self::open(net, local.to_listen_addr()?, true)
+    }
+
+    fn open(net: &Net, local: SocketAddr, v6_only: bool) -> Result<UdpSocket, Error> {
+        let handle = net.call(|stack, _| stack.datagram_bind(DatagramKind::Udp, local, v6_only))?;
+        Ok(UdpSocket { net: net.clone(), handle, read_timeout: None, write_timeout: None })
+    }
+
+    /// Binds the socket to one peer: [`send`](UdpSocket::send) goes there, and only its datagrams
+    /// are received. With several addresses, to the first that has a route. Nothing is sent.
+    pub fn connect(&self, peer: impl ToSocketAddrs) -> Result<(), Error> {
+        let mut last = Error::NoMatchingAddresses;
+        for address in peer.to_socket_addrs()? {
+            match self.net.call(|stack, _| stack.datagram_connect(self.handle, address)) {
+                Ok(()) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// [`send_to`](UdpSocket::send_to) in poll form; `None`: to the connected peer.
+    pub fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+        to: Option<SocketAddr>,
+    ) -> Poll<Result<usize, Error>> {
+        let waker = Some(cx.waker());
+        pending(self.net.call(|stack, now| stack.datagram_send(self.handle, to, data, waker, now)))
+    }
+
+    /// [`recv_datagram`](UdpSocket::recv_datagram) in poll form.
+    pub fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Received, Error>> {
+        self.poll_receive(cx, buf, false)
+    }
+
+    fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+        peek: bool,
+    ) -> Poll<Result<Received, Error>> {
+        let waker = Some(cx.waker());
+        let result = self.net.call(|stack, _| stack.datagram_receive(self.handle, buf, peek, waker));
+        match result {
+            // Nothing can come any more.
+            Err(Error::WouldBlock) if self.net.is_cut_off() => Poll::Ready(Err(Error::DeviceGone)),
+            result => pending(result),
+        }
+    }
+
+    /// Sends a datagram to the connected peer, waiting for room in the device's queue.
+    ///
+    /// [`Error::NotConnected`], and all that [`send_to`](UdpSocket::send_to) reports.
+    pub fn send(&self, data: &[u8]) -> Result<usize, Error> {
+        self.net.wait_for(self.write_timeout, |cx| self.poll_send_to(cx, data, None))
+    }
+
+    /// Sends a datagram, waiting for room in the device's queue, and returns its length.
+    ///
+    /// [`Error::MessageTooLong`] with the limit (nothing is fragmented),
+    /// [`Error::NetUnreachable`] without a route, [`Error::BroadcastNotAllowed`],
+    /// [`Error::AddrInvalid`] for port 0, an unspecified address or the wrong family.
+    pub fn send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
+        let to = first(to)?;
+        self.net.wait_for(self.write_timeout, |cx| self.poll_send_to(cx, data, Some(to)))
+    }
+
+    /// Receives a datagram from the connected peer (or from anyone) and returns its length, cut
+    /// to `buf`. 0 is an empty datagram: there is no end.
+    pub fn recv(&self, buf: &mut [u8]) -> Result<usize, Error> {
+        self.recv_datagram(buf).map(|received| received.len)
+    }
+
+    /// Receives a datagram, and who sent it.
+    pub fn recv_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
+        self.recv_datagram(buf).map(|received| (received.len, received.from))
+    }
+
+    /// Receives a datagram and all that is known of it: also whether `buf` was too small for it,
+    /// which address it was sent to, its hop limit and when it came.
+    pub fn recv_datagram(&self, buf: &mut [u8]) -> Result<Received, Error> {
+        self.net.wait_for(self.read_timeout, |cx| self.poll_recv(cx, buf))
+    }
+
+    /// As [`recv_from`](UdpSocket::recv_from), but the datagram stays.
+    pub fn peek_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
+        let peek = |cx: &mut Context<'_>| self.poll_receive(cx, buf, true);
+        self.net.wait_for(self.read_timeout, peek).map(|received| (received.len, received.from))
+    }
+
+    /// Receives what is there, without waiting: [`Error::WouldBlock`] if nothing is.
+    pub fn try_recv_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
+        let received = self.net.call(|stack, _| stack.datagram_receive(self.handle, buf, false, None))?;
+        Ok((received.len, received.from))
+    }
+
+    /// Sends without waiting: [`Error::WouldBlock`] if there is no room.
+    pub fn try_send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
+        let to = first(to)?;
+        self.net.call(|stack, now| stack.datagram_send(self.handle, Some(to), data, None, now))
+    }
+
+    /// [`recv_from`](UdpSocket::recv_from) for an executor.
+    pub async fn recv_from_async(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
+        let received = poll_fn(|cx| self.poll_recv(cx, buf)).await?;
+        Ok((received.len, received.from))
+    }
+
+    /// [`send_to`](UdpSocket::send_to) for an executor.
+    pub async fn send_to_async(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
+        let to = first(to)?;
+        poll_fn(|cx| self.poll_send_to(cx, data, Some(to))).await
+    }
+
+    /// [`send`](UdpSocket::send) for an executor.
+    pub async fn send_async(&self, data: &[u8]) -> Result<usize, Error> {
+        poll_fn(|cx| self.poll_send_to(cx, data, None)).await
+    }
+
+    fn stack<R>(&self, call: impl FnOnce(&mut Stack<'static>) -> R) -> R {
+        self.net.with_stack(call)
+    }
+
+    /// The local address and port; the address is unspecified while the socket serves all.
+    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
+        self.stack(|stack| stack.datagram_local(self.handle))
+    }
+
+    /// The connected peer, or [`Error::NotConnected`].
+    pub fn peer_addr(&self) -> Result<SocketAddr, Error> {
+        self.stack(|stack| stack.datagram_peer(self.handle))
+    }
+
+    /// Allows sending to broadcast addresses. Default false.
+    pub fn set_broadcast(&self, on: bool) -> Result<(), Error> {
+        self.stack(|stack| stack.datagram_set_broadcast(self.handle, on))
+    }
+
+    /// May it send to broadcast addresses?
+    pub fn broadcast(&self) -> Result<bool, Error> {
+        self.stack(|stack| stack.datagram_broadcast(self.handle))
+    }
+
+    /// Sets the TTL or hop limit of what is sent, 1 to 255. `None`, the default: 64, and 1 to
+    /// multicast groups.
+    pub fn set_ttl(&self, ttl: Option<u8>) -> Result<(), Error> {
+        self.stack(|stack| stack.datagram_set_hop_limit(self.handle, ttl))
+    }
+
+    /// The TTL or hop limit, if one was set.
+    pub fn ttl(&self) -> Result<Option<u8>, Error> {
+        self.stack(|stack| stack.datagram_hop_limit(self.handle))
+    }
+
+    /// The longest that a receive waits before [`Error::TimedOut`]; `None`, the default: for ever.
+    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.read_timeout = timeout;
+    }
+
+    /// The longest that a send waits before [`Error::TimedOut`]; `None`, the default: for ever.
+    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.write_timeout = timeout;
+    }
+
+    /// The network that it is a socket of.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+}
+
+impl Drop for UdpSocket {
+    fn drop(&mut self) {
+        self.stack(|stack| stack.datagram_close(self.handle));
+    }
+}
+
+impl fmt::Debug for UdpSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.local_addr(), self.peer_addr()) {
+            (Ok(local), Ok(peer)) => write!(f, "UdpSocket({local} <-> {peer})"),
+            (Ok(local), Err(_)) => write!(f, "UdpSocket({local})"),
+            (Err(_), _) => f.write_str("UdpSocket(closed)"),
+        }
+    }
+}
+
+/// A datagram is sent once, so only the first address counts.
+fn first(to: impl ToSocketAddrs) -> Result<SocketAddr, Error> {
+    to.to_socket_addrs()?.first().copied().ok_or(Error::NoMatchingAddresses)
+}
+
+/// "Would block" as "pending": the waker was registered by the call.
+pub(super) fn pending<R>(result: Result<R, Error>) -> Poll<Result<R, Error>> {
+    match result {
+        Err(Error::WouldBlock) => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests;
