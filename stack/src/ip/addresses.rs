@@ -7,6 +7,7 @@ use core::str::FromStr;
 use heapless::Vec;
 
 use super::{is_link_local, solicited_node};
+use crate::device::Mac;
 use crate::error::Error;
 
 /// Most addresses of one interface.
@@ -163,6 +164,16 @@ impl Addresses {
             IpAddr::V6(a) => a == ALL_NODES || self.is_solicited_node(a),
         };
         if group { Delivery::Group } else { Delivery::Other }
+    }
+
+    /// The hardware addresses of the groups that the interface listens to, some of them twice.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Mac> + '_ {
+        let of = |address: IpAddr| match address {
+            IpAddr::V4(_) => [Some(ALL_SYSTEMS.into()), None],
+            IpAddr::V6(a) => [Some(ALL_NODES.into()), Some(solicited_node(a).into())],
+        };
+        let groups = self.list.iter().flat_map(move |c| of(c.address)).flatten();
+        groups.filter_map(super::group_mac)
     }
 
     fn is_solicited_node(&self, group: Ipv6Addr) -> bool {

@@ -16,7 +16,9 @@ impl embedded_io::Error for Error {
             Error::TimedOut => ErrorKind::TimedOut,
             Error::AddrInUse => ErrorKind::AddrInUse,
             Error::AddrNotAvailable => ErrorKind::AddrNotAvailable,
-            Error::AddrInvalid | Error::InvalidInput(_) | Error::MessageTooLong { .. } => ErrorKind::InvalidInput,
+            Error::AddrInvalid | Error::InvalidInput(_) | Error::MessageTooLong { .. } => {
+                ErrorKind::InvalidInput
+            }
             Error::NoMatchingAddresses => ErrorKind::NotFound,
             Error::NotConnected | Error::StaleHandle => ErrorKind::NotConnected,
             Error::AlreadyConnected => ErrorKind::AlreadyExists,

@@ -23,6 +23,9 @@ impl Stack<'_> {
     /// Sends what waits for this interface's device: queued packets first, then what TCP has.
     /// False: the device is full, and wants to be asked again when it has room.
     pub fn egress(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
+        if let Some(interface) = self.interfaces.get_mut(id.0) {
+            interface.program_filter(device);
+        }
         let done = self.egress_queue(id, device, now) && self.tcp_egress(id, device, now);
         device.flush();
         if let Some(interface) = self.interfaces.get_mut(id.0) {

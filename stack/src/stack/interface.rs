@@ -1,8 +1,10 @@
 //! What the stack keeps for one interface.
 
-use crate::device::{Capabilities, TX_PIECES};
+use heapless::Vec;
+
+use crate::device::{Capabilities, Device, Mac, TX_PIECES};
 use crate::error::Error;
-use crate::ip::addresses::Addresses;
+use crate::ip::addresses::{ADDRESSES_MAX, Addresses};
 use crate::queue::PacketQueue;
 use crate::wakers::Wakers;
 
@@ -10,6 +12,8 @@ use crate::wakers::Wakers;
 pub(crate) const INTERFACES_MAX: usize = 16;
 /// Packets that wait for room in one device.
 pub(crate) const QUEUE_MAX: usize = 256;
+/// All hosts of each family, and one group for each address.
+const GROUPS_MAX: usize = ADDRESSES_MAX + 2;
 /// Smallest MTU that IPv4 allows (RFC 791 §3.2), and that IPv6 asks for (RFC 8200 §5).
 const MTU_MIN: u16 = 68;
 const MTU_MIN_V6: u16 = 1280;
@@ -26,6 +30,10 @@ pub struct Interface {
     pub(crate) queue: PacketQueue,
     /// Senders that wait for room in the queue.
     pub(crate) writers: Wakers,
+    /// Groups that the device was told to let through.
+    filter: Vec<Mac, GROUPS_MAX>,
+    /// The addresses have changed since.
+    pub(crate) filter_is_old: bool,
     /// The device was full when it was last asked.
     pub(crate) device_full: bool,
 }
@@ -49,6 +57,8 @@ impl Interface {
             is_loopback,
             queue: PacketQueue::new(),
             writers: Wakers::new(),
+            filter: Vec::new(),
+            filter_is_old: false,
             device_full: false,
         })
     }
@@ -71,6 +81,23 @@ impl Interface {
     /// Does it lead back into the stack?
     pub const fn is_loopback(&self) -> bool {
         self.is_loopback
+    }
+
+    /// Tells the device which groups to let through, where that has changed (H205).
+    pub(crate) fn program_filter(&mut self, device: &mut dyn Device) {
+        if !core::mem::take(&mut self.filter_is_old) {
+            return;
+        }
+        let mut wanted: Vec<Mac, GROUPS_MAX> = Vec::new();
+        for group in self.addresses.groups() {
+            if !wanted.contains(&group) {
+                // There is a place for each: see `GROUPS_MAX`.
+                let _ = wanted.push(group);
+            }
+        }
+        self.filter.iter().filter(|g| !wanted.contains(g)).for_each(|g| device.set_multicast(*g, false));
+        wanted.iter().filter(|g| !self.filter.contains(g)).for_each(|g| device.set_multicast(*g, true));
+        self.filter = wanted;
     }
 
     pub(crate) const fn carries_ipv6(&self) -> bool {

@@ -192,6 +192,7 @@ impl<'a> Stack<'a> {
             return Err(Error::InvalidInput("IPv6 needs an MTU of 1280 bytes"));
         }
         interface.addresses.add(cidr, interface.is_loopback)?;
+        interface.filter_is_old = true;
         self.paths_epoch = self.paths_epoch.wrapping_add(1);
         self.events.emit(now, Event::AddressAdded(id, cidr.address));
         Ok(())
@@ -203,6 +204,7 @@ impl<'a> Stack<'a> {
         if !interface.addresses.remove(address) {
             return Err(Error::AddrNotAvailable);
         }
+        interface.filter_is_old = true;
         let same_family = |a: IpAddr| a.is_ipv4() == address.is_ipv4();
         let forget =
             |key: &crate::link::neighbor::NeighborKey| key.interface == id && same_family(key.address);

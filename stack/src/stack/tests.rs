@@ -12,11 +12,12 @@ struct Wire {
     mac: Mac,
     sent: Vec<Vec<u8>>,
     room: usize,
+    groups: Vec<Mac>,
 }
 
 impl Wire {
     fn new(last: u8) -> Self {
-        Wire { mac: Mac([2, 0, 0, 0, 0, last]), sent: Vec::new(), room: usize::MAX }
+        Wire { mac: Mac([2, 0, 0, 0, 0, last]), sent: Vec::new(), room: usize::MAX, groups: Vec::new() }
     }
 }
 
@@ -26,6 +27,12 @@ impl Device for Wire {
     }
     fn receive(&mut self, _sink: &mut dyn FnMut(RxFrame<'_>)) -> bool {
         false
+    }
+    fn set_multicast(&mut self, group: Mac, join: bool) {
+        self.groups.retain(|g| *g != group);
+        if join {
+            self.groups.push(group);
+        }
     }
     fn transmit(&mut self, frame: TxFrame<'_>) -> Result<(), TxError> {
         if self.sent.len() >= self.room {

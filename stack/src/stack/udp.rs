@@ -57,7 +57,13 @@ impl Stack<'_> {
     ) -> Result<(), Drop> {
         let (ident, seq) = header.echo();
         match self.deliver(DatagramKind::Echo, meta, (seq, ident), body, now) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                // The request got there: so the way to it is good.
+                if let Ok(path) = self.path(meta.source, Some(meta.interface), Some(meta.destination)) {
+                    self.confirm_neighbor(&path, now);
+                }
+                Ok(())
+            }
             Err(Undelivered::NoSocket) => Err(Drop::IcmpNoSocket),
             Err(Undelivered::QueueFull) => Err(Drop::UdpQueueFull),
             Err(Undelivered::OutOfMemory) => Err(Drop::OutOfMemory),

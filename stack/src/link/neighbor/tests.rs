@@ -78,7 +78,7 @@ fn reachability_is_confirmed_or_probed() {
     let (mut cache, pool) = (cache(&mut slots), pool(&mut memory));
     cache.resolve(key(1), ours(), &pool, T0);
     assert!(cache.learn(key(1), Some(MAC), ANSWER, &pool, T0).is_some());
-    let mut resolve = |cache: &mut Neighbors<'_>, ms| {
+    let resolve = |cache: &mut Neighbors<'_>, ms| {
         assert_eq!(cache.resolve(key(1), ours(), &pool, at(ms)).0, Resolution::Known(MAC));
         while cache.due(&pool, at(ms)).is_some() {}
         cache.next_deadline()

@@ -43,7 +43,7 @@ fn icmp(source: IpAddr, destination: IpAddr, kind: u8, body: &[u8]) -> Vec<u8> {
     let parts = [body];
     let body_bytes = crate::bytes::Bytes::new(&parts);
     let header = IcmpHeader { kind, code: 0, rest: [0, 1, 0, 2] };
-    let header = super::icmp::icmp_message(header, source, destination, body_bytes);
+    let header = icmp::icmp_message(header, source, destination, body_bytes);
     [&header, body].concat()
 }
 
@@ -346,10 +346,10 @@ fn ndp_is_checked() {
 fn duplicate_detection_of_others_is_answered() {
     let IpAddr::V6(target) = host().link_local() else { panic!() };
     let probe = NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac: None };
-    let group = crate::ip::solicited_node(target).into();
+    let group = ip::solicited_node(target).into();
     let answer = expect(&ndp_to(&host(), Ipv6Addr::UNSPECIFIED.into(), group, &probe), &[], 1).remove(0);
     assert_eq!(answer[..6], [0x33, 0x33, 0, 0, 0, 1]);
-    assert_eq!(answer[38..54], crate::ip::addresses::ALL_NODES.octets());
+    assert_eq!(answer[38..54], ip::addresses::ALL_NODES.octets());
     assert_eq!(answer[58] & 0x60, 0x20, "override, not solicited");
 }
 

@@ -17,7 +17,7 @@ fn two_links() -> (Stack<'static>, InterfaceId, InterfaceId) {
     let mut stack = Stack::new(Storage::heap(&Limits::default()), [1; 32]);
     let mut link = |last, addresses: [&str; 2]| {
         let id = stack.add_interface(Wire::new(last).capabilities()).unwrap();
-        addresses.map(|a| stack.add_address(id, cidr(a), T0).unwrap());
+        addresses.iter().for_each(|a| stack.add_address(id, cidr(a), T0).unwrap());
         id
     };
     let first = link(1, ["10.0.0.1/24", "fd00::1/64"]);
@@ -89,7 +89,7 @@ fn ipv6_sources_have_the_scope() {
     let id = stack.add_interface(Wire::new(1).capabilities()).unwrap();
     stack.set_gateway(id, ip("fe80::fe")).unwrap();
     assert_eq!(next(&stack, "2001:db8::9"), Err(Error::NetUnreachable));
-    let own: IpAddr = crate::ip::link_local_from(Wire::new(1).mac).into();
+    let own: IpAddr = ip::link_local_from(Wire::new(1).mac).into();
     assert_eq!(next(&stack, "fe80::9").unwrap().1, own);
     assert_eq!(next(&stack, "ff02::9").unwrap().1, own);
     stack.add_address(id, cidr("fd00::1/64"), T0).unwrap();
@@ -237,4 +237,26 @@ fn unspecified_is_no_destination() {
     let (stack, ..) = two_links();
     assert_eq!(next(&stack, "0.0.0.0"), Err(Error::AddrInvalid));
     assert_eq!(next(&stack, "::"), Err(Error::AddrInvalid));
+}
+
+/// H205: the device's filter lets the groups through that the addresses need, and no others.
+#[test]
+fn the_filter_follows_the_addresses() {
+    let mut host = Host::new(1);
+    let groups = |host: &mut Host| {
+        host.output(T0);
+        let mut groups: Vec<String> = host.device.groups.iter().map(Mac::to_string).collect();
+        groups.sort();
+        groups
+    };
+    let (all_systems, all_nodes) = ("01:00:5e:00:00:01", "33:33:00:00:00:01");
+    assert_eq!(groups(&mut host), [all_systems, all_nodes, "33:33:ff:00:00:01"]);
+    for address in ["fd00::1", "fd00::77:1234"] {
+        host.stack.add_address(host.id, cidr(&std::format!("{address}/64")), T0).unwrap();
+    }
+    assert_eq!(groups(&mut host), [all_systems, all_nodes, "33:33:ff:00:00:01", "33:33:ff:77:12:34"]);
+    host.stack.remove_address(host.id, v4(1), T0).unwrap();
+    host.stack.remove_address(host.id, ip("fd00::77:1234"), T0).unwrap();
+    host.stack.remove_address(host.id, ip("fd00::1"), T0).unwrap();
+    assert_eq!(groups(&mut host), [all_nodes, "33:33:ff:00:00:01"]);
 }

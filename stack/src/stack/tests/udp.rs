@@ -307,7 +307,7 @@ fn broadcasts_reach_every_socket() {
         b.input(&frame, T0);
         let got = sockets.map(|s| receive(&mut b, s).is_ok());
         assert_eq!(got, [true, to == "255.255.255.255"]);
-        sockets.map(|s| b.stack.datagram_close(s));
+        sockets.iter().for_each(|s| b.stack.datagram_close(*s));
         b.input(&frame, T0);
         assert!(b.output(T0).is_empty(), "no error about a broadcast");
     }
