@@ -74,7 +74,11 @@ pub fn tap(offloads: bool) -> Tap {
     let options = Options::new().name("tap0");
     let options = if offloads { options } else { options.plain() };
     let addresses: [(IpAddr, u8); 2] = [(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)];
-    let opened = Tap::open(MAC, options).and_then(|tap| tap::configure(tap.name(), &addresses).map(|()| tap));
+    let opened = Tap::open(MAC, options).and_then(|tap| {
+        tap::configure(tap.name(), &addresses)?;
+        tap::settle(&addresses)?;
+        Ok(tap)
+    });
     opened.unwrap_or_else(|why| panic!("{why}"))
 }
 

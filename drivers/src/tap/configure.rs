@@ -6,11 +6,12 @@ use core::net::IpAddr;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use std::io::ErrorKind;
+use std::time::{Duration, Instant};
 
 /// Gives the interface `name` these addresses with their prefix lengths, and switches it on.
 ///
-/// The IPv6 addresses can be used at once, and the link-local one soon: nothing looks for
-/// duplicates.
+/// Nothing looks for duplicates of the IPv6 addresses. The kernel still takes a moment until it
+/// answers to them, see [`settle`].
 ///
 /// # Errors
 ///
@@ -36,6 +37,29 @@ pub fn configure(name: &str, addresses: &[(IpAddr, u8)]) -> Result<(), Error> {
         })
         .map_err(|e| Error::new("set an address of", name, e))
 }
+
+/// Waits until the kernel takes in packets to these addresses of its own: it sets up those of
+/// IPv6 in the background, and only while a program is attached to the TAP. A packet that comes
+/// earlier is lost, which costs a second when it was the answer to a neighbour solicitation.
+///
+/// # Errors
+///
+/// [`Error::Unsettled`] when that takes longer than two seconds.
+pub fn settle(addresses: &[(IpAddr, u8)]) -> Result<(), Error> {
+    let started = Instant::now();
+    for &(address, _) in addresses {
+        while !netlink::is_local(address).map_err(|e| Error::new("ask for a route to", "TAP", e))? {
+            if started.elapsed() > SETTLED_WITHIN {
+                return Err(Error::Unsettled(address));
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+    Ok(())
+}
+
+/// The kernel needs less than a millisecond.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Switches the interface on or off.
 ///

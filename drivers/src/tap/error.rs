@@ -1,5 +1,6 @@
 //! Why a TAP can't be opened or configured, and what to do about it.
 
+use core::net::IpAddr;
 use rustix::io::Errno;
 
 /// Why a TAP can't be opened or configured. Its text says what to do.
@@ -25,6 +26,8 @@ pub enum Error {
     NotTap(String),
     /// There is no interface of this name.
     NoInterface(String),
+    /// The kernel does not take in packets to this address, which it was given.
+    Unsettled(IpAddr),
     /// The system does not let this program make a network namespace.
     Namespace {
         /// What was to be made.
@@ -88,6 +91,10 @@ impl core::fmt::Display for Error {
                 f,
                 "there is no interface `{name}`: create it as root: `ip tuntap add dev {name} mode tap user $USER`"
             ),
+            Error::Unsettled(address) => write!(
+                f,
+                "the kernel does not answer to its address {address}: is a program attached to the TAP, and IPv6 switched on?"
+            ),
             Error::Namespace { call, errno } => {
                 let why = std::io::Error::from_raw_os_error(*errno);
                 write!(
@@ -114,6 +121,7 @@ impl From<Error> for std::io::Error {
             Error::TunPermission | Error::Permission { .. } => K::PermissionDenied,
             Error::Busy(_) => K::ResourceBusy,
             Error::Namespace { .. } => K::PermissionDenied,
+            Error::Unsettled(_) => K::AddrNotAvailable,
             Error::System { .. } => K::Other,
         };
         std::io::Error::new(kind, e)

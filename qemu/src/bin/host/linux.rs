@@ -46,6 +46,7 @@ pub(super) fn run() -> Result<u8> {
     let options = Options::parse();
     let example = example::find(&options.example)?;
     let program = build::build(&example, None)?;
+    let own_namespace = options.tap.is_none();
     let name = match options.tap {
         Some(name) => name,
         None => {
@@ -80,6 +81,9 @@ pub(super) fn run() -> Result<u8> {
         }
         Some((program, words)) => {
             wait_until_ready(&example, address, &running)?;
+            if own_namespace {
+                tap::settle(&KERNEL)?;
+            }
             let ended = cmd(program, words).unchecked().run();
             end(&running)?;
             let ended = ended.with_context(|| format!("can't run `{program}`"))?;
