@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod console;
+pub mod fiber;
 #[cfg(target_os = "linux")]
 pub mod host;
 pub mod options;
@@ -29,4 +30,5 @@ pub use program::{Outcome, args, machine, uptime};
 pub mod internal {
     pub use crate::console::print;
     pub use crate::program::init;
+    pub use barenet::Net;
 }

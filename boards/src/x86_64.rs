@@ -10,16 +10,31 @@
 //! Programs are linked statically at a fixed address (`-C relocation-model=static`, set for the
 //! target in `.cargo/config.toml`); the linker's default layout serves, there is no linker script.
 
-use alloc::string::String;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
+use barenet::Net;
+use barenet::device::Device;
+use barenet::ip::addresses::Cidr;
+use barenet::stack::{Limits, Stack, Storage};
 use pvh::start_info::reader::{IdentityMap, StartInfoReader};
 
-use crate::println;
+use crate::fiber::{Ended, Fibers};
+use crate::options::{self, Options};
+use crate::{println, program};
+
+use devices::Bus;
+use platform::Machine;
 
 mod apic;
 mod boot;
 mod clock;
 mod console;
+mod cpu;
 mod devices;
 mod entropy;
 mod exit;
@@ -28,13 +43,21 @@ mod hal;
 mod heap;
 mod interrupts;
 mod mmio;
-mod paging;
+pub(crate) mod paging;
 mod pci;
 mod platform;
 mod segments;
 
 pub(crate) use console::print;
 pub use exit::{QEMU_FAILURE, QEMU_SUCCESS};
+
+/// Addresses of the interface without options: those that QEMU's user network expects.
+const DEFAULTS: [&str; 4] = ["ip=10.0.2.15/24", "gw=10.0.2.2", "ip=fec0::15/64", "gw=fec0::2"];
+
+unsafe extern "Rust" {
+    /// The program, as [`main`](crate::main) expands it: true for success.
+    safe fn barenet_main(net: Net) -> bool;
+}
 
 /// The first Rust code, on the boot stack, called from [`boot`].
 ///
@@ -50,7 +73,7 @@ unsafe extern "C" fn start(start_info: u32) -> ! {
         None => Err("not booted by a PVH loader: use `qemu-system-x86_64 -kernel`".into()),
     };
     match outcome {
-        Ok(()) => exit::exit(true),
+        Ok(success) => exit::exit(success),
         Err(why) => {
             println!("error: {why}");
             exit::exit(false)
@@ -58,12 +81,92 @@ unsafe extern "C" fn start(start_info: u32) -> ! {
     }
 }
 
-fn run(info: &StartInfoReader<'_, IdentityMap>) -> Result<(), String> {
+/// Brings the machine up and runs the program. Gives its success.
+fn run(info: &StartInfoReader<'_, IdentityMap>) -> Result<bool, String> {
     heap::init(info)?;
     segments::init();
     // SAFETY: the lowest page of the boot stack serves nothing else.
-    unsafe { paging::unmap(boot::stack_guard()) };
+    unsafe { paging::unmap(boot::stack_guard()) }?;
     apic::init();
-    let _machine = platform::Machine::new(clock::init()?);
-    Ok(())
+    let machine: &'static Machine = Box::leak(Box::new(Machine::new(clock::init()?)));
+
+    let words = command_line(info)?;
+    let bus = Bus::of_machine(&words)?;
+    let words = words.into_iter().filter(|word| !mmio::is_option(word));
+    let options = options::parse(words, DEFAULTS).map_err(|why| why.to_string())?;
+    program::init(options.args.clone().leak(), describe(machine, &bus).leak(), machine);
+
+    let seed = entropy(&bus)?;
+    let nic = bus.nic().ok_or(NO_NIC)??;
+    let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(machine)));
+    let net = Net::new(Stack::new(Storage::heap(&limits()), seed), machine, fibers);
+    add_interface(&net, nic, &options)?;
+    run_main(fibers, net)
+}
+
+const NO_NIC: &str = "no network device: start QEMU with `-netdev user,id=n` and \
+                      `-device virtio-net-pci,netdev=n` (q35) or \
+                      `-device virtio-net-device,netdev=n` (microvm)";
+
+/// The words of the kernel command line.
+fn command_line(info: &StartInfoReader<'_, IdentityMap>) -> Result<Vec<&'static str>, String> {
+    let line = info.cmdline().unwrap_or_default().to_str();
+    let line = line.map_err(|_| "the kernel command line is not UTF-8")?;
+    let line: &'static str = String::from(line).leak();
+    Ok(line.split_ascii_whitespace().collect())
+}
+
+/// Board, machine and CPU in one line.
+fn describe(machine: &Machine, bus: &Bus) -> String {
+    let tenths = (machine.clock.hertz + 50_000_000) / 100_000_000;
+    format!(
+        "x86_64 board, virtio over {} under {}, {} at {}.{} GHz, {} MiB of heap",
+        bus.name(),
+        cpu::hypervisor_name(),
+        cpu::name(),
+        tenths / 10,
+        tenths % 10,
+        heap::size() >> 20
+    )
+}
+
+fn entropy(bus: &Bus) -> Result<[u8; 32], String> {
+    match entropy::from_cpu() {
+        Some(seed) => Ok(seed),
+        None => bus.entropy().ok_or(
+            "no entropy: the CPU has no RDRAND and there is no virtio-rng device; start QEMU \
+             with `-cpu max` or `-device virtio-rng-pci` (on microvm: virtio-rng-device)",
+        )?,
+    }
+}
+
+/// What the network may use: half the heap for data, and connections in proportion.
+fn limits() -> Limits {
+    /// A connection's own state and its places in the tables take well below 2 KiB; they may fill
+    /// an eighth of the heap.
+    const CONNECTION: usize = 16 * 1024;
+    let most = Limits::default();
+    Limits { memory: heap::size() / 2, connections: most.connections.min(heap::size() / CONNECTION), ..most }
+}
+
+fn add_interface(net: &Net, nic: Box<dyn Device + Send>, options: &Options<'_>) -> Result<(), String> {
+    let cidrs: Result<Vec<Cidr>, _> =
+        options.addresses.iter().map(|&(address, prefix)| Cidr::new(address, prefix)).collect();
+    cidrs
+        .and_then(|cidrs| net.add_interface(nic, &cidrs, &options.gateways))
+        .map(|_| ())
+        .map_err(|why| format!("the interface can't be set up: {why}"))
+}
+
+fn run_main(fibers: &'static Fibers, net: Net) -> Result<bool, String> {
+    let success = Arc::new(AtomicBool::new(false));
+    let main = {
+        let (success, net) = (success.clone(), net.clone());
+        move || success.store(barenet_main(net), Ordering::Relaxed)
+    };
+    match fibers.run(&net, Box::new(main)) {
+        Ok(Ended::Returned) => Ok(success.load(Ordering::Relaxed)),
+        Ok(Ended::Panicked) => Ok(false),
+        Err(why) => Err(format!("`main` can't be started: {why}")),
+    }
 }

@@ -9,7 +9,7 @@ use core::arch::x86_64::{__cpuid, _rdtsc};
 use barenet::time::Instant;
 use x86_64::instructions::port::Port;
 
-use super::apic;
+use super::{apic, cpu};
 
 /// The running clock.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,7 @@ fn stated_by_cpu() -> Option<u64> {
 
 /// The leaf that VMware defined and KVM adopted: the counter's kilohertz in eax.
 fn stated_by_hypervisor() -> Option<u64> {
-    hypervisor()?;
+    cpu::hypervisor()?;
     if __cpuid(0x4000_0000).eax < 0x4000_0010 {
         return None;
     }
@@ -80,35 +80,21 @@ fn plausible(hertz: u64) -> bool {
     (100_000_000..20_000_000_000).contains(&hertz)
 }
 
-/// The hypervisor's signature, if there is a hypervisor.
-pub(super) fn hypervisor() -> Option<[u8; 12]> {
-    const HYPERVISOR: u32 = 1 << 31;
-    if __cpuid(1).ecx & HYPERVISOR == 0 {
-        return None;
-    }
-    let leaf = __cpuid(0x4000_0000);
-    let mut name = [0; 12];
-    for (to, word) in name.chunks_exact_mut(4).zip([leaf.ebx, leaf.ecx, leaf.edx]) {
-        to.copy_from_slice(&word.to_le_bytes());
-    }
-    Some(name)
-}
-
-/// Lets counter and APIC timer run side by side for about 10 ms.
+/// Lets counter and APIC timer run side by side for a while.
 /// Gives counts, timer ticks, and the time it took in microseconds.
 fn measure(stated: Option<u64>) -> Option<(u64, u32, u64)> {
     apic::timer_start(u32::MAX);
     let (ticks_before, before) = (apic::timer_left(), counter());
     let us = if let Some(hertz) = stated {
-        wait(|| counter() - before >= hertz / 100);
-        10_000
+        wait(|| counter() - before >= hertz * WAIT_US / 1_000_000);
+        WAIT_US
     } else if wait_pit() {
-        PIT_US
+        WAIT_US
     } else {
         // KVM and QEMU clock their APIC timer at 1 GHz: APIC_BUS_CYCLE_NS of KVM's lapic.h, and
         // the nanoseconds that hw/intc/apic.c counts.
-        hypervisor().filter(|name| name == b"KVMKVMKVM\0\0\0" || name == b"TCGTCGTCGTCG")?;
-        let target = ticks_before - 1_000_000_000 / 100 / apic::DIVISOR as u32;
+        cpu::hypervisor().filter(|name| name == cpu::KVM || name == cpu::TCG)?;
+        let target = ticks_before - (1000 * WAIT_US / apic::DIVISOR) as u32;
         wait(|| apic::timer_left() <= target);
         let ticks = u64::from(ticks_before - apic::timer_left());
         ticks * apic::DIVISOR / 1000
@@ -124,11 +110,14 @@ fn wait(done: impl Fn() -> bool) {
     }
 }
 
-/// 11932 periods of the 8254's 1.193182 MHz.
-const PIT_COUNT: u16 = 11_932;
-const PIT_US: u64 = 10_000;
+/// How long the measurement takes. Reading a timer costs an emulator a few microseconds, so this
+/// bounds the error to about one in ten thousand.
+const WAIT_US: u64 = 30_000;
 
-/// Waits [`PIT_US`] by the 8254's channel 2, the one whose output can be read back.
+/// As many periods of the 8254's 1.193182 MHz.
+const PIT_COUNT: u16 = (WAIT_US * 1_193_182 / 1_000_000) as u16;
+
+/// Waits [`WAIT_US`] by the 8254's channel 2, the one whose output can be read back.
 /// False if the machine has none.
 fn wait_pit() -> bool {
     const OUTPUT: u8 = 1 << 5;

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use x86_64::registers::control::Cr2;
 
 use super::{boot, exit, paging};
-use crate::println;
+use crate::{fiber, println};
 
 /// What the stub and the CPU pushed, from the lowest address on.
 #[repr(C)]
@@ -34,8 +34,10 @@ pub(super) extern "C" fn report(frame: &Frame) -> ! {
         let address = Cr2::read_raw() as usize;
         println!("touched address {address:#x}");
         let guard = boot::stack_guard();
-        if (guard..guard + paging::SIZE_4K).contains(&address) {
-            println!("the scheduler's stack of {} bytes overflowed", boot::STACK_SIZE);
+        if let Some(name) = fiber::overflowed(address) {
+            println!("fiber `{name}` overflowed its stack");
+        } else if (guard..guard + paging::SIZE_4K).contains(&address) {
+            println!("the scheduler overflowed its stack");
         }
     }
     exit::exit(false)
@@ -74,5 +76,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         exit::exit(false);
     }
     println!("\n{info}");
+    PANICKING.store(false, Ordering::Relaxed);
+    fiber::abandon();
     exit::exit(false)
 }

@@ -3,11 +3,11 @@
 //! RAM and devices above 4 GiB are not used. The tables are static, 2 MiB a page; only a guard
 //! page under a stack needs a finer table, which comes from the heap.
 
-use alloc::boxed::Box;
+use alloc::alloc::{Layout, alloc_zeroed};
 use core::ptr;
 
 /// Smallest page.
-pub(super) const SIZE_4K: usize = 4096;
+pub(crate) const SIZE_4K: usize = 4096;
 const SIZE_2M: usize = 2 << 20;
 /// First address that is not mapped.
 pub(super) const LIMIT: usize = 4 << 30;
@@ -56,24 +56,31 @@ static mut LEVEL_2: [Table; 4] = {
 
 /// Unmaps the page at `address`, so that touching it is a page fault.
 ///
+/// # Errors
+///
+/// When there is no memory for a finer table.
+///
 /// # Safety
 ///
 /// Nobody uses the page's memory, now or later.
-pub(super) unsafe fn unmap(address: usize) {
+pub(crate) unsafe fn unmap(address: usize) -> Result<(), &'static str> {
     assert!(address < LIMIT && address.is_multiple_of(SIZE_4K));
     let large = address / SIZE_2M;
     // SAFETY: one CPU, and interrupt handlers do not touch the tables.
     let entry = unsafe { &mut (*(&raw mut LEVEL_2))[large / 512].0[large % 512] };
     if entry.addr() & HUGE != 0 {
         let flags = entry.addr() & (TABLE | UNCACHED);
-        let mut fine = Box::new(EMPTY);
+        // SAFETY: the layout is not empty, and what comes is a table of null entries.
+        let fine = unsafe { alloc_zeroed(Layout::new::<Table>()).cast::<Table>().as_mut() };
+        let fine = fine.ok_or("no memory for page tables")?;
         for (i, small) in fine.0.iter_mut().enumerate() {
             *small = ptr::without_provenance_mut(large * SIZE_2M + i * SIZE_4K + flags);
         }
-        *entry = Box::into_raw(fine).cast::<u8>().wrapping_add(TABLE);
+        *entry = ptr::from_mut(fine).cast::<u8>().wrapping_add(TABLE);
     }
     let fine = entry.map_addr(|a| a & !(SIZE_4K - 1)).cast::<Table>();
     // SAFETY: the entry points to a table that the branch above made, now or in an earlier call.
     unsafe { (*fine).0[address / SIZE_4K % 512] = ptr::null_mut() };
     x86_64::instructions::tlb::flush_all();
+    Ok(())
 }

@@ -1,0 +1,420 @@
+//! Fibers: functions that wait without blocking each other, on one CPU or one thread.
+//!
+//! A fiber runs until it waits for the network; then the scheduler runs the next one that is
+//! ready. When none is, the daemon has a turn, and when nothing is left to do the machine sleeps.
+//! Switching costs a few nanoseconds; a fiber costs its stack.
+//!
+//! **Stacks.** [`set_stack_size`] says how large those of fibers started from then on are. Below
+//! each lies a page that can't be touched. A fiber that overflows its stack ends the program, with
+//! a line that names the fiber: nothing was overwritten, but it may have been anywhere in the
+//! stack's code, so nothing else can be continued either.
+//!
+//! **Panics.** A panic ends the fiber it happens on and nothing else: its connection is reset.
+//! On the host the fiber is unwound. On bare metal a panic can't be unwound: the fiber is never
+//! resumed, and neither its stack nor what it owned is given back, so that a program that panics
+//! often runs out of memory in the end. A panic outside a fiber, in the fiber of `main`, or on bare
+//! metal while the network is locked, ends the program with failure.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use core::task::{Context, Waker};
+
+use barenet::time::{Duration, Instant};
+use barenet::wait::{Spin, Wait};
+use barenet::{Error, Net, Platform};
+use corosensei::stack::Stack as _;
+use corosensei::{Coroutine, CoroutineResult};
+use spin::{Mutex, Once};
+
+#[cfg(target_os = "none")]
+mod bare;
+#[cfg(not(target_os = "none"))]
+mod host;
+#[cfg(test)]
+mod tests;
+
+#[cfg(target_os = "none")]
+use bare as machine;
+#[cfg(not(target_os = "none"))]
+use host as machine;
+
+use machine::Stack;
+
+/// Stack size of a fiber, unless the program says otherwise: 64 KiB.
+pub const STACK_SIZE_DEFAULT: usize = 64 * 1024;
+
+/// Smallest stack: less does not hold a call into the network stack.
+pub const STACK_SIZE_MIN: usize = 16 * 1024;
+
+/// Stack of the fiber that runs `main`: 256 KiB.
+pub const STACK_SIZE_MAIN: usize = 256 * 1024;
+
+/// Most fibers at a time.
+pub const FIBERS_MAX: usize = 4096;
+
+static STACK_SIZE: AtomicUsize = AtomicUsize::new(STACK_SIZE_DEFAULT);
+
+/// Sets the stack size in bytes of fibers that start from now on; at least [`STACK_SIZE_MIN`].
+pub fn set_stack_size(bytes: usize) {
+    // In whole pages, so that stacks of one size can replace each other.
+    let size = bytes.max(STACK_SIZE_MIN).next_multiple_of(4096);
+    STACK_SIZE.store(size, Ordering::Relaxed);
+}
+
+/// A fiber's way out to the scheduler.
+type Yielder = corosensei::Yielder<(), Pause>;
+
+/// Why a fiber stops running for now.
+enum Pause {
+    /// Until it is woken, or at the latest then.
+    Waiting(Option<Instant>),
+    /// For ever: it panicked where it can't be unwound.
+    #[cfg(target_os = "none")]
+    Dead,
+}
+
+/// How a fiber's function ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// It returned.
+    Returned,
+    /// It panicked.
+    Panicked,
+}
+
+/// The part of a fiber that wakers and fault handlers see.
+struct Task {
+    name: String,
+    id: usize,
+    shared: Arc<Shared>,
+    /// It is in the ready list, or about to be.
+    queued: AtomicBool,
+    /// Set by the fiber when it starts; on its own stack.
+    yielder: AtomicPtr<Yielder>,
+    /// Lowest address of its stack: where the guard page is.
+    guard: usize,
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.queued.swap(true, Ordering::SeqCst) {
+            self.shared.ready.lock().push_back(self.clone());
+            self.shared.rouse();
+        }
+    }
+}
+
+impl Task {
+    fn pause(&self, why: Pause) {
+        let yielder = self.yielder.load(Ordering::Relaxed);
+        // SAFETY: only called on the fiber itself, whose yielder lives as long as it runs.
+        unsafe { (*yielder).suspend(why) };
+    }
+}
+
+struct Fiber {
+    task: Arc<Task>,
+    coroutine: Coroutine<(), Pause, Ended, Stack>,
+    on_panic: Box<dyn FnOnce() + Send>,
+    deadline: Option<Instant>,
+}
+
+// SAFETY: until its first run nothing in it belongs to a thread, since its function is `Send`; all
+// runs are on the one thread of `Fibers::run`.
+unsafe impl Send for Fiber {}
+
+/// A scheduler, and as [`Wait`] the way in which its fibers wait.
+pub struct Fibers(Arc<Shared>);
+
+struct Shared {
+    platform: &'static dyn Platform,
+    /// The fibers that can run, in the order in which they will.
+    ready: Mutex<VecDeque<Arc<Task>>>,
+    /// The scheduler sleeps or is about to: whoever makes a fiber ready wakes the machine too.
+    asleep: AtomicBool,
+    table: Mutex<Table>,
+    net: Once<Net>,
+}
+
+/// All fibers. One that runs is not in its place.
+struct Table {
+    fibers: Vec<Option<Fiber>>,
+    free: Vec<usize>,
+    deadlines: BTreeSet<(Instant, usize)>,
+    /// Stacks of fibers that ended, to use again.
+    stacks: Vec<Stack>,
+}
+
+impl Shared {
+    fn rouse(&self) {
+        if self.asleep.load(Ordering::SeqCst) {
+            self.platform.wake();
+        }
+    }
+}
+
+/// The fiber that this is called on.
+fn current() -> Option<Arc<Task>> {
+    let task = machine::running();
+    if task.is_null() {
+        return None;
+    }
+    // SAFETY: `run_next` made the pointer from an `Arc` that it holds while the fiber runs.
+    unsafe {
+        Arc::increment_strong_count(task);
+        Some(Arc::from_raw(task))
+    }
+}
+
+/// The name of the running fiber, if `address` lies in the guard page of its stack.
+/// For the fault handler: it does not lock or allocate.
+pub(crate) fn overflowed(address: usize) -> Option<&'static str> {
+    // SAFETY: as in `current`; the fault handler never returns to the fiber.
+    let task = unsafe { machine::running().as_ref() }?;
+    let guard = task.guard..task.guard + machine::GUARD_SIZE;
+    guard.contains(&address).then_some(task.name.as_str())
+}
+
+/// Called by the panic handler where a panic can't be unwound. On a fiber it does not return. It
+/// does for the program to end: on the scheduler, in `main`, or if the fiber held a lock.
+#[cfg(target_os = "none")]
+pub(crate) fn abandon() {
+    let Some(task) = current() else {
+        return;
+    };
+    let shared = &task.shared;
+    let locked =
+        shared.ready.is_locked() || shared.table.is_locked() || shared.net.get().is_some_and(Net::is_locked);
+    if task.id != MAIN && !locked {
+        crate::println!("fiber `{}` ended", task.name);
+        task.pause(Pause::Dead);
+    }
+}
+
+/// How long connections may take to close after `main`: a peer that does not close its side
+/// would keep the program for ever.
+const LINGER: Duration = Duration::from_secs(2);
+
+fn has_no_connections(net: &Net) -> bool {
+    net.with_stack(|stack| stack.tcp_count().0 == 0)
+}
+
+/// The first fiber is that of `main`.
+const MAIN: usize = 0;
+
+impl Fibers {
+    /// A scheduler without fibers.
+    pub fn new(platform: &'static dyn Platform) -> Fibers {
+        Fibers(Arc::new(Shared {
+            platform,
+            ready: Mutex::new(VecDeque::new()),
+            asleep: AtomicBool::new(false),
+            table: Mutex::new(Table {
+                fibers: Vec::new(),
+                free: Vec::new(),
+                deadlines: BTreeSet::new(),
+                stacks: Vec::new(),
+            }),
+            net: Once::new(),
+        }))
+    }
+
+    /// Runs `main` as the first fiber, all that it spawns, and the daemon, until `main` has ended.
+    /// Then the other fibers and the daemon run on while there are connections, for two seconds at
+    /// most, so that what was queued is sent. Fibers that are left then are never resumed.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for the stack of `main`.
+    pub fn run(&self, net: &Net, main: Box<dyn FnOnce() + Send>) -> Result<Ended, Error> {
+        machine::watch_guards();
+        self.0.net.call_once(|| net.clone());
+        self.start("main".into(), STACK_SIZE_MAIN, main, Box::new(|| {}))?;
+        let mut last = None;
+        loop {
+            // Only those that are ready now, so that the daemon has its turn in between.
+            let ready = self.0.ready.lock().len();
+            for _ in 0..ready {
+                match self.run_next() {
+                    Some(Ended::Panicked) => return Ok(Ended::Panicked),
+                    Some(Ended::Returned) => last = Some(net.now() + LINGER),
+                    None => {}
+                }
+            }
+            let next = net.turn();
+            if last.is_some_and(|last| last <= net.now() || has_no_connections(net)) {
+                return Ok(Ended::Returned);
+            }
+            if let Some(until) = self.bedtime([next, last].into_iter().flatten().min()) {
+                net.sleep(until);
+            }
+            self.0.asleep.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Starts a fiber; see [`Wait::spawn`](barenet::Wait::spawn).
+    fn start(
+        &self,
+        name: String,
+        stack_size: usize,
+        job: Box<dyn FnOnce() + Send>,
+        on_panic: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), Error> {
+        let mut table = self.0.table.lock();
+        let id = match table.free.pop() {
+            Some(id) => id,
+            None if table.fibers.len() < FIBERS_MAX => {
+                table.fibers.push(None);
+                table.fibers.len() - 1
+            }
+            None => return Err(Error::OutOfMemory),
+        };
+        let used = table.stacks.iter().position(|s| machine::size(s) == stack_size);
+        let stack = match used {
+            Some(at) => table.stacks.swap_remove(at),
+            None => match machine::stack(stack_size) {
+                Some(stack) => stack,
+                None => {
+                    table.free.push(id);
+                    return Err(Error::OutOfMemory);
+                }
+            },
+        };
+        let task = Arc::new(Task {
+            name,
+            id,
+            shared: self.0.clone(),
+            queued: AtomicBool::new(true),
+            yielder: AtomicPtr::new(ptr::null_mut()),
+            guard: stack.limit().get(),
+        });
+        let own = task.clone();
+        let body = move |yielder: &Yielder, ()| {
+            own.yielder.store(ptr::from_ref(yielder).cast_mut(), Ordering::Relaxed);
+            machine::catch(job)
+        };
+        let coroutine = Coroutine::with_stack(stack, body);
+        table.fibers[id] = Some(Fiber { task: task.clone(), coroutine, on_panic, deadline: None });
+        drop(table);
+        self.0.ready.lock().push_back(task);
+        self.0.rouse();
+        Ok(())
+    }
+
+    /// Runs the fiber that has been ready the longest. Tells when it was `main` and has ended.
+    fn run_next(&self) -> Option<Ended> {
+        let (id, mut fiber) = {
+            let task = self.0.ready.lock().pop_front()?;
+            let id = task.id;
+            let mut table = self.0.table.lock();
+            // A waker of a fiber that has ended may still be around.
+            let fiber = table.fibers[id].take_if(|f| Arc::ptr_eq(&f.task, &task))?;
+            if let Some(deadline) = fiber.deadline {
+                table.deadlines.remove(&(deadline, id));
+            }
+            (id, fiber)
+        };
+        // From here on it may be made ready again, for its next run.
+        fiber.task.queued.store(false, Ordering::SeqCst);
+        machine::set_running(Arc::as_ptr(&fiber.task));
+        let result = fiber.coroutine.resume(());
+        machine::set_running(ptr::null());
+        let ended = match result {
+            CoroutineResult::Yield(Pause::Waiting(deadline)) => {
+                fiber.deadline = deadline;
+                let mut table = self.0.table.lock();
+                table.deadlines.extend(deadline.map(|at| (at, id)));
+                table.fibers[id] = Some(fiber);
+                return None;
+            }
+            #[cfg(target_os = "none")]
+            CoroutineResult::Yield(Pause::Dead) => {
+                // What is on its stack was never dropped, so its memory must stay as it is.
+                core::mem::forget(fiber.coroutine);
+                Ended::Panicked
+            }
+            CoroutineResult::Return(ended) => {
+                self.0.table.lock().stacks.push(fiber.coroutine.into_stack());
+                ended
+            }
+        };
+        self.0.table.lock().free.push(id);
+        if ended == Ended::Panicked {
+            (fiber.on_panic)();
+        }
+        (id == MAIN).then_some(ended)
+    }
+
+    /// Makes fibers ready whose deadline has come. When nothing is ready, says until when to
+    /// sleep: until the first deadline or `next`, what the daemon wants.
+    fn bedtime(&self, next: Option<Instant>) -> Option<Option<Instant>> {
+        let now = self.0.platform.now();
+        let mut table = self.0.table.lock();
+        while let Some(&(deadline, id)) = table.deadlines.first()
+            && deadline <= now
+        {
+            table.deadlines.pop_first();
+            if let Some(fiber) = &table.fibers[id] {
+                fiber.task.wake_by_ref();
+            }
+        }
+        // From here on a waker wakes the machine, before or during its sleep.
+        self.0.asleep.store(true, Ordering::SeqCst);
+        if !self.0.ready.lock().is_empty() {
+            return None;
+        }
+        let first = table.deadlines.first().map(|&(deadline, _)| deadline);
+        Some([next, first].into_iter().flatten().min())
+    }
+}
+
+impl Wait for Fibers {
+    fn block_on(
+        &self,
+        net: &Net,
+        deadline: Option<Instant>,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> bool,
+    ) -> bool {
+        let Some(task) = current() else {
+            return Spin.block_on(net, deadline, poll);
+        };
+        let waker = Waker::from(task.clone());
+        let mut context = Context::from_waker(&waker);
+        loop {
+            if poll(&mut context) {
+                return true;
+            }
+            if deadline.is_some_and(|at| at <= self.0.platform.now()) {
+                return false;
+            }
+            task.pause(Pause::Waiting(deadline));
+        }
+    }
+
+    /// The daemon has its turn when the fiber waits; off the fibers, at once.
+    fn has_output(&self, net: &Net) {
+        if machine::running().is_null() {
+            net.turn();
+        }
+    }
+
+    fn spawn(
+        &self,
+        name: String,
+        job: Box<dyn FnOnce() + Send>,
+        on_panic: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), Error> {
+        let size = STACK_SIZE.load(Ordering::Relaxed);
+        self.start(name, size, job, on_panic)
+    }
+}

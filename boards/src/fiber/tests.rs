@@ -1,0 +1,218 @@
+//! Fibers over the loopback interface, in virtual time: sleeping moves the clock.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::mpsc;
+
+use barenet::stack::{Limits, Stack, Storage};
+use barenet::{TcpListener, TcpStream};
+
+use super::*;
+
+#[derive(Default)]
+struct Virtual {
+    micros: AtomicU64,
+    woken: AtomicBool,
+    sleeps: AtomicUsize,
+}
+
+impl Platform for Virtual {
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.micros.load(Ordering::SeqCst))
+    }
+
+    fn idle(&self, until: Option<Instant>) {
+        self.sleeps.fetch_add(1, Ordering::SeqCst);
+        if !self.woken.swap(false, Ordering::SeqCst) {
+            let until = until.expect("everybody waits and nothing will happen");
+            self.micros.fetch_max(until.micros(), Ordering::SeqCst);
+        }
+    }
+
+    fn wake(&self) {
+        self.woken.store(true, Ordering::SeqCst);
+    }
+}
+
+struct World {
+    platform: &'static Virtual,
+    fibers: &'static Fibers,
+    net: Net,
+}
+
+fn world() -> World {
+    let platform: &'static Virtual = Box::leak(Box::default());
+    let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(platform)));
+    let stack = Stack::new(Storage::heap(&Limits::default()), [7; 32]);
+    World { platform, fibers, net: Net::new(stack, platform, fibers) }
+}
+
+impl World {
+    fn run(&self, main: impl FnOnce(&Net) + Send + 'static) -> Ended {
+        let net = self.net.clone();
+        self.fibers.run(&self.net, Box::new(move || main(&net))).unwrap()
+    }
+
+    /// A function that starts a fiber which sends its name when `job` is done.
+    fn spawner(&self) -> (impl Fn(&str, Box<dyn FnOnce() + Send>) + use<>, mpsc::Receiver<String>) {
+        let (send, receive) = mpsc::channel();
+        let fibers = self.fibers;
+        let spawn = move |name: &str, job: Box<dyn FnOnce() + Send>| {
+            let (done, panicked, own) = (send.clone(), send.clone(), String::from(name));
+            let died = own.clone() + " panicked";
+            let job = move || {
+                job();
+                done.send(own).unwrap();
+            };
+            let on_panic = move || panicked.send(died).unwrap();
+            fibers.spawn(name.into(), Box::new(job), Box::new(on_panic)).unwrap();
+        };
+        (spawn, receive)
+    }
+}
+
+fn listener(net: &Net) -> TcpListener {
+    TcpListener::bind(net, 7000).unwrap()
+}
+
+#[test]
+fn client_and_server_wait_for_each_other() {
+    let world = world();
+    let (spawn, done) = world.spawner();
+    let ended = world.run(move |net| {
+        let listener = listener(net);
+        let server = move || {
+            let (mut flow, _) = listener.accept().unwrap();
+            let mut buf = [0; 512];
+            while let n @ 1.. = flow.read(&mut buf).unwrap() {
+                flow.write_all(&buf[..n]).unwrap();
+            }
+        };
+        spawn("server", Box::new(server));
+        let mut flow = TcpStream::connect(net, "127.0.0.1:7000").unwrap();
+        for round in 0..100u8 {
+            let sent = [round; 1000];
+            let mut got = [0; 1000];
+            flow.write_all(&sent).unwrap();
+            flow.read_exact(&mut got).unwrap();
+            assert_eq!(got, sent);
+        }
+        flow.shutdown(barenet::Shutdown::Write).unwrap();
+        assert_eq!(flow.read(&mut [0; 9]), Ok(0));
+    });
+    assert_eq!((ended, done.recv().as_deref()), (Ended::Returned, Ok("server")));
+}
+
+/// H194: timers of fibers are exact and run in their order, not in that of starting.
+#[test]
+fn deadlines_wake_in_their_order() {
+    let world = world();
+    let (spawn, done) = world.spawner();
+    let ended = world.run(move |net| {
+        for (name, ms) in [("slow", 300), ("quick", 100), ("middle", 200)] {
+            let net = net.clone();
+            spawn(name, Box::new(move || net.pause(Duration::from_millis(ms))));
+        }
+        net.pause(Duration::from_millis(1000));
+    });
+    assert_eq!(ended, Ended::Returned);
+    assert_eq!(done.try_iter().collect::<Vec<_>>(), ["quick", "middle", "slow"]);
+    assert_eq!(world.platform.now().millis(), 1000);
+    assert!(world.platform.sleeps.load(Ordering::SeqCst) < 20, "it does not spin");
+}
+
+#[test]
+fn a_panic_ends_its_fiber_only() {
+    let world = world();
+    let (spawn, done) = world.spawner();
+    let ended = world.run(move |net| {
+        let other = net.clone();
+        spawn("other", Box::new(move || other.pause(Duration::from_millis(5))));
+        spawn("bad", Box::new(|| panic!("on purpose")));
+        net.pause(Duration::from_millis(10));
+    });
+    assert_eq!(ended, Ended::Returned);
+    assert_eq!(done.try_iter().collect::<Vec<_>>(), ["bad panicked", "other"]);
+}
+
+#[test]
+fn a_panic_in_main_ends_the_program() {
+    assert_eq!(world().run(|_| panic!("on purpose")), Ended::Panicked);
+}
+
+/// The handler's connection is reset, the next one is served.
+#[test]
+fn a_panicking_handler_resets_its_connection() {
+    let world = world();
+    let (spawn, _done) = world.spawner();
+    let ended = world.run(move |net| {
+        let listener = listener(net);
+        let server = move || {
+            let _ = listener.serve(|mut flow, _| {
+                let mut byte = [0];
+                flow.read_exact(&mut byte)?;
+                assert_ne!(byte, *b"!", "on purpose");
+                flow.write_all(&byte)
+            });
+        };
+        spawn("server", Box::new(server));
+        let talk = |byte: &[u8]| {
+            let mut flow = TcpStream::connect(net, "127.0.0.1:7000").unwrap();
+            flow.write_all(byte).unwrap();
+            flow.read(&mut [0; 9])
+        };
+        assert_eq!(talk(b"a"), Ok(1));
+        assert_eq!(talk(b"!"), Err(Error::ConnectionReset));
+        assert_eq!(talk(b"b"), Ok(1));
+    });
+    assert_eq!(ended, Ended::Returned);
+}
+
+/// Stacks are used again: many fibers, one after the other, need no more than a few.
+#[test]
+fn stacks_of_ended_fibers_are_used_again() {
+    let world = world();
+    let (spawn, done) = world.spawner();
+    world.run(move |net| {
+        for _ in 0..1000 {
+            spawn("short", Box::new(|| {}));
+            net.pause(Duration::from_micros(1));
+        }
+    });
+    assert_eq!(done.try_iter().count(), 1000);
+    let table = world.fibers.0.table.lock();
+    assert!(table.stacks.len() <= 3 && table.fibers.len() <= 3, "{} stacks", table.stacks.len());
+}
+
+/// A waker that outlives its fiber does not disturb the one that took its place.
+#[test]
+fn a_stale_waker_wakes_nobody() {
+    let world = world();
+    let (spawn, done) = world.spawner();
+    let fibers = world.fibers;
+    let ended = world.run(move |net| {
+        let (give, take) = mpsc::channel();
+        let other = net.clone();
+        let early = move || {
+            fibers.block_on(&other, None, &mut |cx| give.send(cx.waker().clone()).is_ok());
+        };
+        spawn("early", Box::new(early));
+        net.pause(Duration::from_millis(1));
+        let stale: Waker = take.recv().unwrap();
+        let (other, runs) = (net.clone(), Arc::new(AtomicUsize::new(0)));
+        let count = runs.clone();
+        let late = move || {
+            let deadline = other.now() + Duration::from_millis(5);
+            fibers.block_on(&other, Some(deadline), &mut |_| {
+                count.fetch_add(1, Ordering::SeqCst);
+                false
+            });
+        };
+        spawn("late", Box::new(late));
+        net.pause(Duration::from_millis(1));
+        stale.wake();
+        net.pause(Duration::from_millis(10));
+        assert_eq!(runs.load(Ordering::SeqCst), 2, "once at first, once at the deadline");
+    });
+    assert_eq!(ended, Ended::Returned);
+    assert_eq!(done.try_iter().collect::<Vec<_>>(), ["early", "late"]);
+}
