@@ -16,12 +16,12 @@ use alloc::vec::Vec;
 use std::process::ExitCode;
 use std::thread;
 
+use barenet::Net;
 use barenet::device::{Device, Mac};
 use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, Stack, Storage};
 use barenet::time::Duration;
 use barenet::wait::Threads;
-use barenet::Net;
 use barenet_drivers::tap::{self, Tap};
 
 use crate::options::{self, Options};

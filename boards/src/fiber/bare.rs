@@ -59,9 +59,7 @@ pub(super) fn stack(size: usize) -> Option<Stack> {
     let layout = Layout::from_size_align(size.checked_add(GUARD_SIZE)?, GUARD_SIZE).ok()?;
     // SAFETY: the layout is not empty.
     let start = unsafe { alloc(layout) };
-    let Some(address) = NonZeroUsize::new(start.expose_provenance()) else {
-        return None;
-    };
+    let address = NonZeroUsize::new(start.expose_provenance())?;
     // SAFETY: the page is the stack's own, at its low end, and the stack lives for ever.
     if unsafe { paging::unmap(address.get()) }.is_err() {
         // SAFETY: just allocated with this layout.

@@ -33,6 +33,8 @@ impl Platform for Virtual {
     }
 }
 
+type Job = Box<dyn FnOnce() + Send>;
+
 struct World {
     platform: &'static Virtual,
     fibers: &'static Fibers,
@@ -53,10 +55,10 @@ impl World {
     }
 
     /// A function that starts a fiber which sends its name when `job` is done.
-    fn spawner(&self) -> (impl Fn(&str, Box<dyn FnOnce() + Send>) + use<>, mpsc::Receiver<String>) {
+    fn spawner(&self) -> (impl Fn(&str, Job) + use<>, mpsc::Receiver<String>) {
         let (send, receive) = mpsc::channel();
         let fibers = self.fibers;
-        let spawn = move |name: &str, job: Box<dyn FnOnce() + Send>| {
+        let spawn = move |name: &str, job: Job| {
             let (done, panicked, own) = (send.clone(), send.clone(), String::from(name));
             let died = own.clone() + " panicked";
             let job = move || {

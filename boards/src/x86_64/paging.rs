@@ -66,8 +66,9 @@ static mut LEVEL_2: [Table; 4] = {
 pub(crate) unsafe fn unmap(address: usize) -> Result<(), &'static str> {
     assert!(address < LIMIT && address.is_multiple_of(SIZE_4K));
     let large = address / SIZE_2M;
+    let tables = &raw mut LEVEL_2;
     // SAFETY: one CPU, and interrupt handlers do not touch the tables.
-    let entry = unsafe { &mut (*(&raw mut LEVEL_2))[large / 512].0[large % 512] };
+    let entry = unsafe { &mut (*tables)[large / 512].0[large % 512] };
     if entry.addr() & HUGE != 0 {
         let flags = entry.addr() & (TABLE | UNCACHED);
         // SAFETY: the layout is not empty, and what comes is a table of null entries.
