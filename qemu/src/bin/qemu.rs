@@ -128,9 +128,14 @@ fn forwards(example: &example::Example, wanted: &[Forward]) -> Result<Vec<Forwar
     Ok(chosen.into_iter().map(|entry| entry.forward).collect())
 }
 
+/// QEMU would create the TAP, and nothing would be at its other end.
 fn tap_exists(name: &str) -> Result<()> {
-    let known = PathBuf::from("/sys/class/net");
-    if known.is_dir() && (name.contains('/') || !known.join(name).exists()) {
+    // /sys/class/net may be that of another network namespace.
+    let Ok(interfaces) = std::fs::read_to_string("/proc/net/dev") else {
+        return Ok(());
+    };
+    let mut names = interfaces.lines().filter_map(|line| line.split_once(':'));
+    if !names.any(|(known, _)| known.trim() == name) {
         bail!(
             "there is no interface `{name}`: create it as root: `ip tuntap add dev {name} mode tap vnet_hdr user $USER`"
         );
