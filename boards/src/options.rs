@@ -27,6 +27,22 @@ pub struct Options<'a> {
     pub args: Vec<&'a str>,
 }
 
+/// The addresses and gateways as they would be written: to name them in a message.
+impl fmt::Display for Options<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut space = "";
+        for (address, prefix) in &self.addresses {
+            write!(f, "{space}ip={address}/{prefix}")?;
+            space = " ";
+        }
+        for gateway in &self.gateways {
+            write!(f, "{space}gw={gateway}")?;
+            space = " ";
+        }
+        Ok(())
+    }
+}
+
 /// An option whose value can't be used. Its text is one line that names the value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Invalid<'a> {
@@ -141,6 +157,7 @@ mod tests {
         assert_eq!(options.addresses, [(ip("fd00::2"), 64), (ip("10.0.0.2"), 24)]);
         assert_eq!(options.gateways, [ip("fd00::1")]);
         assert_eq!(options.args, ["b", "a=1", "ipx=1"]);
+        assert_eq!(options.to_string(), "ip=fd00::2/64 ip=10.0.0.2/24 gw=fd00::1");
     }
 
     #[test]

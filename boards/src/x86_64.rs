@@ -155,7 +155,7 @@ fn add_interface(net: &Net, nic: Box<dyn Device + Send>, options: &Options<'_>) 
     cidrs
         .and_then(|cidrs| net.add_interface(nic, &cidrs, &options.gateways))
         .map(|_| ())
-        .map_err(|why| format!("the interface can't be set up: {why}"))
+        .map_err(|why| format!("the interface can't be set up with {options}: {why}"))
 }
 
 fn run_main(fibers: &'static Fibers, net: Net) -> Result<bool, String> {

@@ -1,8 +1,8 @@
 //! The clock: microseconds from the time stamp counter, and how fast that counts.
 //!
 //! The counter's speed is, from the surest source on: what the CPU states (CPUID leaf 0x15), what
-//! the hypervisor states (leaf 0x4000_0010), measured against the 8254 timer, or, under KVM and
-//! QEMU's TCG on machines without one, measured against the APIC's timer, which both run at 1 GHz.
+//! the hypervisor states (leaf 0x4000_0010), measured against the APIC's timer under KVM and
+//! QEMU's TCG, which run it at 1 GHz, or measured against the 8254 timer.
 
 use core::arch::x86_64::{__cpuid, _rdtsc};
 
@@ -46,13 +46,16 @@ impl Clock {
 ///
 /// A sentence for the console, when the machine has nothing to measure the counter by.
 pub(super) fn init() -> Result<Clock, &'static str> {
-    let stated = stated_by_cpu().or_else(stated_by_hypervisor);
-    let Some((counts, ticks, us)) = measure(stated) else {
-        return Err("no clock: the machine needs a PIT, KVM or TCG, or a CPU that states its \
-                    frequency in CPUID leaf 0x15");
-    };
-    let hertz = stated.unwrap_or(counts * 1_000_000 / us);
-    apic::set_timer_rate(u64::from(ticks) * 1_000_000 / us);
+    let (counts, ticks) = counter_beside_timer();
+    let hertz = stated_by_cpu()
+        .or_else(stated_by_hypervisor)
+        .or_else(|| known_timer().map(|timer| counts * timer / ticks))
+        .or_else(measured_by_pit)
+        .ok_or(
+            "no clock: the machine needs a PIT, KVM or TCG, or a CPU that states its frequency \
+             in CPUID leaf 0x15",
+        )?;
+    apic::set_timer_rate((u128::from(ticks) * u128::from(hertz) / u128::from(counts)) as u64);
     Ok(Clock::start(hertz))
 }
 
@@ -80,46 +83,57 @@ fn plausible(hertz: u64) -> bool {
     (100_000_000..20_000_000_000).contains(&hertz)
 }
 
-/// Lets counter and APIC timer run side by side for a while.
-/// Gives counts, timer ticks, and the time it took in microseconds.
-fn measure(stated: Option<u64>) -> Option<(u64, u32, u64)> {
+/// How far counter and APIC timer run in the same while, of about 10 ms. Neither is 0.
+fn counter_beside_timer() -> (u64, u64) {
+    /// 10 ms at 3 GHz; any while would do.
+    const COUNTS: u64 = 30_000_000;
     apic::timer_start(u32::MAX);
-    let (ticks_before, before) = (apic::timer_left(), counter());
-    let us = if let Some(hertz) = stated {
-        wait(|| counter() - before >= hertz * WAIT_US / 1_000_000);
-        WAIT_US
-    } else if wait_pit() {
-        WAIT_US
-    } else {
-        // KVM and QEMU clock their APIC timer at 1 GHz: APIC_BUS_CYCLE_NS of KVM's lapic.h, and
-        // the nanoseconds that hw/intc/apic.c counts.
-        cpu::hypervisor().filter(|name| name == cpu::KVM || name == cpu::TCG)?;
-        let target = ticks_before - (1000 * WAIT_US / apic::DIVISOR) as u32;
-        wait(|| apic::timer_left() <= target);
-        let ticks = u64::from(ticks_before - apic::timer_left());
-        ticks * apic::DIVISOR / 1000
-    };
-    let (after, ticks_after) = (counter(), apic::timer_left());
-    apic::timer_start(0);
-    Some((after - before, ticks_before - ticks_after, us))
-}
-
-fn wait(done: impl Fn() -> bool) {
-    while !done() {
+    let (first, first_left) = sample();
+    while counter() - first < COUNTS {
         core::hint::spin_loop();
     }
+    let (last, last_left) = sample();
+    apic::timer_start(0);
+    (last - first, u64::from(first_left.saturating_sub(last_left)).max(1))
 }
 
-/// How long the measurement takes. Reading a timer costs an emulator a few microseconds, so this
-/// bounds the error to about one in ten thousand.
-const WAIT_US: u64 = 30_000;
+/// The counter and the timer at one moment: the best of a few tries, since a hypervisor may take
+/// the CPU away between the two readings.
+fn sample() -> (u64, u32) {
+    let tries = (0..16).map(|_| {
+        let before = counter();
+        let left = apic::timer_left();
+        let gap = counter() - before;
+        (gap, before + gap / 2, left)
+    });
+    tries.min_by_key(|t| t.0).map_or((0, 0), |(_, middle, left)| (middle, left))
+}
 
+/// The hertz at which the APIC's timer counts, where that is known: KVM and QEMU clock it at 1 GHz
+/// (APIC_BUS_CYCLE_NS of KVM's lapic.h, the nanoseconds that QEMU's hw/intc/apic.c counts).
+fn known_timer() -> Option<u64> {
+    cpu::hypervisor()
+        .filter(|name| name == cpu::KVM || name == cpu::TCG)
+        .map(|_| 1_000_000_000 / apic::DIVISOR)
+}
+
+/// How long one measurement by the PIT takes.
+const PIT_US: u64 = 10_000;
 /// As many periods of the 8254's 1.193182 MHz.
-const PIT_COUNT: u16 = (WAIT_US * 1_193_182 / 1_000_000) as u16;
+const PIT_COUNT: u16 = (PIT_US * 1_193_182 / 1_000_000) as u16;
 
-/// Waits [`WAIT_US`] by the 8254's channel 2, the one whose output can be read back.
-/// False if the machine has none.
-fn wait_pit() -> bool {
+/// The least of a few measurements: being interrupted only makes them longer.
+fn measured_by_pit() -> Option<u64> {
+    let mut least = u64::MAX;
+    for _ in 0..4 {
+        least = least.min(counts_of_pit()?);
+    }
+    Some(least * 1_000_000 / PIT_US)
+}
+
+/// Counts in [`PIT_US`] by the 8254's channel 2, the one whose output can be read back.
+/// `None` if the machine has none.
+fn counts_of_pit() -> Option<u64> {
     const OUTPUT: u8 = 1 << 5;
     let mut gate = Port::<u8>::new(0x61);
     let (mut data, mut command) = (Port::<u8>::new(0x42), Port::<u8>::new(0x43));
@@ -128,26 +142,28 @@ fn wait_pit() -> bool {
     unsafe {
         let old = gate.read();
         if old == 0xff {
-            return false;
+            return None;
         }
         // Gate off, then channel 2, both bytes, mode 0: the output rises when it has run down.
         gate.write(old & !0b11);
         command.write(0b1011_0000);
+        if gate.read() & OUTPUT != 0 {
+            return None;
+        }
+        // Emulators start counting here already, whatever the gate.
+        let start = counter();
         let [low, high] = PIT_COUNT.to_le_bytes();
         data.write(low);
         data.write(high);
-        if gate.read() & OUTPUT != 0 {
-            return false;
-        }
         gate.write(old & !0b10 | 1);
-        // Ten times the wait on the fastest counter there is: the output is stuck.
-        let limit = counter() + 2_000_000_000;
         while gate.read() & OUTPUT == 0 {
-            if counter() > limit {
-                return false;
+            // Ten times the wait on the fastest counter there is: the output is stuck.
+            if counter() - start > 2_000_000_000 {
+                return None;
             }
         }
+        let counts = counter() - start;
         gate.write(old);
+        Some(counts)
     }
-    true
 }
