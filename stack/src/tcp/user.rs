@@ -16,6 +16,7 @@ impl Tcb {
                     return Err(Error::ClosedLocally);
                 }
                 let room = (self.send_limit as usize).saturating_sub(h.queue.len());
+                let room = room.min(memory_share(cx) as usize);
                 accepted(h.queue.append(cx.pool, &data[..data.len().min(room)]), data)
             }
             Phase::Synchronized(s) => {
@@ -35,7 +36,9 @@ impl Tcb {
     /// Would `write` take something, or fail?
     pub(crate) fn is_writable(&self, cx: &Cx<'_, '_>) -> bool {
         match &self.phase {
-            Phase::SynSent(h) | Phase::SynReceived(h) => h.fin || (self.send_limit as usize) > h.queue.len(),
+            Phase::SynSent(h) | Phase::SynReceived(h) => {
+                h.fin || ((self.send_limit as usize) > h.queue.len() && memory_share(cx) > 0)
+            }
             Phase::Synchronized(s) => s.send.fin != Fin::Open || s.send.room().min(memory_share(cx)) > 0,
             Phase::Over(_) => true,
         }
