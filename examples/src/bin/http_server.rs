@@ -61,7 +61,8 @@ async fn answer(
         _ => (404, "text/plain; charset=utf-8", String::from("There is / and /counters.\n")),
     };
     let length = alloc::format!("{}", body.len());
-    let headers = [("Content-Type", kind), ("Content-Length", length.as_str()), ("Cache-Control", "no-store")];
+    let headers =
+        [("Content-Type", kind), ("Content-Length", length.as_str()), ("Cache-Control", "no-store")];
     connection.initiate_response(status, None, &headers).await?;
     connection.write_all(body.as_bytes()).await?;
     connection.complete().await?;

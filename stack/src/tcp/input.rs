@@ -201,7 +201,7 @@ impl Synchronized {
         }
         self.check_syn(&segment, cx)?;
         self.check_ack(&segment, cx, effects)?;
-        if orphan && segment.text.len() > 0 && !self.receive.finished {
+        if orphan && !segment.text.is_empty() && !self.receive.finished {
             // Nobody can read it any more, and the peer should know (RFC 1122 §4.2.2.13).
             effects.reset = Some(Reset { seq: self.send.max, ack: Some(self.receive.nxt + segment.len()) });
             effects.end = Some(End::Failed(Error::ConnectionAborted));

@@ -33,11 +33,6 @@ impl Rtt {
         }
     }
 
-    /// The smoothed RTT, once there was a sample.
-    pub(crate) fn smoothed(&self) -> Option<Duration> {
-        (self.srtt != 0).then_some(Duration::from_micros(self.srtt as u64))
-    }
-
     /// The timeout now, back-off included.
     pub(crate) fn rto(&self, config: &TcpConfig) -> Duration {
         let base = match self.srtt {

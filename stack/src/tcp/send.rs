@@ -186,7 +186,7 @@ impl Send {
         }
         self.nxt += seq_len;
         self.max = self.max.later_of(self.nxt);
-        if text_len % self.mss as u32 != 0 {
+        if !text_len.is_multiple_of(self.mss as u32) {
             self.small_end = self.nxt;
         }
         if self.timed.is_none() && !again {

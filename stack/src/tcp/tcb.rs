@@ -79,7 +79,6 @@ pub(crate) struct PeerSyn {
     pub(crate) mss: Option<u16>,
     pub(crate) window_scale: Option<u8>,
     pub(crate) timestamp: Option<u32>,
-    pub(crate) window: u16,
 }
 
 impl PeerSyn {
@@ -90,7 +89,6 @@ impl PeerSyn {
             //= rfc7323#2.3: a larger shift is used as 14 (H032)
             window_scale: o.window_scale.map(|s| s.min(14)),
             timestamp: o.timestamps.map(|t| t.value),
-            window: segment.window,
         }
     }
 }

@@ -21,7 +21,7 @@ impl Tcb {
 
 impl Handshake {
     fn on_timer(&mut self, cx: &Cx<'_, '_>, effects: &mut Effects) {
-        if !self.retransmit_at.is_some_and(|at| at <= cx.now) {
+        if self.retransmit_at.is_none_or(|at| cx.now < at) {
             return;
         }
         self.retransmit_at = None;

@@ -54,7 +54,7 @@ fn many(from: u64, count: u64) -> ExitCode {
             }
         }
         let done = seed - from + 1;
-        if done % 20 == 0 || done == count {
+        if done.is_multiple_of(20) || done == count {
             let s = began.elapsed().as_secs_f64();
             eprint!(
                 "\r{done} of {count} seeds, {failed} failed, {frames} frames, {bytes} bytes, {s:.1} s   "

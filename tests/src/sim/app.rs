@@ -158,7 +158,7 @@ impl App {
         }
         self.state = State::Connecting(handle);
         // Data that is written before the handshake is over goes out after it.
-        if self.script.write_len % 2 == 0 {
+        if self.script.write_len.is_multiple_of(2) {
             self.write(stack, handle, now)?;
         }
         self.connecting(stack, handle, now)

@@ -112,8 +112,8 @@ impl Options {
         let r = &mut Random::new(seed);
         let count = r.pick(&[2, 2, 2, 3]);
         let faulty = Duration::from_millis(r.scaled(100, 40_000));
-        // Clocks of 32 bits wrap at some of these.
-        let start = r.pick(&[5_000, 0xffff_f000_000, 0x7fff_fff0_0000, 3_000_000_000_000_000]);
+        // Soon after some of these, 31 or 32 bits of milliseconds or microseconds are used up.
+        let start = r.pick(&[5_000, 4_290_000_000, 2_147_480_000_000, 4_294_960_000_000, 3 << 50]);
         let start = Instant::from_micros(start + r.below(1 << 20));
         let hosts: Vec<_> = (0..count).map(|_| HostOptions::draw(r)).collect();
         let pairs = (0..count).flat_map(|b| (0..b).map(move |a| [a, b]));

@@ -15,8 +15,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 /// What a run did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Summary {
-    /// Frames that set out, and those that did not arrive.
+    /// Frames that set out.
     pub frames: u64,
+    /// Frames that did not arrive.
     pub lost: u64,
     /// Bytes that applications read.
     pub bytes: u64,

@@ -29,14 +29,6 @@ impl Controller {
         }
     }
 
-    /// The slow-start threshold, for statistics.
-    pub(crate) fn threshold(&self) -> u32 {
-        match self {
-            Controller::NewReno(c) => c.threshold(),
-            Controller::None => u32::MAX,
-        }
-    }
-
     /// `acked` bytes of new data were acknowledged outside recovery, when `flight` were out.
     pub(crate) fn on_ack(&mut self, acked: u32, flight: u32) {
         if let Controller::NewReno(c) = self {

@@ -26,10 +26,6 @@ impl NewReno {
         self.cwnd
     }
 
-    pub(crate) fn threshold(&self) -> u32 {
-        self.ssthresh
-    }
-
     pub(crate) fn on_ack(&mut self, acked: u32, flight: u32) {
         // H048: a window that was not used is not grown. In slow start half of it counts as used.
         let used = if self.cwnd < self.ssthresh { flight.saturating_mul(2) } else { flight + self.mss };
@@ -102,7 +98,7 @@ mod tests {
         let iw = |mss| NewReno::new(mss, false).window();
         assert_eq!((iw(536), iw(1460), iw(9000)), (5360, 14_600, 18_000));
         assert_eq!(NewReno::new(1460, true).window(), 1460);
-        assert_eq!(NewReno::new(1460, true).threshold(), LARGEST, "H051");
+        assert_eq!(NewReno::new(1460, true).ssthresh, LARGEST, "H051");
     }
 
     #[test]
@@ -118,8 +114,8 @@ mod tests {
         c.on_ack(10_000, 10_000);
         assert_eq!(c.window(), 11_000);
         c.on_timeout(11_000, false);
-        assert_eq!((c.window(), c.threshold()), (1000, 5500), "H053");
+        assert_eq!((c.window(), c.ssthresh), (1000, 5500), "H053");
         c.on_timeout(1000, true);
-        assert_eq!(c.threshold(), 5500);
+        assert_eq!(c.ssthresh, 5500);
     }
 }
