@@ -3,17 +3,19 @@
 //! | argument | meaning |
 //! |---|---|
 //! | `--tap NAME` | the TAP, which must exist; without it, that of the environment's `BARENET_TAP` |
+//! | `--fibers` | a fiber per connection, all on one thread, as on bare metal; not OS threads |
 //! | `ip=…`, `gw=…` | addresses and gateways, see [`options`] |
 //!
 //! Everything else is the program's. Without addresses it has 10.0.0.2/24 and fd00::2/64, behind
 //! the gateways 10.0.0.1 and fd00::1. A call that blocks parks its thread, and the daemon has a
-//! thread of its own.
+//! thread of its own; with `--fibers` see [`fiber`](crate::fiber).
 
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use std::process::ExitCode;
+use std::sync::mpsc;
 use std::thread;
 
 use barenet::Net;
@@ -24,6 +26,7 @@ use barenet::time::Duration;
 use barenet::wait::Threads;
 use barenet_drivers::tap::{self, Tap};
 
+use crate::fiber::{Ended, Fibers};
 use crate::options::{self, Options};
 use crate::program::{self, Outcome};
 
@@ -34,31 +37,27 @@ pub use platform::Host;
 /// The addresses of a program that was given none.
 const ADDRESSES: [&str; 4] = ["ip=10.0.0.2/24", "gw=10.0.0.1", "ip=fd00::2/64", "gw=fd00::1"];
 
-/// What a program that has ended still waits for its peers to acknowledge.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long a program that has ended waits for its connections to end.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Runs the program: brings up the network, calls `main` with it, reports what it gives back.
-pub fn run<R: Outcome>(main: fn(Net) -> R) -> ExitCode {
-    let net = match start() {
-        Ok(net) => net,
+pub fn run<R: Outcome + 'static>(main: fn(Net) -> R) -> ExitCode {
+    match start(move |net| main(net).report()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(why) => {
             std::eprintln!("error: {why}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
-    let success = main(net.clone()).report();
-    linger(&net);
-    match success {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
     }
 }
 
-/// Opens the TAP and starts the daemon. An error is one line for the user.
-fn start() -> Result<Net, String> {
+/// Opens the TAP and runs `main` to its success. An error is one line for the user.
+fn start(main: impl FnOnce(Net) -> bool + Send + 'static) -> Result<bool, String> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let mut args: Vec<&'static str> = args.into_iter().map(|arg| &*arg.leak()).collect();
     let name = take_tap(&mut args)?;
+    let with_fibers = take_flag(&mut args, "--fibers");
     let options = options::parse(args, ADDRESSES).map_err(|why| why.to_string())?;
     let tap = open(&name)?;
     let machine = format!("host: Linux process on {}, TAP {}", cpu(), tap.name()).leak();
@@ -66,13 +65,48 @@ fn start() -> Result<Net, String> {
     let platform: &'static Host = Box::leak(Box::new(platform));
     program::init(options.args.clone().leak(), machine, platform);
     let stack = Stack::new(Storage::heap(&Limits::default()), seed()?);
-    let net = Net::new(stack, platform, &Threads);
-    add_interface(&net, tap, &options)?;
+    if with_fibers {
+        let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(platform)));
+        let net = Net::new(stack, platform, fibers);
+        add_interface(&net, tap, &options)?;
+        run_in_fiber(fibers, &net, main)
+    } else {
+        let net = Net::new(stack, platform, &Threads);
+        add_interface(&net, tap, &options)?;
+        run_beside_daemon(&net, main)
+    }
+}
+
+/// This thread runs all fibers and the daemon.
+fn run_in_fiber(
+    fibers: &'static Fibers,
+    net: &Net,
+    main: impl FnOnce(Net) -> bool + Send + 'static,
+) -> Result<bool, String> {
+    let (report, reported) = mpsc::channel();
+    let own = net.clone();
+    let job = Box::new(move || report.send(main(own)).unwrap_or_default());
+    match fibers.run(net, job) {
+        Ok(Ended::Returned) => Ok(reported.try_recv().unwrap_or(false)),
+        Ok(Ended::Panicked) => Ok(false),
+        Err(why) => Err(format!("`main` can't be started: {why}")),
+    }
+}
+
+/// This thread runs `main`; the daemon has its own.
+fn run_beside_daemon(net: &Net, main: impl FnOnce(Net) -> bool) -> Result<bool, String> {
     let daemon = net.clone();
-    let run = move || daemon.run();
-    let started = thread::Builder::new().name("daemon".into()).spawn(run);
+    let started = thread::Builder::new().name("daemon".into()).spawn(move || daemon.run());
     started.map_err(|why| format!("can't start the daemon's thread: {why}"))?;
-    Ok(net)
+    let success = main(net.clone());
+    linger(net);
+    Ok(success)
+}
+
+/// Takes `flag` out of the arguments: was it among them?
+fn take_flag(args: &mut Vec<&'static str>, flag: &str) -> bool {
+    let at = args.iter().position(|arg| *arg == flag);
+    at.map(|at| args.remove(at)).is_some()
 }
 
 /// Takes `--tap NAME` or `--tap=NAME` out of the arguments.
@@ -159,6 +193,9 @@ mod tests {
         let mut args = alloc::vec!["--tap=tap4"];
         assert_eq!(take_tap(&mut args).as_deref(), Ok("tap4"));
         assert!(args.is_empty());
+        let mut args = alloc::vec!["a", "--fibers"];
+        assert!(take_flag(&mut args, "--fibers") && !take_flag(&mut args, "--fibers"));
+        assert_eq!(args, ["a"]);
         assert!(take_tap(&mut alloc::vec!["--tap"]).unwrap_err().contains("--tap"));
     }
 

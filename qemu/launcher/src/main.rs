@@ -23,11 +23,8 @@ fn main() -> ExitCode {
 
 fn launch(runner: &OsString, args: impl Iterator<Item = OsString>) -> std::io::Result<ExitCode> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--package", "barenet-qemu", "--bin"])
-        .arg(runner)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()?;
+    let built =
+        Command::new(cargo).args(["build", "--package", "barenet-qemu", "--bin"]).arg(runner).status()?;
     if !built.success() {
         return Ok(ExitCode::FAILURE);
     }

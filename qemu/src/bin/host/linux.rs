@@ -60,8 +60,12 @@ pub(super) fn run() -> Result<u8> {
     let address = address(&options.args);
     let mut words = vec!["--tap".to_owned(), name];
     words.extend(options.args);
-    let running = cmd(program, words)
-        .unchecked()
+    let mut run = cmd(program, words).unchecked();
+    if !options.command.is_empty() {
+        // The output is the command's.
+        run = run.stdout_to_stderr();
+    }
+    let running = run
         .before_spawn(|command| {
             end_with_runner(command);
             Ok(())
