@@ -23,6 +23,9 @@ const WARM_UP: u64 = 8 << 20;
 /// Virtual time between two turns.
 const TURN: Duration = Duration::from_micros(20);
 
+/// So many turns without a byte are a second, longer than any timer that could move a transfer without losses on.
+const TURNS_STALLED_MAX: u64 = 50_000;
+
 /// What is measured: one stack on both ends of one link.
 #[derive(Clone, Copy)]
 pub(crate) struct Case {
@@ -158,8 +161,9 @@ fn transfer(a: &mut impl Host, b: &mut impl Host, now: &mut Instant, until: Unti
     let (_, segments) = a.sent();
     let (acks, _) = b.sent();
     let start = std::time::Instant::now();
-    let (mut written, mut read) = (0, 0);
+    let (mut written, mut read, mut stalled) = (0, 0, 0);
     for turn in 0u64.. {
+        let before = read;
         let len = usize::try_from(bytes - written).map_or(BUFFER, |left| left.min(BUFFER));
         written += phase_write(a, &data[..len]) as u64;
         phase_tx_data(a, *now);
@@ -171,7 +175,8 @@ fn transfer(a: &mut impl Host, b: &mut impl Host, now: &mut Instant, until: Unti
         if read >= bytes || turn % 16 == 15 && start.elapsed() > time {
             break;
         }
-        assert!(turn < 1 << 32, "stuck after {read} bytes");
+        stalled = if read > before { 0 } else { stalled + 1 };
+        assert!(stalled < TURNS_STALLED_MAX, "{read} bytes arrived, then nothing");
     }
     Done {
         bytes: read,
