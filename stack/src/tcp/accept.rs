@@ -1,0 +1,181 @@
+//! Listeners among the connections: SYNs in, connections out to `accept`.
+
+use super::isn;
+use super::listener::Listener;
+use super::segment::{Flags, Reset, Segment};
+use super::tcb::{Cx, Mss, Tcb};
+use super::{EPHEMERAL_TRIES, ListenerEntry, Outcome, Refused, Reply, Tcp, Tuple, passive, wake};
+use crate::error::Error;
+use crate::ip::InterfaceId;
+use crate::list::NONE;
+use crate::pool::Pool;
+use crate::slab::Key;
+use crate::time::Instant;
+use core::net::IpAddr;
+use core::task::Waker;
+
+impl Tcp<'_> {
+    /// The listener for a destination: one for exactly this address before one for all.
+    fn listener_for(&self, address: IpAddr, port: u16) -> Option<u32> {
+        let named = |wanted: Option<IpAddr>| {
+            let mut all = self.listeners.iter();
+            all.find(|(_, l)| l.0.port == port && l.0.address == wanted).map(|(i, _)| i)
+        };
+        named(Some(address)).or_else(|| named(None))
+    }
+
+    /// OPEN, passive (RFC 9293 §3.10.1). `address` `None`: all addresses.
+    pub(crate) fn listen(
+        &mut self,
+        address: Option<IpAddr>,
+        port: u16,
+        backlog: u16,
+    ) -> Result<(Key, u16), Error> {
+        let port = if port == 0 { self.free_listen_port()? } else { port };
+        let overlaps = |l: &Listener| {
+            l.port == port && (l.address == address || l.address.is_none() || address.is_none())
+        };
+        if self.listeners.iter().any(|(_, l)| overlaps(&l.0)) {
+            return Err(Error::AddrInUse);
+        }
+        let entry = ListenerEntry(Listener::new(address, port, backlog));
+        self.listeners.insert(entry).map(|key| (key, port)).map_err(|_| Error::TooManySockets)
+    }
+
+    fn free_listen_port(&mut self) -> Result<u16, Error> {
+        for _ in 0..EPHEMERAL_TRIES {
+            let port = self.next_port();
+            if !self.listeners.iter().any(|(_, l)| l.0.port == port) {
+                return Ok(port);
+            }
+        }
+        Err(Error::AddrInUse)
+    }
+
+    /// Would this segment complete a connection that has no place to wait for `accept`?
+    pub(super) fn must_wait(&self, index: u32, segment: &Segment<'_>) -> bool {
+        let passive_on = self.connections.at(index).and_then(|c| passive(&c.tcb));
+        let listener = passive_on.and_then(|l| self.listeners.at(l));
+        listener.is_some_and(|l| !l.0.has_room())
+            && segment.flags.has(Flags::ACK)
+            && !segment.flags.has(Flags::RST)
+    }
+
+    //= rfc9293#3.10.7.2, LISTEN
+    pub(super) fn for_listener(
+        &mut self,
+        tuple: &Tuple,
+        interface: InterfaceId,
+        mtu: u16,
+        segment: &Segment<'_>,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Outcome {
+        let flags = segment.flags;
+        let refuse = |refused, reset: Option<Reset>| Outcome {
+            reply: reset.map(Reply::Reset),
+            dropped: Some(refused),
+            event: None,
+        };
+        let Some(index) = self.listener_for(tuple.local, tuple.local_port) else {
+            return refuse(Refused::NoConnection, Reset::answer_to(segment));
+        };
+        if flags.has(Flags::RST) || flags.has(Flags::ACK) || !flags.has(Flags::SYN) {
+            let answer = if flags.has(Flags::ACK) { Reset::answer_to(segment) } else { None };
+            return refuse(Refused::NoConnection, answer);
+        }
+        let room = self.listeners.at(index).is_some_and(|l| l.0.has_syn_room() && l.0.has_room());
+        if !room {
+            return refuse(Refused::BacklogFull, None); // the client tries again (H010, H011)
+        }
+        let iss = isn::initial_sequence_number(&self.key, tuple, now);
+        let ts_offset = isn::timestamp_offset(&self.key, tuple);
+        let mss = Mss::for_mtu(mtu, tuple.remote.is_ipv6());
+        let cx = Cx { now, pool, config: &self.config };
+        let tcb = Tcb::accept(index, segment, iss, ts_offset, mss, &cx);
+        let Some(connection) = self.admit(*tuple, interface, tcb) else {
+            return refuse(Refused::TableFull, None);
+        };
+        if let Some(l) = self.listeners.at_mut(index) {
+            l.0.half_open += 1;
+        }
+        self.after(connection, now);
+        Outcome::default()
+    }
+
+    pub(super) fn half_open_ends(&mut self, listener: u32) {
+        if let Some(l) = self.listeners.at_mut(listener) {
+            l.0.half_open = l.0.half_open.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn queue_for_accept(&mut self, listener: u32, index: u32) {
+        let Some(l) = self.listeners.at_mut(listener) else { return };
+        let last = core::mem::replace(&mut l.0.last, index);
+        l.0.waiting += 1;
+        if last == NONE {
+            l.0.first = index;
+        } else if let Some(c) = self.connections.at_mut(last) {
+            c.next_waiting = index;
+        }
+        if let Some(l) = self.listeners.at_mut(listener) {
+            l.0.wake();
+        }
+    }
+
+    /// The connection that has waited longest.
+    pub(crate) fn accept(&mut self, listener: Key) -> Result<Key, Error> {
+        let l = &mut self.listeners.get_mut(listener).ok_or(Error::StaleHandle)?.0;
+        let index = l.first;
+        let c = self.connections.at_mut(index).ok_or(Error::WouldBlock)?;
+        l.first = core::mem::replace(&mut c.next_waiting, NONE);
+        l.waiting -= 1;
+        if l.first == NONE {
+            l.last = NONE;
+        }
+        self.connections.key(index).ok_or(Error::WouldBlock)
+    }
+
+    pub(crate) fn register_acceptor(&mut self, listener: Key, waker: &Waker) {
+        match self.listeners.get_mut(listener) {
+            Some(l) => l.0.register(waker),
+            None => waker.wake_by_ref(),
+        }
+    }
+
+    /// Stops listening. Its connections are the caller's to abort first.
+    pub(crate) fn unlisten(&mut self, listener: Key) {
+        if self.listeners.get(listener).is_some()
+            && let Some(mut l) = self.listeners.remove(listener.index)
+        {
+            l.0.wake();
+        }
+    }
+
+    /// A half-open connection on this listener. Looks at every connection: closing a listener is
+    /// no part of the data path.
+    pub(crate) fn half_open_on(&self, listener: Key) -> Option<Key> {
+        let mut all = self.connections.iter();
+        let (index, _) = all.find(|(_, c)| passive(&c.tcb) == Some(listener.index))?;
+        self.connections.key(index)
+    }
+
+    /// A live connection through `interface`.
+    pub(crate) fn first_on(&self, interface: InterfaceId) -> Option<(u32, Tuple)> {
+        let mut all = self.connections.iter();
+        all.find(|(_, c)| c.known && c.interface == interface).map(|(i, c)| (i, c.tuple))
+    }
+
+    pub(crate) fn wake_acceptors(&mut self) {
+        self.listeners.iter_mut().for_each(|l| l.0.wake());
+    }
+
+    /// Wakes whoever waits for anything.
+    pub(crate) fn wake_all(&mut self) {
+        self.wake_acceptors();
+        for c in self.connections.iter_mut() {
+            wake(&mut c.reader);
+            wake(&mut c.writer);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The application's calls, by key.
+
+use super::segment::Reset;
+use super::tcb::{Cx, Phase};
+use super::{Connection, Interest, Starved, Tcp, passive, wake};
+use crate::error::Error;
+use crate::pool::Pool;
+use crate::slab::Key;
+use crate::time::Instant;
+use core::task::Waker;
+
+impl Tcp<'_> {
+    fn with<R>(
+        &mut self,
+        key: Key,
+        now: Instant,
+        pool: &mut Pool<'_>,
+        call: impl FnOnce(&mut Connection, &mut Cx<'_, '_>) -> R,
+    ) -> Result<R, Error> {
+        let c = self.connections.get_mut(key).ok_or(Error::StaleHandle)?;
+        let mut cx = Cx { now, pool, config: &self.config };
+        let result = call(c, &mut cx);
+        self.after(key.index, now);
+        Ok(result)
+    }
+
+    pub(crate) fn read(
+        &mut self,
+        key: Key,
+        to: &mut [u8],
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<usize, Error> {
+        let read = self.with(key, now, pool, |c, cx| c.tcb.read(to, cx))?;
+        if read.is_ok() {
+            self.feed_starved(pool);
+        }
+        read
+    }
+
+    pub(crate) fn peek(
+        &mut self,
+        key: Key,
+        to: &mut [u8],
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<usize, Error> {
+        self.with(key, now, pool, |c, cx| {
+            let bytes = c.tcb.peek(cx)?;
+            let n = bytes.len().min(to.len());
+            to[..n].copy_from_slice(&bytes[..n]);
+            Ok(n)
+        })?
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        key: Key,
+        data: &[u8],
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<usize, Error> {
+        self.with(key, now, pool, |c, cx| c.tcb.write(data, cx))?
+    }
+
+    pub(crate) fn is_ready(
+        &mut self,
+        key: Key,
+        interest: Interest,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<bool, Error> {
+        self.with(key, now, pool, |c, cx| match interest {
+            Interest::Read => c.tcb.is_readable(),
+            Interest::Write => c.tcb.is_writable(cx),
+        })
+    }
+
+    /// Wakes `waker` when the connection can be read, or can be written.
+    pub(crate) fn register(&mut self, key: Key, interest: Interest, waker: &Waker) {
+        let Some(c) = self.connections.get_mut(key) else { return waker.wake_by_ref() };
+        let place = match interest {
+            Interest::Read => &mut c.reader,
+            Interest::Write => &mut c.writer,
+        };
+        match place {
+            Some(w) if w.will_wake(waker) => {}
+            _ => *place = Some(waker.clone()),
+        }
+        if interest == Interest::Write {
+            self.starved.push(&mut Starved(&mut self.connections), key.index);
+        }
+    }
+
+    pub(crate) fn shutdown_write(
+        &mut self,
+        key: Key,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<(), Error> {
+        self.with(key, now, pool, |c, cx| c.tcb.shutdown_write(cx))
+    }
+
+    pub(crate) fn shutdown_read(&mut self, key: Key, now: Instant, pool: &mut Pool<'_>) -> Result<(), Error> {
+        self.with(key, now, pool, |c, cx| {
+            c.tcb.shutdown_read(cx);
+            wake(&mut c.reader);
+        })
+    }
+
+    pub(crate) fn set_nodelay(
+        &mut self,
+        key: Key,
+        nodelay: bool,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<(), Error> {
+        self.with(key, now, pool, |c, _| c.tcb.set_nodelay(nodelay))
+    }
+
+    /// The application lets go: the stack carries the connection to its end. A reset goes out
+    /// if unread data is lost.
+    pub(crate) fn let_go(
+        &mut self,
+        key: Key,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Option<(Connection, Reset)> {
+        let c = self.connections.get_mut(key)?;
+        let mut cx = Cx { now, pool, config: &self.config };
+        match (c.tcb.let_go(&mut cx), &c.tcb.phase) {
+            (Some(reset), _) => self.take_out(key, pool).map(|c| (c, reset)),
+            // Nothing was ever received from the peer: the record goes at once (H003).
+            (None, Phase::SynSent(_) | Phase::Over(_)) => {
+                self.take_out(key, pool);
+                None
+            }
+            (None, _) => {
+                self.after(key.index, now);
+                None
+            }
+        }
+    }
+
+    /// ABORT (RFC 9293 §3.10.5): the connection ends at once, and the peer is told.
+    pub(crate) fn abort(&mut self, key: Key, pool: &mut Pool<'_>) -> Option<(Connection, Reset)> {
+        let reset = self.connections.get(key)?.tcb.reset();
+        let c = self.take_out(key, pool)?;
+        reset.map(|reset| (c, reset))
+    }
+
+    fn take_out(&mut self, key: Key, pool: &mut Pool<'_>) -> Option<Connection> {
+        let passive_on = passive(&self.connections.get(key)?.tcb);
+        self.forget(key.index);
+        if let Some(listener) = passive_on {
+            self.half_open_ends(listener);
+        }
+        let mut c = self.connections.remove(key.index)?;
+        c.tcb.clear(pool);
+        wake(&mut c.reader);
+        wake(&mut c.writer);
+        self.feed_starved(pool);
+        Some(c)
+    }
+}

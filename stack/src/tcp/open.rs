@@ -1,0 +1,84 @@
+//! OPEN: ports, and the places of a new connection in the tables.
+
+use super::isn;
+use super::tcb::{Cx, Mss, Tcb};
+use super::{Connection, EPHEMERAL_FIRST, EPHEMERAL_TRIES, Tcp, Tuple};
+use crate::error::Error;
+use crate::ip::InterfaceId;
+use crate::list::{Link, NONE};
+use crate::pool::Pool;
+use crate::slab::Key;
+use crate::time::Instant;
+use crate::wheel::Node;
+
+impl Tcp<'_> {
+    pub(super) fn next_port(&mut self) -> u16 {
+        // A keyed hash of a counter: each port once in a long while, in an order nobody foresees.
+        self.ports = self.ports.wrapping_add(1);
+        let range = u32::from(u16::MAX - EPHEMERAL_FIRST) + 1;
+        EPHEMERAL_FIRST + (self.key.hash(&(self.ports, 2u8)) % range) as u16
+    }
+
+    /// OPEN, active. `tuple.local_port` 0: one that is free for this peer.
+    pub(crate) fn connect(
+        &mut self,
+        mut tuple: Tuple,
+        interface: InterfaceId,
+        mtu: u16,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<Key, Error> {
+        if self.connections.is_full() {
+            return Err(Error::TooManySockets);
+        }
+        if tuple.local_port == 0 {
+            tuple.local_port = self.free_port(tuple)?;
+        } else if self.find(&tuple).is_some() {
+            return Err(Error::AddrInUse);
+        }
+        let iss = isn::initial_sequence_number(&self.key, &tuple, now);
+        let ts_offset = isn::timestamp_offset(&self.key, &tuple);
+        let mss = Mss::for_mtu(mtu, tuple.remote.is_ipv6());
+        let cx = Cx { now, pool, config: &self.config };
+        let tcb = Tcb::connect(iss, ts_offset, mss, &cx);
+        let index = self.admit(tuple, interface, tcb).ok_or(Error::TooManySockets)?;
+        self.after(index, now);
+        self.connections.key(index).ok_or(Error::TooManySockets)
+    }
+
+    fn free_port(&mut self, mut tuple: Tuple) -> Result<u16, Error> {
+        for _ in 0..EPHEMERAL_TRIES {
+            tuple.local_port = self.next_port();
+            let listened = self.listeners.iter().any(|(_, l)| l.0.port == tuple.local_port);
+            if !listened && self.find(&tuple).is_none() {
+                return Ok(tuple.local_port);
+            }
+        }
+        Err(Error::AddrInUse)
+    }
+
+    /// Gives a new connection its places in the tables.
+    pub(super) fn admit(&mut self, tuple: Tuple, interface: InterfaceId, tcb: Tcb) -> Option<u32> {
+        let hash = self.key.hash(&tuple);
+        let connection = Connection {
+            tuple,
+            interface,
+            tcb,
+            known: true,
+            hash,
+            timer: Node::default(),
+            ready: Link::default(),
+            blocked: false,
+            starved: Link::default(),
+            next_waiting: NONE,
+            reader: None,
+            writer: None,
+        };
+        let index = self.connections.insert(connection).ok()?.index;
+        if !self.demux.insert(hash, index) {
+            self.connections.remove(index);
+            return None;
+        }
+        Some(index)
+    }
+}

@@ -1,0 +1,76 @@
+//! Who has something to send, and who would if its neighbour's address were known.
+
+use super::output::Outlook;
+use super::segment::Plan;
+use super::tcb::Cx;
+use super::{Ready, Starved, Tcp, Timers, ready_list, wake};
+use crate::ip::InterfaceId;
+use crate::list::List;
+use crate::pool::Pool;
+use crate::time::Instant;
+
+impl Tcp<'_> {
+    /// Does a connection of this interface want to send?
+    pub(crate) fn has_ready(&self, interface: InterfaceId) -> bool {
+        !self.ready[ready_list(interface)].is_empty()
+    }
+
+    /// The next connection with something to send, taken off the queue.
+    pub(crate) fn next_ready(&mut self, interface: InterfaceId) -> Option<u32> {
+        self.ready[ready_list(interface)].pop(&mut Ready(&mut self.connections))
+    }
+
+    /// Back to the end of the queue, if there is still something to send.
+    pub(crate) fn requeue(&mut self, index: u32) {
+        self.queue_if_ready(index);
+    }
+
+    /// The connection, taken off its queue, waits for a neighbour's address.
+    pub(crate) fn block(&mut self, index: u32) {
+        let Some(c) = self.connections.at_mut(index) else { return };
+        c.blocked = true;
+        self.blocked.push(&mut Ready(&mut self.connections), index);
+    }
+
+    /// Everybody who waits for a neighbour's address, to look again.
+    pub(crate) fn take_blocked(&mut self) -> List {
+        core::mem::take(&mut self.blocked)
+    }
+
+    /// One of those that were blocked.
+    pub(crate) fn unblock(&mut self, blocked: &mut List) -> Option<u32> {
+        let index = blocked.pop(&mut Ready(&mut self.connections))?;
+        if let Some(c) = self.connections.at_mut(index) {
+            c.blocked = false;
+        }
+        Some(index)
+    }
+
+    /// See [`Tcb::plan`](super::tcb::Tcb::plan).
+    pub(crate) fn plan(&self, index: u32, most: u32, now: Instant, pool: &Pool<'_>) -> Option<Plan> {
+        let outlook = Outlook { pool, timestamps: self.config.timestamps };
+        self.connections.at(index)?.tcb.plan(most, now, &outlook)
+    }
+
+    /// See [`Tcb::on_sent`](super::tcb::Tcb::on_sent).
+    pub(crate) fn on_sent(&mut self, index: u32, plan: &Plan, now: Instant, pool: &mut Pool<'_>) {
+        let Some(c) = self.connections.at_mut(index) else { return };
+        let cx = Cx { now, pool, config: &self.config };
+        c.tcb.on_sent(plan, &cx);
+        if let Some(at) = c.tcb.deadline() {
+            self.wheel.arm(&mut Timers(&mut self.connections), index, at);
+        }
+    }
+
+    /// Writers that waited for memory look again when some was given back.
+    pub(crate) fn feed_starved(&mut self, pool: &Pool<'_>) {
+        if self.starved.is_empty() || pool.available() <= pool.capacity() / 4 {
+            return;
+        }
+        while let Some(index) = self.starved.pop(&mut Starved(&mut self.connections)) {
+            if let Some(c) = self.connections.at_mut(index) {
+                wake(&mut c.writer);
+            }
+        }
+    }
+}
