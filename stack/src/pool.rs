@@ -13,7 +13,7 @@ use alloc::{boxed::Box, vec, vec::Vec};
 
 /// No block.
 const NONE: u32 = u32::MAX;
-/// Each block ends with the number of the next one in its chain.
+/// Bytes that the number of a block takes in borrowed memory.
 const LINK: usize = 4;
 /// Blocks that are taken from the heap at a time.
 #[cfg(feature = "alloc")]
@@ -25,9 +25,18 @@ enum Memory<'a> {
     Heap(Vec<Box<[u8]>>),
 }
 
+/// For each block the number of the next one in its chain. Apart from the blocks, so that walking
+/// a chain touches little memory.
+enum Links<'a> {
+    Borrowed(&'a mut [u8]),
+    #[cfg(feature = "alloc")]
+    Heap(Vec<u32>),
+}
+
 /// Blocks of memory, used and free.
 pub struct Pool<'a> {
     memory: Memory<'a>,
+    links: Links<'a>,
     block_len: usize,
     /// Blocks that exist: the free list holds all that are not in a chain.
     blocks: u32,
@@ -40,20 +49,22 @@ pub struct Pool<'a> {
 impl<'a> Pool<'a> {
     /// A pool in the caller's memory: `memory.len() / (block_len + 4)` blocks.
     ///
-    /// Blocks of the length of a segment, 1460 bytes or so, fit a system with plenty of memory;
-    /// 256 to 512 one with little. `block_len` is at least 64.
+    /// Blocks of several segments' length suit a system with plenty of memory; 256 to 512 bytes one
+    /// with little. `block_len` is at least 64.
     pub fn borrowed(memory: &'a mut [u8], block_len: usize) -> Self {
         let block_len = block_len.max(64);
-        let blocks = (memory.len() / (block_len + LINK)).min(NONE as usize) as u32;
+        let blocks = (memory.len() / (block_len + LINK)).min(NONE as usize);
+        let (links, memory) = memory.split_at_mut(blocks * LINK);
         let mut pool = Pool {
             memory: Memory::Borrowed(memory),
+            links: Links::Borrowed(links),
             block_len,
             blocks: 0,
-            limit: blocks,
+            limit: blocks as u32,
             free: NONE,
             used: 0,
         };
-        pool.adopt(blocks);
+        pool.adopt(blocks as u32);
         pool
     }
 
@@ -61,8 +72,15 @@ impl<'a> Pool<'a> {
     #[cfg(feature = "alloc")]
     pub fn growing(limit: usize, block_len: usize) -> Pool<'static> {
         let block_len = block_len.max(64);
-        let limit = (limit / block_len).min(NONE as usize) as u32;
-        Pool { memory: Memory::Heap(Vec::new()), block_len, blocks: 0, limit, free: NONE, used: 0 }
+        Pool {
+            memory: Memory::Heap(Vec::new()),
+            links: Links::Heap(Vec::new()),
+            block_len,
+            blocks: 0,
+            limit: (limit / block_len).min(NONE as usize) as u32,
+            free: NONE,
+            used: 0,
+        }
     }
 
     /// Payload bytes of one block.
@@ -96,11 +114,11 @@ impl<'a> Pool<'a> {
 
     #[cfg(feature = "alloc")]
     fn grow(&mut self) {
-        let stride = self.block_len + LINK;
-        if let Memory::Heap(slabs) = &mut self.memory {
+        if let (Memory::Heap(slabs), Links::Heap(links)) = (&mut self.memory, &mut self.links) {
             let count = (self.limit - self.blocks).min(SLAB as u32);
             if count > 0 {
-                slabs.push(vec![0; stride * count as usize].into_boxed_slice());
+                slabs.push(vec![0; self.block_len * count as usize].into_boxed_slice());
+                links.resize((self.blocks + count) as usize, NONE);
                 self.adopt(count);
             }
         }
@@ -127,43 +145,47 @@ impl<'a> Pool<'a> {
         self.used -= 1;
     }
 
-    fn raw(&self, block: u32) -> &[u8] {
-        let (block, stride) = (block as usize, self.block_len + LINK);
-        match &self.memory {
-            Memory::Borrowed(m) => &m[block * stride..][..stride],
-            #[cfg(feature = "alloc")]
-            Memory::Heap(slabs) => &slabs[block / SLAB][block % SLAB * stride..][..stride],
-        }
-    }
-
-    fn raw_mut(&mut self, block: u32) -> &mut [u8] {
-        let (block, stride) = (block as usize, self.block_len + LINK);
-        match &mut self.memory {
-            Memory::Borrowed(m) => &mut m[block * stride..][..stride],
-            #[cfg(feature = "alloc")]
-            Memory::Heap(slabs) => &mut slabs[block / SLAB][block % SLAB * stride..][..stride],
-        }
-    }
-
-    fn next(&self, block: u32) -> u32 {
-        match self.raw(block)[self.block_len..] {
-            [a, b, c, d] => u32::from_le_bytes([a, b, c, d]),
-            _ => NONE,
-        }
-    }
-
-    fn set_next(&mut self, block: u32, next: u32) {
-        let at = self.block_len;
-        self.raw_mut(block)[at..].copy_from_slice(&next.to_le_bytes());
-    }
-
+    #[inline]
     fn bytes(&self, block: u32) -> &[u8] {
-        &self.raw(block)[..self.block_len]
+        let (block, len) = (block as usize, self.block_len);
+        match &self.memory {
+            Memory::Borrowed(m) => &m[block * len..][..len],
+            #[cfg(feature = "alloc")]
+            Memory::Heap(slabs) => &slabs[block / SLAB][block % SLAB * len..][..len],
+        }
     }
 
+    #[inline]
     fn bytes_mut(&mut self, block: u32) -> &mut [u8] {
-        let len = self.block_len;
-        &mut self.raw_mut(block)[..len]
+        let (block, len) = (block as usize, self.block_len);
+        match &mut self.memory {
+            Memory::Borrowed(m) => &mut m[block * len..][..len],
+            #[cfg(feature = "alloc")]
+            Memory::Heap(slabs) => &mut slabs[block / SLAB][block % SLAB * len..][..len],
+        }
+    }
+
+    #[inline]
+    fn next(&self, block: u32) -> u32 {
+        match &self.links {
+            Links::Borrowed(links) => match links[block as usize * LINK..] {
+                [a, b, c, d, ..] => u32::from_le_bytes([a, b, c, d]),
+                _ => NONE,
+            },
+            #[cfg(feature = "alloc")]
+            Links::Heap(links) => links[block as usize],
+        }
+    }
+
+    #[inline]
+    fn set_next(&mut self, block: u32, next: u32) {
+        match &mut self.links {
+            Links::Borrowed(links) => {
+                links[block as usize * LINK..][..LINK].copy_from_slice(&next.to_le_bytes());
+            }
+            #[cfg(feature = "alloc")]
+            Links::Heap(links) => links[block as usize] = next,
+        }
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Stack<'a> {
     loopback: Option<InterfaceId>,
     /// Changes whenever a [`Path`] may have.
     paths_epoch: u32,
+    /// The path that TCP took last.
+    tcp_way: Option<(tcp::Way, Path)>,
 }
 
 impl<'a> Stack<'a> {
@@ -80,6 +82,7 @@ impl<'a> Stack<'a> {
             icmp_bucket: TokenBucket::new(),
             loopback: None,
             paths_epoch: 0,
+            tcp_way: None,
         }
     }
 

@@ -57,8 +57,8 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             memory: 16 << 20,
-            // With its link a power of two, and 32 of them carry 64 KiB.
-            block_len: 2048 - 4,
+            // Eight of them carry a super-segment of 64 KiB.
+            block_len: 8192,
             neighbors: 256,
             routes: 32,
             connections: 65_536,

@@ -24,6 +24,9 @@ const EGRESS_BUDGET: usize = 64;
 /// An IP packet with every header stays below 64 KiB.
 const TEXT_MAX: usize = 65_535 - 40 - 60;
 
+/// What a way is remembered by: peer, own address, interface, and the state of the routes.
+pub(super) type Way = (IpAddr, IpAddr, InterfaceId, u32);
+
 /// What came of one attempt to send for a connection.
 enum Sent {
     /// A segment went out, or was as good as lost.
@@ -239,8 +242,17 @@ impl Stack<'_> {
         if taken < len { Sent::DeviceFull } else { Sent::Segment }
     }
 
-    fn tcp_path(&self, tuple: &Tuple, interface: InterfaceId) -> Option<Path> {
-        self.path(tuple.remote, Some(interface), Some(tuple.local)).ok()
+    /// The way to the peer. The last one found is remembered: a burst of segments takes one way.
+    fn tcp_path(&mut self, tuple: &Tuple, interface: InterfaceId) -> Option<Path> {
+        let key = (tuple.remote, tuple.local, interface, self.paths_epoch);
+        if let Some((known, path)) = &self.tcp_way
+            && *known == key
+        {
+            return Some(*path);
+        }
+        let path = self.path(tuple.remote, Some(interface), Some(tuple.local)).ok()?;
+        self.tcp_way = Some((key, path));
+        Some(path)
     }
 
     /// There is no way to the peer. That ends a connect; a connection that stands loses a segment
@@ -279,7 +291,8 @@ impl Stack<'_> {
         let mut blocked = self.tcp.take_blocked();
         while let Some(index) = self.tcp.unblock(&mut blocked) {
             let Some(c) = self.tcp.at(index) else { continue };
-            let path = self.tcp_path(&c.tuple, c.interface);
+            let (tuple, interface) = (c.tuple, c.interface);
+            let path = self.tcp_path(&tuple, interface);
             let failed = outcome == Resolution::Failed && path.is_some_and(|p| p.next_hop == next_hop);
             let plan = self.tcp.plan(index, self.text_max(), now, &self.pool).filter(|_| failed);
             if let Some(plan) = plan {

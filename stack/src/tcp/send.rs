@@ -158,7 +158,8 @@ impl Send {
         if (unsent == 0 && !fin) || usable == 0 {
             return nothing;
         }
-        let mss = self.mss as u32;
+        // A super-segment may be limited to less than one segment of a link with a huge MTU.
+        let mss = (self.mss as u32).min(most);
         let len = unsent.min(usable).min(most);
         if len == unsent && fin && len < usable {
             return Sendable { len, fin: true };
