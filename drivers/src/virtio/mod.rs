@@ -23,6 +23,8 @@ mod memory;
 mod net;
 mod pci;
 mod ring;
+#[cfg(test)]
+mod tests;
 
 pub use net::{Drops, InitError, VirtioNet};
 pub use pci::{PciError, PciTransport, Vectors};
