@@ -6,7 +6,7 @@
 use crate::device::{
     Capabilities, ChecksumRequest, Device, SegmentRequest, TX_PIECES, TxError, TxFrame, TxOffload,
 };
-use crate::wire::{Checksum, ETHERNET_LEN, IPV4_LEN, protocol};
+use crate::wire::{Checksum, ETHERNET_LEN, IPV4_LEN, IPV6_LEN, protocol};
 
 /// Longest Ethernet, IPv6 and TCP header.
 const HEADER_LEN_MAX: usize = ETHERNET_LEN + 40 + 60;
@@ -30,14 +30,26 @@ pub struct TcpFrame<'a> {
 ///
 /// An error means that the device took nothing.
 pub fn transmit(device: &mut dyn Device, frame: &TcpFrame<'_>) -> Result<usize, TxError> {
-    let mut cutter = Cutter::new(frame, device.capabilities())?;
+    let mut header = [0; HEADER_LEN_MAX];
+    let Some(header) = header.get_mut(..frame.header.len()) else {
+        return Err(TxError::Refused);
+    };
+    header.copy_from_slice(frame.header);
     let total: usize = frame.payload.iter().map(|p| p.len()).sum();
+    let mut cutter = Cutter::new(frame, header, device.capabilities())?;
+    if total <= usize::from(frame.mss) && frame.payload.len() <= TX_PIECES {
+        // What is no longer than a segment needs no cutting.
+        return cutter.send(device, frame.payload, total, true).map(|()| total);
+    }
+    let mut pieces = [&[][..]; TX_PIECES];
     loop {
-        match cutter.send_next(device, total - cutter.done) {
+        let left = total - cutter.done;
+        let (count, len, next) = cutter.gather(left.min(cutter.chunk_max), &mut pieces);
+        match cutter.send(device, &pieces[..count], len, len == left) {
             Err(error) if cutter.done == 0 => return Err(error),
             Err(_) => return Ok(cutter.done),
             Ok(()) if cutter.done == total => return Ok(total),
-            Ok(()) => {}
+            Ok(()) => cutter.at = next,
         }
     }
 }
@@ -49,11 +61,23 @@ const CHECKSUM_AT: usize = 16;
 const FIN_PSH: u8 = 0x09;
 const CWR: u8 = 0x80;
 
-struct Cutter<'a> {
-    frame: TcpFrame<'a>,
-    capabilities: Capabilities,
+struct Cutter<'a, 'h> {
+    payload: &'a [&'a [u8]],
+    /// The headers of the next part, patched from part to part.
+    header: &'h mut [u8],
+    transport: usize,
+    mss: u16,
+    tx_checksum: bool,
     v6: bool,
-    /// Payload bytes that one transmit can carry; a multiple of the MSS unless it is all.
+    /// Of the whole packet.
+    seq: u32,
+    ident: u16,
+    flags: u8,
+    /// Sum of an IPv4 header without length, identification and checksum.
+    ip_sum: Checksum,
+    /// Addresses and protocol: the part of the pseudo-header that all parts share.
+    pseudo: Checksum,
+    /// Payload bytes that one transmit can carry; a multiple of the MSS.
     chunk_max: usize,
     done: usize,
     segments: u16,
@@ -61,37 +85,67 @@ struct Cutter<'a> {
     at: (usize, usize),
 }
 
-impl<'a> Cutter<'a> {
-    fn new(frame: &TcpFrame<'a>, capabilities: Capabilities) -> Result<Self, TxError> {
-        let lengths_fit = frame.header.len() <= HEADER_LEN_MAX
-            && frame.transport + CHECKSUM_AT + 2 <= frame.header.len()
-            && frame.transport >= ETHERNET_LEN + IPV4_LEN
-            && frame.mss > 0;
-        if !lengths_fit {
+impl<'a, 'h> Cutter<'a, 'h> {
+    fn new(frame: &TcpFrame<'a>, header: &'h mut [u8], capabilities: Capabilities) -> Result<Self, TxError> {
+        let transport = frame.transport;
+        let v6 = transport == ETHERNET_LEN + IPV6_LEN;
+        let known = v6 || transport == ETHERNET_LEN + IPV4_LEN;
+        let Some((ip, tcp)) = header.split_at_checked(transport) else {
+            return Err(TxError::Refused);
+        };
+        if !known || tcp.len() < CHECKSUM_AT + 2 || frame.mss == 0 {
             return Err(TxError::Refused);
         }
-        let v6 = frame.transport != ETHERNET_LEN + IPV4_LEN;
+        let mut pseudo = Checksum::default();
+        pseudo.add(if v6 { &ip[22..54] } else { &ip[26..34] });
+        pseudo.add_word(u16::from(protocol::TCP));
+        let (seq, flags) =
+            (u32::from(get_u16(tcp, SEQ_AT)) << 16 | u32::from(get_u16(tcp, SEQ_AT + 2)), tcp[FLAGS_AT]);
+        let ident = if v6 { 0 } else { get_u16(ip, ETHERNET_LEN + 4) };
+        let mut ip_sum = Checksum::default();
+        if !v6 {
+            ip_sum.add(&ip[ETHERNET_LEN..ETHERNET_LEN + 2]);
+            ip_sum.add(&ip[ETHERNET_LEN + 6..ETHERNET_LEN + 10]);
+            ip_sum.add(&ip[ETHERNET_LEN + 12..]);
+        }
         let tso = if v6 { capabilities.tso6 } else { capabilities.tso4 } as usize;
-        let headers = frame.header.len() - ETHERNET_LEN;
-        let mss = usize::from(frame.mss);
-        let segments = tso.saturating_sub(headers) / mss;
-        let chunk_max = segments.max(1) * mss;
-        Ok(Cutter { frame: *frame, capabilities, v6, chunk_max, done: 0, segments: 0, at: (0, 0) })
+        let headers = header.len() - ETHERNET_LEN;
+        // A device without segmentation offload is spared the division.
+        let segments = if tso > headers { (tso - headers) / usize::from(frame.mss) } else { 1 };
+        Ok(Cutter {
+            payload: frame.payload,
+            header,
+            transport,
+            mss: frame.mss,
+            tx_checksum: capabilities.tx_checksum,
+            v6,
+            seq,
+            ident,
+            flags,
+            ip_sum,
+            pseudo,
+            chunk_max: segments.max(1) * usize::from(frame.mss),
+            done: 0,
+            segments: 0,
+            at: (0, 0),
+        })
     }
 
-    fn send_next(&mut self, device: &mut dyn Device, left: usize) -> Result<(), TxError> {
-        let mut pieces = [&[][..]; TX_PIECES];
-        let (count, len, at) = self.gather(left.min(self.chunk_max), &mut pieces);
-        let payload = &pieces[..count];
-        let segmented = len > usize::from(self.frame.mss);
-        let mut header = [0; HEADER_LEN_MAX];
-        let header = &mut header[..self.frame.header.len()];
-        self.patch(header, len, len == left);
-        let offload = self.checksum(header, payload, len, segmented);
-        device.transmit(TxFrame { header, payload, offload })?;
+    /// Sends the next `len` bytes, which lie in `pieces`.
+    fn send(
+        &mut self,
+        device: &mut dyn Device,
+        pieces: &[&[u8]],
+        len: usize,
+        is_last: bool,
+    ) -> Result<(), TxError> {
+        let mss = usize::from(self.mss);
+        self.patch(len, is_last);
+        let offload = self.checksum(pieces, len, len > mss);
+        device.transmit(TxFrame { header: self.header, payload: pieces, offload })?;
         self.done += len;
-        self.at = at;
-        self.segments = self.segments.wrapping_add(len.div_ceil(usize::from(self.frame.mss)) as u16);
+        let segments = if len > mss { len.div_ceil(mss) } else { 1 };
+        self.segments = self.segments.wrapping_add(segments as u16);
         Ok(())
     }
 
@@ -99,7 +153,7 @@ impl<'a> Cutter<'a> {
     fn gather(&self, len: usize, pieces: &mut [&'a [u8]; TX_PIECES]) -> (usize, usize, (usize, usize)) {
         let (mut piece, mut from) = self.at;
         let (mut count, mut done) = (0, 0);
-        while let Some(data) = self.frame.payload.get(piece) {
+        while let Some(data) = self.payload.get(piece) {
             if done == len || count == TX_PIECES {
                 break;
             }
@@ -118,54 +172,44 @@ impl<'a> Cutter<'a> {
     }
 
     /// The headers of the part that starts `done` bytes in and is `len` long.
-    fn patch(&self, header: &mut [u8], len: usize, is_last: bool) {
-        header.copy_from_slice(self.frame.header);
-        let (ip, tcp) = header[ETHERNET_LEN..].split_at_mut(self.frame.transport - ETHERNET_LEN);
+    fn patch(&mut self, len: usize, is_last: bool) {
+        let (ip, tcp) = self.header[ETHERNET_LEN..].split_at_mut(self.transport - ETHERNET_LEN);
         let after_ip = tcp.len() + len;
         if self.v6 {
             put_u16(ip, 4, after_ip as u16);
         } else {
-            let ident = get_u16(ip, 4).wrapping_add(self.segments);
-            put_u16(ip, 2, (IPV4_LEN + after_ip) as u16);
+            let len = (IPV4_LEN + after_ip) as u16;
+            let ident = self.ident.wrapping_add(self.segments);
+            put_u16(ip, 2, len);
             put_u16(ip, 4, ident);
-            put_u16(ip, 10, 0);
-            let mut sum = Checksum::default();
-            sum.add(ip);
+            let mut sum = self.ip_sum;
+            sum.add_word(len);
+            sum.add_word(ident);
             put_u16(ip, 10, sum.finish());
         }
-        let seq = u32::from(get_u16(tcp, SEQ_AT)) << 16 | u32::from(get_u16(tcp, SEQ_AT + 2));
-        let seq = seq.wrapping_add(self.done as u32);
+        let seq = self.seq.wrapping_add(self.done as u32);
         tcp[SEQ_AT..SEQ_AT + 4].copy_from_slice(&seq.to_be_bytes());
-        if !is_last {
-            tcp[FLAGS_AT] &= !FIN_PSH;
-        }
-        if self.done > 0 {
-            tcp[FLAGS_AT] &= !CWR;
-        }
+        let only_last = if is_last { 0 } else { FIN_PSH };
+        let only_first = if self.done == 0 { 0 } else { CWR };
+        tcp[FLAGS_AT] = self.flags & !only_last & !only_first;
     }
 
     /// Fills the TCP checksum in, or asks the device to.
-    fn checksum(&self, header: &mut [u8], payload: &[&[u8]], len: usize, segmented: bool) -> TxOffload {
-        let (ip, tcp) = header.split_at_mut(self.frame.transport);
-        let addresses = if self.v6 { &ip[22..54] } else { &ip[26..34] };
-        let mut sum = Checksum::default();
-        sum.add(addresses);
-        sum.add_word(u16::from(protocol::TCP));
+    fn checksum(&mut self, pieces: &[&[u8]], len: usize, segmented: bool) -> TxOffload {
+        let tcp = &mut self.header[self.transport..];
+        let mut sum = self.pseudo;
         sum.add_word((tcp.len() + len) as u16);
-        if self.capabilities.tx_checksum {
+        if self.tx_checksum {
             put_u16(tcp, CHECKSUM_AT, sum.sum());
-            let segment = SegmentRequest { v6: self.v6, segment_len: self.frame.mss };
+            let segment = SegmentRequest { v6: self.v6, segment_len: self.mss };
             return TxOffload {
-                checksum: Some(ChecksumRequest {
-                    start: self.frame.transport as u16,
-                    offset: CHECKSUM_AT as u16,
-                }),
+                checksum: Some(ChecksumRequest { start: self.transport as u16, offset: CHECKSUM_AT as u16 }),
                 segment: segmented.then_some(segment),
             };
         }
         put_u16(tcp, CHECKSUM_AT, 0);
         sum.add(tcp);
-        payload.iter().for_each(|piece| sum.add(piece));
+        pieces.iter().for_each(|piece| sum.add(piece));
         put_u16(tcp, CHECKSUM_AT, sum.finish());
         TxOffload::default()
     }

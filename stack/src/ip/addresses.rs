@@ -150,8 +150,15 @@ impl Addresses {
 
     /// Is it the broadcast address of one of our networks, in either form?
     pub fn is_directed_broadcast(&self, address: Ipv4Addr) -> bool {
-        let matches = |a: Option<Ipv4Addr>| a == Some(address);
-        self.list.iter().any(|c| matches(c.broadcast()) || matches(c.network()))
+        self.list.iter().any(|c| match c.address {
+            IpAddr::V4(own) if c.prefix_len <= 30 => {
+                let host = u32::MAX >> c.prefix_len;
+                let (own, address) = (own.to_bits(), address.to_bits());
+                let host_bits = address & host;
+                (own ^ address) & !host == 0 && (host_bits == host || host_bits == 0)
+            }
+            _ => false,
+        })
     }
 
     /// What a destination is to this interface.

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Stack;
+use super::{Interface, Stack};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::device::{RxChecksum, RxFrame};
@@ -64,8 +64,9 @@ impl Stack<'_> {
         // What follows is padding (H212).
         let packet = packet.slice(0, header.total_len);
         self.counters.ipv4.received.count(packet.len());
-        let delivery = self.delivery(link.interface, header.destination.into());
-        self.check_source_v4(link, &header, delivery)?;
+        let interface = self.interface(link.interface).ok_or(Drop::InterfaceGone)?;
+        let delivery = self.delivery(interface, header.destination.into());
+        self.check_source_v4(interface, &header, delivery)?;
         if delivery == Delivery::Other {
             return Err(Drop::Ipv4NotForUs);
         }
@@ -93,9 +94,13 @@ impl Stack<'_> {
     }
 
     /// H065: sources that no packet on a link may have.
-    fn check_source_v4(&self, link: Link, header: &Ipv4Header, delivery: Delivery) -> Result<(), Drop> {
+    fn check_source_v4(
+        &self,
+        interface: &Interface,
+        header: &Ipv4Header,
+        delivery: Delivery,
+    ) -> Result<(), Drop> {
         let (source, destination) = (header.source, header.destination);
-        let interface = self.interface(link.interface).ok_or(Drop::InterfaceGone)?;
         if interface.is_loopback {
             return Ok(());
         }
@@ -121,8 +126,9 @@ impl Stack<'_> {
         let header = Ipv6Header::parse(packet)?;
         let packet = packet.slice(0, IPV6_LEN + header.payload_len);
         self.counters.ipv6.received.count(packet.len());
-        let delivery = self.delivery(link.interface, header.destination.into());
-        self.check_source_v6(link, &header)?;
+        let interface = self.interface(link.interface).ok_or(Drop::InterfaceGone)?;
+        let delivery = self.delivery(interface, header.destination.into());
+        self.check_source_v6(interface, &header)?;
         if delivery == Delivery::Other {
             return Err(Drop::Ipv6NotForUs);
         }
@@ -162,8 +168,7 @@ impl Stack<'_> {
     }
 
     /// H077: sources and destinations that no packet on a link may have.
-    fn check_source_v6(&self, link: Link, header: &Ipv6Header) -> Result<(), Drop> {
-        let interface = self.interface(link.interface).ok_or(Drop::InterfaceGone)?;
+    fn check_source_v6(&self, interface: &Interface, header: &Ipv6Header) -> Result<(), Drop> {
         if interface.is_loopback {
             return Ok(());
         }
@@ -179,10 +184,7 @@ impl Stack<'_> {
     }
 
     /// What a destination is to the stack when it arrives by this interface.
-    fn delivery(&self, id: InterfaceId, destination: IpAddr) -> Delivery {
-        let Some(interface) = self.interface(id) else {
-            return Delivery::Other;
-        };
+    fn delivery(&self, interface: &Interface, destination: IpAddr) -> Delivery {
         let here = interface.addresses.delivery(destination);
         let anywhere = match destination {
             // Loopback and link-local addresses are good on their own interface only.

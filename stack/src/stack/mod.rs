@@ -53,6 +53,8 @@ pub struct Stack<'a> {
     datagrams: Datagrams<'a>,
     icmp_bucket: TokenBucket,
     loopback: Option<InterfaceId>,
+    /// The [`address_bit`] of each address of ours.
+    own_addresses: u64,
     /// Changes whenever a [`Path`] may have.
     paths_epoch: u32,
     /// The path that TCP took last.
@@ -81,6 +83,7 @@ impl<'a> Stack<'a> {
             random,
             icmp_bucket: TokenBucket::new(),
             loopback: None,
+            own_addresses: 0,
             paths_epoch: 0,
             tcp_way: None,
         }
@@ -171,7 +174,7 @@ impl<'a> Stack<'a> {
         }
         self.wake_datagrams();
         self.loopback = self.loopback.filter(|loopback| *loopback != id);
-        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        self.addresses_changed();
         self.events.emit(now, Event::InterfaceRemoved(id));
         Ok(())
     }
@@ -196,7 +199,7 @@ impl<'a> Stack<'a> {
         }
         interface.addresses.add(cidr, interface.is_loopback)?;
         interface.filter_is_old = true;
-        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        self.addresses_changed();
         self.events.emit(now, Event::AddressAdded(id, cidr.address));
         Ok(())
     }
@@ -214,9 +217,15 @@ impl<'a> Stack<'a> {
         while let Some(mut waiting) = self.neighbors.forget(&self.pool, forget) {
             waiting.clear(&mut self.pool);
         }
-        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        self.addresses_changed();
         self.events.emit(now, Event::AddressRemoved(id, address));
         Ok(())
+    }
+
+    fn addresses_changed(&mut self) {
+        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        let all = self.interfaces.iter().flat_map(|(_, i)| i.addresses.iter());
+        self.own_addresses = all.fold(0, |bits, cidr| bits | address_bit(cidr.address));
     }
 
     /// Adds a route, or replaces the one with the same destination, gateway and interface.
@@ -256,7 +265,9 @@ impl<'a> Stack<'a> {
 
     /// Is it an address of this stack, on any interface?
     pub fn is_ours(&self, address: IpAddr) -> bool {
-        self.interfaces.iter().any(|(_, i)| i.addresses.has(address))
+        // Every packet's source is looked up here, and hardly any is ours.
+        self.own_addresses & address_bit(address) != 0
+            && self.interfaces.iter().any(|(_, i)| i.addresses.has(address))
     }
 
     /// The way to `destination`, by `zone` if one is named (a link-local destination needs it when
@@ -363,6 +374,16 @@ impl<'a> Stack<'a> {
         self.counters.count_drop(drop);
         self.events.emit(now, Event::Dropped(drop));
     }
+}
+
+/// One of 64 bits that stands for an address: if it is not set among ours, neither is the address.
+fn address_bit(address: IpAddr) -> u64 {
+    let folded = match address {
+        IpAddr::V4(a) => u64::from(a.to_bits()),
+        IpAddr::V6(a) => (a.to_bits() >> 64) as u64 ^ a.to_bits() as u64,
+    };
+    // Fibonacci hashing: the highest bits of the product depend on all others.
+    1 << (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
 }
 
 fn hop(route: &Route, destination: IpAddr) -> (InterfaceId, IpAddr) {

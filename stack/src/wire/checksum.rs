@@ -15,27 +15,39 @@ use crate::bytes::Bytes;
 /// ```
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Checksum {
-    /// Sum of 16-bit words in network order, folded to 16 bits after each piece.
-    sum: u32,
-    /// An odd number of bytes went before, so the next piece starts in the low half of a word.
+    /// Sum of the words in the machine's byte order, with end-around carry at 64 bits: the 16-bit
+    /// sum is this one folded, since 2^16 - 1 divides 2^64 - 1, and turned (RFC 1071 §2(B)).
+    sum: u64,
+    /// An odd number of bytes went before, so the next piece starts in the middle of a word.
     odd: bool,
 }
 
-impl Checksum {
-    /// Continues from a 16-bit sum (not complemented).
-    pub const fn from_sum(sum: u16) -> Self {
-        Checksum { sum: sum as u32, odd: false }
-    }
+/// Adds with end-around carry.
+const fn plus(a: u64, b: u64) -> u64 {
+    let (sum, carry) = a.overflowing_add(b);
+    sum + carry as u64
+}
 
+impl Checksum {
     /// Adds a piece.
+    #[inline]
     pub fn add(&mut self, piece: &[u8]) {
         let mut sum = sum_words(piece);
         if self.odd {
-            // RFC 1071 §2(B): the sum of a shifted run is the byte-swapped sum.
-            sum = sum.swap_bytes();
+            // RFC 1071 §2(B): shifted by a byte, the sum is too.
+            sum = sum.rotate_left(8);
         }
         self.odd ^= piece.len() % 2 == 1;
-        self.add_word(sum);
+        self.sum = plus(self.sum, sum);
+    }
+
+    /// The sum of a few words of 32 bits, such as a header: without a carry to care for.
+    #[inline]
+    pub(crate) fn of_words<const N: usize>(bytes: &[u8; N]) -> Self {
+        const { assert!(N.is_multiple_of(4)) };
+        let (words, _) = bytes.as_chunks::<4>();
+        let sum = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
+        Checksum { sum, odd: false }
     }
 
     /// Adds every piece of `bytes`.
@@ -44,22 +56,29 @@ impl Checksum {
     }
 
     /// Adds one 16-bit word, or a sum of such.
-    pub fn add_word(&mut self, word: u16) {
-        let sum = self.sum + u32::from(word);
-        self.sum = (sum & 0xffff) + (sum >> 16);
+    #[inline]
+    pub const fn add_word(&mut self, word: u16) {
+        self.sum = plus(self.sum, word.to_be() as u64);
     }
 
     /// The sum so far, not complemented: what a device that completes checksums wants in the field.
+    #[inline]
     pub const fn sum(self) -> u16 {
-        self.sum as u16
+        let sum = (self.sum & 0xffff_ffff) + (self.sum >> 32);
+        let sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
+        let sum = (sum & 0xffff) + (sum >> 16);
+        let sum = (sum & 0xffff) + (sum >> 16);
+        (sum as u16).to_be()
     }
 
     /// The checksum to put in the field. Over data with a right checksum inside it is zero.
+    #[inline]
     pub const fn finish(self) -> u16 {
         !self.sum()
     }
 
     /// Was it the sum of data with a right checksum inside?
+    #[inline]
     pub const fn is_valid(self) -> bool {
         self.sum() == 0xffff
     }
@@ -68,47 +87,55 @@ impl Checksum {
 /// The sum of the pseudo-header (RFC 9293 §3.1, RFC 768, RFC 8200 §8.1) for `len` bytes of
 /// transport header and payload.
 pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, len: usize) -> Checksum {
-    let mut sum = Checksum::default();
+    let mut sum = 0;
     for address in [source, destination] {
         match address {
-            IpAddr::V4(a) => sum.add(&a.octets()),
-            IpAddr::V6(a) => sum.add(&a.octets()),
+            IpAddr::V4(a) => sum = plus(sum, u64::from(u32::from_ne_bytes(a.octets()))),
+            IpAddr::V6(a) => {
+                let bits = u128::from_ne_bytes(a.octets());
+                sum = plus(plus(sum, bits as u64), (bits >> 64) as u64);
+            }
         }
     }
-    let len = (len as u32).to_be_bytes();
-    sum.add(&[len[0], len[1], len[2], len[3], 0, protocol]);
-    sum
+    // The length is a field of 32 bits, of which a packet uses 16 or little more.
+    let len = u64::from((len as u32).to_be());
+    let sum = plus(sum, plus(len, u64::from(u16::from(protocol).to_be())));
+    Checksum { sum, odd: false }
 }
 
-/// Four lanes of 64 bits with end-around carry, since `x86_64-unknown-none` has no vector units.
-/// Words are added in the machine's order; the sum is turned at the end (RFC 1071 §2(B)).
-fn sum_words(piece: &[u8]) -> u16 {
-    fn add(lane: &mut u64, word: u64) {
-        let (sum, carry) = lane.overflowing_add(word);
-        *lane = sum + u64::from(carry);
-    }
+/// Four lanes, since `x86_64-unknown-none` has no vector units.
+#[inline]
+fn sum_words(piece: &[u8]) -> u64 {
     let (blocks, rest) = piece.as_chunks::<32>();
+    let mut total = if blocks.is_empty() { 0 } else { sum_blocks(blocks) };
+    let (words, tail) = rest.as_chunks::<8>();
+    for word in words {
+        total = plus(total, u64::from_ne_bytes(*word));
+    }
+    let (fours, tail) = tail.as_chunks::<4>();
+    for word in fours {
+        total = plus(total, u64::from(u32::from_ne_bytes(*word)));
+    }
+    let (twos, tail) = tail.as_chunks::<2>();
+    for word in twos {
+        total = plus(total, u64::from(u16::from_ne_bytes(*word)));
+    }
+    match tail {
+        [last] => plus(total, u64::from(u16::from_ne_bytes([*last, 0]))),
+        _ => total,
+    }
+}
+
+fn sum_blocks(blocks: &[[u8; 32]]) -> u64 {
     let mut lanes = [0u64; 4];
     for block in blocks {
         let (words, _) = block.as_chunks::<8>();
         for (lane, word) in lanes.iter_mut().zip(words) {
-            add(lane, u64::from_ne_bytes(*word));
+            *lane = plus(*lane, u64::from_ne_bytes(*word));
         }
     }
-    let [mut total, b, c, d] = lanes;
-    [b, c, d].iter().for_each(|lane| add(&mut total, *lane));
-    let (words, tail) = rest.as_chunks::<8>();
-    for word in words {
-        add(&mut total, u64::from_ne_bytes(*word));
-    }
-    let mut last = [0; 8];
-    last[..tail.len()].copy_from_slice(tail);
-    add(&mut total, u64::from_ne_bytes(last));
-    let folded = (total & 0xffff_ffff) + (total >> 32);
-    let folded = (folded & 0xffff) + ((folded >> 16) & 0xffff) + (folded >> 32);
-    let folded = (folded & 0xffff) + (folded >> 16);
-    let folded = (folded & 0xffff) + (folded >> 16);
-    (folded as u16).to_be()
+    let [a, b, c, d] = lanes;
+    plus(plus(a, b), plus(c, d))
 }
 
 #[cfg(test)]

@@ -46,7 +46,8 @@ pub struct EthernetHeader {
 impl EthernetHeader {
     /// Reads the header at the front of `frame`.
     pub fn parse(frame: &[u8]) -> Result<Self, Drop> {
-        let view = EthernetFrame::new_checked(frame).map_err(|_| Drop::EthernetShort)?;
+        let fixed = frame.first_chunk::<ETHERNET_LEN>().ok_or(Drop::EthernetShort)?;
+        let view = EthernetFrame::new_unchecked(fixed);
         Ok(EthernetHeader {
             destination: Mac(view.dst_addr().0),
             source: Mac(view.src_addr().0),

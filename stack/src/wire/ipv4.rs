@@ -52,18 +52,19 @@ impl Ipv4Header {
     /// The same for a header quoted in an ICMP error, where the packet may be cut and the
     /// checksum out of date. The second value: the checksum is right.
     pub(crate) fn parse_quoted(front: &[u8]) -> Result<(Self, bool), Drop> {
-        if front.len() < IPV4_LEN {
-            return Err(Drop::Ipv4Malformed);
-        }
-        let view = Ipv4Packet::new_unchecked(front);
+        // A view of known length: its accessors then need no check of their own.
+        let fixed = front.first_chunk::<IPV4_LEN>().ok_or(Drop::Ipv4Malformed)?;
+        let view = Ipv4Packet::new_unchecked(fixed);
         let header_len = usize::from(view.header_len());
         let total_len = usize::from(view.total_len());
         let lengths_fit = (IPV4_LEN..=front.len()).contains(&header_len) && header_len <= total_len;
         if view.version() != 4 || !lengths_fit {
             return Err(Drop::Ipv4Malformed);
         }
-        let mut sum = Checksum::default();
-        sum.add(&front[..header_len]);
+        let mut sum = Checksum::of_words(fixed);
+        if header_len > IPV4_LEN {
+            sum.add(&front[IPV4_LEN..header_len]);
+        }
         let header = Ipv4Header {
             source: view.src_addr(),
             destination: view.dst_addr(),
@@ -118,8 +119,9 @@ pub(crate) fn emit(buf: &mut [u8], ip: &IpHeader, source: Ipv4Addr, destination:
     view.set_src_addr(source);
     view.set_dst_addr(destination);
     view.set_checksum(0);
-    let mut sum = Checksum::default();
-    sum.add(&buf[..IPV4_LEN]);
-    buf[10..12].copy_from_slice(&sum.finish().to_be_bytes());
+    if let Some(header) = buf.first_chunk_mut::<IPV4_LEN>() {
+        let sum = Checksum::of_words(header);
+        header[10..12].copy_from_slice(&sum.finish().to_be_bytes());
+    }
     IPV4_LEN
 }

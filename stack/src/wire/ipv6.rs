@@ -40,10 +40,8 @@ impl Ipv6Header {
 
     /// The same for a header quoted in an ICMP error, where the packet may be cut.
     pub(crate) fn parse_quoted(front: &[u8]) -> Result<Self, Drop> {
-        if front.len() < IPV6_LEN {
-            return Err(Drop::Ipv6Malformed);
-        }
-        let view = Ipv6Packet::new_unchecked(front);
+        let fixed = front.first_chunk::<IPV6_LEN>().ok_or(Drop::Ipv6Malformed)?;
+        let view = Ipv6Packet::new_unchecked(fixed);
         if view.version() != 6 {
             return Err(Drop::Ipv6Malformed);
         }

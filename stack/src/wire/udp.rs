@@ -27,11 +27,8 @@ pub struct UdpHeader {
 impl UdpHeader {
     /// Reads the header at the front of an IP payload.
     pub fn parse(datagram: Bytes<'_>) -> Result<Self, Drop> {
-        let front = datagram.front();
-        if front.len() < UDP_LEN {
-            return Err(Drop::UdpMalformed);
-        }
-        let view = UdpPacket::new_unchecked(front);
+        let fixed = datagram.front().first_chunk::<UDP_LEN>().ok_or(Drop::UdpMalformed)?;
+        let view = UdpPacket::new_unchecked(fixed);
         let len = usize::from(view.len());
         if !(UDP_LEN..=datagram.len()).contains(&len) {
             return Err(Drop::UdpMalformed);
