@@ -38,6 +38,7 @@ pub struct Ipv4Header {
 
 impl Ipv4Header {
     /// Reads and checks the header of a packet that starts at the front of `packet`.
+    #[inline]
     pub fn parse(packet: Bytes<'_>) -> Result<Self, Drop> {
         let (header, checksum_ok) = Self::parse_quoted(packet.front())?;
         if packet.len() < header.total_len {
@@ -51,6 +52,7 @@ impl Ipv4Header {
 
     /// The same for a header quoted in an ICMP error, where the packet may be cut and the
     /// checksum out of date. The second value: the checksum is right.
+    #[inline]
     pub(crate) fn parse_quoted(front: &[u8]) -> Result<(Self, bool), Drop> {
         // A view of known length: its accessors then need no check of their own.
         let fixed = front.first_chunk::<IPV4_LEN>().ok_or(Drop::Ipv4Malformed)?;
@@ -73,7 +75,7 @@ impl Ipv4Header {
             ecn: view.ecn(),
             is_fragment: view.more_frags() || view.frag_offset() != 0,
             is_later_fragment: view.frag_offset() != 0,
-            source_routed: source_routed(&front[IPV4_LEN..header_len]),
+            source_routed: header_len > IPV4_LEN && source_routed(&front[IPV4_LEN..header_len]),
             header_len,
             total_len,
         };

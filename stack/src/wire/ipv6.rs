@@ -30,6 +30,7 @@ pub struct Ipv6Header {
 
 impl Ipv6Header {
     /// Reads and checks the header of a packet that starts at the front of `packet`.
+    #[inline]
     pub fn parse(packet: Bytes<'_>) -> Result<Self, Drop> {
         let header = Self::parse_quoted(packet.front())?;
         if packet.len() < IPV6_LEN + header.payload_len {
@@ -39,6 +40,7 @@ impl Ipv6Header {
     }
 
     /// The same for a header quoted in an ICMP error, where the packet may be cut.
+    #[inline]
     pub(crate) fn parse_quoted(front: &[u8]) -> Result<Self, Drop> {
         let fixed = front.first_chunk::<IPV6_LEN>().ok_or(Drop::Ipv6Malformed)?;
         let view = Ipv6Packet::new_unchecked(fixed);
