@@ -39,9 +39,9 @@ pub use demux::Bucket;
 pub use error::Error;
 pub use net::{Net, NetState};
 pub use platform::Platform;
-pub use slab::Slot;
+pub use slab::{Key, Slot};
 #[cfg(feature = "alloc")]
 pub use socket::Serve;
+pub use socket::{Addresses, Shutdown, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
 pub use socket::{PingReply, PingSocket, UdpSocket};
-pub use socket::{Shutdown, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
 pub use tcp::{Congestion, State, TcpConfig, TcpStorage};

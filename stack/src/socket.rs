@@ -8,7 +8,7 @@ mod listener;
 mod tcp;
 mod udp;
 
-pub use addr::{ToListenAddr, ToSocketAddrs};
+pub use addr::{Addresses, ToListenAddr, ToSocketAddrs};
 pub use icmp::{PingReply, PingSocket};
 #[cfg(feature = "alloc")]
 pub use listener::Serve;

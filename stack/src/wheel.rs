@@ -69,8 +69,9 @@ impl Wheel {
     }
 
     fn link(&mut self, nodes: &mut impl Nodes, index: u32, tick: u64) {
-        let level = ((63 - ((tick ^ self.now) | 63).leading_zeros()) / 6).min(LEVELS as u32 - 1) as usize;
-        let slot = (tick >> (6 * level)) as usize % SLOTS;
+        let seen = tick.min(self.now + SPAN);
+        let level = ((63 - ((seen ^ self.now) | 63).leading_zeros()) / 6).min(LEVELS as u32 - 1) as usize;
+        let slot = (seen >> (6 * level)) as usize % SLOTS;
         let head = core::mem::replace(&mut self.heads[level][slot], index);
         *nodes.node(index) =
             Node { prev: NONE, next: head, at: tick as u32, place: (level * SLOTS + slot) as u16 };
@@ -188,6 +189,26 @@ mod tests {
                 assert!(at <= now / 1000, "early");
             }
             assert!(due.iter().flatten().all(|t| *t > now / 1000), "late");
+        }
+    }
+
+    /// Timers beyond the wheel's span, where slots come round again, fire on time too.
+    #[test]
+    fn distant_timers_come_round() {
+        for start in [0, 1, 77, 262_143, 262_144, 16_777_215] {
+            for away in [16_515_071, 16_515_072, 16_777_215, 16_777_216, 40_000_000] {
+                let (mut nodes, mut wheel) = (vec![Node::default(); 1], Wheel::new());
+                wheel.expire(&mut nodes, Instant::from_millis(start));
+                let at = Instant::from_millis(start + away);
+                wheel.arm(&mut nodes, 0, at);
+                let mut wakes = 0;
+                while let Some(next) = wheel.next().filter(|next| *next < at) {
+                    assert_eq!(wheel.expire(&mut nodes, next), None);
+                    wakes += 1;
+                }
+                assert!(wakes < 8, "{wakes} turns for nothing");
+                assert_eq!(wheel.expire(&mut nodes, at), Some(0));
+            }
         }
     }
 

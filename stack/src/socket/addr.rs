@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddr
 use crate::error::Error;
 
 /// Addresses that a name or text may stand for; few enough to try them all.
-pub const ADDRESSES_MAX: usize = 8;
+pub(super) const ADDRESSES_MAX: usize = 8;
 
 /// The addresses that something stands for, in the order in which they are tried.
 pub type Addresses = heapless::Vec<SocketAddr, ADDRESSES_MAX>;

@@ -270,6 +270,7 @@ impl TcpStream {
         &self.net
     }
 
+    #[cfg(feature = "alloc")]
     pub(super) fn handle(&self) -> TcpHandle {
         self.handle
     }

@@ -6,9 +6,9 @@ use crate::tcp::segment::{Flags, Options, Segment, Timestamps};
 use smoltcp::wire::{TcpOption, TcpPacket};
 
 /// Bytes of a header without options.
-pub const TCP_LEN: usize = 20;
+pub(crate) const TCP_LEN: usize = 20;
 /// Bytes of the longest header that we send: MSS, window scale and timestamps.
-pub const TCP_LEN_MAX: usize = 40;
+pub(crate) const TCP_LEN_MAX: usize = 40;
 
 /// NOP, NOP, timestamps of ten bytes: how nearly every segment begins its options.
 const TIMESTAMPS_FIRST: [u8; 4] = [1, 1, 8, 10];

@@ -1,0 +1,19 @@
+//! Sends a datagram to ADDRESS:PORT (default: port 7000 of the gateway) and prints the answer.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+use barenet::time::Duration;
+use barenet::{Error, Net, UdpSocket};
+use barenet_boards::{args, println};
+
+#[barenet_boards::main]
+fn main(net: Net) -> Result<(), Error> {
+    let to = args().first().copied().unwrap_or("10.0.2.2:7000");
+    let mut socket = UdpSocket::bind(&net, 0)?; // a port of our own, at random
+    socket.set_read_timeout(Some(Duration::from_secs(3)));
+    socket.connect(to)?; // so that an unreachable port is told to us
+    socket.send(b"Hello, world!\n")?;
+    let mut buf = [0; 2048];
+    let n = socket.recv(&mut buf).inspect_err(|_| println!("no answer from {to}"))?;
+    println!("{}", buf[..n].escape_ascii());
+    Ok(())
+}
