@@ -1,0 +1,164 @@
+//! The examples in QEMU, on both machines, by `cargo qemu` as a user calls it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+const MACHINES: [&str; 2] = ["q35", "microvm"];
+
+/// A guest takes a second to boot; what takes longer than this hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `cargo qemu` with these arguments.
+fn cargo_qemu(args: &[&str]) -> Command {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = Command::new(env!("CARGO"));
+    command.arg("qemu").args(args).args(["--timeout", "120"]).current_dir(workspace);
+    command
+}
+
+/// A running guest, which ends with this value.
+struct Guest(Child);
+
+impl Guest {
+    /// Starts an example that serves, `port` of this host leading to `guest_port`, and waits for
+    /// its first line.
+    fn serving(example: &str, machine: &str, port: u16, guest_port: u16) -> Guest {
+        let forward = format!("{port}:{guest_port}");
+        let mut command = cargo_qemu(&[example, "--machine", machine, "--forward", &forward]);
+        let mut guest = Guest(command.stdout(Stdio::piped()).spawn().unwrap());
+        let mut console = BufReader::new(guest.0.stdout.take().unwrap());
+        let mut line = String::new();
+        console.read_line(&mut line).unwrap();
+        assert!(line.contains(" on "), "{example} on {machine} says `{line}`, not where it listens");
+        // What it says later must not fill the pipe and stop it.
+        thread::spawn(move || std::io::copy(&mut console, &mut std::io::stderr()));
+        guest
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // The runner ends QEMU with itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port of this host that is free now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn connect(port: u16) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+const CLIENTS: usize = 64;
+
+#[test]
+fn http_server_answers_64_clients_at_once() {
+    for machine in MACHINES {
+        let port = free_port();
+        let _guest = Guest::serving("http_server", machine, port, 80);
+        // All are connected before the first one asks. They connect side by side, since QEMU's
+        // listener has room for few that it has not accepted and the others try again a second later.
+        let connected = Barrier::new(CLIENTS);
+        thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(|| {
+                    let client = connect(port);
+                    connected.wait();
+                    get_page(client.unwrap());
+                });
+            }
+        });
+    }
+}
+
+fn get_page(mut client: TcpStream) {
+    client.write_all(b"GET / HTTP/1.1\r\nHost: guest\r\nConnection: close\r\n\r\n").unwrap();
+    let mut page = String::new();
+    client.read_to_string(&mut page).unwrap();
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    assert!(page.contains("x86_64 board"), "{page}");
+}
+
+#[test]
+fn tcp_echo_server_gives_back_4_mb() {
+    let data: Vec<u8> = (0..4_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for machine in MACHINES {
+        let port = free_port();
+        let _guest = Guest::serving("tcp_echo_server", machine, port, 7000);
+        let mut reader = connect(port).unwrap();
+        let mut writer = reader.try_clone().unwrap();
+        let mut back = Vec::new();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                writer.write_all(&data).unwrap();
+                writer.shutdown(Shutdown::Write).unwrap();
+            });
+            reader.read_to_end(&mut back).unwrap();
+        });
+        assert!(back == data, "{machine}: {} bytes came back, not the same", back.len());
+    }
+}
+
+/// Runs the client against port `port` of this host, and gives its status and what it printed.
+fn say_hello(machine: &str, port: u16) -> (ExitStatus, String) {
+    // QEMU's network has this host at 10.0.2.2.
+    let server = format!("10.0.2.2:{port}");
+    let output = cargo_qemu(&["tcp_hello_world", "--machine", machine, "--", &server]).output().unwrap();
+    (output.status, String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn the_guests_status_is_the_commands() {
+    for machine in MACHINES {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || {
+            let (mut flow, _) = listener.accept().unwrap();
+            let mut text = String::new();
+            flow.read_to_string(&mut text).unwrap();
+            flow.write_all(b"Good day!").unwrap();
+            text
+        });
+        let (status, text) = say_hello(machine, port);
+        assert!(status.success() && text.contains("Good day!"), "{machine}: {status}, {text}");
+        assert_eq!(server.join().unwrap(), "Hello, world!\n");
+
+        let (status, text) = say_hello(machine, free_port());
+        assert_eq!(status.code(), Some(1), "{machine}: {text}");
+        assert!(text.contains("connection refused"), "{machine}: {text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_line() {
+    let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let busy = format!("{}:80", busy.local_addr().unwrap().port());
+    let wrong: [(&[&str], &str); 6] = [
+        (&["no_such_example"], "there is no example `no_such_example`; there are: "),
+        (&["http_server", "--board", "z80"], "there is no board `z80`; there are: x86_64"),
+        (&["http_server", "--machine", "pdp11"], "no machine `pdp11`; it has: q35, microvm"),
+        (&["http_server", "--forward", "80"], "`80` is not HOST:GUEST"),
+        (&["http_server", "--forward", &busy], "in use"),
+        (&["http_server", "--tap", "no-such-tap"], "there is no interface `no-such-tap`"),
+    ];
+    for (args, expected) in wrong {
+        let output = cargo_qemu(args).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        let last = text.lines().last().unwrap_or_default();
+        assert!(!output.status.success(), "{args:?}: {text}");
+        assert!(last.starts_with("error: ") && last.contains(expected), "{args:?}: {text}");
+    }
+}
