@@ -63,6 +63,8 @@ drops! {
     NeighborShareFull = "neighbour: share full",
     /// No cache entry could be freed.
     NeighborTableFull = "neighbour: table full",
+    /// It waited for a neighbour when the interface or its address was taken away.
+    NeighborForgotten = "neighbour: forgotten",
     /// An IPv4 length field contradicts the frame or itself.
     Ipv4Malformed = "ipv4: malformed",
     /// The IPv4 header checksum is wrong.

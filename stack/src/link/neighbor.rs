@@ -100,6 +100,11 @@ impl Entry {
 #[derive(Debug, Default)]
 pub struct NeighborSlot(Option<Entry>);
 
+impl NeighborSlot {
+    /// A free place.
+    pub const EMPTY: NeighborSlot = NeighborSlot(None);
+}
+
 /// What is known of a neighbour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Resolution {
@@ -426,11 +431,11 @@ impl<'a> Neighbors<'a> {
         &mut self,
         pool: &Pool<'_>,
         which: impl Fn(&NeighborKey) -> bool,
-    ) -> Option<PacketQueue> {
+    ) -> Option<(NeighborKey, PacketQueue)> {
         let hit = |s: &&mut NeighborSlot| s.0.as_ref().is_some_and(|e| which(&e.key));
         let entry = self.slots.iter_mut().find(hit)?.0.take()?;
         self.waiting_bytes -= entry.waiting.held(pool);
-        Some(entry.waiting)
+        Some((entry.key, entry.waiting))
     }
 }
 

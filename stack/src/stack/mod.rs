@@ -29,7 +29,7 @@ use crate::ip::addresses::{Addresses, Cidr};
 use crate::ip::icmp::TokenBucket;
 use crate::ip::routes::{Route, Routes};
 use crate::ip::{self, InterfaceId, Path};
-use crate::link::neighbor::Neighbors;
+use crate::link::neighbor::{NeighborKey, Neighbors};
 use crate::pool::Pool;
 use crate::random::Random;
 use crate::slab::Slab;
@@ -164,13 +164,11 @@ impl<'a> Stack<'a> {
     /// Removes an interface with its addresses, routes, neighbours and waiting packets (H176).
     pub fn remove_interface(&mut self, id: InterfaceId, now: Instant) -> Result<(), Error> {
         self.interface(id).ok_or(Error::DeviceGone)?;
-        while let Some(mut waiting) = self.neighbors.forget(&self.pool, |key| key.interface == id) {
-            waiting.clear(&mut self.pool);
-        }
+        self.forget_neighbors(now, |key| key.interface == id);
         self.routes.remove(|route| route.interface == id);
         if let Some(mut interface) = self.interfaces.remove(id.0.index) {
-            interface.queue.clear(&mut self.pool);
             interface.writers.wake();
+            self.give_up(core::mem::take(&mut interface.queue), Drop::InterfaceGone, now);
         }
         self.wake_datagrams();
         self.loopback = self.loopback.filter(|loopback| *loopback != id);
@@ -211,15 +209,19 @@ impl<'a> Stack<'a> {
             return Err(Error::AddrNotAvailable);
         }
         interface.filter_is_old = true;
-        let same_family = |a: IpAddr| a.is_ipv4() == address.is_ipv4();
-        let forget =
-            |key: &crate::link::neighbor::NeighborKey| key.interface == id && same_family(key.address);
-        while let Some(mut waiting) = self.neighbors.forget(&self.pool, forget) {
-            waiting.clear(&mut self.pool);
-        }
+        self.forget_neighbors(now, |key| key.interface == id && key.address.is_ipv4() == address.is_ipv4());
         self.addresses_changed();
         self.events.emit(now, Event::AddressRemoved(id, address));
         Ok(())
+    }
+
+    /// Forgets neighbours and what waits for them (H110, H119). Connections that wait for one ask
+    /// again, with the source that they have now.
+    fn forget_neighbors(&mut self, now: Instant, which: impl Fn(&NeighborKey) -> bool) {
+        while let Some((key, waiting)) = self.neighbors.forget(&self.pool, &which) {
+            self.give_up(waiting, Drop::NeighborForgotten, now);
+            self.tcp_neighbor(key.interface, key.address, Resolution::Pending, now);
+        }
     }
 
     fn addresses_changed(&mut self) {

@@ -90,3 +90,77 @@ impl Storage<'static> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use super::*;
+    use crate::counters::Drop;
+    use crate::datagram::DatagramKind;
+    use crate::device::{Capabilities, Mac, RxFrame};
+    use crate::error::Error;
+    use crate::ip::addresses::Cidr;
+    use crate::stack::Stack;
+    use crate::time::Instant;
+    use crate::wire::{ArpOperation, ArpPacket};
+
+    /// H199: a stack in memory that the caller hands in, a few kilobytes in all; what does not fit
+    /// is an error, and the rest goes on.
+    #[test]
+    fn a_stack_without_a_heap() {
+        let (mut memory, mut buckets) = ([0; 4096], [Bucket::default(); 4]);
+        let (mut interfaces, mut datagrams) = ([Slot::default()], [Slot::default(), Slot::default()]);
+        let (mut neighbors, mut routes) = ([const { NeighborSlot::EMPTY }; 8], [None; 2]);
+        let mut stack = Stack::new(
+            Storage {
+                pool: Pool::borrowed(&mut memory, 256),
+                interfaces: ManagedSlice::Borrowed(&mut interfaces),
+                neighbors: ManagedSlice::Borrowed(&mut neighbors),
+                routes: ManagedSlice::Borrowed(&mut routes),
+                tcp: TcpStorage {
+                    connections: ManagedSlice::Borrowed(&mut []),
+                    listeners: ManagedSlice::Borrowed(&mut []),
+                    time_waits: ManagedSlice::Borrowed(&mut []),
+                    buckets: ManagedSlice::Borrowed(&mut []),
+                },
+                connections_max: 0,
+                tcp_config: TcpConfig::default(),
+                datagrams: ManagedSlice::Borrowed(&mut datagrams),
+                datagram_buckets: ManagedSlice::Borrowed(&mut buckets),
+                datagrams_max: 2,
+            },
+            [1; 32],
+        );
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        let id = stack.add_interface(Capabilities::new(mac, 1500)).unwrap();
+        assert!(matches!(stack.add_interface(Capabilities::new(mac, 1500)), Err(Error::InvalidInput(_))));
+        let address = Ipv4Addr::new(10, 0, 0, 1);
+        stack.add_address(id, Cidr { address: address.into(), prefix_len: 24 }, Instant::ZERO).unwrap();
+        let any = || (Ipv4Addr::UNSPECIFIED, 0).into();
+        let mut bind = || stack.datagram_bind(DatagramKind::Udp, any(), false);
+        assert!(bind().is_ok() && bind().is_ok());
+        assert_eq!(bind(), Err(Error::TooManySockets));
+        let gateway = |last| Ipv4Addr::new(10, 0, 0, last).into();
+        for last in 2..=4 {
+            let destination = Cidr { address: gateway(last), prefix_len: 32 };
+            let route = Route { destination, gateway: Some(gateway(9)), interface: id, metric: 0 };
+            assert_eq!(stack.add_route(route).is_ok(), last < 4, "the table has two places");
+        }
+        let question = ArpPacket {
+            operation: ArpOperation::Request,
+            sender_mac: Mac([2, 0, 0, 0, 0, 2]),
+            sender: Ipv4Addr::new(10, 0, 0, 2),
+            target_mac: Mac::default(),
+            target: address,
+        };
+        let frame = question.emit(Mac::BROADCAST);
+        let parts: [&[u8]; 1] = [&frame];
+        for _ in 0..100 {
+            stack.on_frame(id, RxFrame::plain(&parts), Instant::ZERO);
+        }
+        let counters = stack.counters();
+        assert!(counters.drops(Drop::EgressQueueFull) > 80, "a quarter of the pool is for one device");
+        assert_eq!(counters.arp.received.packets, 100);
+    }
+}

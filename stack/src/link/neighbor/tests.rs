@@ -232,7 +232,7 @@ fn waiting_packets_have_a_share() {
         assert!(pool.in_use() <= pool.capacity() / 8 + 64);
     }
     assert!(refused > 0);
-    while let Some(mut waiting) = cache.forget(&pool, |_| true) {
+    while let Some((_, mut waiting)) = cache.forget(&pool, |_| true) {
         waiting.clear(&mut pool);
     }
     assert_eq!((pool.in_use(), cache.waiting_bytes), (0, 0));

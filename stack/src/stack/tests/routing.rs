@@ -157,7 +157,7 @@ fn a_removed_interface_is_an_error() {
     assert_eq!(stack.set_gateway(a, ip("10.0.0.254")), Err(Error::DeviceGone));
     assert_eq!(stack.remove_interface(a, T0), Err(Error::DeviceGone));
     stack.on_frame(a, RxFrame::plain(&[&[0; 60]]), T0);
-    assert_eq!(stack.counters().drops(Drop::InterfaceGone), 1);
+    assert_eq!(stack.counters().drops(Drop::InterfaceGone), 2, "the question that waited, and this");
     assert!(stack.egress(a, &mut Wire::new(1), T0));
 }
 
@@ -221,6 +221,15 @@ fn removing_an_address_forgets_its_family() {
     assert_eq!(a.stack.remove_address(a.id, v4(1), T0), Err(Error::AddrNotAvailable));
     let known = paths.map(|p| matches!(a.stack.resolve(&p, T0), Resolution::Known(_)));
     assert_eq!(known, [false, true]);
+    // H119: what waited for a neighbour goes with the address that it was to come from.
+    let third = a.stack.path("fe80::33".parse().unwrap(), None, None).unwrap();
+    assert_eq!(a.stack.resolve(&third, T0), Resolution::Pending);
+    ping(&mut a, third.next_hop);
+    a.stack.remove_address(a.id, third.source, T0).unwrap();
+    assert_eq!(a.stack.counters().drops(Drop::NeighborForgotten), 1);
+    a.stack.add_address(a.id, Cidr { address: third.source, prefix_len: 64 }, T0).unwrap();
+    let known = paths.map(|p| matches!(a.stack.resolve(&p, T0), Resolution::Known(_)));
+    assert_eq!(known, [false, false]);
 }
 
 /// H078: groups of the node never leave it.
