@@ -277,6 +277,15 @@ impl<'a> Datagrams<'a> {
         ports.find(|port| !self.is_used(kind, *port))
     }
 
+    /// The flow label of a flow: stable, not guessable, never 0 (RFC 6437 §3). It costs a hash, so
+    /// it is made for IPv6 only.
+    pub(crate) fn flow_label(&self, source: IpAddr, destination: IpAddr, ports: (u16, u16)) -> u32 {
+        match destination {
+            IpAddr::V4(_) => 0,
+            IpAddr::V6(_) => (self.hash.hash(&(source, destination, ports)) & 0xf_ffff).max(1),
+        }
+    }
+
     /// Closes a socket; what was not read is lost.
     pub(crate) fn close(&mut self, handle: DatagramHandle, pool: &mut Pool<'_>) {
         let Ok(socket) = self.get_mut(handle) else { return };

@@ -223,6 +223,7 @@ impl Stack<'_> {
         let (number, header) = header(socket, to.port(), path.source, destination, data);
         let ip = IpHeader {
             hop_limit: socket.hop_limit.unwrap_or(default),
+            flow_label: self.datagrams.flow_label(path.source, destination, (socket.port, to.port())),
             ..IpHeader::new(path.source, destination, number, 0)
         };
         let parts = [data];

@@ -415,3 +415,18 @@ fn own_addresses_are_reached_inside() {
     }
     assert_eq!(drops(&a), []);
 }
+
+/// H082: the flow label is stable in a flow and differs between flows.
+#[test]
+fn flows_have_labels() {
+    let mut a = Host::new(1);
+    let sockets = [bind(&mut a, ANY_V6, 0), bind(&mut a, ANY_V6, 0)];
+    let mut label = |socket: usize, port| {
+        send(&mut a, sockets[socket], at("ff02::9", port), b"x").unwrap();
+        let frame = a.output(T0).remove(0);
+        u32::from_be_bytes(frame[14..18].try_into().unwrap()) & 0xf_ffff
+    };
+    let labels = [label(0, 9), label(0, 10), label(1, 9)];
+    assert!(labels[0] != labels[1] && labels[0] != labels[2] && labels.iter().all(|l| *l != 0));
+    assert_eq!(label(0, 9), labels[0]);
+}
