@@ -153,6 +153,33 @@ struct Table {
     deadlines: BTreeSet<(Instant, usize)>,
     /// Stacks of fibers that ended, to use again.
     stacks: Vec<Stack>,
+    /// Bytes of all stacks there are, and most that there may be.
+    memory: usize,
+    memory_max: usize,
+}
+
+impl Table {
+    /// A place for a fiber.
+    fn id(&mut self) -> Option<usize> {
+        if self.free.is_empty() && self.fibers.len() < FIBERS_MAX {
+            self.fibers.push(None);
+            return Some(self.fibers.len() - 1);
+        }
+        self.free.pop()
+    }
+
+    /// A stack that was used before, or a new one.
+    fn stack(&mut self, size: usize) -> Option<Stack> {
+        if let Some(at) = self.stacks.iter().position(|s| machine::size(s) == size) {
+            return Some(self.stacks.swap_remove(at));
+        }
+        if size > self.memory_max - self.memory {
+            return None;
+        }
+        let stack = machine::stack(size)?;
+        self.memory += size;
+        Some(stack)
+    }
 }
 
 impl Shared {
@@ -215,6 +242,13 @@ const MAIN: usize = 0;
 impl Fibers {
     /// A scheduler without fibers.
     pub fn new(platform: &'static dyn Platform) -> Fibers {
+        Fibers::with_stack_memory(platform, usize::MAX)
+    }
+
+    /// A scheduler whose stacks together take at most `max` bytes, so that a flood of connections
+    /// leaves memory for the rest. Starting a fiber beyond that fails with
+    /// [`Error::OutOfMemory`].
+    pub fn with_stack_memory(platform: &'static dyn Platform, max: usize) -> Fibers {
         Fibers(Arc::new(Shared {
             platform,
             ready: Mutex::new(VecDeque::new()),
@@ -224,6 +258,8 @@ impl Fibers {
                 free: Vec::new(),
                 deadlines: BTreeSet::new(),
                 stacks: Vec::new(),
+                memory: 0,
+                memory_max: max,
             }),
             net: Once::new(),
         }))
@@ -271,24 +307,10 @@ impl Fibers {
         on_panic: Box<dyn FnOnce() + Send>,
     ) -> Result<(), Error> {
         let mut table = self.0.table.lock();
-        let id = match table.free.pop() {
-            Some(id) => id,
-            None if table.fibers.len() < FIBERS_MAX => {
-                table.fibers.push(None);
-                table.fibers.len() - 1
-            }
-            None => return Err(Error::OutOfMemory),
-        };
-        let used = table.stacks.iter().position(|s| machine::size(s) == stack_size);
-        let stack = match used {
-            Some(at) => table.stacks.swap_remove(at),
-            None => match machine::stack(stack_size) {
-                Some(stack) => stack,
-                None => {
-                    table.free.push(id);
-                    return Err(Error::OutOfMemory);
-                }
-            },
+        let id = table.id().ok_or(Error::OutOfMemory)?;
+        let Some(stack) = table.stack(stack_size) else {
+            table.free.push(id);
+            return Err(Error::OutOfMemory);
         };
         let task = Arc::new(Task {
             name,

@@ -6,7 +6,7 @@
 //!
 //! | target | board |
 //! |---|---|
-//! | `x86_64-unknown-none` | [`x86_64`]: QEMU's `q35` (virtio over PCI) and `microvm` (virtio over MMIO) |
+//! | `x86_64-unknown-none` | `x86_64`: QEMU's `q35` (virtio over PCI) and `microvm` (virtio over MMIO) |
 //! | Linux | `host`: a process with a TAP device |
 #![cfg_attr(target_os = "none", no_std)]
 

@@ -98,7 +98,7 @@ fn run(info: &StartInfoReader<'_, IdentityMap>) -> Result<bool, String> {
 
     let seed = entropy(&bus)?;
     let nic = bus.nic().ok_or(NO_NIC)??;
-    let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(machine)));
+    let fibers: &'static Fibers = Box::leak(Box::new(Fibers::with_stack_memory(machine, heap::size() / 4)));
     let net = Net::new(Stack::new(Storage::heap(&limits()), seed), machine, fibers);
     add_interface(&net, nic, &options)?;
     run_main(fibers, net)
@@ -120,8 +120,8 @@ fn command_line(info: &StartInfoReader<'_, IdentityMap>) -> Result<Vec<&'static 
 fn describe(machine: &Machine, bus: &Bus) -> String {
     let tenths = (machine.clock.hertz + 50_000_000) / 100_000_000;
     format!(
-        "x86_64 board, virtio over {} under {}, {} at {}.{} GHz, {} MiB of heap",
-        bus.name(),
+        "x86_64 board, {} under {}, {} at {}.{} GHz, {} MiB of heap",
+        bus.machine_name(),
         cpu::hypervisor_name(),
         cpu::name(),
         tenths / 10,
@@ -140,7 +140,8 @@ fn entropy(bus: &Bus) -> Result<[u8; 32], String> {
     }
 }
 
-/// What the network may use: half the heap for data, and connections in proportion.
+/// What the network may use: half the heap for data, and connections in proportion. A quarter is
+/// for the stacks of fibers, and the rest for the program.
 fn limits() -> Limits {
     /// A connection's own state and its places in the tables take well below 2 KiB; they may fill
     /// an eighth of the heap.

@@ -33,6 +33,9 @@ impl Platform for Virtual {
     }
 }
 
+/// Memory for the stacks: of `main`, and of 16 fibers.
+const STACKS: usize = STACK_SIZE_MAIN + 16 * STACK_SIZE_DEFAULT;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 struct World {
@@ -43,7 +46,7 @@ struct World {
 
 fn world() -> World {
     let platform: &'static Virtual = Box::leak(Box::default());
-    let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(platform)));
+    let fibers: &'static Fibers = Box::leak(Box::new(Fibers::with_stack_memory(platform, STACKS)));
     let stack = Stack::new(Storage::heap(&Limits::default()), [7; 32]);
     World { platform, fibers, net: Net::new(stack, platform, fibers) }
 }
@@ -217,4 +220,51 @@ fn a_stale_waker_wakes_nobody() {
     });
     assert_eq!(ended, Ended::Returned);
     assert_eq!(done.try_iter().collect::<Vec<_>>(), ["early", "late"]);
+}
+
+/// H199: more fibers than there is memory for are refused, and the others live on.
+#[test]
+fn stacks_run_out_with_an_error() {
+    let world = world();
+    let fibers = world.fibers;
+    let ended = world.run(move |net| {
+        let start = |ms| {
+            let net = net.clone();
+            let job = move || net.pause(Duration::from_millis(ms));
+            fibers.spawn("one of many".into(), Box::new(job), Box::new(|| {}))
+        };
+        assert_eq!((0..99).take_while(|_| start(5).is_ok()).count(), 16);
+        assert_eq!(start(5), Err(Error::OutOfMemory));
+        net.pause(Duration::from_millis(10));
+        assert_eq!(start(1), Ok(()));
+    });
+    assert_eq!(ended, Ended::Returned);
+}
+
+/// The overflow ends its process, so this test runs itself again as another one.
+#[test]
+fn an_overflow_names_the_fiber() {
+    const CHILD: &str = "BARENET_TEST_OVERFLOW";
+    if std::env::var_os(CHILD).is_some() {
+        let world = world();
+        let fibers = world.fibers;
+        world.run(move |net| {
+            let deep = || assert!(depth(1) > 1);
+            fibers.spawn("deep".into(), Box::new(deep), Box::new(|| {})).unwrap();
+            net.pause(Duration::from_millis(1));
+        });
+        return;
+    }
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "fiber::tests::an_overflow_names_the_fiber", "--nocapture"]);
+    let output = child.env(CHILD, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("fiber `deep` overflowed its stack"), "{text}");
+    assert_eq!(output.status.code(), Some(101));
+}
+
+#[inline(never)]
+fn depth(n: u64) -> u64 {
+    let frame = core::hint::black_box([n; 32]);
+    if core::hint::black_box(true) { depth(n + 1) + frame[3] } else { frame[0] }
 }

@@ -41,11 +41,12 @@ impl Bus {
         })
     }
 
-    /// Its name, for people.
-    pub(super) fn name(&self) -> &'static str {
+    /// The machine that has such a bus, for people.
+    pub(super) fn machine_name(&self) -> &'static str {
         match self {
-            Bus::Pci => "PCI",
-            Bus::Mmio(_) => "MMIO",
+            Bus::Pci if pci::is_q35() => "q35 (virtio over PCI)",
+            Bus::Pci => "PC (virtio over PCI)",
+            Bus::Mmio(_) => "microvm (virtio over MMIO)",
         }
     }
 

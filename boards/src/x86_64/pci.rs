@@ -50,10 +50,21 @@ impl ConfigurationAccess for Ports {
     }
 }
 
+/// Vendor and device ID of the host bridge; all ones without PCI.
+fn host_bridge() -> u32 {
+    Ports.read_word(DeviceFunction { bus: 0, device: 0, function: 0 }, 0)
+}
+
 /// Is there PCI at all?
 pub(super) fn is_present() -> bool {
-    let host = DeviceFunction { bus: 0, device: 0, function: 0 };
-    Ports.read_word(host, 0) != u32::MAX
+    host_bridge() != u32::MAX
+}
+
+/// Is this the chipset of QEMU's `q35`?
+pub(super) fn is_q35() -> bool {
+    /// Intel 82G33, "Q35".
+    const MCH: u32 = 0x29c0_8086;
+    host_bridge() == MCH
 }
 
 /// The first virtio device of the kind, on any bus, ready to be driven.
