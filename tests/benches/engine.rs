@@ -279,6 +279,8 @@ fn barenet_run(case: Case, until: Until) -> Done {
             break server;
         }
     };
+    // As smoltcp's: the last bytes do not wait for an acknowledgement that is held back.
+    a.stack().tcp_set_nodelay(client, true, now).expect("an open connection");
     let mut a = Barenet { host: a, connection: client, now };
     let mut b = Barenet { host: b, connection: server, now };
     warm_transfer(&mut a, &mut b, now, until)
