@@ -63,6 +63,7 @@ fn parent(args: &[String]) -> Result<(), String> {
         sections = SECTIONS.to_vec();
     }
     let effort = if quick { &Effort::QUICK } else { &Effort::FULL };
+    let machine = report::machine();
     let mut tables = Vec::new();
     for section in sections {
         for table in measure(section, effort)? {
@@ -71,7 +72,7 @@ fn parent(args: &[String]) -> Result<(), String> {
         }
     }
     if write {
-        report::write(&tables)?;
+        report::write(&machine, &tables)?;
     }
     Ok(())
 }

@@ -9,8 +9,9 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/RESULTS.md");
 /// What the figures mean. Stands before the tables.
 const NOTES: &str = include_str!("notes.md");
 
-pub(crate) fn write(tables: &[Table]) -> Result<(), String> {
-    let mut text = format!("{NOTES}\n{}\n", machine());
+/// Writes the page. `machine` is what [`machine`] said before the run.
+pub(crate) fn write(machine: &str, tables: &[Table]) -> Result<(), String> {
+    let mut text = format!("{NOTES}\n{machine}\n");
     for table in tables {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{table}");
@@ -20,8 +21,8 @@ pub(crate) fn write(tables: &[Table]) -> Result<(), String> {
     Ok(())
 }
 
-/// Date, CPU, kernel and compiler.
-fn machine() -> String {
+/// Date, CPU, kernel, compiler, and how busy the machine is with other things.
+pub(crate) fn machine() -> String {
     let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let output = |program: &str, args: &[&str]| {
         let output = Command::new(program).args(args).output();
@@ -33,7 +34,7 @@ fn machine() -> String {
         line.and_then(|line| line.split(": ").nth(1)).unwrap_or("unknown")
     };
     format!(
-        "Measured on {}: {} x {} (family {} model {}), Linux {}, {}, {}.\n",
+        "Measured on {}: {} x {} (family {} model {}), Linux {}, {}, {}. Load of other programs before the run: {}.\n",
         output("date", &["-u", "+%F %H:%M UTC"]),
         std::thread::available_parallelism().map_or(1, usize::from),
         field("model name"),
@@ -42,5 +43,6 @@ fn machine() -> String {
         file("/proc/sys/kernel/osrelease").trim(),
         output("rustc", &["--version"]),
         output("valgrind", &["--version"]),
+        file("/proc/loadavg").split(' ').next().unwrap_or("unknown"),
     )
 }
