@@ -95,10 +95,15 @@ pub(super) fn set_timer_rate(hertz: u64) {
     RATE.store(rate as u64, Ordering::Relaxed);
 }
 
-/// Wakes the CPU in `us` microseconds, or earlier if the timer can't count that far.
-pub(super) fn timer_wake_in(us: u64) {
-    let ticks = (u128::from(us) * u128::from(RATE.load(Ordering::Relaxed))) >> 32;
-    timer_start(u32::try_from(ticks).unwrap_or(u32::MAX).max(1));
+/// Has the timer's interrupt come in `us` microseconds, or earlier if the timer can't count that
+/// far. Gives the microseconds until then, or a little more.
+pub(super) fn timer_wake_in(us: u64) -> u64 {
+    let rate = RATE.load(Ordering::Relaxed).max(1);
+    // Half the timer's range: a minute is as good as for ever.
+    let us = us.min(((1 << 63) / u128::from(rate)) as u64);
+    let ticks = (u128::from(us) * u128::from(rate)) >> 32;
+    timer_start((ticks as u32).max(1));
+    us
 }
 
 /// The I/O APICs that a `microvm` has: lines 0 to 23 and, with ACPI, 24 to 47.

@@ -1,7 +1,7 @@
 //! Interrupts: they only end a `hlt`. What happened is read from the device by the daemon.
 
 use core::arch::naked_asm;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::apic;
 use super::segments::Stub;
@@ -16,6 +16,9 @@ pub(super) const CONFIG: u8 = 0x22;
 pub(super) const LINE: u8 = 0x23;
 /// What the APIC delivers when an interrupt vanished; it wants no end-of-interrupt.
 pub(super) const SPURIOUS: u8 = 0xff;
+
+/// When the timer's interrupt will come, in microseconds of the clock; 0: it came.
+pub(super) static ALARM: AtomicU64 = AtomicU64::new(0);
 
 /// The NIC's configuration changed; its driver clears the flag when it has looked.
 pub(super) static CONFIG_CHANGED: AtomicBool = AtomicBool::new(true);
@@ -46,12 +49,17 @@ macro_rules! stub {
 
 /// Every vector that is used, with its stub.
 pub(super) const STUBS: [(u8, Stub); 5] = [
-    (TIMER, stub!(wake)),
+    (TIMER, stub!(timer)),
     (QUEUE, stub!(wake)),
     (CONFIG, stub!(config)),
     (LINE, stub!(line)),
     (SPURIOUS, stub!(spurious)),
 ];
+
+extern "C" fn timer() {
+    ALARM.store(0, Ordering::Relaxed);
+    apic::end_of_interrupt();
+}
 
 extern "C" fn wake() {
     apic::end_of_interrupt();

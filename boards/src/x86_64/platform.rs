@@ -8,11 +8,11 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use barenet::Platform;
-use barenet::time::Instant;
-use x86_64::instructions::interrupts;
+use barenet::time::{Duration, Instant};
+use x86_64::instructions::interrupts::{disable, enable_and_hlt};
 
-use super::apic;
 use super::clock::Clock;
+use super::{apic, interrupts};
 
 /// A PC with one running CPU.
 #[derive(Debug)]
@@ -27,6 +27,20 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Sees to it that an interrupt comes at `until` or earlier. If one is to come earlier anyway,
+    /// the timer stays as it is: being woken once too often, when deadlines keep moving away, is
+    /// cheaper than a write to the timer, and so an exit to the hypervisor, at each sleep.
+    fn set_alarm(&self, now: Instant, until: Instant) {
+        let alarm = Instant::from_micros(interrupts::ALARM.load(Ordering::Relaxed));
+        if alarm <= now || alarm > until {
+            let wait = apic::timer_wake_in(until.since(now).micros());
+            let alarm = now + Duration::from_micros(wait);
+            interrupts::ALARM.store(alarm.micros(), Ordering::Relaxed);
+        }
+    }
+}
+
 impl Platform for Machine {
     fn now(&self) -> Instant {
         self.clock.now()
@@ -36,16 +50,16 @@ impl Platform for Machine {
         if self.woken.swap(false, Ordering::Relaxed) {
             return;
         }
-        match until {
-            None => apic::timer_start(0),
-            Some(until) => match until.since(self.now()).micros() {
-                0 => return,
-                us => apic::timer_wake_in(us),
-            },
+        if let Some(until) = until {
+            let now = self.now();
+            if until <= now {
+                return;
+            }
+            self.set_alarm(now, until);
         }
         // `sti` takes effect after the next instruction, so nothing comes between the two.
-        interrupts::enable_and_hlt();
-        interrupts::disable();
+        enable_and_hlt();
+        disable();
     }
 
     fn wake(&self) {
