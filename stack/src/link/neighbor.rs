@@ -28,6 +28,8 @@ const DELAY: Duration = Duration::from_secs(5);
 const FAILED: Duration = Duration::from_millis(1000);
 /// An entry used within this time gives way last.
 const IN_USE: Duration = Duration::from_secs(30);
+/// What [`Entry::worth`] says of such an entry.
+const IN_USE_CLASS: u8 = 3;
 /// Entries of one set.
 const WAYS: usize = 8;
 /// Packets that wait for one neighbour.
@@ -64,6 +66,7 @@ struct Entry {
     mac: Mac,
     /// Source of the packet that started the resolution; solicitations use it (H108).
     source: IpAddr,
+    /// When a packet last went there; zero: never.
     used: Instant,
     waiting: PacketQueue,
 }
@@ -87,9 +90,9 @@ impl Entry {
     fn worth(&self, now: Instant) -> (u8, Instant) {
         let class = match self.state {
             State::Failed { .. } => 0,
-            _ if self.is_resolved() && now.since(self.used) >= IN_USE => 1,
             State::Incomplete { .. } => 2,
-            _ => 3,
+            _ if self.used == Instant::ZERO || now.since(self.used) >= IN_USE => 1,
+            _ => IN_USE_CLASS,
         };
         (class, self.used)
     }
@@ -216,17 +219,18 @@ impl<'a> Neighbors<'a> {
         self.slots[at].0.as_mut()
     }
 
-    /// Puts a new entry where there is room or where the least useful one is. Packets of the
-    /// entry that gives way are returned, to be counted.
-    fn insert(&mut self, entry: Entry, now: Instant) -> Result<PacketQueue, Entry> {
-        let worth = |slot: &NeighborSlot| slot.0.as_ref().map(|e| e.worth(now));
-        let Some(at) = self.set(&entry.key).min_by_key(|i| worth(&self.slots[*i])) else {
-            return Err(entry);
-        };
+    /// The place of a set that gives way: a free one, or the least useful entry's.
+    fn place(&self, key: &NeighborKey, now: Instant) -> Option<usize> {
+        let worth = |at: &usize| self.slots[*at].0.as_ref().map(|e| e.worth(now));
+        self.set(key).min_by_key(worth)
+    }
+
+    /// Puts a new entry there. Packets of the entry that gives way are returned, to be counted.
+    fn insert(&mut self, at: usize, entry: Entry) -> PacketQueue {
         self.schedule(entry.deadline());
         self.recent = at;
         let old = self.slots[at].0.replace(entry);
-        Ok(old.map(|e| e.waiting).unwrap_or_default())
+        old.map(|e| e.waiting).unwrap_or_default()
     }
 
     fn schedule(&mut self, deadline: Option<Instant>) {
@@ -255,18 +259,17 @@ impl<'a> Neighbors<'a> {
             // The entry of a failure waits for nothing and holds nothing.
             self.slots[at].0 = None;
         }
+        let Some(at) = self.place(&key, now) else {
+            return (Resolution::Failed, PacketQueue::new(), None);
+        };
         let (next, may_ask) = self.may_ask(&key, now);
         let state = State::Incomplete { solicits: u8::from(may_ask), next };
         let waiting = PacketQueue::new();
         let entry = Entry { key, state, mac: Mac::default(), source, used: now, waiting };
-        match self.insert(entry, now) {
-            Ok(given_up) => {
-                self.waiting_bytes -= given_up.held(pool);
-                let due = may_ask.then_some(Due::Solicit { key, source, to: None });
-                (Resolution::Pending, given_up, due)
-            }
-            Err(_) => (Resolution::Failed, PacketQueue::new(), None),
-        }
+        let given_up = self.insert(at, entry);
+        self.waiting_bytes -= given_up.held(pool);
+        let due = may_ask.then_some(Due::Solicit { key, source, to: None });
+        (Resolution::Pending, given_up, due)
     }
 
     /// May the neighbour be asked now? Else when? Whoever was asked within the interval is not,
@@ -336,9 +339,13 @@ impl<'a> Neighbors<'a> {
             let (Some(mac), Evidence::Asked { ours: source }) = (mac, evidence) else {
                 return None;
             };
-            let waiting = PacketQueue::new();
-            let entry = Entry { key, state: State::Stale, mac, source, used: now, waiting };
-            let given_up = self.insert(entry, now).ok()?;
+            let at = self.place(&key, now)?;
+            // Who asks for us may be invented: nobody in use gives way to it, and it gives way first.
+            if self.slots[at].0.as_ref().is_some_and(|e| e.worth(now).0 == IN_USE_CLASS) {
+                return None;
+            }
+            let (state, used, waiting) = (State::Stale, Instant::ZERO, PacketQueue::new());
+            let given_up = self.insert(at, Entry { key, state, mac, source, used, waiting });
             self.waiting_bytes -= given_up.held(pool);
             return Some(Learnt { mac, waiting: PacketQueue::new(), given_up });
         };

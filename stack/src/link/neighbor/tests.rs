@@ -185,6 +185,26 @@ fn neighbours_in_use_are_spared() {
     }
 }
 
+/// A flood of stations that ask for us does not drive out those in use either; a set that is in
+/// use as a whole takes in nobody.
+#[test]
+fn who_asks_gives_way_first() {
+    let (mut slots, mut memory) = (slots(8), [0; 1024]);
+    let (mut cache, pool) = (cache(&mut slots), pool(&mut memory));
+    let asked = Evidence::Asked { ours: ours() };
+    for n in 0..8 {
+        for flood in 100..200 {
+            cache.learn(key(flood + 100 * n), Some(OTHER), asked, &pool, T0);
+        }
+        cache.learn(key(n), Some(MAC), asked, &pool, T0);
+        assert_eq!(cache.resolve(key(n), ours(), &pool, T0).0, Resolution::Known(MAC));
+    }
+    assert!(cache.learn(key(99), Some(OTHER), asked, &pool, T0).is_none());
+    for n in 0..8 {
+        assert_eq!(cache.resolve(key(n), ours(), &pool, T0).0, Resolution::Known(MAC));
+    }
+}
+
 /// H100, H101: packets wait, the oldest of the same neighbour gives way, and all go out in order.
 #[test]
 fn packets_wait_in_order() {
