@@ -48,7 +48,7 @@ pub fn emulator(board: &Board) -> Result<()> {
     }
     let may_install = find_program("apt-get").is_some() && is_root();
     if !may_install {
-        bail!("{} is missing: install it with `{}`", board.qemu, command(board));
+        bail!("{} is missing: {}", board.qemu, advice(board));
     }
     eprintln!("{} is missing: installing {} with apt-get", board.qemu, board.package);
     let update = cmd!("apt-get", "update").stdout_to_stderr();
@@ -56,16 +56,15 @@ pub fn emulator(board: &Board) -> Result<()> {
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdout_to_stderr();
     let installed = update.run().and_then(|_| install.run());
-    installed
-        .with_context(|| format!("{} is missing and apt-get failed; try `{}`", board.qemu, command(board)))?;
+    installed.with_context(|| format!("{} is missing and apt-get failed; {}", board.qemu, advice(board)))?;
     match find_program(board.qemu) {
         Some(_) => Ok(()),
         None => bail!("the package {} has no {}", board.package, board.qemu),
     }
 }
 
-/// The command that installs the board's emulator here.
-fn command(board: &Board) -> String {
+/// How to install the board's emulator here.
+fn advice(board: &Board) -> String {
     let managers = [
         ("apt-get", format!("sudo apt-get install {}", board.package)),
         ("dnf", format!("sudo dnf install {}", board.package)),
@@ -73,8 +72,10 @@ fn command(board: &Board) -> String {
         ("apk", format!("sudo apk add {}", board.qemu)),
         ("brew", "brew install qemu".to_owned()),
     ];
-    let present = managers.into_iter().find(|(program, _)| find_program(program).is_some());
-    present.map_or_else(|| "your system's package of QEMU".to_owned(), |(_, command)| command)
+    match managers.into_iter().find(|(program, _)| find_program(program).is_some()) {
+        Some((_, command)) => format!("install it with `{command}`"),
+        None => "install QEMU with your system's package manager".to_owned(),
+    }
 }
 
 fn is_root() -> bool {

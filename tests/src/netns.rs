@@ -12,7 +12,7 @@ use barenet_drivers::tap::{self, Options, Tap, namespace};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::Command;
 
-/// The address that [`tap`] gives to the stack's end.
+/// The address that [`tap()`] gives to the stack's end.
 pub const MAC: Mac = Mac([2, 0, 0, 0, 0, 2]);
 /// IPv4 addresses of the kernel's end and the stack's end; both prefixes are 24 bits long.
 pub const KERNEL_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);

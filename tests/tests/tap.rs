@@ -143,6 +143,20 @@ fn the_mtu_is_read_from_the_interface() {
     });
 }
 
+/// H207: opening fails after the descriptor exists, more often than a process has descriptors.
+#[test]
+fn a_failed_open_leaves_no_descriptor() {
+    netns::run(|| {
+        let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let before = open();
+        for _ in 0..1000 {
+            assert!(Tap::open(MAC, Options::new().existing("lo")).is_err());
+        }
+        // Other tests of this process come and go meanwhile.
+        assert!(open() < before + 500);
+    });
+}
+
 #[test]
 fn what_is_wrong_is_named() {
     netns::run(|| {
@@ -158,7 +172,7 @@ fn what_is_wrong_is_named() {
     });
 }
 
-/// Two kernels, each in its namespace, talk TCP through two TAPs and a copier that takes frames
+/// H216: Two kernels, each in its namespace, talk TCP through two TAPs and a copier that takes frames
 /// from one Device and sends them to the other: 64 KiB frames cross it whole.
 #[test]
 fn two_kernels_talk_through_two_taps() {

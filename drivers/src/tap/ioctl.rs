@@ -140,3 +140,19 @@ pub(super) fn set_up(control: impl AsFd, name: &str, up: bool) -> Result<()> {
     let flags = if up { flags | IFF_UP } else { flags & !IFF_UP };
     interface::<SIOCSIFFLAGS>(control, IfReq::new(name).with_u16(flags)).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// H206: what the kernel reads and writes, it finds where its headers say.
+    #[test]
+    fn requests_have_the_kernels_layout() {
+        assert_eq!(size_of::<IfReq>(), 40, "struct ifreq");
+        assert_eq!(core::mem::offset_of!(IfReq, data), NAME_SIZE);
+        let req = IfReq::new("tap0").with_u16(IFF_TAP | IFF_NO_PI);
+        assert_eq!(req.name, *b"tap0\0\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!(req.data[..4], [0x1002u16.to_ne_bytes(), [0, 0]].concat());
+        assert_eq!(IfReq::new("a-name-that-is-too-long").name[NAME_SIZE - 1], 0);
+    }
+}
