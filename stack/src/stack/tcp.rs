@@ -88,12 +88,12 @@ impl Stack<'_> {
 
     /// Sends a segment of no connection: a reset, or TIME-WAIT's acknowledgment.
     pub(crate) fn tcp_reply(&mut self, tuple: &Tuple, interface: InterfaceId, reply: Reply, now: Instant) {
-        let (seq, ack, flags) = match reply {
+        let (seq, ack, flags, timestamps) = match reply {
             Reply::Reset(r) => match r.ack {
-                Some(ack) => (r.seq, ack, Flags::RST | Flags::ACK),
-                None => (r.seq, Seq(0), Flags::RST),
+                Some(ack) => (r.seq, ack, Flags::RST | Flags::ACK, None),
+                None => (r.seq, Seq(0), Flags::RST, None),
             },
-            Reply::Ack { seq, ack } => (seq, ack, Flags::ACK),
+            Reply::Ack { seq, ack, timestamps } => (seq, ack, Flags::ACK, timestamps),
         };
         let header = TcpHeader {
             source_port: tuple.local_port,
@@ -102,7 +102,7 @@ impl Stack<'_> {
             ack,
             flags,
             window: 0,
-            options: Options::default(),
+            options: Options { timestamps, ..Options::default() },
         };
         let mut buf = [0; TCP_LEN_MAX];
         let len = header.emit(&mut buf);

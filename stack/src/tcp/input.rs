@@ -8,7 +8,6 @@ use super::segment::{Flags, Reset, Segment};
 use super::send::{Fin, Send, SendTimer};
 use super::tcb::{Closing, Cx, Dropped, Effects, End, Handshake, Origin, PeerSyn, Phase, Synchronized, Tcb};
 use crate::error::Error;
-use crate::seq::Seq;
 use crate::time::Duration;
 
 /// Least time between two challenge ACKs of one connection. Each connection has its own limit,
@@ -72,6 +71,14 @@ impl Tcb {
         let scale_window = self.receive_limit.min(0xffff);
         let Phase::SynReceived(h) = &mut self.phase else { return Ok(()) };
         let flags = segment.flags;
+        let whole = segment;
+        let mut segment = *whole;
+        if flags.has(Flags::SYN | Flags::ACK) && !flags.has(Flags::RST) && segment.seq + 1 == h.rcv_nxt {
+            // Both ends opened at once, and this is the peer's SYN-ACK: its SYN is known (H004).
+            segment.flags = flags.without(Flags::SYN);
+            segment.seq = h.rcv_nxt;
+        }
+        let flags = segment.flags;
         // The client's SYN again: the SYN-ACK was lost (H006). It takes the same half-open record.
         if flags.has(Flags::SYN)
             && !flags.has(Flags::ACK)
@@ -106,20 +113,19 @@ impl Tcb {
             return Err(Dropped::Senseless);
         }
         if segment.ack != h.iss + 1 || h.transmissions == 0 {
-            effects.reset = Reset::answer_to(segment);
+            effects.reset = Reset::answer_to(&segment);
             return Err(Dropped::BadAck);
         }
-        self.establish(segment, cx, effects);
+        self.establish(whole, cx, effects);
         // The third segment may bring data and a FIN.
         let Phase::Synchronized(s) = &mut self.phase else { return Ok(()) };
-        s.on_segment(self.orphan, segment, cx, effects)
+        s.on_segment(self.orphan, &segment, cx, effects)
     }
 
     /// Our SYN is acknowledged and the peer's has come: ESTABLISHED.
     fn establish(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
         let our_scale = self.window_scale();
         let (send_limit, receive_limit, nodelay) = (self.send_limit, self.receive_limit, self.nodelay);
-        let was_syn_sent = matches!(self.phase, Phase::SynSent(_));
         let (Phase::SynSent(h) | Phase::SynReceived(h)) = core::mem::replace(&mut self.phase, over()) else {
             return;
         };
@@ -127,11 +133,12 @@ impl Tcb {
         s.send.nodelay = nodelay;
         s.send.ts_offset = self.ts_offset;
         // The window of a SYN is never scaled (RFC 7323 §2.2); the ACK of a SYN-ACK is.
-        let scale = if was_syn_sent { 0 } else { s.send.scale };
+        let has_syn = segment.flags.has(Flags::SYN);
+        let scale = if has_syn { 0 } else { s.send.scale };
         s.send.wnd = (segment.window as u32) << scale;
         s.send.wnd_max = s.send.wnd;
         (s.send.wl1, s.send.wl2) = (segment.seq, segment.ack);
-        if was_syn_sent {
+        if has_syn {
             s.receive.owed = Owed::Now; // the third segment of the handshake
         }
         s.send.update_timer(cx.now, cx.config);
@@ -143,7 +150,7 @@ impl Tcb {
 
 /// A place-holder while a phase moves from one to the next.
 fn over() -> Phase {
-    Phase::Over(super::tcb::Over { unread: crate::pool::Chain::new(), error: None, closed_locally: false })
+    Phase::Over(super::tcb::Over::default())
 }
 
 impl Handshake {
@@ -173,15 +180,7 @@ impl Handshake {
         //= rfc7323#2.2: the SYN's own window is not scaled, and the edge follows from it (H023)
         let edge = self.rcv_nxt + receive_limit.min(0xffff);
         let scale = if scaled { our_scale } else { 0 };
-        let receive = Receive::new(
-            self.rcv_nxt,
-            edge,
-            scale,
-            self.mss.ours,
-            receive_limit,
-            timestamps,
-            config.quick_acks,
-        );
+        let receive = Receive::new(self.rcv_nxt, edge, scale, self.mss.ours, receive_limit, timestamps, cx);
         Synchronized { send, receive, closing: Closing::Neither, challenge_at: cx.now, orphan_until: None }
     }
 }
@@ -194,16 +193,21 @@ impl Synchronized {
         cx: &mut Cx<'_, '_>,
         effects: &mut Effects,
     ) -> Step {
-        let segment = self.check_sequence(segment, cx)?;
-        self.check_rst(&segment, cx, effects)?;
+        let whole = segment;
+        let segment = self.check_sequence(whole, cx)?;
+        self.check_rst(whole, cx, effects)?;
         if effects.end.is_some() {
             return Ok(());
         }
         self.check_syn(&segment, cx)?;
         self.check_ack(&segment, cx, effects)?;
+        self.receive.take_timestamp(whole, cx.now);
         if orphan && !segment.text.is_empty() && !self.receive.finished {
             // Nobody can read it any more, and the peer should know (RFC 1122 §4.2.2.13).
-            effects.reset = Some(Reset { seq: self.send.max, ack: Some(self.receive.nxt + segment.len()) });
+            effects.reset = Some(Reset {
+                seq: self.send.seq_without_text(),
+                ack: Some(self.receive.nxt + segment.len()),
+            });
             effects.end = Some(End::Failed(Error::ConnectionAborted));
             return Ok(());
         }
@@ -218,10 +222,12 @@ impl Synchronized {
     //= rfc9293#3.10.7.4 first, check sequence number
     fn check_sequence<'a>(&mut self, segment: &Segment<'a>, cx: &Cx<'_, '_>) -> Result<Segment<'a>, Dropped> {
         let rst = segment.flags.has(Flags::RST);
-        self.check_timestamp(segment)?;
+        self.check_timestamp(segment, cx)?;
         let len = segment.len();
         let at_closed_window = self.receive.wnd() == 0 && segment.seq == self.receive.nxt;
-        if !self.receive.acceptable(segment.seq, len) && !at_closed_window {
+        // A peer that has used up our window has no other number for a bare acknowledgment.
+        let at_edge = len == 0 && !rst && segment.seq == self.receive.edge;
+        if !self.receive.acceptable(segment.seq, len) && !at_closed_window && !at_edge {
             if !rst {
                 self.acknowledge_unacceptable(segment, cx);
             }
@@ -263,9 +269,10 @@ impl Synchronized {
     }
 
     /// An unacceptable segment is answered with where we stand. One that could be a keep-alive,
-    /// a window probe or a retransmission always; others within the limit (H030).
+    /// a window probe or a retransmission always; others within the limit (H030), so that two
+    /// ends that disagree do not answer each other for ever.
     fn acknowledge_unacceptable(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) {
-        let old = segment.seq.before(self.receive.nxt);
+        let old = segment.seq.before(self.receive.nxt) && !segment.flags.has(Flags::SYN);
         if old && (segment.len() > 0 || segment.seq + 1 == self.receive.nxt) {
             self.receive.owed = Owed::Now;
         } else {
@@ -280,22 +287,17 @@ impl Synchronized {
         }
     }
 
-    //= rfc7323#5.3 R1, R3; H033
-    fn check_timestamp(&mut self, segment: &Segment<'_>) -> Step {
-        let (Some(recent), Some(ts)) = (self.receive.ts_recent, segment.options.timestamps) else {
+    //= rfc7323#5.3 R1; H033
+    fn check_timestamp(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) -> Step {
+        if segment.flags.has(Flags::RST) || !self.receive.is_old(segment, cx.now) {
             return Ok(());
-        };
-        if Seq(ts.value).before(Seq(recent)) {
-            if segment.flags.has(Flags::RST) {
-                return Ok(());
-            }
+        }
+        if segment.len() > 0 && !segment.flags.has(Flags::SYN) {
             self.receive.owed = Owed::Now;
-            return Err(Dropped::Paws);
+        } else {
+            self.challenge(cx);
         }
-        if segment.seq.at_or_before(self.receive.last_ack) {
-            self.receive.ts_recent = Some(ts.value);
-        }
-        Ok(())
+        Err(Dropped::Paws)
     }
 
     /// Second: RST, believed only at exactly RCV.NXT (RFC 5961 §3, H057).
@@ -472,7 +474,7 @@ impl Synchronized {
                 Ok(())
             }
             Taken::OutOfOrder => {
-                self.receive.owed = Owed::Now;
+                self.receive.owe_duplicate(text.len() as u32);
                 Ok(())
             }
             Taken::Dropped => {

@@ -22,6 +22,8 @@ mod rtt;
 pub(crate) mod segment;
 mod send;
 pub(crate) mod tcb;
+#[cfg(test)]
+mod tests;
 mod time_wait;
 mod timers;
 mod user;
@@ -44,7 +46,7 @@ use core::net::IpAddr;
 use core::task::Waker;
 use listener::Listener;
 use managed::ManagedSlice;
-use segment::{Plan, Reset, Segment};
+use segment::{Plan, Reset, Segment, Timestamps};
 use tcb::{Cx, Dropped, Effects, End, Origin, Phase, Tcb};
 use time_wait::TimeWait;
 
@@ -162,6 +164,7 @@ pub(crate) enum Reply {
     Ack {
         seq: Seq,
         ack: Seq,
+        timestamps: Option<Timestamps>,
     },
 }
 
@@ -345,6 +348,11 @@ impl<'a> Tcp<'a> {
         }
         match effects.end {
             Some(end) => {
+                if let End::TimeWait(start) = end
+                    && start.acknowledge
+                {
+                    outcome.reply = Some(start.acknowledgment(now));
+                }
                 outcome.event = Some(self.end(index, end, was_passive, now, pool));
             }
             None => self.after(index, now),

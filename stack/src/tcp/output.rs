@@ -89,7 +89,8 @@ impl Synchronized {
         let send = &self.send;
         let queued = send.queue.len() as u32;
         if send.recovery.retransmit {
-            let len = queued.min(send.mss as u32);
+            // No more than was sent before: what goes beyond counts as sent nowhere.
+            let len = queued.min(send.mss as u32).min(send.max.since(send.una));
             let fin = len == queued && send.fin == Fin::Queued && send.max.since(send.una) > len;
             return Some(self.segment(PlanKind::Retransmit, 0, len, fin, clock, pool));
         }
@@ -108,8 +109,7 @@ impl Synchronized {
     fn segment(&self, kind: PlanKind, offset: u32, len: u32, fin: bool, clock: u32, pool: &Pool<'_>) -> Plan {
         let send = &self.send;
         let (window, edge) = self.receive.window(pool);
-        // H041: what carries no text carries the highest number, not one set back by a timeout.
-        let seq = if kind == PlanKind::Ack { send.max } else { send.una + offset };
+        let seq = if kind == PlanKind::Ack { send.seq_without_text() } else { send.una + offset };
         let mut flags = Flags::ACK;
         if fin {
             flags = flags | Flags::FIN;
@@ -136,18 +136,12 @@ impl Synchronized {
 
     fn on_sent(&mut self, plan: &Plan, cx: &Cx<'_, '_>) {
         let send = &mut self.send;
-        self.receive.on_ack_sent(plan.edge);
+        self.receive.on_ack_sent(plan.edge, plan.kind == PlanKind::Ack);
         if plan.kind == PlanKind::Ack {
             return;
         }
         match plan.kind {
-            PlanKind::Data => {
-                let idle = cx.now.since(send.sent_at) > send.rtt.rto(cx.config);
-                if idle && send.flight() == 0 {
-                    send.controller.on_idle(); // RFC 5681 §4.1, H048
-                }
-                send.on_sent(plan.seq_len(), plan.len, cx.now);
-            }
+            PlanKind::Data => send.on_sent(plan.seq_len(), plan.len, cx.now),
             PlanKind::Retransmit => {
                 send.recovery.retransmit = false;
                 send.timed = None;

@@ -2,10 +2,18 @@
 
 use super::config::TcpConfig;
 use super::ranges::{Inserted, Range, Ranges};
+use super::segment::Segment;
+use super::tcb::Cx;
 use crate::bytes::Bytes;
 use crate::pool::{Chain, Pool};
 use crate::seq::Seq;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
+
+/// An older timestamp says nothing any more: a peer's clock may have gone half around.
+//= rfc7323#5.5
+const TIMESTAMP_AGE: Duration = Duration::from_secs(24 * 24 * 3600);
+/// Duplicate acknowledgments for one frame that a device merged: as many as mean a loss.
+const DUPLICATES_MAX: u32 = 3;
 
 /// Acknowledgment that is owed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +48,9 @@ pub(crate) struct Receive {
     /// Shift of the windows that we advertise.
     scale: u8,
     pub(crate) owed: Owed,
+    /// Duplicate acknowledgments among those that are owed: one for each segment beyond a hole, by
+    /// which the sender counts.
+    duplicates: u32,
     /// Bytes received since the last acknowledgment.
     unacked: u32,
     /// Segments that are still acknowledged at once.
@@ -50,6 +61,8 @@ pub(crate) struct Receive {
     mss: u16,
     /// TS.Recent; `None`: timestamps are not in use.
     pub(crate) ts_recent: Option<u32>,
+    /// When it came.
+    ts_recent_at: Instant,
     /// Last.ACK.sent
     pub(crate) last_ack: Seq,
 }
@@ -73,7 +86,7 @@ impl Receive {
         mss: u16,
         limit: u32,
         ts_recent: Option<u32>,
-        quick: u8,
+        cx: &Cx<'_, '_>,
     ) -> Self {
         Receive {
             nxt,
@@ -87,11 +100,13 @@ impl Receive {
             limit,
             scale,
             owed: Owed::Nothing,
+            duplicates: 0,
             unacked: 0,
-            quick,
+            quick: cx.config.quick_acks,
             mss_seen: mss.min(536),
             mss,
             ts_recent,
+            ts_recent_at: cx.now,
             last_ack: nxt,
         }
     }
@@ -119,6 +134,24 @@ impl Receive {
             (0, _) => seq.within(self.nxt, wnd),
             (_, 0) => false,
             _ => seq.within(self.nxt, wnd) || (seq + (len - 1)).within(self.nxt, wnd),
+        }
+    }
+
+    /// Is it an old duplicate by its timestamp (PAWS)?
+    //= rfc7323#5.3 R1
+    pub(crate) fn is_old(&self, segment: &Segment<'_>, now: Instant) -> bool {
+        let (Some(recent), Some(ts)) = (self.ts_recent, segment.options.timestamps) else { return false };
+        Seq(ts.value).before(Seq(recent)) && now.since(self.ts_recent_at) <= TIMESTAMP_AGE
+    }
+
+    /// Remembers the timestamp of a segment that lies in the window and is not old.
+    //= rfc7323#5.3 R3
+    pub(crate) fn take_timestamp(&mut self, segment: &Segment<'_>, now: Instant) {
+        if let (Some(_), Some(ts)) = (self.ts_recent, segment.options.timestamps)
+            && segment.seq.at_or_before(self.last_ack)
+        {
+            self.ts_recent = Some(ts.value);
+            self.ts_recent_at = now;
         }
     }
 
@@ -237,13 +270,23 @@ impl Receive {
     /// Decides when text that came in order is acknowledged.
     //= rfc9293#3.8.6.3 SHLD-19: at least every second full-sized segment
     pub(crate) fn owe(&mut self, now: Instant, config: &TcpConfig) {
-        let full = 2 * self.mss_seen as u32;
+        // With a small buffer the peer can't send that much before it has to wait for us.
+        let full = (2 * self.mss_seen as u32).min(self.limit / 2);
+        self.duplicates = 0;
         if self.unacked >= full || self.quick > 0 {
             self.quick = self.quick.saturating_sub(1);
             self.owed = Owed::Now;
         } else if self.owed == Owed::Nothing {
             self.owed = Owed::By(now + config.ack_delay());
         }
+    }
+
+    /// Text of so many bytes came beyond a hole: an acknowledgment for each segment in it.
+    //= rfc5681#4.2
+    pub(crate) fn owe_duplicate(&mut self, len: u32) {
+        let segments = len.div_ceil(self.mss_seen as u32).min(DUPLICATES_MAX);
+        self.duplicates += segments;
+        self.owed = Owed::Now;
     }
 
     /// The window to advertise: its field in the header and the right edge that it means.
@@ -283,10 +326,12 @@ impl Receive {
             || (self.wnd() < self.mss as u32 && opening >= self.opening_least())
     }
 
-    /// An acknowledgment went out.
-    pub(crate) fn on_ack_sent(&mut self, edge: Seq) {
+    /// An acknowledgment went out, `bare` or with text.
+    pub(crate) fn on_ack_sent(&mut self, edge: Seq, bare: bool) {
         self.edge = self.edge.later_of(edge);
-        self.owed = Owed::Nothing;
+        // With text it would not count as a duplicate.
+        self.duplicates = self.duplicates.saturating_sub(bare as u32);
+        self.owed = if self.duplicates > 0 { Owed::Now } else { Owed::Nothing };
         self.unacked = 0;
         self.last_ack = self.nxt;
     }

@@ -49,12 +49,13 @@ impl Recovery {
         Recovery { duplicates: 0, until: None, recover: iss, retransmit: false, timed_out_until: None }
     }
 
-    /// Bytes beyond cwnd that limited transmit allows.
+    /// Bytes beyond cwnd that limited transmit allows: for new text, not while old text is sent again
+    /// after a timeout.
     //= rfc3042#2; H042
     pub(crate) fn limited_transmit(&self, mss: u16) -> u32 {
-        match self.until {
-            None => self.duplicates.min(2) as u32 * mss as u32,
-            Some(_) => 0,
+        match (self.until, self.timed_out_until) {
+            (None, None) => self.duplicates.min(2) as u32 * mss as u32,
+            (Some(_), _) | (_, Some(_)) => 0,
         }
     }
 

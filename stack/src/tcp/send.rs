@@ -125,6 +125,31 @@ impl Send {
         self.nxt.since(self.una)
     }
 
+    /// The number of a segment without text: the highest, not one set back by a timeout (H041). But
+    /// what a probe carried was not taken, and the next number would lie outside the closed window.
+    pub(crate) fn seq_without_text(&self) -> Seq {
+        match self.timer {
+            SendTimer::Persist(_) => self.nxt,
+            SendTimer::Off | SendTimer::Retransmit(_) => self.max,
+        }
+    }
+
+    /// Everything is to be sent again from SND.UNA on, the small segment at its end too.
+    pub(crate) fn go_back(&mut self) {
+        self.nxt = self.una;
+        self.small_end = self.una;
+        self.timed = None;
+    }
+
+    /// The application writes: after an idle time the window is no longer known to fit the path.
+    //= rfc5681#4.1
+    pub(crate) fn note_idle(&mut self, now: Instant, config: &TcpConfig) {
+        let idle = self.flight() == 0 && self.queue.is_empty();
+        if idle && now.since(self.sent_at) > self.rtt.rto(config) {
+            self.controller.on_idle(); // H048
+        }
+    }
+
     /// Bytes of the queue that SND.NXT has not passed.
     fn unsent(&self) -> u32 {
         (self.queue.len() as u32).saturating_sub(self.flight())

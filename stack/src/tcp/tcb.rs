@@ -117,7 +117,7 @@ pub(crate) enum Phase {
 }
 
 /// What a connection leaves behind for its application.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub(crate) struct Over {
     /// In-order bytes that were not read.
     pub(crate) unread: Chain,
@@ -125,6 +125,8 @@ pub(crate) struct Over {
     pub(crate) error: Option<Error>,
     /// The application closed its own side: later writes are its own fault.
     pub(crate) closed_locally: bool,
+    /// The peer's FIN had come.
+    pub(crate) closed_by_peer: bool,
 }
 
 /// What else a step did, beside changing the connection.
@@ -163,6 +165,9 @@ pub(crate) struct TimeWaitStart {
     pub(crate) snd_nxt: Seq,
     pub(crate) rcv_nxt: Seq,
     pub(crate) ts_recent: Option<u32>,
+    pub(crate) ts_offset: u32,
+    /// The peer's FIN has just come.
+    pub(crate) acknowledge: bool,
 }
 
 /// Why the engine dropped a segment, or part of it.
@@ -216,7 +221,7 @@ impl Tcb {
     /// An active open: a SYN is to be sent.
     pub(crate) fn connect(iss: Seq, ts_offset: u32, mss: Mss, cx: &Cx<'_, '_>) -> Self {
         let handshake = Handshake::new(Origin::Active, iss, mss, cx.now);
-        Tcb::new(Phase::SynSent(handshake), ts_offset, cx.config)
+        Tcb::new(Phase::SynSent(handshake), ts_offset, cx)
     }
 
     /// A passive open by `syn` on a listener: a SYN-ACK is to be sent.
@@ -231,15 +236,17 @@ impl Tcb {
         let mut handshake = Handshake::new(Origin::Passive(listener), iss, mss, cx.now);
         handshake.rcv_nxt = syn.seq + 1;
         handshake.peer = PeerSyn::of(syn);
-        Tcb::new(Phase::SynReceived(handshake), ts_offset, cx.config)
+        Tcb::new(Phase::SynReceived(handshake), ts_offset, cx)
     }
 
-    fn new(phase: Phase, ts_offset: u32, config: &TcpConfig) -> Self {
+    fn new(phase: Phase, ts_offset: u32, cx: &Cx<'_, '_>) -> Self {
+        // The SYN must not offer what the memory can't hold; nor does one connection get all of it.
+        let half = u32::try_from(cx.pool.capacity() / 2).unwrap_or(u32::MAX);
         Tcb {
             phase,
             ts_offset,
-            send_limit: config.send_buffer,
-            receive_limit: config.receive_buffer,
+            send_limit: cx.config.send_buffer,
+            receive_limit: cx.config.receive_buffer.min(half),
             nodelay: false,
             orphan: false,
         }
@@ -262,7 +269,7 @@ impl Tcb {
 
     /// The connection is over: keep what its application has yet to learn.
     pub(crate) fn finish(&mut self, error: Option<Error>, pool: &mut Pool<'_>) {
-        let over = Over { unread: Chain::new(), error, closed_locally: false };
+        let over = Over { error, ..Over::default() };
         let phase = core::mem::replace(&mut self.phase, Phase::Over(over));
         let Phase::Over(over) = &mut self.phase else { return };
         match phase {
@@ -270,6 +277,7 @@ impl Tcb {
             Phase::Synchronized(mut s) => {
                 s.send.queue.clear(pool);
                 over.closed_locally = s.send.fin != Fin::Open;
+                over.closed_by_peer = s.receive.finished;
                 over.unread = s.receive.into_rest(pool);
                 if error.is_some() {
                     over.unread.clear(pool); // RFC 9293 §3.10.7.4: the queues are flushed
@@ -344,7 +352,9 @@ impl Tcb {
         match &self.phase {
             Phase::SynSent(_) | Phase::Over(_) => None,
             Phase::SynReceived(h) => Some(Reset { seq: h.iss + 1, ack: Some(h.rcv_nxt) }),
-            Phase::Synchronized(s) => Some(Reset { seq: s.send.max, ack: Some(s.receive.nxt) }),
+            Phase::Synchronized(s) => {
+                Some(Reset { seq: s.send.seq_without_text(), ack: Some(s.receive.nxt) })
+            }
         }
     }
 
@@ -399,6 +409,8 @@ impl Synchronized {
                 snd_nxt: self.send.max,
                 rcv_nxt: self.receive.nxt,
                 ts_recent: self.receive.ts_recent,
+                ts_offset: self.send.ts_offset,
+                acknowledge: self.receive.owed != Owed::Nothing,
             }),
         })
     }

@@ -4,10 +4,10 @@
 //! in order of arrival is the queue in order of expiry, and the oldest gives way when the table
 //! is full (H018).
 
-use super::Tuple;
 use super::config::TcpConfig;
-use super::segment::{Flags, Segment};
+use super::segment::{Flags, Segment, Timestamps};
 use super::tcb::TimeWaitStart;
+use super::{Reply, Tuple};
 use crate::list::Link;
 use crate::seq::Seq;
 use crate::time::Instant;
@@ -16,11 +16,18 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(crate) struct TimeWait {
     pub(crate) tuple: Tuple,
-    pub(crate) snd_nxt: Seq,
-    pub(crate) rcv_nxt: Seq,
-    ts_recent: Option<u32>,
+    start: TimeWaitStart,
     pub(crate) until: Instant,
     pub(crate) link: Link,
+}
+
+impl TimeWaitStart {
+    /// The acknowledgment of the peer's FIN.
+    pub(crate) fn acknowledgment(&self, now: Instant) -> Reply {
+        let value = (now.millis() as u32).wrapping_add(self.ts_offset);
+        let timestamps = self.ts_recent.map(|echo| Timestamps { value, echo });
+        Reply::Ack { seq: self.snd_nxt, ack: self.rcv_nxt, timestamps }
+    }
 }
 
 /// What a segment does to the record.
@@ -36,8 +43,12 @@ pub(crate) enum Verdict {
 
 impl TimeWait {
     pub(crate) fn new(tuple: Tuple, start: TimeWaitStart, now: Instant, config: &TcpConfig) -> Self {
-        let TimeWaitStart { snd_nxt, rcv_nxt, ts_recent } = start;
-        TimeWait { tuple, snd_nxt, rcv_nxt, ts_recent, until: now + config.time_wait, link: Link::default() }
+        TimeWait { tuple, start, until: now + config.time_wait, link: Link::default() }
+    }
+
+    /// The acknowledgment of the peer's FIN, again.
+    pub(crate) fn acknowledgment(&self, now: Instant) -> Reply {
+        self.start.acknowledgment(now)
     }
 
     //= rfc9293#3.10.7.4, TIME-WAIT
@@ -48,11 +59,11 @@ impl TimeWait {
             return Verdict::Ignore;
         }
         if flags.has(Flags::SYN) && !flags.has(Flags::ACK) {
-            let newer_time = match (self.ts_recent, segment.options.timestamps) {
-                (Some(old), Some(new)) => Seq(old).before(Seq(new.value)),
-                _ => false,
+            let newer_number = self.start.rcv_nxt.before(segment.seq);
+            let newer = match (self.start.ts_recent, segment.options.timestamps) {
+                (Some(old), Some(new)) if old != new.value => Seq(old).before(Seq(new.value)),
+                _ => newer_number,
             };
-            let newer = newer_time || self.rcv_nxt.before(segment.seq);
             return if newer { Verdict::Reuse } else { Verdict::Acknowledge };
         }
         // Only a FIN again, or data, wants an answer; an ACK of our last FIN does not.

@@ -67,8 +67,7 @@ impl Synchronized {
         let again = send.recovery.on_timeout(send.max);
         send.controller.on_timeout(flight, again);
         send.rtt.back_off();
-        send.timed = None;
-        send.nxt = send.una;
+        send.go_back();
         send.restart_timer(cx.now, cx.config);
     }
 

@@ -24,6 +24,7 @@ impl Tcb {
                 if send.fin != Fin::Open {
                     return Err(Error::ClosedLocally);
                 }
+                send.note_idle(cx.now, cx.config);
                 let room = send.room().min(memory_share(cx)) as usize;
                 let n = send.queue.append(cx.pool, &data[..data.len().min(room)]);
                 send.update_timer(cx.now, cx.config);
@@ -175,6 +176,8 @@ fn memory_share(cx: &Cx<'_, '_>) -> u32 {
 impl Over {
     fn write_error(&self) -> Error {
         match self.error {
+            // Its reset after its FIN says what a write to a closed peer gets anyway.
+            Some(Error::ConnectionReset) if self.closed_by_peer => Error::ClosedByPeer,
             Some(error) => error,
             None if self.closed_locally => Error::ClosedLocally,
             None => Error::ClosedByPeer,

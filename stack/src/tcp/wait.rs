@@ -2,7 +2,7 @@
 
 use super::segment::Segment;
 use super::time_wait::{TimeWait, Verdict};
-use super::{Outcome, Reply, TIME_WAIT, Tcp, TimeWaitEntry, Waiting};
+use super::{Outcome, TIME_WAIT, Tcp, TimeWaitEntry, Waiting};
 use crate::ip::InterfaceId;
 use crate::pool::Pool;
 use crate::time::Instant;
@@ -22,7 +22,7 @@ impl Tcp<'_> {
         match record.on_segment(segment) {
             Verdict::Ignore => Outcome::default(),
             Verdict::Acknowledge => {
-                let reply = Reply::Ack { seq: record.snd_nxt, ack: record.rcv_nxt };
+                let reply = record.acknowledgment(now);
                 record.until = now + self.config.time_wait;
                 let mut links = Waiting(&mut self.time_waits);
                 self.time_wait_queue.remove(&mut links, index);

@@ -1,0 +1,238 @@
+use super::*;
+
+const FIN_ACK: Flags = Flags(0x11);
+
+/// H012: in CLOSE-WAIT our data and then our FIN still go, and the last ACK ends it.
+//= rfc9293#3.10.4
+#[test]
+fn closing_after_the_peer() {
+    let mut b = Bench::server();
+    b.get(fin(1, 1));
+    assert_eq!((b.state(), b.read(1).unwrap().len()), (State::CloseWait, 0));
+    b.write(b"rest").unwrap();
+    b.shutdown();
+    assert_eq!(b.write(b"x"), Err(Error::ClosedLocally));
+    let out = b.out();
+    assert!(out.len() == 1 && out[0].is(FIN_ACK) && out[0].text == b"rest" && out[0].ack == 2, "{out:?}");
+    assert_eq!(b.state(), State::LastAck);
+    b.get(ack(2, 6));
+    assert_eq!(b.state(), State::Closed);
+    assert_eq!(b.close(), None);
+    assert_eq!((b.tcp.len(), b.tcp.time_waits(), b.pool.in_use()), (0, 0, 0));
+}
+
+/// H013: a FIN that overtakes data is remembered and counts when the hole is filled.
+//= rfc9293#3.10.7.4
+#[test]
+fn a_fin_before_its_data() {
+    let mut b = Bench::server();
+    b.get(fin(5, 1).text(b"efgh"));
+    b.get(fin(9, 1));
+    assert_eq!(b.read(10), Err(Error::WouldBlock));
+    b.out();
+    b.get(data(1, 1, b"abcd"));
+    assert_eq!(b.read(10).unwrap(), b"abcdefgh");
+    assert_eq!(b.read(10).unwrap(), b"");
+    let out = b.out();
+    assert_eq!(out[0].ack, 10, "the FIN counts");
+    assert_eq!(b.state(), State::CloseWait);
+}
+
+/// H014: nothing behind a FIN is delivered or acknowledged, whichever came first.
+//= rfc9293#3.4
+#[test]
+fn nothing_counts_behind_a_fin() {
+    let mut b = Bench::server();
+    b.get(data(5, 1, b"behind"));
+    b.get(fin(1, 1).text(b"abcd"));
+    assert_eq!(b.read(20).unwrap(), b"abcd");
+    assert_eq!(b.read(20).unwrap(), b"");
+    b.get(data(6, 1, b"more"));
+    b.get(data(5, 1, b"more"));
+    assert_eq!(b.read(20).unwrap(), b"");
+    assert!(b.out().iter().all(|o| o.ack == 6));
+    assert_eq!(b.pool.in_use(), 0);
+}
+
+/// H015: a FIN in a segment whose text is known counts.
+#[test]
+fn a_fin_with_old_text() {
+    let mut b = Bench::server();
+    b.get(data(1, 1, b"abcd"));
+    b.get(fin(1, 1).text(b"abcd"));
+    assert_eq!(b.read(20).unwrap(), b"abcd");
+    assert_eq!(b.read(20).unwrap(), b"");
+    assert_eq!(b.out()[0].ack, 6);
+}
+
+/// H016: a connection that nobody holds does not wait in FIN-WAIT-2 for ever; one that is held
+/// does.
+#[test]
+fn fin_wait_2_of_an_orphan_ends() {
+    let mut b = Bench::server();
+    b.shutdown();
+    assert!(b.out()[0].is(FIN_ACK));
+    b.get(ack(1, 2));
+    b.advance(200_000);
+    assert_eq!(b.state(), State::FinWait2, "the application may still read");
+    b.get(data(1, 2, b"late"));
+    assert_eq!(b.read(9).unwrap(), b"late");
+    assert_eq!(b.close(), None);
+    b.advance(59_000);
+    assert_eq!(b.tcp.len(), 1);
+    b.advance(2_000);
+    assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
+}
+
+fn wait(b: &mut Bench) {
+    b.shutdown();
+    b.out();
+    b.get(ack(1, 2));
+    b.get(fin(1, 2));
+    let last = Reply::Ack { seq: b.iss + 2, ack: PEER_ISS + 2, timestamps: None };
+    assert_eq!(std::mem::take(&mut b.replies), [last], "the FIN is acknowledged at once");
+    b.close();
+    assert_eq!((b.tcp.len(), b.tcp.time_waits()), (0, 1));
+}
+
+/// MUST-13: TIME-WAIT lasts 2 MSL, a repeated FIN is acknowledged and starts it anew, a reset does
+/// not end it (RFC 1337).
+//= rfc9293#3.6.1 MUST-13
+#[test]
+fn time_wait() {
+    let mut b = Bench::server();
+    wait(&mut b);
+    b.get(rst(2));
+    b.get(ack(2, 2));
+    assert_eq!(b.replies, []);
+    b.advance(30_000);
+    b.get(fin(1, 2));
+    assert_eq!(b.replies, [Reply::Ack { seq: b.iss + 2, ack: PEER_ISS + 2, timestamps: None }]);
+    b.advance(59_000);
+    assert_eq!(b.tcp.time_waits(), 1);
+    b.advance(1_100);
+    assert_eq!(b.tcp.time_waits(), 0);
+}
+
+/// H017: a new connection takes the place of one in TIME-WAIT only if it can't be an old duplicate:
+/// a later timestamp or, without timestamps, a later number.
+//= rfc6191#2
+#[test]
+fn a_new_connection_in_time_wait() {
+    let reuses = |first: In<'static>, end: fn(In<'static>) -> In<'static>, again: In<'static>| {
+        let mut b = Bench::server_with(quiet(), first);
+        b.shutdown();
+        b.out();
+        b.get(end(ack(1, 2)));
+        b.get(end(fin(1, 2)));
+        b.out();
+        b.close();
+        assert_eq!(b.tcp.time_waits(), 1);
+        b.get(again);
+        b.out().iter().any(|o| o.flags.has(Flags::SYN))
+    };
+    let plain = |s: In<'static>| s;
+    let stamped = |s: In<'static>| s.ts(100, 0);
+    let at = |seq: u32| In { seq, ..syn() };
+    assert!(reuses(syn(), plain, at(3)), "a later number");
+    assert!(!reuses(syn(), plain, at(1)), "an old number");
+    assert!(reuses(syn().ts(90, 0), stamped, at(1).ts(101, 0)), "a later time");
+    assert!(!reuses(syn().ts(90, 0), stamped, at(1).ts(100, 0)), "the same time, an old number");
+    assert!(reuses(syn().ts(90, 0), stamped, at(3).ts(100, 0)), "the same time, a later number");
+    assert!(!reuses(syn().ts(90, 0), stamped, at(3).ts(99, 0)), "an older time");
+}
+
+/// H017: and our own connect takes another port.
+#[test]
+fn a_connect_avoids_time_wait() {
+    let mut b = Bench::client();
+    wait(&mut b);
+    let mut tuple = b.tuple;
+    assert_eq!(b.tcp.connect(tuple, b.interface, MTU, b.now, &mut b.pool), Err(Error::AddrInUse));
+    tuple.local_port = 0;
+    let key = b.tcp.connect(tuple, b.interface, MTU, b.now, &mut b.pool).unwrap();
+    assert_ne!(b.tcp.connection(key).unwrap().tuple.local_port, b.tuple.local_port);
+}
+
+/// Both close at once: CLOSING, then TIME-WAIT.
+//= rfc9293#3.6
+#[test]
+fn simultaneous_close() {
+    let mut b = Bench::server();
+    b.shutdown();
+    assert!(b.out()[0].is(FIN_ACK));
+    b.get(fin(1, 1));
+    assert_eq!((b.state(), b.out()[0].ack), (State::Closing, 2));
+    b.get(ack(2, 2));
+    b.close();
+    assert_eq!((b.tcp.len(), b.tcp.time_waits()), (0, 1));
+}
+
+/// Data after we let go means that it is lost: the peer is told (RFC 1122 §4.2.2.13). So does data
+/// that lay unread.
+//= rfc9293#3.6.1 SHLD-3
+#[test]
+fn lost_data_is_told_by_a_reset() {
+    let mut b = Bench::server();
+    assert_eq!(b.close(), None);
+    assert!(b.out()[0].is(FIN_ACK));
+    b.get(data(1, 2, b"too late"));
+    assert!(matches!(b.replies[..], [Reply::Reset(r)] if r.seq == b.iss + 2), "{:?}", b.replies);
+    assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
+
+    let mut b = Bench::server();
+    b.get(data(1, 1, b"unread"));
+    assert_eq!(b.close(), Some(Reset { seq: b.iss + 1, ack: Some(PEER_ISS + 7) }));
+    assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
+}
+
+/// A FIN that meets a closed window is tried by probes until the window opens.
+#[test]
+fn a_fin_at_a_closed_window() {
+    let mut b = Bench::server_with(quiet(), syn().win(0));
+    b.write(b"data").unwrap();
+    b.shutdown();
+    assert_eq!(b.out(), []);
+    let probes = b.advance(1_000);
+    assert!(!probes.is_empty() && probes.iter().all(|(_, o)| (o.seq, o.len()) == (1, 1)), "{probes:?}");
+    b.get(ack(1, 1).win(4));
+    let out = b.out();
+    assert_eq!(brief(&out), [(1, 4, 1)]);
+    b.get(ack(1, 5).win(0));
+    let probes = b.advance(1_000);
+    assert!(!probes.is_empty() && probes.iter().all(|(_, o)| o.is(FIN_ACK) && o.seq == 5), "{probes:?}");
+    b.get(ack(1, 6).win(0));
+    assert_eq!(b.state(), State::FinWait2);
+}
+
+/// H020: a reset is a reset, whatever else the segment says; text in it does no harm.
+//= rfc9293#3.5.3 SHLD-2
+#[test]
+fn a_reset_with_other_flags() {
+    for flags in [Flags::SYN, Flags::FIN, Flags::SYN | Flags::FIN | Flags::ACK, Flags::ACK] {
+        let mut b = Bench::server();
+        b.get(segment(flags | Flags::RST, 1, 1).text(b"because"));
+        assert_eq!(b.read(1), Err(Error::ConnectionReset), "{flags:?}");
+        assert_eq!((b.replies.len(), b.pool.in_use()), (0, 0));
+    }
+}
+
+/// H218: a reset is never an end of stream. Writes say whose fault it is: after the peer's FIN it
+/// had closed, before it the connection broke.
+//= rfc9293#3.6 MUST-12
+#[test]
+fn a_reset_after_the_fin() {
+    let mut b = Bench::server();
+    b.get(fin(1, 1).text(b"all"));
+    b.write(b"answer").unwrap();
+    b.out();
+    b.get(rst(5));
+    assert_eq!(b.read(9), Err(Error::ConnectionReset));
+    assert_eq!(b.write(b"x"), Err(Error::ClosedByPeer));
+    assert_eq!(b.read(9), Err(Error::ConnectionReset), "on every call");
+
+    let mut b = Bench::server();
+    b.get(rst(1));
+    assert_eq!(b.write(b"x"), Err(Error::ConnectionReset));
+    assert_eq!(b.read(9), Err(Error::ConnectionReset));
+}

@@ -1,0 +1,331 @@
+//! A scripted peer against all of TCP: segments in, plans out, in virtual time.
+//!
+//! Numbers are relative, as in a capture: the peer's from its initial sequence number, ours from
+//! ours. Both lie so that they wrap early.
+
+mod close;
+mod data;
+mod handshake;
+mod recovery;
+mod security;
+mod timers;
+mod user;
+
+use super::config::TcpConfig;
+use super::segment::{Flags, Options, PlanKind, Reset, Segment, Timestamps};
+use super::{Interest, Outcome, Refused, Reply, State, Tcp, TcpStorage, Tuple};
+use crate::bytes::Bytes;
+use crate::error::Error;
+use crate::ip::InterfaceId;
+use crate::pool::Pool;
+use crate::random::Random;
+use crate::seq::Seq;
+use crate::slab::{Key, Slab};
+use crate::time::{Duration, Instant};
+use core::net::IpAddr;
+use managed::ManagedSlice;
+
+/// The peer's initial sequence number: it wraps after a hundred bytes.
+const PEER_ISS: Seq = Seq(0xffff_ff9c);
+const PORT: u16 = 80;
+const PEER_PORT: u16 = 5000;
+const MTU: u16 = 1500;
+/// What a full segment holds without options.
+const MSS: u32 = 1460;
+
+/// A segment of the peer.
+#[derive(Clone, Copy)]
+struct In<'a> {
+    seq: u32,
+    ack: u32,
+    flags: Flags,
+    window: u16,
+    options: Options,
+    text: &'a [u8],
+}
+
+fn segment<'a>(flags: Flags, seq: u32, ack: u32) -> In<'a> {
+    In { seq, ack, flags, window: 65_535, options: Options::default(), text: &[] }
+}
+
+fn ack<'a>(seq: u32, ack: u32) -> In<'a> {
+    segment(Flags::ACK, seq, ack)
+}
+
+fn data(seq: u32, ack: u32, text: &[u8]) -> In<'_> {
+    In { text, ..segment(Flags::ACK | Flags::PSH, seq, ack) }
+}
+
+fn fin<'a>(seq: u32, ack: u32) -> In<'a> {
+    segment(Flags::ACK | Flags::FIN, seq, ack)
+}
+
+fn rst<'a>(seq: u32) -> In<'a> {
+    segment(Flags::RST, seq, 0)
+}
+
+fn syn<'a>() -> In<'a> {
+    segment(Flags::SYN, 0, 0).mss(1460)
+}
+
+impl<'a> In<'a> {
+    fn win(self, window: u16) -> Self {
+        In { window, ..self }
+    }
+    fn ts(mut self, value: u32, echo: u32) -> Self {
+        self.options.timestamps = Some(Timestamps { value, echo });
+        self
+    }
+    fn mss(mut self, mss: u16) -> Self {
+        self.options.mss = Some(mss);
+        self
+    }
+    fn scale(mut self, shift: u8) -> Self {
+        self.options.window_scale = Some(shift);
+        self
+    }
+    fn text(self, text: &'a [u8]) -> Self {
+        In { text, ..self }
+    }
+}
+
+/// A segment of ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Out {
+    kind: PlanKind,
+    seq: u32,
+    ack: u32,
+    flags: Flags,
+    window: u16,
+    options: Options,
+    text: Vec<u8>,
+}
+
+impl Out {
+    fn is(&self, flags: Flags) -> bool {
+        self.flags.without(Flags::PSH) == flags
+    }
+    fn len(&self) -> u32 {
+        self.text.len() as u32
+    }
+}
+
+/// Where, how long, and does it acknowledge: what most tests look at.
+fn brief(out: &[Out]) -> Vec<(u32, u32, u32)> {
+    out.iter().map(|o| (o.seq, o.len(), o.ack)).collect()
+}
+
+struct Bench {
+    tcp: Tcp<'static>,
+    pool: Pool<'static>,
+    now: Instant,
+    tuple: Tuple,
+    interface: InterfaceId,
+    listener: Option<Key>,
+    key: Option<Key>,
+    /// Our initial sequence number, once seen.
+    iss: Seq,
+    replies: Vec<Reply>,
+}
+
+impl Bench {
+    fn new(config: TcpConfig) -> Bench {
+        let heap = || TcpStorage {
+            connections: ManagedSlice::Owned(vec![]),
+            listeners: ManagedSlice::Owned(vec![]),
+            time_waits: ManagedSlice::Owned(vec![]),
+            buckets: ManagedSlice::Owned(vec![]),
+        };
+        let mut interfaces = Slab::new(ManagedSlice::Owned(vec![]), 1);
+        let interface = InterfaceId(interfaces.insert(()).unwrap());
+        let address = |n| IpAddr::from([10, 0, 0, n]);
+        Bench {
+            tcp: Tcp::new(heap(), 8, config, &mut Random::new([7; 32])),
+            pool: Pool::growing(1 << 20, 500),
+            now: Instant::from_millis(10_000),
+            tuple: Tuple { local: address(1), remote: address(2), local_port: PORT, remote_port: PEER_PORT },
+            interface,
+            listener: None,
+            key: None,
+            iss: Seq(0),
+            replies: vec![],
+        }
+    }
+
+    fn listening(config: TcpConfig, backlog: u16) -> Bench {
+        let mut b = Bench::new(config);
+        b.listener = Some(b.tcp.listen(None, PORT, backlog).unwrap().0);
+        b
+    }
+
+    /// A connection that the peer opened, accepted. The peer's options are those of `syn`.
+    fn server_with(config: TcpConfig, syn: In<'_>) -> Bench {
+        let mut b = Bench::listening(config, 4);
+        b.get(syn);
+        let out = b.out();
+        assert!(out.len() == 1 && out[0].is(Flags::SYN | Flags::ACK) && out[0].ack == 1, "{out:?}");
+        let mut third = ack(1, 1).win(syn.window);
+        if let Some(t) = out[0].options.timestamps {
+            third = third.ts(t.echo, t.value);
+        }
+        b.get(third);
+        b.accept();
+        assert_eq!(b.state(), State::Established);
+        b
+    }
+
+    /// The plainest: no options but MSS, no quick ACKs, no delay for the peer's window.
+    fn server() -> Bench {
+        Bench::server_with(quiet(), syn())
+    }
+
+    fn connecting(config: TcpConfig) -> Bench {
+        let mut b = Bench::new(config);
+        b.key = Some(b.tcp.connect(b.tuple, b.interface, MTU, b.now, &mut b.pool).unwrap());
+        b
+    }
+
+    fn client() -> Bench {
+        let mut b = Bench::connecting(quiet());
+        assert!(b.out()[0].is(Flags::SYN));
+        b.get(segment(Flags::SYN | Flags::ACK, 0, 1).mss(1460));
+        let out = b.out();
+        assert!(out.len() == 1 && out[0].is(Flags::ACK));
+        assert_eq!(b.state(), State::Established);
+        b
+    }
+
+    fn accept(&mut self) {
+        self.key = Some(self.tcp.accept(self.listener.unwrap()).unwrap());
+    }
+
+    fn get(&mut self, s: In<'_>) -> Option<Refused> {
+        let parts = [s.text];
+        let segment = Segment {
+            seq: PEER_ISS + s.seq,
+            ack: self.iss + s.ack,
+            flags: s.flags,
+            window: s.window,
+            options: s.options,
+            text: Bytes::new(&parts),
+        };
+        let (tuple, interface) = (self.tuple, self.interface);
+        let outcome = self.tcp.on_segment(&tuple, interface, MTU, &segment, self.now, &mut self.pool);
+        self.note(outcome)
+    }
+
+    fn note(&mut self, outcome: Outcome) -> Option<Refused> {
+        self.replies.extend(outcome.reply);
+        self.tcp.check();
+        outcome.dropped
+    }
+
+    /// What is sent now.
+    fn out(&mut self) -> Vec<Out> {
+        self.out_at_most(65_535)
+    }
+
+    fn out_at_most(&mut self, most: u32) -> Vec<Out> {
+        let mut all = vec![];
+        while let Some(index) = self.tcp.next_ready(self.interface) {
+            let Some(plan) = self.tcp.plan(index, most, self.now, &self.pool) else { continue };
+            if plan.flags.has(Flags::SYN) {
+                self.iss = plan.seq;
+            }
+            let mut pieces = [&[][..]; 200];
+            let connection = self.tcp.at(index).unwrap();
+            let (count, len) = match plan.len {
+                0 => (0, 0),
+                _ => connection.text(&self.pool, &plan, &mut pieces),
+            };
+            assert_eq!(len as u32, plan.len);
+            let out = Out {
+                kind: plan.kind,
+                seq: plan.seq.since(self.iss),
+                ack: plan.ack.since(PEER_ISS),
+                flags: plan.flags,
+                window: plan.window,
+                options: plan.options,
+                text: pieces[..count].concat(),
+            };
+            // A long plan goes out in segments.
+            let mss = u32::from(plan.mss).max(1);
+            let parts = out.len().div_ceil(mss).max(1);
+            for n in 0..parts {
+                let from = (n * mss) as usize;
+                let to = (from + mss as usize).min(out.text.len());
+                let last = n + 1 == parts;
+                let flags = if last { out.flags } else { out.flags.without(Flags::FIN | Flags::PSH) };
+                all.push(Out {
+                    seq: out.seq + n * mss,
+                    flags,
+                    text: out.text[from..to].to_vec(),
+                    ..out.clone()
+                });
+            }
+            self.tcp.on_sent(index, &plan, self.now, &mut self.pool);
+            self.tcp.requeue(index);
+            self.tcp.check();
+        }
+        all
+    }
+
+    /// Time passes; what is sent, and how many milliseconds after now.
+    fn advance(&mut self, ms: u64) -> Vec<(u64, Out)> {
+        let start = self.now;
+        let end = self.now + Duration::from_millis(ms);
+        let mut all = vec![];
+        while let Some(at) = self.tcp.deadline()
+            && at <= end
+        {
+            self.now = self.now.max(at);
+            while let Some((_, _, outcome)) = self.tcp.expire(self.now, &mut self.pool) {
+                self.note(outcome);
+            }
+            let after = self.now.since(start).millis();
+            all.extend(self.out().into_iter().map(|o| (after, o)));
+        }
+        self.now = end;
+        all
+    }
+
+    fn state(&self) -> State {
+        self.tcp.connection(self.key.unwrap()).unwrap().tcb.state()
+    }
+
+    fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
+        let written = self.tcp.write(self.key.unwrap(), data, self.now, &mut self.pool);
+        self.tcp.check();
+        written
+    }
+
+    fn read(&mut self, most: usize) -> Result<Vec<u8>, Error> {
+        let mut buf = vec![0; most];
+        let n = self.tcp.read(self.key.unwrap(), &mut buf, self.now, &mut self.pool)?;
+        buf.truncate(n);
+        self.tcp.check();
+        Ok(buf)
+    }
+
+    fn shutdown(&mut self) {
+        self.tcp.shutdown_write(self.key.unwrap(), self.now, &mut self.pool).unwrap();
+    }
+
+    /// The application lets go; the reset, if that loses data.
+    fn close(&mut self) -> Option<Reset> {
+        self.tcp.let_go(self.key.unwrap(), self.now, &mut self.pool).map(|(_, reset)| reset)
+    }
+
+    fn connected(&self) -> Result<(), Error> {
+        self.tcp.connection(self.key.unwrap()).unwrap().tcb.connected()
+    }
+}
+
+/// Settings without acknowledgments that depend on the age of the connection.
+fn quiet() -> TcpConfig {
+    TcpConfig { quick_acks: 0, ..TcpConfig::default() }
+}
+
+fn pattern(n: usize) -> Vec<u8> {
+    (0..n).map(|i| (i * 7 + i / 251) as u8).collect()
+}

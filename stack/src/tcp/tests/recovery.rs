@@ -1,0 +1,232 @@
+use super::*;
+
+fn sent(out: &[(u64, Out)]) -> Vec<(u64, u32, u32)> {
+    out.iter().map(|(ms, o)| (*ms, o.seq, o.len())).collect()
+}
+
+/// An established connection with `n` full segments in flight.
+fn in_flight(n: u32) -> Bench {
+    let mut b = Bench::server();
+    b.write(&pattern((n * MSS) as usize)).unwrap();
+    assert_eq!(b.out().len(), n as usize);
+    b
+}
+
+/// Where segment `n` starts.
+const fn nth(n: u32) -> u32 {
+    1 + n * MSS
+}
+
+/// H041: what carries no text carries the highest number ever sent, also after a timeout.
+//= rfc9293#3.10.7.4
+#[test]
+fn acknowledgments_carry_the_highest_number() {
+    let mut b = in_flight(4);
+    let again = b.advance(300);
+    assert_eq!(sent(&again), [(200, 1, MSS)]);
+    b.get(data(1, 1, &pattern(3_000)));
+    assert!(b.out().iter().any(|o| o.kind == PlanKind::Ack && o.seq == nth(4)));
+    b.get(data(3_001, 1, b"unread"));
+    let reset = b.close().unwrap();
+    assert_eq!(reset.seq, b.iss + nth(4));
+}
+
+/// But what a window probe carried was not taken, and an acknowledgment behind it would lie outside
+/// the closed window.
+#[test]
+fn acknowledgments_beside_a_probe() {
+    let mut b = Bench::server_with(quiet(), syn().win(0));
+    b.write(b"waits").unwrap();
+    assert_eq!(b.advance(300).len(), 1);
+    b.get(data(1, 1, &pattern(3_000)).win(0));
+    let out = b.out();
+    assert!(out[0].kind == PlanKind::Ack && out[0].seq == 1, "{out:?}");
+}
+
+/// H042: the first two duplicates send new text.
+//= rfc3042#2
+#[test]
+fn limited_transmit() {
+    let mut b = Bench::server();
+    b.write(&pattern(40 * MSS as usize)).unwrap();
+    assert_eq!(b.out().len(), 10, "H045: the initial window");
+    b.get(ack(1, 1));
+    assert_eq!(brief(&b.out()), [(nth(10), MSS, 1)]);
+    b.get(ack(1, 1));
+    assert_eq!(brief(&b.out()), [(nth(11), MSS, 1)]);
+    b.get(ack(1, 1));
+    assert_eq!(b.out()[0].seq, 1, "the third retransmits");
+}
+
+/// H043: each partial acknowledgment sends the next hole again, without a timeout.
+//= rfc6582#3.2
+#[test]
+fn two_holes_in_one_window() {
+    let mut b = in_flight(10);
+    for _ in 0..3 {
+        b.get(ack(1, 1));
+    }
+    assert_eq!(brief(&b.out()), [(1, MSS, 1)]);
+    b.get(ack(1, nth(4)));
+    assert_eq!(brief(&b.out()), [(nth(4), MSS, 1)]);
+    b.get(ack(1, nth(10)));
+    assert_eq!(b.out(), []);
+    assert_eq!(b.advance(60_000), []);
+}
+
+/// H052: duplicates that come in one batch all count.
+//= rfc5681#3.2
+#[test]
+fn each_duplicate_inflates_the_window() {
+    let mut b = Bench::server();
+    b.write(&pattern(40 * MSS as usize)).unwrap();
+    b.out();
+    for _ in 0..9 {
+        b.get(ack(1, 1));
+    }
+    // ssthresh 5 + 3 + 6 further: 14 segments, 10 of them in flight.
+    let out = b.out();
+    assert_eq!((out[0].seq, out.len()), (1, 5), "{:?}", brief(&out));
+    assert_eq!(out[1].seq, nth(10));
+}
+
+/// What is sent again is what was sent: a retransmission takes no new text along.
+#[test]
+fn a_retransmission_is_no_longer_than_what_was_sent() {
+    let mut b = Bench::server();
+    b.tcp.set_nodelay(b.key.unwrap(), true, b.now, &mut b.pool).unwrap();
+    for _ in 0..4 {
+        b.write(b"ten bytes.").unwrap();
+        b.out();
+    }
+    b.get(ack(1, 1).win(40));
+    b.write(&pattern(3_000)).unwrap();
+    assert_eq!(b.out(), [], "the window is full");
+    for _ in 0..3 {
+        b.get(ack(1, 1).win(40));
+    }
+    let out = b.out();
+    assert_eq!(brief(&out), [(1, 40, 1)]);
+    assert_eq!(b.get(ack(1, 41)), None);
+}
+
+/// RFC 6582 §4: after a recovery or a timeout, duplicates for what was sent before start no other.
+#[test]
+fn duplicates_after_a_timeout() {
+    let mut b = in_flight(10);
+    assert_eq!(b.advance(250).len(), 1);
+    for _ in 0..6 {
+        b.get(ack(1, 1));
+    }
+    assert_eq!(b.out(), []);
+    b.get(ack(1, nth(1)));
+    let out = b.out();
+    assert_eq!(brief(&out), [(nth(1), MSS, 1), (nth(2), MSS, 1)], "slow start goes on");
+}
+
+/// H053: a timeout leaves one segment, the rest follows by slow start.
+//= rfc5681#3.1
+#[test]
+fn one_segment_after_a_timeout() {
+    let mut b = in_flight(10);
+    assert_eq!(sent(&b.advance(1_300)), [(200, 1, MSS), (600, 1, MSS)], "and the time doubles");
+    b.get(ack(1, nth(1)));
+    assert_eq!(brief(&b.out()), [(nth(1), MSS, 1), (nth(2), MSS, 1)]);
+    b.get(ack(1, nth(3)));
+    assert_eq!(b.out().len(), 4);
+    b.get(ack(1, nth(10)));
+    assert_eq!(b.advance(60_000), []);
+}
+
+/// A lone small segment is sent again at its first timeout: Nagle's rule does not hold it back.
+#[test]
+fn a_small_segment_is_sent_again_in_time() {
+    let mut b = Bench::server();
+    b.write(b"small").unwrap();
+    b.out();
+    let again = b.advance(1_500);
+    assert_eq!(sent(&again), [(200, 1, 5), (600, 1, 5), (1_400, 1, 5)]);
+    assert!(again.iter().all(|(_, o)| o.kind == PlanKind::Data));
+}
+
+/// H049: after a timeout the RTO falls back as soon as text is acknowledged that was sent once.
+//= rfc6298#5
+#[test]
+fn the_timeout_falls_back() {
+    let mut b = in_flight(4);
+    b.advance(5_000);
+    b.get(ack(1, nth(1)));
+    b.out();
+    b.get(ack(1, nth(4)));
+    b.write(b"x").unwrap();
+    b.out();
+    b.get(ack(1, nth(4) + 1));
+    b.write(b"y").unwrap();
+    b.out();
+    assert_eq!(b.advance(1_000)[0].0, 200);
+}
+
+/// MUST-18, Karn: an acknowledgment of what was sent twice is no sample, and does not end the back-off.
+//= rfc9293#3.8.1 MUST-18
+#[test]
+fn what_was_sent_twice_is_no_sample() {
+    let mut b = in_flight(1);
+    b.advance(250);
+    b.now += Duration::from_millis(300);
+    b.get(ack(1, nth(1)));
+    b.write(b"x").unwrap();
+    b.out();
+    assert_eq!(b.advance(1_000)[0].0, 400, "550 ms would have been believed");
+}
+
+/// H050, H051: after a lost SYN, one segment at first, 3 s for it, and slow start without end.
+//= rfc6298#5.7
+#[test]
+fn after_a_lost_syn() {
+    let mut b = Bench::listening(quiet(), 1);
+    b.get(syn());
+    b.out();
+    b.advance(1_100);
+    b.get(ack(1, 1));
+    b.accept();
+    b.write(&pattern(60 * MSS as usize)).unwrap();
+    assert_eq!(b.out().len(), 1);
+    assert_eq!(b.advance(3_100)[0].0, 3_000);
+
+    let mut b = Bench::listening(quiet(), 1);
+    b.get(syn());
+    b.out();
+    b.advance(1_100);
+    b.get(ack(1, 1));
+    b.accept();
+    b.write(&pattern(60 * MSS as usize)).unwrap();
+    b.out();
+    for (acked, then) in [(1, 2), (3, 4), (7, 8), (15, 16)] {
+        b.get(ack(1, nth(acked)));
+        assert_eq!(b.out().len(), then);
+    }
+}
+
+/// H048: after an idle time the window is what it was at first.
+//= rfc5681#4.1
+#[test]
+fn idle_time_shrinks_the_window() {
+    let mut b = in_flight(10);
+    b.get(ack(1, nth(10)));
+    b.write(&pattern(20 * MSS as usize)).unwrap();
+    assert_eq!(b.out().len(), 20);
+    b.get(ack(1, nth(30)));
+    b.advance(5_000);
+    b.write(&pattern(40 * MSS as usize)).unwrap();
+    assert_eq!(b.out().len(), 10);
+}
+
+/// The plan may be many segments long, and what the device takes of it counts (decide, then
+/// commit).
+#[test]
+fn a_plan_is_cut_at_segments() {
+    let mut b = Bench::server();
+    b.write(&pattern(5 * MSS as usize + 100)).unwrap();
+    let out = b.out_at_most(2 * MSS + 700);
+    assert_eq!(out.iter().map(|o| o.len()).collect::<Vec<_>>(), [MSS, MSS, MSS, MSS, MSS, 100]);
+}

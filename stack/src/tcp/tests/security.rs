@@ -1,0 +1,185 @@
+use super::*;
+
+/// H057: a reset counts only at exactly the next number; inside the window it is challenged,
+/// outside dropped. Text in front of that number does not move it there.
+//= rfc5961#3
+#[test]
+fn a_reset_must_be_exact() {
+    let blind = pattern(1_400);
+    for reset in [rst(2), rst(60_000), rst(0), rst(0).text(&blind), rst(0x8000_0000)] {
+        let mut b = Bench::server();
+        b.get(data(1, 1, b"x"));
+        b.out();
+        let mut reset = reset;
+        reset.seq = reset.seq.wrapping_add(1);
+        b.get(reset);
+        assert_eq!(b.state(), State::Established, "{}", reset.seq);
+    }
+    let mut b = Bench::server();
+    b.get(rst(60));
+    assert!(b.out()[0].is(Flags::ACK));
+    b.get(rst(60));
+    assert_eq!(b.out(), [], "H059");
+}
+
+/// H059: challenges are limited, each connection by itself.
+//= rfc5961#7
+#[test]
+fn challenges_are_limited() {
+    let mut b = Bench::server();
+    let mut answers = 0;
+    for n in 0..1_000 {
+        b.get(ack(100_000 + n, 1));
+        b.get(segment(Flags::SYN, n, 0));
+        b.get(segment(Flags::SYN, 0x9000_0000, 0));
+        b.get(ack(1, 50_000));
+        b.get(rst(1_000));
+        answers += b.out().len();
+    }
+    assert_eq!(answers, 1);
+    b.now += Duration::from_millis(500);
+    b.get(rst(1_000));
+    assert_eq!(b.out().len(), 1);
+}
+
+/// H030: keep-alives and window probes are answered every time.
+//= rfc9293#3.8.4
+#[test]
+fn probes_are_always_answered() {
+    let mut b = Bench::server();
+    for _ in 0..20 {
+        b.get(ack(0, 1));
+        assert_eq!(b.out().len(), 1, "a keep-alive");
+        b.get(data(0, 1, b"x"));
+        assert_eq!(b.out().len(), 1, "one with its garbage byte");
+    }
+}
+
+/// H025: an acknowledgment of what was never sent is answered, and changes nothing.
+//= rfc9293#3.10.7.4
+#[test]
+fn an_acknowledgment_of_the_future() {
+    let mut b = Bench::server();
+    b.write(&pattern(100)).unwrap();
+    b.shutdown();
+    b.out();
+    let dropped = b.get(ack(1, 103));
+    assert!(matches!(dropped, Some(Refused::Engine(crate::tcp::tcb::Dropped::BadAck))));
+    assert!(b.out()[0].is(Flags::ACK));
+    assert_eq!(b.state(), State::FinWait1);
+    b.get(ack(1, 102));
+    assert_eq!(b.state(), State::FinWait2);
+}
+
+/// H033, RFC 7323 §5.3 R2 before R3: a segment outside the window leaves TS.Recent alone, or a
+/// blind attacker could have everything else dropped as old.
+//= rfc7323#5.3
+#[test]
+fn a_timestamp_counts_only_inside_the_window() {
+    let mut b = Bench::server_with(quiet(), syn().ts(100, 0));
+    b.get(ack(0x9000_0000, 1).ts(0x4000_0000, 0));
+    b.get(data(0x9000_0000, 1, b"old").ts(0x4000_0000, 0));
+    b.get(ack(1, 70_000).ts(0x4000_0000, 0));
+    b.get(data(1, 1, b"new").ts(101, 0));
+    assert_eq!(b.read(9).unwrap(), b"new");
+}
+
+/// H033: TS.Recent comes from the segment that the last acknowledgment waited for, and never goes
+/// back.
+//= rfc7323#4.3
+#[test]
+fn which_timestamp_is_echoed() {
+    let echo = |b: &mut Bench| b.out().last().unwrap().options.timestamps.unwrap().echo;
+    let mut b = Bench::server_with(quiet(), syn().ts(100, 0));
+    b.get(data(1, 1, b"a").ts(110, 0));
+    b.get(data(2, 1, &pattern(3_000)).ts(120, 0));
+    assert_eq!(echo(&mut b), 110, "(A) a delayed acknowledgment echoes the first");
+    b.get(data(3_004, 1, b"c").ts(130, 0));
+    assert_eq!(echo(&mut b), 110, "(B) a hole does not move it");
+    b.get(data(3_002, 1, b"ab").ts(125, 0));
+    assert_eq!(echo(&mut b), 125, "(C) what fills the hole does");
+}
+
+/// H033: an older timestamp is an old duplicate; it is answered, but not without limit when it
+/// carries nothing.
+//= rfc7323#5.3
+#[test]
+fn old_duplicates_by_timestamp() {
+    let mut b = Bench::server_with(quiet(), syn().ts(100, 0));
+    b.get(data(1, 1, b"old").ts(99, 0));
+    assert_eq!(b.read(9), Err(Error::WouldBlock));
+    assert_eq!(b.out().len(), 1);
+    b.now += Duration::from_millis(500);
+    let answers: usize = (0..10).map(|_| (b.get(ack(1, 1).ts(99, 0)), b.out().len()).1).sum();
+    assert_eq!(answers, 1);
+    b.get(In { options: rst(1).ts(50, 0).options, ..rst(1) });
+    assert_eq!(b.read(9), Err(Error::ConnectionReset), "a reset need not be new");
+}
+
+/// After 24 days of silence a timestamp says nothing: its clock may have gone half around.
+//= rfc7323#5.5
+#[test]
+fn a_timestamp_ages() {
+    let mut b = Bench::server_with(quiet(), syn().ts(100, 0));
+    b.now += Duration::from_secs(25 * 24 * 3600);
+    b.get(data(1, 1, b"back").ts(100 + 0x8000_1000, 0));
+    assert_eq!(b.read(9).unwrap(), b"back");
+}
+
+/// H062, H063: thousands of small pieces with holes cost bounded memory, and the text that is
+/// missing is always taken.
+#[test]
+fn holes_without_number() {
+    let mut b = Bench::server();
+    for n in (0..30_000).rev() {
+        b.get(data(3 + 2 * n, 1, b"x"));
+    }
+    b.out();
+    let held = b.pool.in_use();
+    assert!(held <= 70_000, "{held}");
+    b.get(data(1, 1, b"ab"));
+    assert_eq!(b.read(100).unwrap(), b"abx");
+    b.get(data(4, 1, b"y"));
+    assert_eq!(b.read(100).unwrap(), b"yx");
+}
+
+/// H056, H061: each connection has its own number, also with the same addresses later.
+#[test]
+fn initial_numbers_differ() {
+    let mut b = Bench::listening(quiet(), 4);
+    let mut seen = vec![];
+    for port in [1, 2, 1, 2] {
+        b.tuple.remote_port = port;
+        b.now += Duration::from_millis(3);
+        b.iss = Seq(0);
+        b.get(syn());
+        b.out();
+        seen.push(b.iss);
+        b.get(rst(1));
+    }
+    seen.sort_by_key(|s| s.0);
+    seen.dedup();
+    assert_eq!(seen.len(), 4);
+}
+
+/// H060: ports come from three quarters of all, in no order.
+//= rfc6056#3.2
+#[test]
+fn ephemeral_ports_are_spread() {
+    let mut b = Bench::new(quiet());
+    let mut tuple = b.tuple;
+    let ports: Vec<u16> = (0..400)
+        .map(|_| {
+            tuple.local_port = 0;
+            let key = b.tcp.connect(tuple, b.interface, MTU, b.now, &mut b.pool).unwrap();
+            let port = b.tcp.connection(key).unwrap().tuple.local_port;
+            b.key = Some(key);
+            b.close();
+            port
+        })
+        .collect();
+    let quarter = |n: u16| ports.iter().filter(|p| **p / 16_384 == n).count();
+    assert_eq!(quarter(0), 0);
+    assert!((1..4).all(|n| quarter(n) > 90), "{:?}", (1..4).map(quarter).collect::<Vec<_>>());
+    assert!(ports.windows(2).filter(|w| w[1] > w[0]).count() < 260);
+}

@@ -1,0 +1,178 @@
+use super::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Wake, Waker};
+
+#[derive(Default)]
+struct Count(AtomicU32);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Count {
+    fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Bench {
+    fn wait(&mut self, interest: Interest) -> Arc<Count> {
+        let count = Arc::new(Count::default());
+        self.tcp.register(self.key.unwrap(), interest, &Waker::from(count.clone()));
+        count
+    }
+    fn is_ready(&mut self, interest: Interest) -> bool {
+        self.tcp.is_ready(self.key.unwrap(), interest, self.now, &mut self.pool).unwrap()
+    }
+    fn peek(&mut self) -> Result<Vec<u8>, Error> {
+        let mut buf = [0; 100];
+        let n = self.tcp.peek(self.key.unwrap(), &mut buf, self.now, &mut self.pool)?;
+        Ok(buf[..n].to_vec())
+    }
+}
+
+/// A reader is woken by data, by the end, by a reset, by a timeout.
+#[test]
+fn readers_are_woken() {
+    let mut b = Bench::server();
+    let waits = b.wait(Interest::Read);
+    b.get(ack(1, 1));
+    assert_eq!(waits.get(), 0);
+    b.get(data(1, 1, b"x"));
+    assert_eq!(waits.get(), 1);
+    b.read(1).unwrap();
+    let waits = b.wait(Interest::Read);
+    b.get(fin(2, 1));
+    assert_eq!(waits.get(), 1);
+    let (reads, writes) = (b.wait(Interest::Read), b.wait(Interest::Write));
+    b.get(rst(3));
+    assert_eq!((reads.get(), writes.get()), (1, 1));
+}
+
+/// A writer is woken by an acknowledgment, and by the end.
+#[test]
+fn writers_are_woken() {
+    let mut b = Bench::server_with(TcpConfig { send_buffer: 1_000, ..quiet() }, syn());
+    assert_eq!(b.write(&pattern(2_000)), Ok(1_000));
+    assert_eq!(b.write(b"x"), Err(Error::WouldBlock));
+    b.out();
+    let waits = b.wait(Interest::Write);
+    b.get(ack(1, 1));
+    assert_eq!(waits.get(), 0);
+    b.get(ack(1, 1_001));
+    assert_eq!((waits.get(), b.is_ready(Interest::Write)), (1, true));
+}
+
+/// A connector is woken when the handshake is over, or has failed.
+#[test]
+fn connectors_are_woken() {
+    let mut b = Bench::connecting(quiet());
+    b.out();
+    let waits = b.wait(Interest::Write);
+    b.get(segment(Flags::SYN | Flags::ACK, 0, 1));
+    assert_eq!(waits.get(), 1);
+    let mut b = Bench::connecting(quiet());
+    b.out();
+    let waits = b.wait(Interest::Write);
+    b.get(segment(Flags::RST | Flags::ACK, 0, 1));
+    assert_eq!(waits.get(), 1);
+    assert_eq!(b.write(b"x"), Err(Error::ConnectionRefused));
+}
+
+/// A writer that waits for memory which others hold is woken when they give it back; writers leave
+/// a quarter to receivers.
+#[test]
+fn a_writer_that_waits_for_memory() {
+    let mut b = Bench::server();
+    let mut hog = crate::pool::Chain::new();
+    while hog.append(&mut b.pool, &pattern(500)) == 500 {}
+    assert_eq!(b.write(b"x"), Err(Error::WouldBlock));
+    assert!(!b.is_ready(Interest::Write));
+    let waits = b.wait(Interest::Write);
+    hog.consume(&mut b.pool, 100_000);
+    b.tcp.feed_starved(&b.pool);
+    assert_eq!(waits.get(), 0, "still the receivers' share");
+    hog.clear(&mut b.pool);
+    b.tcp.feed_starved(&b.pool);
+    assert_eq!((waits.get(), b.is_ready(Interest::Write)), (1, true));
+    let (in_all, share) = (b.pool.capacity(), b.pool.capacity() / 4);
+    b.tcp.config.send_buffer = u32::MAX;
+    while b.write(&pattern(10_000)).is_ok() {}
+    assert!(b.pool.in_use() <= in_all - share + 500);
+}
+
+/// Before the handshake is over, too: an early writer leaves memory to others.
+#[test]
+fn an_early_writer_leaves_memory() {
+    let mut b = Bench::connecting(TcpConfig { send_buffer: 1 << 30, ..quiet() });
+    while b.write(&pattern(10_000)).is_ok() {}
+    assert!(b.pool.available() >= b.pool.capacity() / 4 - 500);
+    assert!(!b.is_ready(Interest::Write));
+    b.out();
+    b.get(segment(Flags::SYN | Flags::ACK, 0, 1).mss(1460));
+    assert_eq!(b.out()[0].text[..], pattern(10_000)[..MSS as usize]);
+}
+
+/// Reads no more: what still comes is acknowledged and dropped, also what lay unread, and costs no
+/// memory; the window stays open.
+#[test]
+fn shutdown_of_reading() {
+    let mut b = Bench::server();
+    b.get(data(1, 1, b"unread"));
+    b.get(data(20, 1, b"beyond"));
+    let waits = b.wait(Interest::Read);
+    b.tcp.shutdown_read(b.key.unwrap(), b.now, &mut b.pool).unwrap();
+    assert_eq!((waits.get(), b.pool.in_use()), (1, 0));
+    assert_eq!(b.read(9).unwrap(), b"");
+    b.out();
+    for n in 0..200 {
+        b.get(data(7 + n * 1_000, 1, &pattern(1_000)));
+        assert_eq!(b.read(9).unwrap(), b"");
+        b.out();
+    }
+    b.write(b"still").unwrap();
+    let out = b.out();
+    assert_eq!((out[0].ack, b.pool.in_use() > 0), (200_007, true));
+    assert_eq!(out[0].window, 65_535);
+    b.get(fin(200_007, 6));
+    b.close();
+    assert!(b.out()[0].flags.has(Flags::FIN));
+}
+
+/// H224, H225: peek, read and readiness agree, before the handshake, with data, at the end and after
+/// an error.
+#[test]
+fn peek_read_and_readiness_agree() {
+    let mut b = Bench::connecting(quiet());
+    assert_eq!((b.peek(), b.is_ready(Interest::Read)), (Err(Error::WouldBlock), false));
+    assert_eq!(b.read(1), Err(Error::WouldBlock));
+    let mut b = Bench::server();
+    assert_eq!((b.peek(), b.is_ready(Interest::Read)), (Err(Error::WouldBlock), false));
+    b.get(fin(1, 1).text(b"end"));
+    assert_eq!((b.peek().unwrap(), b.is_ready(Interest::Read)), (b"end".to_vec(), true));
+    assert_eq!(b.read(9).unwrap(), b"end");
+    assert_eq!((b.peek().unwrap(), b.is_ready(Interest::Read)), (vec![], true));
+    assert_eq!(b.read(9).unwrap(), b"");
+    b.get(rst(5));
+    assert_eq!((b.peek(), b.is_ready(Interest::Read)), (Err(Error::ConnectionReset), true));
+    assert!(b.is_ready(Interest::Write));
+    assert_eq!(b.read(9), Err(Error::ConnectionReset));
+}
+
+/// What lay unread when both sides had closed in order can still be read.
+#[test]
+fn unread_bytes_outlive_the_connection() {
+    let mut b = Bench::server();
+    b.get(fin(1, 1).text(b"to be read"));
+    b.shutdown();
+    b.out();
+    b.get(ack(12, 2));
+    assert_eq!((b.state(), b.tcp.deadline()), (State::Closed, None));
+    assert_eq!(b.read(5).unwrap(), b"to be");
+    assert_eq!(b.read(9).unwrap(), b" read");
+    assert_eq!(b.read(9).unwrap(), b"");
+    assert_eq!((b.write(b"x"), b.pool.in_use()), (Err(Error::ClosedLocally), 0));
+}
