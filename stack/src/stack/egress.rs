@@ -163,6 +163,10 @@ impl Stack<'_> {
 
     /// The hardware address for a path, asked for by ARP or NDP when it is not known.
     pub(crate) fn resolve(&mut self, path: &Path, now: Instant) -> Resolution {
+        let key = NeighborKey { interface: path.interface, address: path.next_hop };
+        if let Some(mac) = self.neighbors.known(&key, now) {
+            return Resolution::Known(mac);
+        }
         match self.interface(path.interface) {
             None => return Resolution::Failed,
             Some(interface) if interface.is_loopback => {
@@ -173,7 +177,6 @@ impl Stack<'_> {
         if let Some(mac) = group_mac(path.next_hop) {
             return Resolution::Known(mac);
         }
-        let key = NeighborKey { interface: path.interface, address: path.next_hop };
         let (resolution, given_up, due) = self.neighbors.resolve(key, path.source, &self.pool, now);
         self.give_up(given_up, Drop::NeighborTableFull, now);
         if let Some(Due::Solicit { key, source, to }) = due {
