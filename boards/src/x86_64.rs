@@ -15,6 +15,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use barenet::Net;
@@ -67,23 +68,25 @@ unsafe extern "Rust" {
 unsafe extern "C" fn start(start_info: u32) -> ! {
     console::init();
     // SAFETY: the loader vouches for the structure; memory is identity-mapped.
-    let info = unsafe { StartInfoReader::from_paddr_identity(start_info) };
-    let outcome = match info {
-        Some(info) => run(&info),
-        None => Err("not booted by a PVH loader: use `qemu-system-x86_64 -kernel`".into()),
+    let Some(info) = (unsafe { StartInfoReader::from_paddr_identity(start_info) }) else {
+        refuse("not booted by a PVH loader: use `qemu-system-x86_64 -kernel`");
     };
-    match outcome {
-        Ok(success) => exit::exit(success),
-        Err(why) => {
-            println!("error: {why}");
-            exit::exit(false)
-        }
+    if let Err(why) = heap::init(&info) {
+        refuse(why);
     }
+    match run(&info) {
+        Ok(success) => exit::exit(success),
+        Err(why) => refuse(why),
+    }
+}
+
+fn refuse(why: impl Display) -> ! {
+    println!("error: {why}");
+    exit::exit(false)
 }
 
 /// Brings the machine up and runs the program. Gives its success.
 fn run(info: &StartInfoReader<'_, IdentityMap>) -> Result<bool, String> {
-    heap::init(info)?;
     segments::init();
     // SAFETY: the lowest page of the boot stack serves nothing else.
     unsafe { paging::unmap(boot::stack_guard()) }?;
