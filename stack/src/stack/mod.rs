@@ -265,11 +265,16 @@ impl<'a> Stack<'a> {
         self.paths_epoch
     }
 
-    /// Is it an address of this stack, on any interface?
+    /// Is it an address of this stack, on any interface? With a loopback interface all of 127/8 is
+    /// (RFC 1122 §3.2.1.3(g)).
     pub fn is_ours(&self, address: IpAddr) -> bool {
         // Every packet's source is looked up here, and hardly any is ours.
-        self.own_addresses & address_bit(address) != 0
+        if self.own_addresses & address_bit(address) != 0
             && self.interfaces.iter().any(|(_, i)| i.addresses.has(address))
+        {
+            return true;
+        }
+        matches!(address, IpAddr::V4(a) if a.is_loopback()) && self.loopback.is_some()
     }
 
     /// The way to `destination`, by `zone` if one is named (a link-local destination needs it when

@@ -122,11 +122,12 @@ impl Stack<'_> {
             _ => Families::V6,
         };
         let zone = self.named_zone(&local)?;
-        let fits = |i: &Interface| {
-            i.addresses.has(address)
-                || matches!(address, IpAddr::V4(a) if a.is_broadcast() || i.addresses.is_directed_broadcast(a))
+        let is_broadcast = |i: &Interface| match address {
+            IpAddr::V4(a) => a.is_broadcast() || i.addresses.is_directed_broadcast(a),
+            IpAddr::V6(_) => false,
         };
-        if !address.is_unspecified() && !self.interfaces.iter().any(|(_, i)| fits(i)) {
+        let is_known = self.is_ours(address) || self.interfaces.iter().any(|(_, i)| is_broadcast(i));
+        if !address.is_unspecified() && !is_known {
             return Err(Error::AddrNotAvailable);
         }
         let own = Some(address).filter(|a| !a.is_unspecified());
