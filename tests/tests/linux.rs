@@ -18,7 +18,7 @@ use std::thread;
 const LEN: usize = 10_000_000;
 
 /// Bytes that go each way over a bad network, where each lost frame may cost a pause.
-const LEN_FAULTS: usize = 1_000_000;
+const LEN_FAULTS: usize = 300_000;
 
 /// Byte `at` of what flows one way; `seed` tells the flows apart.
 fn byte(seed: usize, at: usize) -> u8 {
