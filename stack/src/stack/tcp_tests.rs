@@ -1,12 +1,14 @@
 //! Two stacks joined in memory, in virtual time: TCP from end to end.
 
 use super::*;
+use crate::device::{Capabilities, Mac, TxOffload};
 use crate::device::{Device, RxFrame, TxError, TxFrame};
-use crate::device::{Mac, TxOffload};
+use crate::error::Error;
+use crate::ip::addresses::Cidr;
 use crate::stack::TcpHandle;
 use crate::tcp::State;
 use crate::time::Duration;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 
 /// Collects what a stack sends.

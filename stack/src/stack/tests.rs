@@ -1,11 +1,14 @@
 //! Stacks joined in memory.
 
 use core::mem;
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::vec::Vec;
 
 use super::*;
-use crate::device::{Device, Mac, RxFrame, TxError, TxFrame};
+use crate::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
+use crate::error::Error;
+use crate::ip;
+use crate::ip::addresses::Cidr;
 
 /// A device that keeps what is sent.
 struct Wire {

@@ -1,0 +1,149 @@
+//! Which way a packet goes, and with which source.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use super::Stack;
+use crate::error::Error;
+use crate::ip::addresses::{Addresses, Cidr};
+use crate::ip::routes::Route;
+use crate::ip::{self, InterfaceId, Path};
+
+impl Stack<'_> {
+    /// A number that changes whenever [`path`](Stack::path) may give another answer than before.
+    pub const fn paths_epoch(&self) -> u32 {
+        self.paths_epoch
+    }
+
+    /// Is it an address of this stack, on any interface? With a loopback interface all of 127/8 is
+    /// (RFC 1122 §3.2.1.3(g)).
+    pub fn is_ours(&self, address: IpAddr) -> bool {
+        // Every packet's source is looked up here, and hardly any is ours.
+        if self.own_addresses & address_bit(address) != 0
+            && self.interfaces.iter().any(|(_, i)| i.addresses.has(address))
+        {
+            return true;
+        }
+        matches!(address, IpAddr::V4(a) if a.is_loopback()) && self.loopback.is_some()
+    }
+
+    /// The way to `destination`, by `zone` if one is named (a link-local destination needs it when
+    /// there are several interfaces, H171), from `source` if one is given.
+    ///
+    /// [`Error::NetUnreachable`]: no route. [`Error::AddrNotAvailable`]: `source` is not ours.
+    pub fn path(
+        &self,
+        destination: IpAddr,
+        zone: Option<InterfaceId>,
+        source: Option<IpAddr>,
+    ) -> Result<Path, Error> {
+        if destination.is_unspecified() {
+            return Err(Error::AddrInvalid);
+        }
+        if source.is_some_and(|s| s.is_ipv4() != destination.is_ipv4()) {
+            return Err(Error::AddrNotAvailable);
+        }
+        let (interface, next_hop) = self.route(destination, zone, source)?;
+        let known = self.interface(interface).ok_or(Error::NetUnreachable)?;
+        let source = match source {
+            // DHCP sends before it has an address.
+            Some(own) if own.is_unspecified() && ip::is_group(destination) => own,
+            Some(own) if self.is_ours(own) => own,
+            Some(_) => return Err(Error::AddrNotAvailable),
+            None if known.is_loopback => destination,
+            None => self.source_for(&known.addresses, destination, next_hop)?,
+        };
+        // H170, H065: loopback addresses stay inside.
+        if source.is_loopback() && !known.is_loopback {
+            return Err(Error::NetUnreachable);
+        }
+        Ok(Path { interface, source, next_hop, mtu: known.mtu })
+    }
+
+    /// A source on the outgoing interface, or for IPv4 on any (the weak host model).
+    fn source_for(&self, own: &Addresses, destination: IpAddr, next_hop: IpAddr) -> Result<IpAddr, Error> {
+        let elsewhere = || {
+            let others = self.interfaces.iter().filter(|(_, i)| !i.is_loopback);
+            let mut sources = others.filter_map(|(_, i)| i.addresses.source_for(destination, next_hop));
+            sources.find(|s| !matches!(s, IpAddr::V6(a) if ip::is_link_local(*a)))
+        };
+        own.source_for(destination, next_hop).or_else(elsewhere).ok_or(Error::NetUnreachable)
+    }
+
+    /// Interface and next hop for a destination.
+    fn route(
+        &self,
+        destination: IpAddr,
+        zone: Option<InterfaceId>,
+        source: Option<IpAddr>,
+    ) -> Result<(InterfaceId, IpAddr), Error> {
+        if self.is_ours(destination) || destination.is_loopback() {
+            return Ok((self.loopback.ok_or(Error::NetUnreachable)?, destination));
+        }
+        if ip::is_group(destination) || matches!(destination, IpAddr::V6(a) if ip::is_link_local(a)) {
+            return Ok((self.link_for(destination, zone, source)?, destination));
+        }
+        let on_zone = |id: InterfaceId| zone.is_none_or(|zone| zone == id);
+        let routed = self.routes.lookup(destination, |r| on_zone(r.interface));
+        let links = self.interfaces().filter(|(id, i)| on_zone(*id) && !i.is_loopback);
+        let networks = links.flat_map(|(id, i)| i.addresses.iter().map(move |c| (id, c)));
+        let on_link =
+            networks.filter(|(_, c)| c.contains(destination)).min_by_key(|(_, c)| 128 - c.prefix_len);
+        match (on_link, routed) {
+            (Some((_, c)), Some(r)) if r.destination.prefix_len > c.prefix_len => Ok(hop(r, destination)),
+            (Some((id, c)), _) => Ok((id, broadcast_or(c, destination))),
+            (None, Some(r)) => Ok(hop(r, destination)),
+            (None, None) => Err(Error::NetUnreachable),
+        }
+    }
+
+    /// The link for a destination that says nothing about it: the named one, the one of the
+    /// source, or the only one.
+    fn link_for(
+        &self,
+        destination: IpAddr,
+        zone: Option<InterfaceId>,
+        source: Option<IpAddr>,
+    ) -> Result<InterfaceId, Error> {
+        // H078: ff00 and ff01 never leave the node.
+        if matches!(destination, IpAddr::V6(a) if a.is_multicast() && a.octets()[1] & 15 < 2) {
+            return Err(Error::NetUnreachable);
+        }
+        if let Some(zone) = zone {
+            return self.interface(zone).map(|_| zone).ok_or(Error::NetUnreachable);
+        }
+        let mut links = self.interfaces().filter(|(_, i)| !i.is_loopback);
+        if let Some(source) = source.filter(|s| !s.is_unspecified()) {
+            let owner = links.find(|(_, i)| i.addresses.has(source));
+            return owner.map(|(id, _)| id).ok_or(Error::AddrNotAvailable);
+        }
+        let (first, _) = links.next().ok_or(Error::NetUnreachable)?;
+        match (destination, links.next()) {
+            (IpAddr::V6(_), Some(_)) => {
+                Err(Error::InvalidInput("with several interfaces a link-local address needs its zone"))
+            }
+            _ => Ok(first),
+        }
+    }
+}
+
+/// One of 64 bits that stands for an address: if it is not set among ours, neither is the address.
+pub(super) fn address_bit(address: IpAddr) -> u64 {
+    let folded = match address {
+        IpAddr::V4(a) => u64::from(a.to_bits()),
+        IpAddr::V6(a) => (a.to_bits() >> 64) as u64 ^ a.to_bits() as u64,
+    };
+    // Fibonacci hashing: the highest bits of the product depend on all others.
+    1 << (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
+}
+
+fn hop(route: &Route, destination: IpAddr) -> (InterfaceId, IpAddr) {
+    (route.interface, route.gateway.unwrap_or(destination))
+}
+
+/// A directed broadcast is sent to everybody on the link.
+fn broadcast_or(network: Cidr, destination: IpAddr) -> IpAddr {
+    match (network.broadcast(), network.network(), destination) {
+        (Some(a), _, IpAddr::V4(to)) | (_, Some(a), IpAddr::V4(to)) if a == to => Ipv4Addr::BROADCAST.into(),
+        _ => destination,
+    }
+}

@@ -1,0 +1,144 @@
+//! Interfaces, addresses and routes: how they come and go.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{Interface, Resolution, Stack, paths};
+use crate::counters::Drop;
+use crate::device::Capabilities;
+use crate::error::Error;
+use crate::events::Event;
+use crate::ip::addresses::Cidr;
+use crate::ip::routes::Route;
+use crate::ip::{self, InterfaceId};
+use crate::link::neighbor::NeighborKey;
+use crate::time::Instant;
+
+impl Stack<'_> {
+    /// Adds an interface for a device. It gets a link-local IPv6 address formed from its hardware
+    /// address, if its MTU allows IPv6.
+    ///
+    /// Refused are hardware addresses that no station can have (H215) and MTUs below 68 bytes
+    /// (RFC 791 §3.2); a larger MTU than the pool's blocks can carry in one frame is clamped.
+    pub fn add_interface(&mut self, capabilities: Capabilities) -> Result<InterfaceId, Error> {
+        if !capabilities.mac.is_unicast() {
+            return Err(Error::InvalidInput("the device's hardware address is not one station's"));
+        }
+        let id = self.insert_interface(capabilities, false)?;
+        if self.interface(id).is_some_and(Interface::carries_ipv6) {
+            let address = ip::link_local_from(capabilities.mac).into();
+            self.add_address(id, Cidr { address, prefix_len: 64 }, Instant::ZERO)?;
+        }
+        Ok(id)
+    }
+
+    /// Adds the interface of a [`Loopback`](crate::device::loopback::Loopback) device, with
+    /// 127.0.0.1/8 and ::1/128. Packets to any of the stack's own addresses go through it (H175).
+    pub fn add_loopback(&mut self, capabilities: Capabilities) -> Result<InterfaceId, Error> {
+        if self.loopback.is_some() {
+            return Err(Error::InvalidInput("there is a loopback interface already"));
+        }
+        let id = self.insert_interface(capabilities, true)?;
+        self.loopback = Some(id);
+        let v4 = Cidr { address: Ipv4Addr::LOCALHOST.into(), prefix_len: 8 };
+        let v6 = Cidr { address: Ipv6Addr::LOCALHOST.into(), prefix_len: 128 };
+        self.add_address(id, v4, Instant::ZERO)?;
+        self.add_address(id, v6, Instant::ZERO)?;
+        Ok(id)
+    }
+
+    fn insert_interface(&mut self, capabilities: Capabilities, loopback: bool) -> Result<InterfaceId, Error> {
+        let interface = Interface::new(capabilities, loopback, self.pool.block_len())?;
+        let full = Error::InvalidInput("the stack has as many interfaces as it can hold");
+        let key = self.interfaces.insert(interface).map_err(|_| full)?;
+        self.events.emit(Instant::ZERO, Event::InterfaceAdded(InterfaceId(key)));
+        Ok(InterfaceId(key))
+    }
+
+    /// Removes an interface with its addresses, routes, neighbours and waiting packets (H176).
+    pub fn remove_interface(&mut self, id: InterfaceId, now: Instant) -> Result<(), Error> {
+        self.interface(id).ok_or(Error::DeviceGone)?;
+        self.forget_neighbors(now, |key| key.interface == id);
+        self.routes.remove(|route| route.interface == id);
+        if let Some(mut interface) = self.interfaces.remove(id.0.index) {
+            interface.writers.wake();
+            self.give_up(core::mem::take(&mut interface.queue), Drop::InterfaceGone, now);
+        }
+        self.wake_datagrams();
+        self.loopback = self.loopback.filter(|loopback| *loopback != id);
+        self.addresses_changed();
+        self.events.emit(now, Event::InterfaceRemoved(id));
+        Ok(())
+    }
+
+    /// Gives an interface an address; its network is reachable from then on. Refused are addresses
+    /// that no host can have.
+    pub fn add_address(&mut self, id: InterfaceId, cidr: Cidr, now: Instant) -> Result<(), Error> {
+        let interface = self.interfaces.get_mut(id.0).ok_or(Error::DeviceGone)?;
+        if cidr.address.is_ipv6() && !interface.carries_ipv6() {
+            return Err(Error::InvalidInput("IPv6 needs an MTU of 1280 bytes"));
+        }
+        interface.addresses.add(cidr, interface.is_loopback)?;
+        interface.filter_is_old = true;
+        self.addresses_changed();
+        self.events.emit(now, Event::AddressAdded(id, cidr.address));
+        Ok(())
+    }
+
+    /// Takes an address away, with the neighbours that were learnt for its family (H110).
+    pub fn remove_address(&mut self, id: InterfaceId, address: IpAddr, now: Instant) -> Result<(), Error> {
+        let interface = self.interfaces.get_mut(id.0).ok_or(Error::DeviceGone)?;
+        if !interface.addresses.remove(address) {
+            return Err(Error::AddrNotAvailable);
+        }
+        interface.filter_is_old = true;
+        self.forget_neighbors(now, |key| key.interface == id && key.address.is_ipv4() == address.is_ipv4());
+        self.addresses_changed();
+        self.events.emit(now, Event::AddressRemoved(id, address));
+        Ok(())
+    }
+
+    /// Forgets neighbours and what waits for them (H110, H119). Connections that wait for one ask
+    /// again, with the source that they have now.
+    fn forget_neighbors(&mut self, now: Instant, which: impl Fn(&NeighborKey) -> bool) {
+        while let Some((key, waiting)) = self.neighbors.forget(&self.pool, &which) {
+            self.give_up(waiting, Drop::NeighborForgotten, now);
+            self.tcp_neighbor(key.interface, key.address, Resolution::Pending, now);
+        }
+    }
+
+    fn addresses_changed(&mut self) {
+        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        let all = self.interfaces.iter().flat_map(|(_, i)| i.addresses.iter());
+        self.own_addresses = all.fold(0, |bits, cidr| bits | paths::address_bit(cidr.address));
+    }
+
+    /// Adds a route, or replaces the one with the same destination, gateway and interface.
+    pub fn add_route(&mut self, route: Route) -> Result<(), Error> {
+        self.interface(route.interface).ok_or(Error::DeviceGone)?;
+        self.routes.add(route)?;
+        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Makes `gateway` the default router of its family on this interface, instead of the one
+    /// before. Other interfaces' routers stay (H174).
+    pub fn set_gateway(&mut self, id: InterfaceId, gateway: IpAddr) -> Result<(), Error> {
+        let destination = if gateway.is_ipv4() { Cidr::ANY_V4 } else { Cidr::ANY_V6 };
+        let route = Route { destination, gateway: Some(gateway), interface: id, metric: 0 };
+        self.interface(id).ok_or(Error::DeviceGone)?;
+        self.routes.remove(|r| (r.destination, r.interface) == (destination, id));
+        self.add_route(route)
+    }
+
+    /// Removes a route; false if there is none with its destination, gateway and interface.
+    pub fn remove_route(&mut self, route: Route) -> bool {
+        let names = |r: &Route| (r.destination, r.gateway, r.interface);
+        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        self.routes.remove(|r| names(r) == names(&route)) > 0
+    }
+
+    /// The routing table, without the networks of the interfaces' own addresses.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+}
