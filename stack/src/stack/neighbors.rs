@@ -136,9 +136,8 @@ impl Stack<'_> {
             ..IpHeader::new(source, destination, protocol::ICMPV6, len)
         };
         // The solicitor's address may itself be unknown: then the answer waits for it.
-        if self.send_packet(&path, &ip, &message[..len], Bytes::empty(), now).is_err() {
-            // Counted there; the solicitor asks again.
-        }
+        // A failure is counted there, and the solicitor asks again.
+        let _ = self.send_packet(&path, &ip, &message[..len], Bytes::empty(), now);
         Ok(())
     }
 
@@ -216,10 +215,9 @@ impl Stack<'_> {
         while !waiting.is_empty() {
             let mut front = [0; IPV6_LEN + 8];
             let len = waiting.copy_front(&self.pool, ETHERNET_LEN, &mut front);
-            if let Ok(error) = host_unreachable(&front[..len])
-                && self.datagram_error(&error).is_err()
-            {
-                // The socket is closed or not connected: nobody wants to know.
+            if let Ok(error) = host_unreachable(&front[..len]) {
+                // If the socket is closed or not connected, nobody wants to know.
+                let _ = self.datagram_error(&error);
             }
             waiting.pop(&mut self.pool);
             self.count_drop(Drop::NeighborFailed, now);

@@ -230,22 +230,32 @@ impl Stack<'_> {
         let parts = [data];
         match self.try_send(&path, &ip, &header, Bytes::new(&parts), now) {
             Ok(()) => Ok(data.len()),
-            Err(Drop::EgressQueueFull) => {
-                if let (Some(waker), Some(i)) = (waker, self.interfaces.get_mut(path.interface.0)) {
-                    i.writers.register(waker);
-                }
-                Err(Error::WouldBlock)
+            Err(drop) => self.not_sent(drop, path.interface, waker, now).map(|()| data.len()),
+        }
+    }
+
+    /// What the sender of a datagram is told about its drop. Those for which it can't do anything
+    /// are losses on the way, as datagrams may be lost.
+    fn not_sent(
+        &mut self,
+        drop: Drop,
+        interface: InterfaceId,
+        waker: Option<&Waker>,
+        now: Instant,
+    ) -> Result<(), Error> {
+        if drop == Drop::EgressQueueFull {
+            // It is not lost: the sender keeps it.
+            if let (Some(waker), Some(i)) = (waker, self.interfaces.get_mut(interface.0)) {
+                i.writers.register(waker);
             }
-            Err(drop) => {
-                self.count_drop(drop, now);
-                match drop {
-                    Drop::OutOfMemory => Err(Error::OutOfMemory),
-                    Drop::InterfaceGone => Err(Error::NetUnreachable),
-                    Drop::NeighborFailed => Err(Error::HostUnreachable),
-                    // Lost on the way, as datagrams may be.
-                    _ => Ok(data.len()),
-                }
-            }
+            return Err(Error::WouldBlock);
+        }
+        self.count_drop(drop, now);
+        match drop {
+            Drop::OutOfMemory => Err(Error::OutOfMemory),
+            Drop::InterfaceGone => Err(Error::NetUnreachable),
+            Drop::NeighborFailed => Err(Error::HostUnreachable),
+            _ => Ok(()),
         }
     }
 
