@@ -236,7 +236,7 @@ fn has_no_connections(net: &Net) -> bool {
     net.with_stack(|stack| stack.tcp_count().0 == 0)
 }
 
-/// The first fiber is that of `main`.
+/// The first fiber is that of `main`; its place is not given to another.
 const MAIN: usize = 0;
 
 impl Fibers {
@@ -370,7 +370,9 @@ impl Fibers {
                 ended
             }
         };
-        self.0.table.lock().free.push(id);
+        if id != MAIN {
+            self.0.table.lock().free.push(id);
+        }
         if ended == Ended::Panicked {
             (fiber.on_panic)();
         }

@@ -18,14 +18,20 @@
 //!   is dropped and counted in [`Drops`]; a device that breaks the protocol of the queues (unknown
 //!   buffer, more bytes than the buffer holds) is [`Gone`](barenet::device::LinkState::Gone).
 
+mod features;
 mod header;
 mod memory;
 mod net;
 mod pci;
+mod queue;
 mod ring;
+mod rx;
 #[cfg(test)]
 mod tests;
+mod tx;
 
-pub use net::{Drops, InitError, VirtioNet};
+pub use features::InitError;
+pub use net::VirtioNet;
 pub use pci::{PciError, PciTransport, Vectors};
+pub use rx::Drops;
 pub use virtio_drivers;

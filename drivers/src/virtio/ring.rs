@@ -1,8 +1,10 @@
 //! Where in the transmit memory each frame lies: a ring of bytes, handed out in order, each frame
 //! in one piece. Only the book-keeping: no memory, no queue.
 
+use super::queue;
+
 /// Frames in flight at most: the descriptors of the queue.
-pub(super) const FRAMES: usize = 256;
+pub(super) const FRAMES: usize = queue::SIZE;
 
 /// A frame's place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
