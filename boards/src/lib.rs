@@ -21,6 +21,34 @@ mod program;
 #[cfg(all(target_arch = "x86_64", target_os = "none"))]
 pub mod x86_64;
 
+#[cfg(all(target_os = "none", not(target_arch = "x86_64")))]
+compile_error!("there is no board for this target: there are x86_64-unknown-none and Linux");
+
+/// A whole program:
+///
+/// ```no_run
+/// #![cfg_attr(target_os = "none", no_std, no_main)]
+///
+/// use barenet::{Error, Net};
+///
+/// #[barenet_boards::main]
+/// fn main(net: Net) -> Result<(), Error> {
+///     barenet_boards::println!("on {} since {}", barenet_boards::machine(), net.now().micros());
+///     Ok(())
+/// }
+/// ```
+///
+/// A function without the `Net` is refused, and so are arguments of the attribute:
+///
+/// ```compile_fail
+/// #[barenet_boards::main]
+/// fn main() {}
+/// ```
+///
+/// ```compile_fail
+/// #[barenet_boards::main(fast)]
+/// fn main(_net: barenet::Net) {}
+/// ```
 pub use barenet_boards_macros::main;
 pub use console::Console;
 pub use program::{Outcome, args, machine, uptime};
@@ -29,6 +57,5 @@ pub use program::{Outcome, args, machine, uptime};
 #[doc(hidden)]
 pub mod internal {
     pub use crate::console::print;
-    pub use crate::program::init;
     pub use barenet::Net;
 }

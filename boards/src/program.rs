@@ -17,7 +17,7 @@ static PROGRAM: Once<Program> = Once::new();
 
 /// Called once by the board, before `main`. `args` are those of the program, without what the
 /// board has taken; `machine` is one line that names board, machine and CPU.
-pub fn init(args: &'static [&'static str], machine: &'static str, platform: &'static dyn Platform) {
+pub(crate) fn init(args: &'static [&'static str], machine: &'static str, platform: &'static dyn Platform) {
     PROGRAM.call_once(|| Program { args, machine, platform, started: platform.now() });
 }
 

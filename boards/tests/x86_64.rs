@@ -125,6 +125,17 @@ fn a_program_knows_its_machine_and_its_arguments() {
     }
 }
 
+/// Without ACPI, QEMU names the devices on the kernel command line, as Firecracker does.
+#[test]
+fn devices_named_on_the_command_line_are_found() {
+    let no_acpi = |command: &mut Vec<String>| {
+        command.iter_mut().filter(|a| a.starts_with("microvm")).for_each(|a| *a += ",acpi=off");
+    };
+    for (status, text) in run("one", no_acpi) {
+        assert!(status == SUCCESS && text.lines().any(|l| l == "arguments: one"), "{text}");
+    }
+}
+
 #[test]
 fn an_error_and_a_panic_of_main_are_told_and_the_status_is_failure() {
     for (arguments, told) in

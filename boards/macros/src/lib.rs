@@ -4,18 +4,6 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 
 /// Makes a function the program: the board boots, brings up the network and calls it.
 ///
-/// ```ignore (a program of its own: it needs a machine or a TAP device)
-/// #![cfg_attr(target_os = "none", no_std, no_main)]
-///
-/// use barenet::{Error, Net};
-///
-/// #[barenet_boards::main]
-/// fn main(net: Net) -> Result<(), Error> {
-///     barenet_boards::println!("on {}", barenet_boards::machine());
-///     Ok(())
-/// }
-/// ```
-///
 /// The function takes the `Net` and gives nothing or a `Result<(), E>` whose error can be
 /// displayed. When it returns, the program ends: with success, or, after the error was printed,
 /// with failure. So does a panic in it.
