@@ -95,11 +95,23 @@ impl<'a> Daemon<'a> {
         for port in &mut self.ports {
             self.stack.egress(port.id, port.device.get(), now);
         }
-        if now.since(self.link_checked) >= LINK_INTERVAL {
-            self.link_checked = now;
-            self.drop_gone_devices(now);
+        let link_due = self.check_links(now);
+        if more {
+            return Some(now);
         }
-        if more { Some(now) } else { self.stack.next_deadline(now) }
+        [self.stack.next_deadline(now), link_due].into_iter().flatten().min()
+    }
+
+    /// Looks for devices that are gone, or says when: what woke the daemon may have been that, so
+    /// every turn is followed by a look, but one look may serve many turns.
+    fn check_links(&mut self, now: Instant) -> Option<Instant> {
+        let due = self.link_checked + LINK_INTERVAL;
+        if now < due {
+            return Some(due);
+        }
+        self.link_checked = now;
+        self.drop_gone_devices(now);
+        None
     }
 
     /// True if a device may have more.

@@ -101,6 +101,10 @@ impl PingSocket {
     pub fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<PingReply, Error>> {
         let waker = Some(cx.waker());
         let received = self.net.call(|stack, _| stack.datagram_receive(self.handle, buf, false, waker));
+        if received == Err(Error::WouldBlock) && self.net.is_cut_off() {
+            // Nothing can come any more.
+            return Poll::Ready(Err(Error::DeviceGone));
+        }
         pending(received).map_ok(|received| {
             let seq = received.from.port();
             let sent = self.sent[usize::from(seq) % REMEMBERED].filter(|(of, _)| *of == seq);
@@ -124,7 +128,8 @@ impl PingSocket {
     }
 
     /// Waits for a reply, to whichever request. [`Error::TimedOut`] after the timeout,
-    /// [`Error::HostUnreachable`] when the next hop does not answer or a router says so.
+    /// [`Error::HostUnreachable`] when the next hop does not answer or a router says so,
+    /// [`Error::DeviceGone`].
     pub fn recv(&mut self, buf: &mut [u8]) -> Result<PingReply, Error> {
         let (net, timeout) = (self.net.clone(), self.read_timeout);
         net.wait_for(timeout, |cx| self.poll_recv(cx, buf))
