@@ -339,12 +339,13 @@ impl Synchronized {
             return Err(Dropped::BadAck);
         }
         let window = (segment.window as u32) << self.send.scale;
-        if una.before(segment.ack) {
+        let advances = una.before(segment.ack);
+        if advances {
             self.new_ack(segment, cx, effects);
         } else if segment.ack == una && self.is_duplicate(segment, window) {
             self.duplicate_ack();
         }
-        self.take_window(segment, window, cx);
+        self.take_window(segment, window, advances, cx);
         // Whatever it says, the peer is there: probing may go on for ever (H028).
         if let SendTimer::Persist(_) = self.send.timer {
             self.send.since = cx.now;
@@ -421,18 +422,22 @@ impl Synchronized {
         (echo != 0 && ms < 60_000).then_some(Duration::from_millis(ms as u64))
     }
 
+    /// An acknowledgment that advances SND.UNA is newer than all before it, whatever its number: the
+    /// peer may be sending old text again. An old window counted from the new SND.UNA would reach
+    /// beyond what the peer offers.
     //= rfc9293#3.10.7.4 fifth, ESTABLISHED: SND.WL1 and SND.WL2 (H031)
-    fn take_window(&mut self, segment: &Segment<'_>, window: u32, cx: &Cx<'_, '_>) {
+    fn take_window(&mut self, segment: &Segment<'_>, window: u32, advances: bool, cx: &Cx<'_, '_>) {
         let send = &mut self.send;
-        let newer =
-            send.wl1.before(segment.seq) || (send.wl1 == segment.seq && send.wl2.at_or_before(segment.ack));
+        let newer = advances
+            || send.wl1.before(segment.seq)
+            || (send.wl1 == segment.seq && send.wl2.at_or_before(segment.ack));
         if !newer {
             return;
         }
         let opened = window > send.wnd;
         send.wnd = window;
         send.wnd_max = send.wnd_max.max(window);
-        (send.wl1, send.wl2) = (segment.seq, segment.ack);
+        (send.wl1, send.wl2) = (send.wl1.later_of(segment.seq), segment.ack);
         if opened && matches!(send.timer, SendTimer::Persist(_)) {
             send.rtt.forget_back_off();
             send.restart_timer(cx.now, cx.config);

@@ -7,6 +7,7 @@
 //! `cargo run -p barenet-tests --bin sim -- --seed N`.
 
 mod app;
+mod checker;
 mod device;
 mod host;
 mod link;

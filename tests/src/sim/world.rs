@@ -1,6 +1,7 @@
 //! The network and its clock.
 
 use super::app::{App, Outcome, State};
+use super::checker::Checker;
 use super::device::Frame;
 use super::host::{Host, address};
 use super::link::Pipe;
@@ -44,6 +45,7 @@ pub(super) struct World {
     healed: bool,
     random: Random,
     record: Option<Record>,
+    checker: Checker,
     summary: Summary,
 }
 
@@ -66,6 +68,7 @@ impl World {
             healed: false,
             random,
             record,
+            checker: Checker::default(),
             summary: Summary::default(),
         }
     }
@@ -186,14 +189,14 @@ impl World {
                 let p = &mut self.hosts[host].ports[port];
                 let (link, end) = (p.link, p.end);
                 for frame in std::mem::take(&mut p.device.sent) {
-                    self.send(link, end, frame);
+                    self.send(link, end, frame)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn send(&mut self, link: usize, end: usize, mut frame: Frame) {
+    fn send(&mut self, link: usize, end: usize, mut frame: Frame) -> Result<(), String> {
         // A link pads what is short, with anything (H212).
         if frame.bytes.len() < 60 && self.random.chance(500_000) {
             frame.bytes.resize(60, self.random.next_u64() as u8);
@@ -201,6 +204,7 @@ impl World {
         if let Some(record) = &mut self.record {
             record.frame((2 * link + end) as u32, self.now, &frame.bytes);
         }
+        self.checker.see(&frame)?;
         let text = if self.record.is_some() { describe(&frame.bytes) } else { String::new() };
         let fate = self.pipes[link][end].carry(&mut frame, self.now);
         let to = self.options.links[link].ends[1 - end];
@@ -209,7 +213,7 @@ impl World {
         self.summary.frames += 1;
         self.summary.lost += fate.arrivals.is_empty() as u64;
         let host = &self.hosts[to];
-        let Some(port) = host.ports.iter().position(|p| p.link == link) else { return };
+        let Some(port) = host.ports.iter().position(|p| p.link == link) else { return Ok(()) };
         let poll = host.poll_us;
         for at in fate.arrivals {
             let at = Instant::from_micros(at.micros().div_ceil(poll) * poll);
@@ -219,6 +223,7 @@ impl World {
             );
             self.arrivals.insert(key, Arrival { host: to, port, frame: frame.clone() });
         }
+        Ok(())
     }
 
     fn tell(&mut self, text: std::fmt::Arguments<'_>) {

@@ -113,6 +113,19 @@ fn an_older_window_is_not_taken() {
     assert_eq!(sent, 5_000 - 2 * MSS, "an older acknowledgment does not close it");
 }
 
+/// The peer sends old text again, with an acknowledgment that is new: its window is counted from
+/// there, so that nothing goes beyond the edge that the peer told.
+#[test]
+fn a_new_acknowledgment_in_old_text() {
+    let mut b = Bench::server();
+    b.get(data(1, 1, b"old").win(3_000));
+    b.get(ack(2_000, 1).win(3_000));
+    b.write(&pattern(9_000)).unwrap();
+    assert_eq!(b.out().iter().map(Out::len).sum::<u32>(), 2 * MSS);
+    b.get(data(1, 1 + MSS, b"old more").win(3_000 - MSS as u16));
+    assert!(b.out().iter().all(|o| o.len() == 0));
+}
+
 /// H034, H040, SHLD-19: every second full segment is acknowledged at once, by the size that the peer
 /// sends; a lone one waits.
 //= rfc9293#3.8.6.3 SHLD-18, SHLD-19
