@@ -22,6 +22,14 @@ struct Link {
     broadcast: bool,
 }
 
+/// Where a packet comes from and goes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Way {
+    interface: InterfaceId,
+    source: IpAddr,
+    destination: IpAddr,
+}
+
 impl Stack<'_> {
     /// Takes in a frame. Nothing is sent from here: answers are queued.
     pub fn on_frame(&mut self, interface: InterfaceId, frame: RxFrame<'_>, now: Instant) {
@@ -64,12 +72,15 @@ impl Stack<'_> {
         // What follows is padding (H212).
         let packet = packet.slice(0, header.total_len);
         self.counters.ipv4.received.count(packet.len());
-        let interface = self.interface(link.interface).ok_or(Drop::InterfaceGone)?;
-        let delivery = self.delivery(interface, header.destination.into());
-        self.check_source_v4(interface, &header, delivery)?;
-        if delivery == Delivery::Other {
-            return Err(Drop::Ipv4NotForUs);
-        }
+        let way = Way {
+            interface: link.interface,
+            source: header.source.into(),
+            destination: header.destination.into(),
+        };
+        let delivery = self.admit(way, |stack, interface, delivery| {
+            stack.check_source_v4(interface, &header, delivery)?;
+            if delivery == Delivery::Other { Err(Drop::Ipv4NotForUs) } else { Ok(()) }
+        })?;
         if header.source_routed {
             return Err(Drop::Ipv4SourceRoute);
         }
@@ -126,12 +137,15 @@ impl Stack<'_> {
         let header = Ipv6Header::parse(packet)?;
         let packet = packet.slice(0, IPV6_LEN + header.payload_len);
         self.counters.ipv6.received.count(packet.len());
-        let interface = self.interface(link.interface).ok_or(Drop::InterfaceGone)?;
-        let delivery = self.delivery(interface, header.destination.into());
-        self.check_source_v6(interface, &header)?;
-        if delivery == Delivery::Other {
-            return Err(Drop::Ipv6NotForUs);
-        }
+        let way = Way {
+            interface: link.interface,
+            source: header.source.into(),
+            destination: header.destination.into(),
+        };
+        let delivery = self.admit(way, |stack, interface, delivery| {
+            stack.check_source_v6(interface, &header)?;
+            if delivery == Delivery::Other { Err(Drop::Ipv6NotForUs) } else { Ok(()) }
+        })?;
         let meta = PacketMeta {
             interface: link.interface,
             source: header.source.into(),
@@ -181,6 +195,26 @@ impl Stack<'_> {
             return Err(Drop::Land);
         }
         Ok(())
+    }
+
+    /// What a packet's destination is to the stack, if `check` lets the packet in. What holds for a
+    /// packet holds for the next one on the same way.
+    #[inline]
+    fn admit(
+        &mut self,
+        way: Way,
+        check: impl FnOnce(&Self, &Interface, Delivery) -> Result<(), Drop>,
+    ) -> Result<Delivery, Drop> {
+        if self.admitted == Some(way) {
+            return Ok(Delivery::Ours);
+        }
+        let interface = self.interface(way.interface).ok_or(Drop::InterfaceGone)?;
+        let delivery = self.delivery(interface, way.destination);
+        check(self, interface, delivery)?;
+        if delivery == Delivery::Ours {
+            self.admitted = Some(way);
+        }
+        Ok(delivery)
     }
 
     /// What a destination is to the stack when it arrives by this interface.

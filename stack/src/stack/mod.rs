@@ -52,6 +52,8 @@ pub struct Stack<'a> {
     loopback: Option<InterfaceId>,
     /// The [`paths::address_bit`] of each address of ours.
     own_addresses: u64,
+    /// The way of the last packet that was let in for an address of ours.
+    admitted: Option<ingress::Way>,
     /// Changes whenever a [`Path`] may have.
     paths_epoch: u32,
     /// The path that TCP took last.
@@ -81,6 +83,7 @@ impl<'a> Stack<'a> {
             icmp_bucket: TokenBucket::new(),
             loopback: None,
             own_addresses: 0,
+            admitted: None,
             paths_epoch: 0,
             tcp_way: None,
         }

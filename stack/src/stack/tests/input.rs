@@ -426,3 +426,25 @@ fn garbage_does_no_harm() {
         assert_eq!(host.output(now)[0].len(), frame.len());
     }
 }
+
+/// What was found out about the packet before does not outlive the addresses that it rests on.
+#[test]
+fn addresses_count_at_once() {
+    let mut host = host();
+    let frame = echo_to(&host, v4(9), v4(1));
+    for _ in 0..2 {
+        host.input(&frame, T0);
+        assert_eq!(host.output(T0).len(), 1);
+    }
+    let cidr = |last| Cidr { address: v4(last), prefix_len: 24 };
+    host.stack.add_address(host.id, cidr(9), T0).unwrap();
+    host.input(&frame, T0);
+    assert_eq!(drops(&host), [(Drop::Land, 1)]);
+    host.stack.remove_address(host.id, v4(9), T0).unwrap();
+    host.stack.remove_address(host.id, v4(1), T0).unwrap();
+    host.input(&frame, T0);
+    assert_eq!(host.stack.counters().drops(Drop::Ipv4NotForUs), 1);
+    host.stack.add_address(host.id, cidr(1), T0).unwrap();
+    host.input(&frame, T0);
+    assert_eq!(host.stack.counters().icmp.received.packets, 4);
+}
