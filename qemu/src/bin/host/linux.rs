@@ -61,7 +61,12 @@ pub(super) fn run() -> Result<u8> {
     let mut words = vec!["--tap".to_owned(), name];
     words.extend(options.args);
     let mut run = cmd(program, words).unchecked();
-    if !options.command.is_empty() {
+    if options.command.is_empty() {
+        for port in example.ports() {
+            let reach = port.reach(&address.to_string(), port.number);
+            eprintln!("{} will serve in its namespace: {reach}", example.name);
+        }
+    } else {
         // The output is the command's.
         run = run.stdout_to_stderr();
     }
@@ -73,16 +78,7 @@ pub(super) fn run() -> Result<u8> {
         .start()
         .with_context(|| format!("can't start {}", example.name))?;
     match options.command.split_first() {
-        None => {
-            for port in example.ports() {
-                eprintln!(
-                    "{} serves in its namespace: {}",
-                    example.name,
-                    port.reach(&address.to_string(), port.number)
-                );
-            }
-            Ok(status(running.wait()?.status))
-        }
+        None => Ok(status(running.wait()?.status)),
         Some((program, words)) => {
             wait_until_ready(&example, address, &running)?;
             if own_namespace {
