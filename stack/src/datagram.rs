@@ -298,12 +298,7 @@ impl<'a> Datagrams<'a> {
 
     /// Wakes whoever waits for a datagram.
     pub(crate) fn wake_all(&mut self) {
-        let end = self.slab.iter().map(|(index, _)| index + 1).max().unwrap_or(0);
-        for index in 0..end {
-            if let Some(socket) = self.slab.at_mut(index) {
-                socket.readers.wake();
-            }
-        }
+        self.slab.iter_mut().for_each(|socket| socket.readers.wake());
     }
 
     /// Gives a datagram to the one socket that is most specific about it (H137, H144), or, if it

@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::task::Waker;
 
 use super::icmp::icmp_message;
-use super::{INTERFACES_MAX, Interface, Stack};
+use super::{Interface, Stack};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::datagram::{
@@ -333,11 +333,7 @@ impl Stack<'_> {
     /// never come (H194).
     pub(super) fn wake_datagrams(&mut self) {
         self.datagrams.wake_all();
-        for index in 0..INTERFACES_MAX as u32 {
-            if let Some(interface) = self.interfaces.at_mut(index) {
-                interface.writers.wake();
-            }
-        }
+        self.interfaces.iter_mut().for_each(|interface| interface.writers.wake());
     }
 
     /// Closes a socket. Unread datagrams are lost; who waits on it is woken.
