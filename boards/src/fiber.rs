@@ -1,8 +1,11 @@
 //! Fibers: functions that wait without blocking each other, on one CPU or one thread.
 //!
 //! A fiber runs until it waits for the network; then the scheduler runs the next one that is
-//! ready. When none is, the daemon has a turn, and when nothing is left to do the machine sleeps.
-//! Switching costs a few nanoseconds; a fiber costs its stack.
+//! ready. When all that were ready have run, the daemon has its turn, and when nothing is left to
+//! do the machine sleeps. A fiber costs its stack.
+//!
+//! A fiber is never interrupted, and what it writes is sent when it waits next. One that computes
+//! for long lets the others and the network run by [`yield_now`].
 //!
 //! **Stacks.** [`set_stack_size`] says how large those of fibers started from then on are. Below
 //! each lies a page that can't be touched. A fiber that overflows its stack ends the program, with
@@ -65,6 +68,15 @@ pub fn set_stack_size(bytes: usize) {
     // In whole pages, so that stacks of one size can replace each other.
     let size = bytes.max(STACK_SIZE_MIN).next_multiple_of(4096);
     STACK_SIZE.store(size, Ordering::Relaxed);
+}
+
+/// Lets every other fiber that can run, and the network, have its turn. Elsewhere than on a fiber
+/// it does nothing.
+pub fn yield_now() {
+    if let Some(task) = current() {
+        task.wake_by_ref();
+        task.pause(Pause::Waiting(None));
+    }
 }
 
 /// A fiber's way out to the scheduler.

@@ -188,6 +188,30 @@ fn stacks_of_ended_fibers_are_used_again() {
     assert!(table.stacks.len() <= 3 && table.fibers.len() <= 3, "{} stacks", table.stacks.len());
 }
 
+#[test]
+fn a_fiber_that_yields_lets_the_others_run() {
+    let world = world();
+    let (send, receive) = mpsc::channel();
+    let fibers = world.fibers;
+    let ended = world.run(move |net| {
+        for name in ["a", "b"] {
+            let send = send.clone();
+            let job = move || {
+                for round in 0..3 {
+                    send.send((name, round)).unwrap();
+                    yield_now();
+                }
+            };
+            fibers.spawn(name.into(), Box::new(job), Box::new(|| {})).unwrap();
+        }
+        net.pause(Duration::from_millis(1));
+    });
+    yield_now();
+    assert_eq!(ended, Ended::Returned);
+    let order: Vec<_> = receive.try_iter().collect();
+    assert_eq!(order, [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2), ("b", 2)]);
+}
+
 /// A waker that outlives its fiber does not disturb the one that took its place.
 #[test]
 fn a_stale_waker_wakes_nobody() {
