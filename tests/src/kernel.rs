@@ -250,6 +250,28 @@ pub fn exchange(first: &mut impl Flow, second: &mut (impl Flow + Send), len: usi
     });
 }
 
+/// Both ends send `len` bytes at once.
+pub fn exchange_at_once(ours: &mut TcpStream, kernel: &mut net::TcpStream, len: usize) {
+    let (there, back) = (noise(len, 1), noise(len, 2));
+    let mut writer = kernel.try_clone().expect("a second descriptor");
+    thread::scope(|scope| {
+        scope.spawn(|| send(&mut writer, &back));
+        scope.spawn(|| receive(kernel, &there));
+        // One thread does both: it writes what fits and reads what is there. It may wait for room,
+        // since the kernel's side always reads.
+        let (mut got, mut buf) = (Vec::with_capacity(len), vec![0; 64 * 1024]);
+        for piece in there.chunks(64 * 1024) {
+            ours.write_all(piece).expect("a piece is written");
+            while let Ok(n @ 1..) = ours.try_read(&mut buf) {
+                got.extend_from_slice(&buf[..n]);
+            }
+        }
+        ours.finish();
+        assert!(back.starts_with(&got), "the first {} bytes are not those that were sent", got.len());
+        receive(ours, &back[got.len()..]);
+    });
+}
+
 /// A counter of the kernel's TCP in this thread's namespace, such as `TCPWinProbe`.
 ///
 /// # Panics

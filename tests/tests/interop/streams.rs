@@ -5,7 +5,8 @@ use barenet::stack::Limits;
 use barenet::{TcpListener, TcpStream};
 use barenet_drivers::middleware::{Faults, Rates};
 use barenet_tests::kernel::{
-    Family, Flow, Opens, beside, beside_wrapped, counter, exchange, noise, pair, receive, send,
+    Family, Flow, Opens, beside, beside_wrapped, counter, exchange, exchange_at_once, noise, pair, receive,
+    send,
 };
 use rustix::net::sockopt;
 use std::io::{Read, Write};
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 const BULK: usize = 10_000_000;
 
-/// 10 MB each way, in every combination of family and of who opens the connection and speaks first.
+/// 10 MB each way, one after the other and both at once, over both families and from both sides.
 fn bulk(net: &barenet::Net) {
     for family in Family::BOTH {
         for opens in Opens::BOTH {
@@ -25,6 +26,8 @@ fn bulk(net: &barenet::Net) {
                 Opens::Ours => exchange(&mut ours, &mut kernel, BULK),
                 Opens::Kernel => exchange(&mut kernel, &mut ours, BULK),
             }
+            let (mut ours, mut kernel) = pair(net, family, opens);
+            exchange_at_once(&mut ours, &mut kernel, BULK);
         }
     }
 }
@@ -73,14 +76,16 @@ fn a_peer_that_closed_for_good_resets_what_comes_late() {
     });
 }
 
-/// 1 % loss, and as much reordering and duplication, in each direction.
+/// In each direction 1 % of the frames get lost, as many reordered and doubled, half as many corrupted.
 fn faulty(offloads: bool, family: Family, seed: u64) {
-    let rates = Rates { loss: 10_000, duplicate: 10_000, reorder: 10_000, corrupt: 0 };
+    let rates = Rates { loss: 10_000, duplicate: 10_000, reorder: 10_000, corrupt: 5_000 };
     let wrap = |tap| Faults::new(tap, seed).receiving(rates).transmitting(rates);
     beside_wrapped(offloads, wrap, &Limits::default(), |net| {
         for opens in Opens::BOTH {
             let (mut ours, mut kernel) = pair(net, family, opens);
             exchange(&mut ours, &mut kernel, 2_000_000);
+            let (mut ours, mut kernel) = pair(net, family, opens);
+            exchange_at_once(&mut ours, &mut kernel, 1_000_000);
         }
     });
 }
