@@ -5,55 +5,58 @@
 /// The first piece holds at least every header up to the transport's; only payload is split.
 #[derive(Clone, Copy)]
 pub struct Bytes<'a> {
-    parts: &'a [&'a [u8]],
-    skip: usize,
+    /// What lies together at the front: empty only if all is.
+    front: &'a [u8],
+    /// The pieces that follow, perhaps with more bytes than belong to these.
+    rest: &'a [&'a [u8]],
     len: usize,
 }
 
 impl<'a> Bytes<'a> {
     /// All bytes of `parts`.
     pub fn new(parts: &'a [&'a [u8]]) -> Self {
-        Bytes { parts, skip: 0, len: parts.iter().map(|p| p.len()).sum() }
+        let all = Bytes { front: &[], rest: parts, len: parts.iter().map(|p| p.len()).sum() };
+        all.slice(0, usize::MAX)
     }
 
     /// No bytes.
     pub const fn empty() -> Self {
-        Bytes { parts: &[], skip: 0, len: 0 }
+        Bytes { front: &[], rest: &[], len: 0 }
     }
 
     /// How many bytes there are.
+    #[inline]
     pub const fn len(&self) -> usize {
         self.len
     }
 
     /// Are there none?
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// The part that starts `from` bytes in and is `len` long, cut to what is there.
+    #[inline]
     pub fn slice(self, from: usize, len: usize) -> Self {
         let from = from.min(self.len);
-        let (mut parts, mut skip) = (self.parts, self.skip + from);
-        while let [first, rest @ ..] = parts {
-            if skip < first.len() {
-                break;
-            }
-            skip -= first.len();
-            parts = rest;
+        let len = len.min(self.len - from);
+        let (mut front, mut rest, mut skip) = (self.front, self.rest, from);
+        // A frame in one buffer, and headers anywhere, never get into this loop.
+        while skip >= front.len()
+            && let [first, others @ ..] = rest
+        {
+            skip -= front.len();
+            (front, rest) = (first, others);
         }
-        Bytes { parts, skip, len: len.min(self.len - from) }
+        let front = front.get(skip..).unwrap_or(&[]);
+        Bytes { front: front.get(..len).unwrap_or(front), rest, len }
     }
 
     /// The bytes that lie together at the front: all of them, for a frame in one buffer.
-    pub fn front(&self) -> &'a [u8] {
-        match self.parts.first() {
-            Some(first) => {
-                let tail = first.get(self.skip..).unwrap_or(&[]);
-                &tail[..tail.len().min(self.len)]
-            }
-            None => &[],
-        }
+    #[inline]
+    pub const fn front(&self) -> &'a [u8] {
+        self.front
     }
 
     /// The pieces in order, none of them empty.

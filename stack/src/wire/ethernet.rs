@@ -45,6 +45,7 @@ pub struct EthernetHeader {
 
 impl EthernetHeader {
     /// Reads the header at the front of `frame`.
+    #[inline]
     pub fn parse(frame: &[u8]) -> Result<Self, Drop> {
         let fixed = frame.first_chunk::<ETHERNET_LEN>().ok_or(Drop::EthernetShort)?;
         let view = EthernetFrame::new_unchecked(fixed);

@@ -15,37 +15,41 @@ const TIMESTAMPS_FIRST: [u8; 4] = [1, 1, 8, 10];
 
 /// Ports and segment of a packet, if its header is whole. Options of a wrong length end the list
 /// of options, and what came before them counts (MUST-7).
+#[inline]
 pub(crate) fn parse_tcp(packet: Bytes<'_>) -> Option<(u16, u16, Segment<'_>)> {
-    let view = TcpPacket::new_checked(packet.front()).ok()?;
+    // A view of known length: its accessors then need no check of their own.
+    let fixed = packet.front().first_chunk::<TCP_LEN>()?;
+    let view = TcpPacket::new_unchecked(fixed);
     let header_len = view.header_len() as usize;
-    let bytes = packet.front();
+    let options = packet.front().get(TCP_LEN..header_len)?;
     // All eight bits of the flags; the reserved ones mean nothing to us.
-    let flags = Flags(bytes[13]);
+    let flags = Flags(fixed[13]);
     let segment = Segment {
         seq: Seq(view.seq_number().0 as u32),
         ack: Seq(view.ack_number().0 as u32),
         flags,
         window: view.window_len(),
-        options: parse_options(&bytes[TCP_LEN..header_len]),
+        options: parse_options(options),
         text: packet.slice(header_len, usize::MAX),
     };
     Some((view.src_port(), view.dst_port(), segment))
 }
 
-fn parse_options(mut options: &[u8]) -> Options {
-    let mut found = Options::default();
-    if let [rest @ .., _, _] = options
-        && let Some(times) = rest.strip_prefix(&TIMESTAMPS_FIRST)
-        && options.len() == 12
-    {
-        if let ([a, b, c, d, e, f], [g, h]) = (times, &options[10..]) {
-            found.timestamps = Some(Timestamps {
-                value: u32::from_be_bytes([*a, *b, *c, *d]),
-                echo: u32::from_be_bytes([*e, *f, *g, *h]),
-            });
+#[inline]
+fn parse_options(options: &[u8]) -> Options {
+    let (words, _) = options.as_chunks::<4>();
+    match words {
+        [] => Options::default(),
+        [TIMESTAMPS_FIRST, value, echo] => {
+            let (value, echo) = (u32::from_be_bytes(*value), u32::from_be_bytes(*echo));
+            Options { timestamps: Some(Timestamps { value, echo }), ..Options::default() }
         }
-        return found;
+        _ => walk_options(options),
     }
+}
+
+fn walk_options(mut options: &[u8]) -> Options {
+    let mut found = Options::default();
     while !options.is_empty() {
         let Ok((rest, option)) = TcpOption::parse(options) else { break };
         match option {

@@ -102,6 +102,27 @@ fn expect(frame: &[u8], dropped: &[Drop], answers: usize) -> Vec<Vec<u8>> {
     out
 }
 
+/// What was found good about a pair of addresses holds only as long as our addresses stay.
+#[test]
+fn addresses_that_change_are_looked_at_again() {
+    let mut host = host();
+    let extra = Cidr { address: v4(77), prefix_len: 24 };
+    host.stack.add_address(host.id, extra, T0).unwrap();
+    let to_extra = echo_to(&host, v4(9), v4(77));
+    for _ in 0..2 {
+        host.input(&to_extra, T0);
+    }
+    assert_eq!((host.output(T0).len(), drops(&host)), (2, Vec::new()));
+    host.stack.remove_address(host.id, v4(77), T0).unwrap();
+    host.input(&to_extra, T0);
+    assert_eq!(drops(&host), [(Drop::Ipv4NotForUs, 1)]);
+    let ping = echo_to(&host, v4(9), v4(1));
+    host.input(&ping, T0);
+    host.stack.add_address(host.id, Cidr { address: v4(9), prefix_len: 24 }, T0).unwrap();
+    host.input(&ping, T0);
+    assert_eq!(drops(&host), [(Drop::Ipv4NotForUs, 1), (Drop::Land, 1)]);
+}
+
 #[test]
 fn frames_for_others_are_dropped() {
     let good = echo_to(&host(), v4(9), v4(1));
