@@ -1,14 +1,15 @@
 //! TCP (RFC 9293): all connections of a stack, and which segment is for which.
 //!
 //! This module names no wire format, no device and no allocator. Files are split by question:
-//! [`input`] what came in, [`output`] what goes out, [`timers`] what time did, [`user`] what the
-//! application asked for, on one connection; [`open`], [`accept`], [`wait`], [`ready`] and [`calls`]
-//! are about all of them.
+//! [`input`] what came in (the usual by [`expected`]), [`output`] what goes out, [`timers`] what time
+//! did, [`user`] what the application asked for, on one connection; [`open`], [`accept`], [`wait`],
+//! [`ready`] and [`calls`] are about all of them.
 
 mod accept;
 mod calls;
 mod config;
 mod congestion;
+mod expected;
 mod input;
 mod isn;
 mod listener;
@@ -305,6 +306,12 @@ impl<'a> Tcp<'a> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Outcome {
+        let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };
+        if c.tcb.take_expected(segment, &mut Cx { now, pool, config: &self.config }) {
+            wake(&mut c.reader);
+            self.after(index, now);
+            return Outcome::default();
+        }
         // H010: with the accept queue full, the last ACK of the handshake is as good as lost.
         if self.must_wait(index, segment) {
             return Outcome { dropped: Some(Refused::BacklogFull), ..Outcome::default() };
