@@ -13,6 +13,8 @@ use alloc::{boxed::Box, vec, vec::Vec};
 
 /// No block.
 const NONE: u32 = u32::MAX;
+/// `NONE` is not even the number after a block's.
+const BLOCKS_MAX: usize = NONE as usize - 1;
 /// Bytes that the number of a block takes in borrowed memory.
 const LINK: usize = 4;
 /// Blocks that are taken from the heap at a time.
@@ -53,7 +55,7 @@ impl<'a> Pool<'a> {
     /// with little. `block_len` is at least 64.
     pub fn borrowed(memory: &'a mut [u8], block_len: usize) -> Self {
         let block_len = block_len.max(64);
-        let blocks = (memory.len() / (block_len + LINK)).min(NONE as usize);
+        let blocks = (memory.len() / (block_len + LINK)).min(BLOCKS_MAX);
         let (links, memory) = memory.split_at_mut(blocks * LINK);
         let mut pool = Pool {
             memory: Memory::Borrowed(memory),
@@ -77,7 +79,7 @@ impl<'a> Pool<'a> {
             links: Links::Heap(Vec::new()),
             block_len,
             blocks: 0,
-            limit: (limit / block_len).min(NONE as usize) as u32,
+            limit: (limit / block_len).min(BLOCKS_MAX) as u32,
             free: NONE,
             used: 0,
         }
@@ -124,45 +126,88 @@ impl<'a> Pool<'a> {
         }
     }
 
-    fn take(&mut self) -> Option<u32> {
+    /// Takes up to `count` blocks, which are chained already, in the order in which they were given
+    /// back: so the blocks of a queue that is filled and emptied go on lying side by side.
+    fn take(&mut self, count: u32) -> Option<Run> {
         #[cfg(feature = "alloc")]
         if self.free == NONE {
             self.grow();
         }
-        let block = self.free;
-        if block == NONE {
+        let first = self.free;
+        if first == NONE {
             return None;
         }
-        self.free = self.next(block);
-        self.set_next(block, NONE);
-        self.used += 1;
-        Some(block)
+        let (mut last, mut next, mut taken) = (first, self.next(first), 1);
+        while taken < count && next != NONE {
+            (last, next) = (next, self.next(next));
+            taken += 1;
+        }
+        self.free = next;
+        self.set_next(last, NONE);
+        self.used += taken;
+        Some(Run { first, last, count: taken })
     }
 
-    fn put(&mut self, block: u32) {
-        self.set_next(block, self.free);
-        self.free = block;
-        self.used -= 1;
+    fn put(&mut self, run: Run) {
+        self.set_next(run.last, self.free);
+        self.free = run.first;
+        self.used -= run.count;
     }
 
+    /// How far the memory from `at` in `block` on goes, `len` bytes at most, while the blocks of the
+    /// chain lie side by side; and the last of these blocks.
     #[inline]
-    fn bytes(&self, block: u32) -> &[u8] {
-        let (block, len) = (block as usize, self.block_len);
+    fn stretch(&self, block: u32, at: usize, len: usize) -> (usize, u32) {
+        let (mut reached, mut last) = (self.block_len - at, block);
+        while reached < len && self.next(last) == last + 1 && !self.starts_slab(last + 1) {
+            last += 1;
+            reached += self.block_len;
+        }
+        (reached.min(len), last)
+    }
+
+    /// Is the block the first of memory that does not follow the one before?
+    #[inline]
+    fn starts_slab(&self, block: u32) -> bool {
         match &self.memory {
-            Memory::Borrowed(m) => &m[block * len..][..len],
+            Memory::Borrowed(_) => block == 0,
             #[cfg(feature = "alloc")]
-            Memory::Heap(slabs) => &slabs[block / SLAB][block % SLAB * len..][..len],
+            Memory::Heap(_) => (block as usize).is_multiple_of(SLAB),
+        }
+    }
+
+    /// A [`stretch`](Pool::stretch) of memory.
+    #[inline]
+    fn bytes(&self, block: u32, at: usize, len: usize) -> &[u8] {
+        let block = block as usize;
+        match &self.memory {
+            Memory::Borrowed(m) => &m[block * self.block_len + at..][..len],
+            #[cfg(feature = "alloc")]
+            Memory::Heap(slabs) => &slabs[block / SLAB][block % SLAB * self.block_len + at..][..len],
         }
     }
 
     #[inline]
-    fn bytes_mut(&mut self, block: u32) -> &mut [u8] {
-        let (block, len) = (block as usize, self.block_len);
+    fn bytes_mut(&mut self, block: u32, at: usize, len: usize) -> &mut [u8] {
+        let block = block as usize;
         match &mut self.memory {
-            Memory::Borrowed(m) => &mut m[block * len..][..len],
+            Memory::Borrowed(m) => &mut m[block * self.block_len + at..][..len],
             #[cfg(feature = "alloc")]
-            Memory::Heap(slabs) => &mut slabs[block / SLAB][block % SLAB * len..][..len],
+            Memory::Heap(slabs) => &mut slabs[block / SLAB][block % SLAB * self.block_len + at..][..len],
         }
+    }
+
+    /// Copies `data` to `at` in `block` and what follows in its chain; returns how much there was
+    /// room for.
+    fn fill(&mut self, mut block: u32, mut at: usize, data: &[u8]) -> usize {
+        let mut done = 0;
+        while done < data.len() && block != NONE {
+            let (n, last) = self.stretch(block, at, data.len() - done);
+            self.bytes_mut(block, at, n).copy_from_slice(&data[done..done + n]);
+            done += n;
+            (block, at) = (self.next(last), 0);
+        }
+        done
     }
 
     #[inline]
@@ -187,6 +232,13 @@ impl<'a> Pool<'a> {
             Links::Heap(links) => links[block as usize] = next,
         }
     }
+}
+
+/// Blocks that are chained one to the next.
+struct Run {
+    first: u32,
+    last: u32,
+    count: u32,
 }
 
 /// A queue of bytes in blocks of a [`Pool`]. The owner gives the blocks back with
@@ -250,91 +302,72 @@ impl Chain {
         self.held(pool) - self.start as usize
     }
 
-    fn extend(&mut self, pool: &mut Pool<'_>) -> bool {
-        let Some(block) = pool.take() else {
-            return false;
-        };
-        if self.head == NONE {
-            self.head = block;
-        } else {
-            pool.set_next(self.tail, block);
+    /// Adds `count` blocks, or what is left.
+    fn extend(&mut self, pool: &mut Pool<'_>, count: usize) {
+        let mut missing = count.min(NONE as usize) as u32;
+        while missing > 0
+            && let Some(run) = pool.take(missing)
+        {
+            if self.head == NONE {
+                self.head = run.first;
+            } else {
+                pool.set_next(self.tail, run.first);
+            }
+            self.tail = run.last;
+            self.blocks += run.count;
+            missing -= run.count;
         }
-        self.tail = block;
-        self.blocks += 1;
-        true
     }
 
     /// Makes room for `len` bytes counted from the front. False: the pool is used up (what it
     /// gave is kept for later).
     pub fn reserve(&mut self, pool: &mut Pool<'_>, len: usize) -> bool {
-        while self.room(pool) < len {
-            if !self.extend(pool) {
-                return false;
-            }
+        if let Some(missing @ 1..) = len.checked_sub(self.room(pool)) {
+            self.extend(pool, missing.div_ceil(pool.block_len));
         }
-        true
+        len <= self.room(pool)
     }
 
     /// Appends as much of `data` as the pool has memory for and returns how much.
     pub fn append(&mut self, pool: &mut Pool<'_>, data: &[u8]) -> usize {
-        let mut done = 0;
-        while done < data.len() {
-            let mut spare = self.room(pool) - self.len as usize;
-            if spare == 0 {
-                if !self.extend(pool) {
-                    break;
-                }
-                spare = pool.block_len;
-            }
-            let n = spare.min(data.len() - done);
-            if spare > pool.block_len {
-                // After a `reserve`: the queue ends before its last block.
-                self.write(pool, self.len as usize, &data[done..done + n]);
-            } else {
-                let at = pool.block_len - spare;
-                pool.bytes_mut(self.tail)[at..at + n].copy_from_slice(&data[done..done + n]);
-                self.len += n as u32;
-            }
-            done += n;
-        }
+        let (tail, spare) = (self.tail, self.room(pool) - self.len as usize);
+        self.reserve(pool, self.len as usize + data.len());
+        let (block, at) = match spare {
+            0 if tail == NONE => (self.head, 0),
+            0 => (pool.next(tail), 0),
+            _ if spare <= pool.block_len => (tail, pool.block_len - spare),
+            // After a `reserve`: the queue ends before its last block.
+            _ => return self.write(pool, self.len as usize, data),
+        };
+        let done = pool.fill(block, at, data);
+        self.len += done as u32;
         done
     }
 
     /// Writes `data` at `offset` from the front, within what [`reserve`](Chain::reserve) made room
     /// for; extends the length if it ends beyond it. Returns how much was written.
     pub fn write(&mut self, pool: &mut Pool<'_>, offset: usize, data: &[u8]) -> usize {
-        let mut block_and_at = self.locate(pool, offset);
-        let mut done = 0;
-        while let Some((block, at)) = block_and_at {
-            let to = &mut pool.bytes_mut(block)[at..];
-            let n = to.len().min(data.len() - done);
-            to[..n].copy_from_slice(&data[done..done + n]);
-            done += n;
-            if done == data.len() {
-                break;
-            }
-            let next = pool.next(block);
-            block_and_at = (next != NONE).then_some((next, 0));
-        }
+        let (block, at) = self.locate(pool, offset);
+        let done = pool.fill(block, at, data);
         self.len = self.len.max((offset + done) as u32);
         done
     }
 
-    /// Block and position in it of the byte `offset` from the front, if the chain reaches it.
-    fn locate(&self, pool: &Pool<'_>, offset: usize) -> Option<(u32, usize)> {
+    /// Block and position in it of the byte `offset` from the front; no block, if the chain does not
+    /// reach it.
+    fn locate(&self, pool: &Pool<'_>, offset: usize) -> (u32, usize) {
         let from_head = self.start as usize + offset;
-        let index = from_head / pool.block_len;
+        if from_head < pool.block_len {
+            return (self.head, from_head);
+        }
+        let (index, at) = (from_head / pool.block_len, from_head % pool.block_len);
         if index >= self.blocks as usize {
-            return None;
+            return (NONE, 0);
         }
         if index + 1 == self.blocks as usize {
-            return Some((self.tail, from_head % pool.block_len));
+            return (self.tail, at);
         }
-        let mut block = self.head;
-        for _ in 0..index {
-            block = pool.next(block);
-        }
-        Some((block, from_head % pool.block_len))
+        ((0..index).fold(self.head, |block, _| pool.next(block)), at)
     }
 
     /// Frees `n` bytes at the front, or all if there are fewer.
@@ -342,36 +375,36 @@ impl Chain {
         let n = n.min(self.len as usize);
         self.origin = self.origin.wrapping_add(n as u32);
         self.len -= n as u32;
-        self.start += n as u32;
-        while self.start as usize >= pool.block_len {
-            let next = pool.next(self.head);
-            pool.put(self.head);
-            self.head = next;
-            self.start -= pool.block_len as u32;
-            self.blocks -= 1;
-        }
         if self.len == 0 {
-            self.release(pool);
+            return self.release(pool);
+        }
+        self.start += n as u32;
+        let (first, mut last, mut count) = (self.head, NONE, 0);
+        while self.start as usize >= pool.block_len {
+            last = self.head;
+            self.head = pool.next(last);
+            self.start -= pool.block_len as u32;
+            count += 1;
+        }
+        if count > 0 {
+            self.blocks -= count;
+            pool.put(Run { first, last, count });
         }
     }
 
     /// Cuts the queue to `len` bytes and frees the blocks behind.
     pub fn truncate(&mut self, pool: &mut Pool<'_>, len: usize) {
-        if len == 0 {
-            self.len = 0;
+        self.len = self.len.min(len as u32);
+        if self.len == 0 {
             return self.release(pool);
         }
-        self.len = self.len.min(len as u32);
-        if let Some((block, _)) = self.locate(pool, self.len as usize - 1) {
-            let mut rest = pool.next(block);
+        let kept = (self.start + self.len).div_ceil(pool.block_len as u32);
+        if kept < self.blocks {
+            let (block, _) = self.locate(pool, self.len as usize - 1);
+            let run = Run { first: pool.next(block), last: self.tail, count: self.blocks - kept };
             pool.set_next(block, NONE);
-            self.tail = block;
-            while rest != NONE {
-                let next = pool.next(rest);
-                pool.put(rest);
-                self.blocks -= 1;
-                rest = next;
-            }
+            (self.tail, self.blocks) = (block, kept);
+            pool.put(run);
         }
     }
 
@@ -383,12 +416,10 @@ impl Chain {
     }
 
     fn release(&mut self, pool: &mut Pool<'_>) {
-        while self.head != NONE {
-            let next = pool.next(self.head);
-            pool.put(self.head);
-            self.head = next;
+        if self.head != NONE {
+            pool.put(Run { first: self.head, last: self.tail, count: self.blocks });
         }
-        (self.tail, self.start, self.blocks) = (NONE, 0, 0);
+        (self.head, self.tail, self.start, self.blocks) = (NONE, NONE, 0, 0);
     }
 
     /// The bytes from `offset` on, `len` of them at most, in the pieces in which they lie; at most
@@ -406,16 +437,17 @@ impl Chain {
         let (mut block, mut at) = self.seek(pool, cursor, offset);
         let (mut count, mut done) = (0, 0);
         while done < len && count < pieces.len() && block != NONE {
-            let n = (pool.block_len - at).min(len - done);
-            pieces[count] = &pool.bytes(block)[at..at + n];
+            let (n, last) = pool.stretch(block, at, len - done);
+            pieces[count] = pool.bytes(block, at, n);
             count += 1;
             done += n;
-            if at + n == pool.block_len && done < len {
-                block = pool.next(block);
-                cursor.block = block;
+            cursor.first = cursor.first.wrapping_add((last - block) * pool.block_len as u32);
+            cursor.block = last;
+            if done < len {
+                cursor.block = pool.next(last);
                 cursor.first = cursor.first.wrapping_add(pool.block_len as u32);
             }
-            at = 0;
+            (block, at) = (cursor.block, 0);
         }
         (count, done)
     }
@@ -448,20 +480,20 @@ impl Chain {
             return &[];
         }
         let start = self.start as usize;
-        let end = pool.block_len.min(start + self.len as usize);
-        &pool.bytes(self.head)[start..end]
+        let (len, _) = pool.stretch(self.head, start, self.len as usize);
+        pool.bytes(self.head, start, len)
     }
 
     /// Copies from `offset` into `to` as much as there is and returns how much.
     pub fn copy_out(&self, pool: &Pool<'_>, offset: usize, to: &mut [u8]) -> usize {
         let want = to.len().min((self.len as usize).saturating_sub(offset));
-        let mut at = self.locate(pool, offset);
+        let (mut block, mut at) = self.locate(pool, offset);
         let mut done = 0;
-        while let (Some((block, from)), true) = (at, done < want) {
-            let n = (pool.block_len - from).min(want - done);
-            to[done..done + n].copy_from_slice(&pool.bytes(block)[from..from + n]);
+        while done < want {
+            let (n, last) = pool.stretch(block, at, want - done);
+            to[done..done + n].copy_from_slice(pool.bytes(block, at, n));
             done += n;
-            at = Some((pool.next(block), 0)).filter(|_| done < want);
+            (block, at) = (pool.next(last), 0);
         }
         done
     }

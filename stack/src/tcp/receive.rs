@@ -339,14 +339,8 @@ impl Receive {
     /// Moves readable bytes to the application.
     pub(crate) fn read(&mut self, pool: &mut Pool<'_>, to: &mut [u8]) -> usize {
         let want = to.len().min(self.readable as usize);
-        let mut done = 0;
-        while done < want {
-            let front = self.queue.front(pool);
-            let n = front.len().min(want - done);
-            to[done..done + n].copy_from_slice(&front[..n]);
-            done += n;
-            self.consume(pool, n);
-        }
+        let done = self.queue.copy_out(pool, 0, &mut to[..want]);
+        self.consume(pool, done);
         done
     }
 
