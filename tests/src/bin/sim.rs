@@ -42,10 +42,12 @@ fn many(from: u64, count: u64) -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let began = Instant::now();
     let (mut failed, mut frames, mut bytes) = (0, 0, 0);
+    let mut slowest = (barenet::time::Duration::ZERO, from);
     for seed in from..from + count {
         match sim::run_or_explain(seed) {
             Ok(summary) => {
                 frames += summary.frames;
+                slowest = slowest.max((summary.recovered, seed));
                 bytes += summary.bytes;
             }
             Err(report) => {
@@ -62,5 +64,6 @@ fn many(from: u64, count: u64) -> ExitCode {
         }
     }
     eprintln!();
+    println!("slowest to recover: seed {} in {} s", slowest.1, slowest.0.millis() / 1000);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

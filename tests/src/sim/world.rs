@@ -26,6 +26,11 @@ pub struct Summary {
     pub steps: u64,
     /// Virtual time.
     pub took: Duration,
+    /// From the healing of the links to the end of the last application.
+    pub recovered: Duration,
+    /// The longest time in which nothing crossed any link, later than `SETTLED` after the healing,
+    /// while applications were at work.
+    pub stalled: Duration,
 }
 
 /// A frame that will arrive.
@@ -51,6 +56,11 @@ pub(super) struct World {
 
 /// More turns than this without any time passing is a stack that spins.
 const SPIN_MAX: u32 = 20_000;
+
+/// By then every timer that was backed off during the faults has fired.
+const SETTLED: Duration = Duration::from_secs(70);
+/// On a healthy link nothing waits longer than a delayed acknowledgment or an application's pause.
+const STALL_MAX: Duration = Duration::from_secs(2);
 
 impl World {
     pub(super) fn new(options: &Options, seed: u64, record: Option<Record>) -> World {
@@ -84,6 +94,7 @@ impl World {
         let heal_at = options.start + options.faulty;
         let patience = options.patience();
         let (mut spins, mut last) = (0, self.now);
+        let (mut frames, mut quiet_since) = (0, self.now);
         self.turn()?;
         while !self.is_over() {
             let next = self.next(if self.healed { None } else { Some(heal_at) });
@@ -110,8 +121,22 @@ impl World {
             }
             self.deliver();
             self.turn()?;
+            if !self.apps_are_done() {
+                self.summary.recovered = self.now.since(heal_at);
+                if self.summary.frames > frames {
+                    (frames, quiet_since) = (self.summary.frames, self.now);
+                } else if quiet_since > heal_at + SETTLED {
+                    self.summary.stalled = self.summary.stalled.max(self.now.since(quiet_since));
+                }
+            }
         }
         self.judge()?;
+        if self.summary.stalled > STALL_MAX {
+            return Err(format!(
+                "nothing happened for {} ms on healthy links",
+                self.summary.stalled.millis()
+            ));
+        }
         self.summary.took = self.now.since(options.start);
         Ok(self.summary)
     }
@@ -235,10 +260,12 @@ impl World {
     /// Has every application ended, and does no stack hold anything any more? A server whose client
     /// was too quick in parting waits for ever.
     fn is_over(&self) -> bool {
+        self.apps_are_done() && self.arrivals.is_empty() && self.hosts.iter().all(Host::is_empty)
+    }
+
+    fn apps_are_done(&self) -> bool {
         let mut apps = self.hosts.iter().flat_map(|h| &h.apps);
         apps.all(|a| matches!(a.state, State::Done(_) | State::Listening(_)))
-            && self.arrivals.is_empty()
-            && self.hosts.iter().all(Host::is_empty)
     }
 
     /// Where everything stands, for the report of a failure.
