@@ -272,8 +272,9 @@ impl Synchronized {
     /// a window probe or a retransmission always; others within the limit (H030), so that two
     /// ends that disagree do not answer each other for ever.
     fn acknowledge_unacceptable(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) {
-        let old = segment.seq.before(self.receive.nxt) && !segment.flags.has(Flags::SYN);
-        if old && (segment.len() > 0 || segment.seq + 1 == self.receive.nxt) {
+        let agrees = !segment.flags.has(Flags::SYN) && segment.ack.at_or_before(self.send.max);
+        let old = segment.seq.before(self.receive.nxt);
+        if old && agrees && (segment.len() > 0 || segment.seq + 1 == self.receive.nxt) {
             self.receive.owed = Owed::Now;
         } else {
             self.challenge(cx);

@@ -147,7 +147,7 @@ pub(crate) struct Tcp<'a> {
     ready: [List; READY_LISTS],
     /// Connections with something to send, whose neighbour's address is not known yet.
     blocked: List,
-    /// Connections whose writer waits for memory of the pool.
+    /// Connections whose writer or whose peer waits for memory of the pool.
     starved: List,
     /// The connection that the last segment was for.
     last: u32,

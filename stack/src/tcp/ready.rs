@@ -57,20 +57,27 @@ impl Tcp<'_> {
         let Some(c) = self.connections.at_mut(index) else { return };
         let cx = Cx { now, pool, config: &self.config };
         c.tcb.on_sent(plan, &cx);
+        let is_narrow = c.tcb.is_narrow();
         if let Some(at) = c.tcb.deadline() {
             self.wheel.arm(&mut Timers(&mut self.connections), index, at);
         }
+        if is_narrow {
+            self.starved.push(&mut Starved(&mut self.connections), index);
+        }
     }
 
-    /// Writers that waited for memory look again when some was given back.
+    /// Those who waited for memory look again when some was given back: writers, and peers whose
+    /// window it had closed.
     pub(crate) fn feed_starved(&mut self, pool: &Pool<'_>) {
         if self.starved.is_empty() || pool.available() <= pool.capacity() / 4 {
             return;
         }
-        while let Some(index) = self.starved.pop(&mut Starved(&mut self.connections)) {
-            if let Some(c) = self.connections.at_mut(index) {
-                wake(&mut c.writer);
-            }
+        let mut waiting = core::mem::take(&mut self.starved);
+        while let Some(index) = waiting.pop(&mut Starved(&mut self.connections)) {
+            let Some(c) = self.connections.at_mut(index) else { continue };
+            wake(&mut c.writer);
+            c.tcb.widen(pool);
+            self.queue_if_ready(index);
         }
     }
 }

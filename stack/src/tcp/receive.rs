@@ -15,6 +15,15 @@ const TIMESTAMP_AGE: Duration = Duration::from_secs(24 * 24 * 3600);
 /// Duplicate acknowledgments for one frame that a device merged: as many as mean a loss.
 const DUPLICATES_MAX: u32 = 3;
 
+/// Of this part of the memory, received text takes none: without it nobody could ask for a
+/// neighbour's address or answer a ping, and what is to be sent would wait for what was received.
+const RESERVE: usize = 16;
+
+/// May text of so many bytes take memory?
+fn has_room(pool: &Pool<'_>, len: usize) -> bool {
+    pool.available() >= len + pool.capacity() / RESERVE
+}
+
 /// Acknowledgment that is owed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Owed {
@@ -166,7 +175,7 @@ impl Receive {
         if seq != self.nxt || !self.ranges.is_empty() {
             return self.text_with_holes(pool, seq, text);
         }
-        if !self.append(pool, text) {
+        if !has_room(pool, text.len()) || !self.append(pool, text) {
             return Taken::Dropped;
         }
         self.readable += len;
@@ -200,6 +209,11 @@ impl Receive {
     fn text_with_holes(&mut self, pool: &mut Pool<'_>, seq: Seq, text: Bytes<'_>) -> Taken {
         let in_order = seq == self.nxt;
         let offset = (self.readable + seq.since(self.nxt)) as usize;
+        // What fills a hole lies in blocks that the queue has; what lies beyond takes the hole's too.
+        let more = (offset + text.len()).saturating_sub(self.queue.len());
+        if !in_order && !has_room(pool, more) {
+            return Taken::Dropped;
+        }
         if !self.queue.reserve(pool, offset + text.len()) {
             self.queue.truncate(pool, self.queue.len());
             return if in_order { self.give_up_the_far(pool, text) } else { Taken::Dropped };
@@ -324,6 +338,12 @@ impl Receive {
         let opening = self.opening(pool);
         opening >= (self.limit / 2).max(1)
             || (self.wnd() < self.mss as u32 && opening >= self.opening_least())
+    }
+
+    /// Is the window smaller than a segment for want of memory, not of reading?
+    pub(crate) fn is_narrow(&self) -> bool {
+        let unread = self.limit.saturating_sub(self.readable);
+        self.wnd() < self.opening_least() && unread >= self.opening_least() && !self.finished
     }
 
     /// An acknowledgment went out, `bare` or with text.

@@ -200,6 +200,9 @@ pub(crate) struct Tcb {
     pub(crate) orphan: bool,
 }
 
+/// No window reaches farther (65535 << 14, RFC 7323 §2.3).
+const LIMIT_MAX: u32 = 1 << 30;
+
 /// The states of RFC 9293 §3.3.2, as users know them. TIME-WAIT and CLOSED connections are not
 /// connections any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -241,11 +244,12 @@ impl Tcb {
 
     fn new(phase: Phase, ts_offset: u32, cx: &Cx<'_, '_>) -> Self {
         // The SYN must not offer what the memory can't hold; nor does one connection get all of it.
-        let half = u32::try_from(cx.pool.capacity() / 2).unwrap_or(u32::MAX);
+        // H037: numbers more than 2^31 apart could not be compared.
+        let half = (cx.pool.capacity() / 2).min(LIMIT_MAX as usize) as u32;
         Tcb {
             phase,
             ts_offset,
-            send_limit: cx.config.send_buffer,
+            send_limit: cx.config.send_buffer.min(LIMIT_MAX),
             receive_limit: cx.config.receive_buffer.min(half),
             nodelay: false,
             orphan: false,
@@ -321,6 +325,21 @@ impl Tcb {
                 [s.send.deadline(), ack, s.orphan_until].into_iter().flatten().min()
             }
             Phase::Over(_) => None,
+        }
+    }
+
+    /// Does its window wait for memory that others hold?
+    pub(crate) fn is_narrow(&self) -> bool {
+        matches!(&self.phase, Phase::Synchronized(s) if s.receive.is_narrow())
+    }
+
+    /// Others gave memory back: the peer is told, if the window can be wider now.
+    pub(crate) fn widen(&mut self, pool: &Pool<'_>) {
+        if let Phase::Synchronized(s) = &mut self.phase
+            && s.receive.is_narrow()
+            && s.receive.wants_update(pool)
+        {
+            s.receive.owed = Owed::Now;
         }
     }
 

@@ -126,6 +126,29 @@ fn a_timestamp_ages() {
     assert_eq!(b.read(9).unwrap(), b"back");
 }
 
+/// Two ends that disagree about their numbers do not answer each other for ever: neither one whose
+/// acknowledgments are too new, nor one whose text is too old.
+//= rfc5961#7
+#[test]
+fn no_war_of_acknowledgments() {
+    for shift in [1, 1_000, 40_000, 0x2000_0000, 0u32.wrapping_sub(1), 0u32.wrapping_sub(1_000)] {
+        let (mut a, mut b) = (Bench::server(), Bench::server());
+        a.get(ack(0, 1));
+        let mut segments = 0;
+        for _ in 0..100 {
+            for o in a.out() {
+                segments += 1;
+                b.get(data(o.seq.wrapping_add(shift), o.ack.wrapping_sub(shift), &o.text));
+            }
+            for o in b.out() {
+                segments += 1;
+                a.get(data(o.seq.wrapping_add(shift), o.ack.wrapping_sub(shift), &o.text));
+            }
+        }
+        assert!(segments <= 4, "{shift:#x}: {segments}");
+    }
+}
+
 /// H062, H063: thousands of small pieces with holes cost bounded memory, and the text that is
 /// missing is always taken.
 #[test]

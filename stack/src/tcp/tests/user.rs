@@ -104,6 +104,59 @@ fn a_writer_that_waits_for_memory() {
     assert!(b.pool.in_use() <= in_all - share + 500);
 }
 
+/// A window that the lack of memory closed opens when others give memory back, not when the peer
+/// asks the next time.
+#[test]
+fn a_window_that_waits_for_memory() {
+    let mut b = Bench::server_with(TcpConfig { receive_buffer: 4_000, ..quiet() }, syn());
+    for n in 0..4 {
+        b.get(data(1 + n * 1_000, 1, &pattern(1_000)));
+    }
+    b.read(4_000).unwrap();
+    let mut hog = crate::pool::Chain::new();
+    while b.pool.available() > 2_000 {
+        hog.append(&mut b.pool, &pattern(500));
+    }
+    assert_eq!(b.out().iter().map(|o| (o.ack, o.window)).collect::<Vec<_>>(), [(4_001, 0)]);
+    assert_eq!(b.advance(1_000), []);
+    hog.clear(&mut b.pool);
+    b.tcp.feed_starved(&b.pool);
+    assert_eq!(b.out().iter().map(|o| (o.ack, o.window)).collect::<Vec<_>>(), [(4_001, 4_000)]);
+}
+
+/// What was received and is not read leaves memory for what has to be sent.
+#[test]
+fn unread_text_leaves_memory() {
+    let mut b = Bench::listening(quiet(), 8);
+    b.pool = Pool::growing(64_000, 500);
+    for port in 1..9 {
+        b.tuple.remote_port = port;
+        b.iss = Seq(0);
+        b.get(syn());
+        b.out();
+        b.get(ack(1, 1));
+        for n in 0..40 {
+            b.get(data(1 + 1_000 * n, 1, &pattern(1_000)));
+            b.get(data(30_000 + 1_500 * n, 1, &pattern(1_000)));
+        }
+        b.out();
+        assert!(b.pool.available() >= 64_000 / 16 - 1_500, "{}", b.pool.available());
+    }
+}
+
+/// H037: buffers so large that sequence numbers could not be compared are cut.
+#[test]
+fn buffers_have_a_limit() {
+    let config = TcpConfig { send_buffer: u32::MAX, receive_buffer: u32::MAX, ..quiet() };
+    let mut b = Bench::new(config);
+    b.pool = Pool::growing(1 << 34, 65_536);
+    b.key = Some(b.tcp.connect(b.tuple, b.interface, MTU, b.now, &mut b.pool).unwrap());
+    let out = b.out();
+    assert_eq!((out[0].window, out[0].options.window_scale), (65_535, Some(14)));
+    let tcb = &b.tcp.connection(b.key.unwrap()).unwrap().tcb;
+    assert_eq!((tcb.send_limit, tcb.receive_limit), (1 << 30, 1 << 30));
+}
+
 /// Before the handshake is over, too: an early writer leaves memory to others.
 #[test]
 fn an_early_writer_leaves_memory() {
