@@ -308,8 +308,9 @@ impl Receive {
     /// The edge moves on by a segment or half the buffer at least (RFC 9293 §3.8.6.2.2, H024) and
     /// never back.
     pub(crate) fn window(&self, pool: &Pool<'_>) -> (u16, Seq) {
-        let edge =
-            if self.opening(pool) >= self.opening_least() { self.edge_possible(pool) } else { self.edge };
+        // A duplicate acknowledgment has the window of the one before, or it is none (RFC 5681 §2).
+        let keep = self.duplicates > 0 || self.opening(pool) < self.opening_least();
+        let edge = if keep { self.edge } else { self.edge_possible(pool) };
         let wnd = edge.since(self.nxt);
         let field = wnd.div_ceil(1 << self.scale).min(u16::MAX as u32);
         (field as u16, (self.nxt + (field << self.scale)).later_of(self.edge))
