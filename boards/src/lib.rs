@@ -51,7 +51,7 @@ compile_error!("there is no board for this target: there are x86_64-unknown-none
 /// ```
 pub use barenet_boards_macros::main;
 pub use console::Console;
-pub use program::{Outcome, args, machine, uptime};
+pub use program::{Outcome, args, gateway, machine, uptime};
 
 /// What the macros of this crate expand to, and what its boards start with. Not for direct use.
 #[doc(hidden)]

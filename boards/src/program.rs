@@ -1,9 +1,10 @@
 //! What the running program may ask about itself, the same on every board.
 
 use core::fmt;
+use core::net::IpAddr;
 
-use barenet::Platform;
 use barenet::time::{Duration, Instant};
+use barenet::{Net, Platform};
 use spin::Once;
 
 struct Program {
@@ -60,4 +61,13 @@ pub fn machine() -> &'static str {
 /// Time since the board was up, by the monotonic clock.
 pub fn uptime() -> Duration {
     PROGRAM.get().map_or(Duration::ZERO, |p| p.platform.now().since(p.started))
+}
+
+/// The default router, the IPv4 one if there are several: on QEMU's user network and behind a TAP
+/// the host that runs us.
+pub fn gateway(net: &Net) -> Option<IpAddr> {
+    net.with_stack(|stack| {
+        let routers = || stack.routes().filter(|r| r.destination.prefix_len == 0).filter_map(|r| r.gateway);
+        routers().find(IpAddr::is_ipv4).or_else(|| routers().next())
+    })
 }

@@ -5,11 +5,11 @@ use core::net::IpAddr;
 
 use barenet::time::Duration;
 use barenet::{Error, Net, PingSocket};
-use barenet_boards::{args, println};
+use barenet_boards::{args, gateway, println};
 
 #[barenet_boards::main]
 fn main(net: Net) -> Result<(), Error> {
-    let (to, count) = parse(args())?;
+    let (to, count) = parse(args(), gateway(&net))?;
     let mut ping = PingSocket::connect(&net, to)?;
     ping.set_read_timeout(Some(Duration::from_secs(1)));
     let mut answered = 0;
@@ -23,12 +23,13 @@ fn main(net: Net) -> Result<(), Error> {
     if answered == 0 { Err(Error::HostUnreachable) } else { Ok(()) }
 }
 
-fn parse(args: &[&str]) -> Result<(IpAddr, u32), Error> {
-    let to = args.first().unwrap_or(&"10.0.2.2");
-    let count = args.get(1).unwrap_or(&"4");
-    match (to.parse(), count.parse()) {
-        (Ok(to), Ok(count @ 1..)) => Ok((to, count)),
-        (Err(_), _) => Err(Error::InvalidInput("the first argument is not an IP address")),
+fn parse(args: &[&str], gateway: Option<IpAddr>) -> Result<(IpAddr, u32), Error> {
+    let to = match args.first() {
+        Some(to) => to.parse().map_err(|_| Error::InvalidInput("the first argument is not an IP address"))?,
+        None => gateway.ok_or(Error::InvalidInput("no gateway: give ADDRESS as an argument"))?,
+    };
+    match args.get(1).map_or(Ok(4), |count| count.parse()) {
+        Ok(count @ 1..) => Ok((to, count)),
         _ => Err(Error::InvalidInput("the second argument is not a number of pings from 1 on")),
     }
 }

@@ -1,12 +1,14 @@
 //! Connects to ADDRESS:PORT (default: port 7000 of the gateway), says hello and prints the answer.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
+use core::net::SocketAddr;
+
 use barenet::{Error, Net, Shutdown, TcpStream};
-use barenet_boards::{args, print, println};
+use barenet_boards::{args, gateway, print, println};
 
 #[barenet_boards::main]
 fn main(net: Net) -> Result<(), Error> {
-    let to = args().first().copied().unwrap_or("10.0.2.2:7000");
+    let to = peer(&net)?;
     let mut flow = TcpStream::connect(&net, to).inspect_err(|_| println!("can't connect to {to}"))?;
     flow.write_all(b"Hello, world!\n")?;
     flow.shutdown(Shutdown::Write)?; // the server reads the end; we can still receive
@@ -16,5 +18,16 @@ fn main(net: Net) -> Result<(), Error> {
             0 => return Ok(()),
             n => print!("{}", buf[..n].escape_ascii()),
         }
+    }
+}
+
+/// The first argument, or port 7000 of the gateway.
+fn peer(net: &Net) -> Result<SocketAddr, Error> {
+    match (args().first(), gateway(net)) {
+        (Some(to), _) => {
+            to.parse().map_err(|_| Error::InvalidInput("the first argument is not ADDRESS:PORT"))
+        }
+        (None, Some(gateway)) => Ok(SocketAddr::new(gateway, 7000)),
+        (None, None) => Err(Error::InvalidInput("no gateway: give ADDRESS:PORT as an argument")),
     }
 }
