@@ -512,5 +512,5 @@ impl Chain {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests;

@@ -23,7 +23,7 @@ mod rtt;
 pub(crate) mod segment;
 mod send;
 pub(crate) mod tcb;
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests;
 mod time_wait;
 mod timers;
