@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::flow::Flow;
 use super::{Interface, Stack};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
@@ -33,8 +34,15 @@ pub(super) struct Way {
 impl Stack<'_> {
     /// Takes in a frame. Nothing is sent from here: answers are queued.
     pub fn on_frame(&mut self, interface: InterfaceId, frame: RxFrame<'_>, now: Instant) {
+        if self.take_expected(interface, &frame, now) {
+            return;
+        }
+        self.served = None;
         if let Err(drop) = self.frame_input(interface, &frame, now) {
             self.count_drop(drop, now);
+        }
+        if let Some(connection) = self.served {
+            self.flow = Flow::of(interface, &frame, connection);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The pipeline: frames in, timers, frames out. It holds all state and no clock, device or lock.
 
 mod egress;
+mod flow;
 mod icmp;
 mod ingress;
 mod interface;
@@ -29,7 +30,7 @@ use crate::ip::{InterfaceId, Path};
 use crate::link::neighbor::Neighbors;
 use crate::pool::Pool;
 use crate::random::Random;
-use crate::slab::Slab;
+use crate::slab::{Key, Slab};
 use crate::tcp::Tcp;
 use crate::time::Instant;
 
@@ -54,6 +55,10 @@ pub struct Stack<'a> {
     own_addresses: u64,
     /// The way of the last packet that was let in for an address of ours.
     admitted: Option<ingress::Way>,
+    /// The last frame with a segment for a connection.
+    flow: Option<flow::Flow>,
+    /// The connection that the frame under way had a good segment for.
+    served: Option<Key>,
     /// Changes whenever a [`Path`] may have.
     paths_epoch: u32,
     /// The path that TCP took last.
@@ -84,6 +89,8 @@ impl<'a> Stack<'a> {
             loopback: None,
             own_addresses: 0,
             admitted: None,
+            flow: None,
+            served: None,
             paths_epoch: 0,
             tcp_way: None,
         }

@@ -109,6 +109,7 @@ impl Stack<'_> {
     fn addresses_changed(&mut self) {
         self.paths_epoch = self.paths_epoch.wrapping_add(1);
         self.admitted = None;
+        self.flow = None;
         let all = self.interfaces.iter().flat_map(|(_, i)| i.addresses.iter());
         self.own_addresses = all.fold(0, |bits, cidr| bits | paths::address_bit(cidr.address));
     }

@@ -55,6 +55,7 @@ impl Stack<'_> {
         let Some(interface) = self.interfaces.get(meta.interface.0) else { return };
         let mtu = interface.mtu;
         let outcome = self.tcp.on_segment(&tuple, meta.interface, mtu, &segment, now, &mut self.pool);
+        self.served = self.tcp.last_of(&tuple).filter(|_| outcome.dropped.is_none());
         self.tcp_outcome(&tuple, meta.interface, outcome, now);
         self.tcp.feed_starved(&self.pool);
     }

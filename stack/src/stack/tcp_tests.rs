@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::device::{Capabilities, Mac, TxOffload};
-use crate::device::{Device, RxFrame, TxError, TxFrame};
+use crate::device::{Device, RxChecksum, RxFrame, TxError, TxFrame};
 use crate::error::Error;
 use crate::ip::addresses::Cidr;
 use crate::stack::TcpHandle;
@@ -94,10 +94,14 @@ impl World {
     }
 
     fn connect(&mut self, port: u16) -> (TcpHandle, TcpHandle) {
+        self.connect_to([10, 0, 0, 2].into(), port)
+    }
+
+    fn connect_to(&mut self, address: IpAddr, port: u16) -> (TcpHandle, TcpHandle) {
         let [a, b] = &mut self.hosts;
         let any = SocketAddr::from(([0, 0, 0, 0], port));
         let (listener, _) = b.stack.tcp_listen(any, 8).unwrap();
-        let client = a.stack.tcp_connect(SocketAddr::from(([10, 0, 0, 2], port)), None, self.now).unwrap();
+        let client = a.stack.tcp_connect(SocketAddr::new(address, port), None, self.now).unwrap();
         for _ in 0..100 {
             self.step();
             if let Ok((server, _)) = self.hosts[1].stack.tcp_accept(listener) {
@@ -168,4 +172,80 @@ fn loss_is_repaired() {
     world.lose = |n| n % 23 == 0 || n % 57 == 3;
     let data = pattern(500_000);
     assert!(world.transfer(client, server, &data) == data);
+}
+
+/// Two worlds in which everything is the same, but that the receiver of the second forgets the flow
+/// before each frame: one segment in order, `change`d, and then as it was sent.
+fn both_ways(address: IpAddr, checksum: RxChecksum, change: impl Fn(&mut Vec<u8>)) -> [String; 2] {
+    [true, false].map(|short| {
+        let mut world = World::new();
+        let (client, server) = world.connect_to(address, 7);
+        let mut seen = String::new();
+        let mut deliver = |world: &mut World, frame: &[u8], checksum| {
+            let Host { stack, id, .. } = &mut world.hosts[1];
+            if !short {
+                stack.flow = None;
+            }
+            let known = stack.flow.is_some();
+            stack.on_frame(*id, RxFrame { checksum, ..RxFrame::plain(&[frame]) }, world.now);
+            stack.check();
+            let mut buf = [0; 64];
+            let read = stack.tcp_read(server, &mut buf, world.now);
+            let counters = stack.counters();
+            seen += &format!("{read:?} {buf:?} {:?} {counters:?}", stack.tcp_state(server));
+            known
+        };
+        for text in [&b"first"[..], b"and second"] {
+            world.hosts[0].stack.tcp_write(client, text, world.now).unwrap();
+            let Host { stack, id, out } = &mut world.hosts[0];
+            stack.egress(*id, out, world.now);
+            let frame = out.frames.pop_front().unwrap();
+            if text.len() > 5 {
+                let mut changed = frame.clone();
+                change(&mut changed);
+                assert_eq!(deliver(&mut world, &changed, checksum), short);
+            }
+            deliver(&mut world, &frame, RxChecksum::Unchecked);
+            (0..4).for_each(|_| world.step());
+        }
+        let Host { stack, .. } = &world.hosts[1];
+        seen + &format!("{:?} {:?}", stack.counters(), world.hosts[0].stack.counters())
+    })
+}
+
+/// A frame of the flow of the one before comes to the same as without that, whatever was done to it.
+#[test]
+fn the_flow_is_only_a_short_way() {
+    for address in [[10, 0, 0, 2].into(), crate::ip::link_local_from(Mac([2, 0, 0, 0, 0, 2])).into()] {
+        for (at, bit) in (0..100).flat_map(|at| [(at, 1), (at, 0x10)]) {
+            let flip = |frame: &mut Vec<u8>| {
+                if let Some(byte) = frame.get_mut(at) {
+                    *byte ^= bit;
+                }
+            };
+            for checksum in [RxChecksum::Unchecked, RxChecksum::Valid, RxChecksum::Bad] {
+                let [short, long] = both_ways(address, checksum, flip);
+                assert_eq!(short, long, "bit {bit:#x} of byte {at}, {checksum:?}");
+            }
+            let [short, long] = both_ways(address, RxChecksum::Valid, |frame| frame.truncate(at));
+            assert_eq!(short, long, "{at} bytes");
+        }
+    }
+}
+
+/// Addresses that come or go end the flow.
+#[test]
+fn a_flow_ends_with_its_address() {
+    let mut world = World::new();
+    let (client, _) = world.connect(7);
+    let send = |world: &mut World| {
+        world.hosts[0].stack.tcp_write(client, b"text", world.now).unwrap();
+        (0..3).for_each(|_| world.step());
+        world.hosts[1].stack.counters().drops(Drop::Ipv4NotForUs)
+    };
+    assert_eq!(send(&mut world), 0);
+    let Host { stack, id, .. } = &mut world.hosts[1];
+    assert!(stack.flow.is_some());
+    stack.remove_address(*id, [10, 0, 0, 2].into(), world.now).unwrap();
+    assert_ne!(send(&mut world), 0);
 }

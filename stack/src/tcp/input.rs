@@ -324,7 +324,12 @@ impl Synchronized {
     }
 
     /// Fifth: the acknowledgment.
-    fn check_ack(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) -> Step {
+    pub(super) fn check_ack(
+        &mut self,
+        segment: &Segment<'_>,
+        cx: &mut Cx<'_, '_>,
+        effects: &mut Effects,
+    ) -> Step {
         if !segment.flags.has(Flags::ACK) {
             return Err(Dropped::Senseless);
         }

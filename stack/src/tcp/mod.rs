@@ -282,6 +282,12 @@ impl<'a> Tcp<'a> {
         Some(found)
     }
 
+    /// The connection of the last segment, if that was of `tuple`.
+    pub(crate) fn last_of(&self, tuple: &Tuple) -> Option<Key> {
+        self.connections.at(self.last).filter(|c| c.known && c.tuple == *tuple)?;
+        self.connections.key(self.last)
+    }
+
     /// A segment has arrived for `tuple`, seen from this side.
     pub(crate) fn on_segment(
         &mut self,
@@ -306,10 +312,9 @@ impl<'a> Tcp<'a> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Outcome {
-        let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };
-        if c.tcb.take_expected(segment, &mut Cx { now, pool, config: &self.config }) {
-            wake(&mut c.reader);
-            self.after(index, now);
+        if let Some(key) = self.connections.key(index)
+            && self.take_expected(key, segment, || true, now, pool)
+        {
             return Outcome::default();
         }
         // H010: with the accept queue full, the last ACK of the handshake is as good as lost.
