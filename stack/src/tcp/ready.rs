@@ -57,7 +57,7 @@ impl Tcp<'_> {
         let Some(c) = self.connections.at_mut(index) else { return };
         let cx = Cx { now, pool, config: &self.config };
         c.tcb.on_sent(plan, &cx);
-        let is_narrow = c.tcb.is_narrow();
+        let is_narrow = c.tcb.is_narrow(pool);
         if let Some(at) = c.tcb.deadline() {
             self.wheel.arm(&mut Timers(&mut self.connections), index, at);
         }

@@ -15,8 +15,8 @@ const TIMESTAMP_AGE: Duration = Duration::from_secs(24 * 24 * 3600);
 /// Duplicate acknowledgments for one frame that a device merged: as many as mean a loss.
 const DUPLICATES_MAX: u32 = 3;
 
-/// Of this part of the memory, received text takes none: without it nobody could ask for a
-/// neighbour's address or answer a ping, and what is to be sent would wait for what was received.
+/// Of this part of the memory, a sixteenth, received text takes none: without it nobody could ask for
+/// a neighbour's address or answer a ping, and what is to be sent would wait for what was received.
 const RESERVE: usize = 16;
 
 /// May text of so many bytes take memory?
@@ -309,7 +309,7 @@ impl Receive {
     /// never back.
     pub(crate) fn window(&self, pool: &Pool<'_>) -> (u16, Seq) {
         // A duplicate acknowledgment has the window of the one before, or it is none (RFC 5681 §2).
-        let keep = self.duplicates > 0 || self.opening(pool) < self.opening_least();
+        let keep = self.duplicates > 0 || self.opening(pool) < self.opening_least(pool);
         let edge = if keep { self.edge } else { self.edge_possible(pool) };
         let wnd = edge.since(self.nxt);
         let field = wnd.div_ceil(1 << self.scale).min(u16::MAX as u32);
@@ -330,21 +330,24 @@ impl Receive {
         self.edge_possible(pool).since(self.edge)
     }
 
-    fn opening_least(&self) -> u32 {
-        (self.mss as u32).min(self.limit / 2).max(1)
+    fn opening_least(&self, pool: &Pool<'_>) -> u32 {
+        // Where segments are large and memory is small, writers may leave less than a segment.
+        let least = (pool.capacity() / RESERVE).min(self.mss as usize) as u32;
+        least.min(self.limit / 2).max(1)
     }
 
     /// Bytes were read: is the window so much wider than the peer knows that it must be told?
     pub(crate) fn wants_update(&self, pool: &Pool<'_>) -> bool {
         let opening = self.opening(pool);
         opening >= (self.limit / 2).max(1)
-            || (self.wnd() < self.mss as u32 && opening >= self.opening_least())
+            || (self.wnd() < self.mss as u32 && opening >= self.opening_least(pool))
     }
 
     /// Is the window smaller than a segment for want of memory, not of reading?
-    pub(crate) fn is_narrow(&self) -> bool {
+    pub(crate) fn is_narrow(&self, pool: &Pool<'_>) -> bool {
         let unread = self.limit.saturating_sub(self.readable);
-        self.wnd() < self.opening_least() && unread >= self.opening_least() && !self.finished
+        let least = self.opening_least(pool);
+        self.wnd() < least && unread >= least && !self.finished
     }
 
     /// An acknowledgment went out, `bare` or with text.

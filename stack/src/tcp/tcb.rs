@@ -329,14 +329,14 @@ impl Tcb {
     }
 
     /// Does its window wait for memory that others hold?
-    pub(crate) fn is_narrow(&self) -> bool {
-        matches!(&self.phase, Phase::Synchronized(s) if s.receive.is_narrow())
+    pub(crate) fn is_narrow(&self, pool: &Pool<'_>) -> bool {
+        matches!(&self.phase, Phase::Synchronized(s) if s.receive.is_narrow(pool))
     }
 
     /// Others gave memory back: the peer is told, if the window can be wider now.
     pub(crate) fn widen(&mut self, pool: &Pool<'_>) {
         if let Phase::Synchronized(s) = &mut self.phase
-            && s.receive.is_narrow()
+            && s.receive.is_narrow(pool)
             && s.receive.wants_update(pool)
         {
             s.receive.owed = Owed::Now;

@@ -308,6 +308,19 @@ impl App {
         self.state = State::Done(outcome);
     }
 
+    /// Which flow it is an end of.
+    pub(super) fn flow(&self) -> String {
+        self.name.split_whitespace().take(2).collect()
+    }
+
+    /// Aborts a connection whose peer is known to have left. True if there was one.
+    pub(super) fn give_up(&mut self, stack: &mut Stack<'_>, now: Instant) -> bool {
+        let State::Open(handle) = self.state else { return false };
+        stack.tcp_abort(handle, now);
+        self.state = State::Done(Outcome::Failed(Error::ConnectionReset));
+        true
+    }
+
     fn fail(&mut self, stack: &mut Stack<'_>, handle: TcpHandle, error: Error, now: Instant) {
         stack.tcp_close(handle, now);
         self.state = State::Done(Outcome::Failed(error));

@@ -28,6 +28,8 @@ pub(super) struct Fate {
     pub(super) arrivals: heapless::Vec<Instant, 2>,
     /// What happened to it, for the log.
     pub(super) what: &'static str,
+    /// What somebody else sends behind it.
+    pub(super) forged: Option<Frame>,
 }
 
 impl Pipe {
@@ -61,15 +63,16 @@ impl Pipe {
         }
         let takes = frame.bytes.len() as u64 * 1_000_000 / self.bytes_per_s;
         self.busy_until = starts + Duration::from_micros(takes);
+        let forged = if r.chance(f.forge) { forge(frame, r) } else { None };
         self.in_burst = if self.in_burst { !r.chance(125_000) } else { r.chance(f.burst) };
         if self.in_burst || r.chance(f.loss) {
-            return Fate { what: "lost", ..Fate::default() };
+            return Fate { what: "lost", forged, ..Fate::default() };
         }
         let mut what = "";
         if r.chance(f.corrupt) {
             what = "corrupted";
             if !corrupt(frame, r) {
-                return Fate { what: "lost, corrupt", ..Fate::default() };
+                return Fate { what: "lost, corrupt", forged, ..Fate::default() };
             }
         }
         let jitter = Duration::from_micros(r.below(f.jitter_us + 1));
@@ -86,7 +89,7 @@ impl Pipe {
             what = "doubled";
             let _ = arrivals.push(in_order + Duration::from_micros(r.below(f.reorder_us + 1)));
         }
-        Fate { arrivals, what }
+        Fate { arrivals, what, forged }
     }
 }
 
@@ -100,4 +103,45 @@ fn corrupt(frame: &mut Frame, r: &mut Random) -> bool {
     }
     frame.bytes[at] ^= 1 << r.below(8);
     true
+}
+
+/// A segment for the connection of this one with numbers drawn at random. A connection that is not
+/// established has no defence against such, so SYNs are not copied.
+fn forge(frame: &Frame, r: &mut Random) -> Option<Frame> {
+    let (tcp, length_at) = match (&frame.bytes[12..14], frame.bytes.get(23), frame.bytes.get(20)) {
+        ([8, 0], Some(6), _) => (34, 16),
+        ([0x86, 0xdd], _, Some(6)) => (54, 18),
+        _ => return None,
+    };
+    let is_syn = frame.bytes.get(tcp + 13)? & 2 != 0;
+    if is_syn {
+        return None;
+    }
+    let mut bytes = frame.bytes.get(..tcp + 20)?.to_vec();
+    for at in [tcp + 4, tcp + 8] {
+        bytes[at..at + 4].copy_from_slice(&(r.next_u64() as u32).to_be_bytes());
+    }
+    // A reset, a SYN, an acknowledgment, a FIN, or any flags at all; with a timestamp that is hard
+    // to beat, and perhaps text.
+    bytes[tcp + 12] = 8 << 4;
+    let any = r.next_u64() as u8;
+    bytes[tcp + 13] = r.pick(&[4, 2, 16, 17, 20, any]);
+    bytes.extend_from_slice(&[1, 1, 8, 10]);
+    bytes.extend_from_slice(&r.next_u64().to_be_bytes());
+    bytes.resize(bytes.len() + r.pick(&[0, 0, 1, 500]), 0xee);
+    let ip_len = if tcp == 34 { bytes.len() - 14 } else { bytes.len() - 54 };
+    bytes[length_at..length_at + 2].copy_from_slice(&(ip_len as u16).to_be_bytes());
+    if tcp == 34 {
+        header_checksum(&mut bytes[14..34]);
+    }
+    Some(Frame { bytes, checksum: RxChecksum::Valid, segment_len: None })
+}
+
+fn header_checksum(header: &mut [u8]) {
+    header[10..12].fill(0);
+    let words = header.chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])));
+    let sum: u32 = words.sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let folded = (folded & 0xffff) + (folded >> 16);
+    header[10..12].copy_from_slice(&(!(folded as u16)).to_be_bytes());
 }

@@ -57,6 +57,8 @@ pub struct FaultOptions {
     pub duplicate: u32,
     pub corrupt: u32,
     pub reorder: u32,
+    /// Somebody who knows addresses and ports, but no numbers, adds a segment of his own.
+    pub forge: u32,
     /// A frame that is reordered comes so many microseconds later at most.
     pub reorder_us: u64,
     pub jitter_us: u64,
@@ -175,6 +177,7 @@ impl FaultOptions {
             duplicate: rate(100_000),
             corrupt: rate(50_000),
             reorder: rate(200_000),
+            forge: rate(200_000),
             reorder_us: r.scaled(10, 200_000),
             jitter_us: r.pick(&[0, 0, 10, 1_000]),
         }

@@ -46,6 +46,7 @@ pub(super) struct World {
     pipes: Vec<[Pipe; 2]>,
     /// In the order of their time, and of their number among those of one time.
     arrivals: BTreeMap<(Instant, u64), Arrival>,
+    numbered: u64,
     now: Instant,
     healed: bool,
     random: Random,
@@ -74,6 +75,7 @@ impl World {
             hosts,
             pipes,
             arrivals: BTreeMap::new(),
+            numbered: 0,
             now: options.start,
             healed: false,
             random,
@@ -98,7 +100,7 @@ impl World {
         self.turn()?;
         while !self.is_over() {
             let next = self.next(if self.healed { None } else { Some(heal_at) });
-            let Some(next) = next else {
+            let Some(next) = next.or_else(|| self.give_up_abandoned()) else {
                 return Err(format!("nothing is due any more: {}", self.standing()));
             };
             self.now = self.now.max(next);
@@ -240,13 +242,11 @@ impl World {
         let host = &self.hosts[to];
         let Some(port) = host.ports.iter().position(|p| p.link == link) else { return Ok(()) };
         let poll = host.poll_us;
-        for at in fate.arrivals {
+        let forged = fate.forged.map(|f| (self.now, f));
+        for (at, frame) in fate.arrivals.into_iter().map(|at| (at, frame.clone())).chain(forged) {
             let at = Instant::from_micros(at.micros().div_ceil(poll) * poll);
-            let key = (
-                at,
-                self.summary.frames * 2 + self.arrivals.contains_key(&(at, self.summary.frames * 2)) as u64,
-            );
-            self.arrivals.insert(key, Arrival { host: to, port, frame: frame.clone() });
+            self.numbered += 1;
+            self.arrivals.insert((at, self.numbered), Arrival { host: to, port, frame });
         }
         Ok(())
     }
@@ -263,9 +263,29 @@ impl World {
         self.apps_are_done() && self.arrivals.is_empty() && self.hosts.iter().all(Host::is_empty)
     }
 
+    /// An application that has nothing to send, and whose peer's reset was lost, waits for ever: that
+    /// is TCP without keep-alives. It gives up then.
+    fn give_up_abandoned(&mut self) -> Option<Instant> {
+        let left: Vec<String> =
+            self.apps().filter(|a| a.state == State::Done(Outcome::Left)).map(|a| a.flow()).collect();
+        let now = self.now;
+        let mut gave_up = None;
+        for host in &mut self.hosts {
+            for app in host.apps.iter_mut().filter(|a| left.contains(&a.flow())) {
+                if app.give_up(&mut host.stack, now) {
+                    gave_up = Some(now);
+                }
+            }
+        }
+        gave_up
+    }
+
+    fn apps(&self) -> impl Iterator<Item = &App> {
+        self.hosts.iter().flat_map(|h| &h.apps)
+    }
+
     fn apps_are_done(&self) -> bool {
-        let mut apps = self.hosts.iter().flat_map(|h| &h.apps);
-        apps.all(|a| matches!(a.state, State::Done(_) | State::Listening(_)))
+        self.apps().all(|a| matches!(a.state, State::Done(_) | State::Listening(_)))
     }
 
     /// Where everything stands, for the report of a failure.

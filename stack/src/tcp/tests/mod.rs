@@ -121,6 +121,7 @@ struct Bench {
     now: Instant,
     tuple: Tuple,
     interface: InterfaceId,
+    mtu: u16,
     listener: Option<Key>,
     key: Option<Key>,
     /// Our initial sequence number, once seen.
@@ -145,6 +146,7 @@ impl Bench {
             now: Instant::from_millis(10_000),
             tuple: Tuple { local: address(1), remote: address(2), local_port: PORT, remote_port: PEER_PORT },
             interface,
+            mtu: MTU,
             listener: None,
             key: None,
             iss: Seq(0),
@@ -181,7 +183,7 @@ impl Bench {
 
     fn connecting(config: TcpConfig) -> Bench {
         let mut b = Bench::new(config);
-        b.key = Some(b.tcp.connect(b.tuple, b.interface, MTU, b.now, &mut b.pool).unwrap());
+        b.key = Some(b.tcp.connect(b.tuple, b.interface, b.mtu, b.now, &mut b.pool).unwrap());
         b
     }
 
@@ -210,7 +212,7 @@ impl Bench {
             text: Bytes::new(&parts),
         };
         let (tuple, interface) = (self.tuple, self.interface);
-        let outcome = self.tcp.on_segment(&tuple, interface, MTU, &segment, self.now, &mut self.pool);
+        let outcome = self.tcp.on_segment(&tuple, interface, self.mtu, &segment, self.now, &mut self.pool);
         self.note(outcome)
     }
 

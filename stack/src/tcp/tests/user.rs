@@ -124,6 +124,33 @@ fn a_window_that_waits_for_memory() {
     assert_eq!(b.out().iter().map(|o| (o.ack, o.window)).collect::<Vec<_>>(), [(4_001, 4_000)]);
 }
 
+/// Two ends with large segments and little memory, whose writers have taken what they may: each still
+/// offers the other a window, or both would wait for ever.
+#[test]
+fn writers_leave_a_window() {
+    let mut b = Bench::listening(quiet(), 1);
+    b.pool = Pool::growing(64_500, 1_500);
+    b.mtu = 9_000;
+    b.get(syn().mss(8_960));
+    b.out();
+    b.get(ack(1, 1).win(0));
+    b.accept();
+    while b.write(&pattern(10_000)).is_ok() {}
+    let mut at = 1;
+    for _ in 0..20 {
+        b.get(data(at, 1, &pattern(1_000)).win(0));
+        at += 1_000;
+        while b.read(2_000).is_ok() {}
+        b.out();
+    }
+    for _ in 0..20 {
+        assert_eq!(b.get(data(at, 1, &pattern(3_000)).win(0)), None, "{at}");
+        at += 3_000;
+        assert_eq!(b.read(9_000).unwrap().len(), 3_000);
+        b.out();
+    }
+}
+
 /// What was received and is not read leaves memory for what has to be sent.
 #[test]
 fn unread_text_leaves_memory() {
