@@ -119,7 +119,13 @@ impl Options {
         let start = Instant::from_micros(start + r.below(1 << 20));
         let hosts: Vec<_> = (0..count).map(|_| HostOptions::draw(r)).collect();
         let pairs = (0..count).flat_map(|b| (0..b).map(move |a| [a, b]));
-        let links: Vec<_> = pairs.map(|ends| LinkOptions::draw(r, ends)).collect();
+        let mut links: Vec<_> = pairs.map(|ends| LinkOptions::draw(r, ends)).collect();
+        for link in &mut links {
+            // No congestion control is for links that don't drop what is too much.
+            if link.ends.iter().any(|end| hosts[*end].tcp.congestion == Congestion::None) {
+                link.queue = 1 << 24;
+            }
+        }
         let flows = r.pick(&[1, 1, 2, 3, 6]);
         let flows = (0..flows).map(|_| FlowOptions::draw(r, &links, faulty)).collect();
         Options { start, faulty, hosts, links, flows }

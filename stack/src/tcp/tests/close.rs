@@ -236,3 +236,33 @@ fn a_reset_after_the_fin() {
     assert_eq!(b.write(b"x"), Err(Error::ConnectionReset));
     assert_eq!(b.read(9), Err(Error::ConnectionReset));
 }
+
+/// H018: connections in TIME-WAIT take no connection's place, and under pressure the oldest gives
+/// way.
+#[test]
+fn the_oldest_time_wait_gives_way() {
+    let mut b = Bench::listening(quiet(), 8);
+    for port in 1..=20 {
+        b.tuple.remote_port = port;
+        b.iss = Seq(0);
+        b.get(syn());
+        b.out();
+        b.get(ack(1, 1));
+        b.accept();
+        b.shutdown();
+        b.out();
+        b.get(ack(1, 2));
+        b.get(fin(1, 2));
+        b.close();
+        assert_eq!((b.tcp.len(), b.tcp.time_waits()), (0, usize::from(port).min(8)));
+    }
+    b.replies.clear();
+    b.tuple.remote_port = 1;
+    b.get(fin(1, 2));
+    assert!(matches!(b.replies[..], [Reply::Reset(_)]), "the first is forgotten");
+    b.tuple.remote_port = 20;
+    b.get(fin(1, 2));
+    assert!(matches!(b.replies[..], [_, Reply::Ack { .. }]));
+    b.advance(61_000);
+    assert_eq!(b.tcp.time_waits(), 0);
+}

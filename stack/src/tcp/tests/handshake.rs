@@ -254,7 +254,7 @@ fn a_syn_on_a_connection_is_challenged() {
     }
 }
 
-/// H036: a peer that does not say takes 536 bytes. H023: the window of a SYN is not scaled.
+/// H036: a peer that does not say takes 536 bytes, by IPv6 1,220. H023: the window of a SYN is not scaled.
 //= rfc9293#3.7.1 MUST-15
 //= rfc7323#2.2
 #[test]
@@ -263,6 +263,17 @@ fn what_the_peer_did_not_say() {
     b.write(&pattern(2_000)).unwrap();
     let lens: Vec<u32> = b.out().iter().map(Out::len).collect();
     assert_eq!(lens, [536, 536, 536, 392]);
+
+    let mut b = Bench::new(quiet());
+    let address = |n: u16| core::net::Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, n).into();
+    (b.tuple.local, b.tuple.remote) = (address(1), address(2));
+    b.listener = Some(b.tcp.listen(None, PORT, 1).unwrap().0);
+    b.get(segment(Flags::SYN, 0, 0));
+    assert_eq!(b.out()[0].options.mss, Some(1_440));
+    b.get(ack(1, 1));
+    b.accept();
+    b.write(&pattern(2_000)).unwrap();
+    assert_eq!(b.out()[0].len(), 1_220);
 
     let mut b = Bench::listening(quiet(), 1);
     b.get(syn().scale(14).win(2_000));

@@ -206,3 +206,29 @@ fn ephemeral_ports_are_spread() {
     assert!((1..4).all(|n| quarter(n) > 90), "{:?}", (1..4).map(quarter).collect::<Vec<_>>());
     assert!(ports.windows(2).filter(|w| w[1] > w[0]).count() < 260);
 }
+
+/// H058: a flood of SYNs fills the half-open places and nothing else: a connection that stands goes
+/// on, and when the flood is over the next client is served.
+#[test]
+fn a_flood_of_syns_is_bounded() {
+    let mut b = Bench::listening(quiet(), 3);
+    b.get(syn());
+    b.out();
+    b.get(ack(1, 1));
+    b.accept();
+    let (port, iss) = (b.tuple.remote_port, b.iss);
+    let mut answered = 0;
+    for n in 0..5_000 {
+        b.tuple.remote_port = 10_000 + n;
+        b.get(syn());
+        answered += b.out().len();
+    }
+    assert_eq!((answered, b.tcp.len(), b.pool.in_use()), (3, 4, 0));
+    (b.tuple.remote_port, b.iss) = (port, iss);
+    b.get(data(1, 1, b"goes on"));
+    assert_eq!(b.read(9).unwrap(), b"goes on");
+    b.advance(200_000);
+    b.tuple.remote_port = 1;
+    b.get(syn());
+    assert!(b.out()[0].is(Flags::SYN | Flags::ACK));
+}
