@@ -95,6 +95,15 @@ pub fn create(options: Options) -> Result<String, Error> {
     Ok(opened.name)
 }
 
+/// Attaches to the TAP `name` and lets it go again: could a program use it now?
+///
+/// # Errors
+///
+/// Why not, see [`Error`].
+pub fn probe(name: &str) -> Result<(), Error> {
+    Options::new().existing(name).attach().map(drop)
+}
+
 /// Removes a TAP that [`create`] made, as soon as nobody uses it.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ mod netlink;
 mod open;
 mod vnet;
 
-pub use configure::{configure, create, remove, set_mtu, set_up, settle};
+pub use configure::{configure, create, probe, remove, set_mtu, set_up, settle};
 pub use error::Error;
 pub use events::Events;
 pub use open::Options;

@@ -69,7 +69,7 @@ fn run(options: Options) -> Result<u8> {
     let wanted = options.forward.iter().map(|f| f.parse());
     let wanted = wanted.collect::<Result<Vec<Forward>>>()?;
     if let Some(name) = &options.tap {
-        tap_exists(name)?;
+        try_tap(name)?;
     }
     install::emulator(board)?;
     install::target(board)?;
@@ -128,18 +128,16 @@ fn forwards(example: &example::Example, wanted: &[Forward]) -> Result<Vec<Forwar
     Ok(chosen.into_iter().map(|entry| entry.forward).collect())
 }
 
-/// QEMU would create the TAP, and nothing would be at its other end.
-fn tap_exists(name: &str) -> Result<()> {
-    // /sys/class/net may be that of another network namespace.
-    let Ok(interfaces) = std::fs::read_to_string("/proc/net/dev") else {
-        return Ok(());
-    };
-    let mut names = interfaces.lines().filter_map(|line| line.split_once(':'));
-    if !names.any(|(known, _)| known.trim() == name) {
-        bail!(
-            "there is no interface `{name}`: create it as root: `ip tuntap add dev {name} mode tap vnet_hdr user $USER`"
-        );
-    }
+/// QEMU would create a TAP that is missing, with nothing at its other end, and says less about what
+/// is wrong with one that is there.
+#[cfg(target_os = "linux")]
+fn try_tap(name: &str) -> Result<()> {
+    Ok(barenet_drivers::tap::probe(name)?)
+}
+
+/// QEMU itself says what it can.
+#[cfg(not(target_os = "linux"))]
+fn try_tap(_name: &str) -> Result<()> {
     Ok(())
 }
 
