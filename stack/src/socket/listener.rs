@@ -26,7 +26,8 @@ impl TcpListener {
     /// Listens on a port of every address (`7000`), or on one address (`"10.0.0.2:7000"`), with
     /// the backlog of [`TcpConfig`](crate::TcpConfig). Port 0 chooses a free one.
     ///
-    /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`], [`Error::TooManySockets`].
+    /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`], [`Error::TooManySockets`],
+    /// [`Error::OutOfMemory`] if the stack's memory is too small for one connection.
     pub fn bind(net: &Net, local: impl ToListenAddr) -> Result<TcpListener, Error> {
         let backlog = net.with_stack(|stack| stack.tcp_config().backlog);
         Self::bind_with_backlog(net, local, backlog)

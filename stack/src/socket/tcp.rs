@@ -57,7 +57,8 @@ impl TcpStream {
     ///
     /// [`Error::ConnectionRefused`], [`Error::TimedOut`], [`Error::NetUnreachable`] at once
     /// without a route, [`Error::HostUnreachable`] when the next hop does not answer,
-    /// [`Error::AddrInvalid`] for a group, unspecified address or port 0.
+    /// [`Error::AddrInvalid`] for a group, unspecified address or port 0, [`Error::OutOfMemory`] if
+    /// the stack's memory is too small for one connection.
     pub fn connect(net: &Net, to: impl ToSocketAddrs) -> Result<TcpStream, Error> {
         Self::connect_each(net, to, None)
     }

@@ -36,8 +36,9 @@ impl Stack<'_> {
     /// one. At most `backlog` connections wait for [`tcp_accept`](Stack::tcp_accept).
     ///
     /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`] for an address that is not ours,
-    /// [`Error::TooManySockets`].
+    /// [`Error::TooManySockets`], [`Error::OutOfMemory`] if the pool is too small for one connection.
     pub fn tcp_listen(&mut self, local: SocketAddr, backlog: u16) -> Result<(ListenerHandle, u16), Error> {
+        self.has_memory_for_one()?;
         let address = Some(local.ip()).filter(|a| !a.is_unspecified());
         if address.is_some_and(|a| !self.is_ours(a)) {
             return Err(Error::AddrNotAvailable);
@@ -73,13 +74,15 @@ impl Stack<'_> {
     ///
     /// At once: [`Error::NetUnreachable`] without a route, [`Error::AddrInvalid`] for a group, an
     /// unspecified address or port 0 (H008), [`Error::AddrNotAvailable`] for a local address that
-    /// is not ours (H009), [`Error::AddrInUse`], [`Error::TooManySockets`].
+    /// is not ours (H009), [`Error::AddrInUse`], [`Error::TooManySockets`], [`Error::OutOfMemory`] if
+    /// the pool is too small for one connection.
     pub fn tcp_connect(
         &mut self,
         remote: SocketAddr,
         local: Option<SocketAddr>,
         now: Instant,
     ) -> Result<TcpHandle, Error> {
+        self.has_memory_for_one()?;
         //= rfc9293#3.9.1.1
         let broadcast = match remote.ip() {
             IpAddr::V4(a) => self.interfaces().any(|(_, i)| i.addresses().is_directed_broadcast(a)),
@@ -97,6 +100,12 @@ impl Stack<'_> {
             remote_port: remote.port(),
         };
         self.tcp.connect(tuple, path.interface, path.mtu, now, &mut self.pool).map(TcpHandle)
+    }
+
+    /// A connection needs a block for each direction: with less it would wait for ever for memory
+    /// that nobody can free.
+    fn has_memory_for_one(&self) -> Result<(), Error> {
+        if self.pool.capacity() < 2 * self.pool.block_len() { Err(Error::OutOfMemory) } else { Ok(()) }
     }
 
     /// The interface that the scope id of an IPv6 address names.
