@@ -3,4 +3,5 @@
 pub mod kernel;
 pub mod netns;
 pub mod peers;
+pub mod runner;
 pub mod sim;

@@ -1,15 +1,13 @@
 //! The examples as Linux processes, by `cargo host` as a user calls it.
 
+use barenet_tests::runner::cargo;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
-/// `cargo host` with these arguments.
+/// What `cargo host` with these arguments says.
 fn cargo_host(args: &[&str]) -> Output {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut command = Command::new(env!("CARGO"));
-    command.arg("host").args(args).current_dir(workspace).output().unwrap()
+    cargo("host", args).output().unwrap()
 }
 
 /// The command is this test's own program, which needs nothing that a machine may lack.
@@ -58,21 +56,4 @@ fn without_a_command_the_status_is_the_examples() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("connection refused"), "{text}");
-}
-
-#[test]
-fn what_is_wrong_is_told_in_one_line() {
-    let wrong: [(&[&str], &str); 4] = [
-        (&["no_such_example"], "there is no example `no_such_example`; there are: "),
-        (&["http_server", "--tap", "no-such-tap"], "there is no interface `no-such-tap`"),
-        (&["http_server", "--arg", "ip=10.0.0.2/33"], "invalid option `ip=10.0.0.2/33`"),
-        (&["http_server", "--", "no-such-program"], "can't run `no-such-program`"),
-    ];
-    for (args, expected) in wrong {
-        let output = cargo_host(args);
-        let text = String::from_utf8_lossy(&output.stderr);
-        let last = text.lines().last().unwrap_or_default();
-        assert!(!output.status.success(), "{args:?}: {text}");
-        assert!(last.starts_with("error: ") && last.contains(expected), "{args:?}: {text}");
-    }
 }
