@@ -14,8 +14,8 @@ use std::sync::{Once, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Longest that a test may take: a hundred times what it needs.
-const LIMIT: Duration = Duration::from_secs(60);
+/// Longest that a test may take that builds nothing: some twenty times what it needs.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An address family.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,10 +47,10 @@ impl Family {
     }
 }
 
-/// Runs `body` and ends the whole program with a message if it takes longer than a minute: a
-/// thread that waits for ever can't be ended in another way. Panics of any thread are shown at once,
-/// since the thread that would report them may be the one that waits.
-pub fn watched<R>(body: impl FnOnce() -> R) -> R {
+/// Runs `body` and ends the whole program with a message if it takes longer than `limit`: a thread
+/// that waits for ever can't be ended in another way. Panics of any thread are shown at once, since
+/// the thread that would report them may be the one that waits.
+pub fn within<R>(limit: Duration, body: impl FnOnce() -> R) -> R {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         std::panic::set_hook(Box::new(|why| {
@@ -61,8 +61,8 @@ pub fn watched<R>(body: impl FnOnce() -> R) -> R {
     let name = thread::current().name().unwrap_or("a test").to_owned();
     let (done, waiting) = mpsc::channel::<()>();
     thread::spawn(move || {
-        if waiting.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let _ = writeln!(std::io::stderr(), "{name}: not done after {LIMIT:?}: something waits for ever");
+        if waiting.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = writeln!(std::io::stderr(), "{name}: not done after {limit:?}: something waits for ever");
             std::process::exit(101);
         }
     });
@@ -130,7 +130,7 @@ pub fn beside_wrapped<D, F>(
     D: Device + Send + 'static,
     F: FnOnce(&Net) + Send,
 {
-    watched(|| {
+    within(PATIENCE, || {
         netns::run(|| {
             let tap = netns::tap(offloads);
             let platform = machine(tap.events());

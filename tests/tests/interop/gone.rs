@@ -4,7 +4,7 @@ use barenet::stack::Limits;
 use barenet::wait::{Spin, Threads, Wait};
 use barenet::{Error, Net, PingSocket, TcpListener, TcpStream, UdpSocket};
 use barenet_boards::fiber::Fibers;
-use barenet_tests::kernel::{Daemon, Family, Opens, machine, network, pair, watched};
+use barenet_tests::kernel::{Daemon, Family, Opens, PATIENCE, machine, network, pair, within};
 use barenet_tests::netns;
 use core::task::Context;
 use std::net::SocketAddr;
@@ -65,7 +65,7 @@ fn unplug() {
 
 #[test]
 fn threads_that_wait_are_told() {
-    watched(|| {
+    within(PATIENCE, || {
         netns::run(|| {
             let tap = netns::tap(true);
             let platform = machine(tap.events());
@@ -106,7 +106,7 @@ fn threads_that_wait_are_told() {
 
 #[test]
 fn one_thread_alone_is_told() {
-    watched(|| {
+    within(PATIENCE, || {
         netns::run(|| {
             let tap = netns::tap(false);
             let platform = machine(tap.events());
@@ -126,7 +126,7 @@ fn one_thread_alone_is_told() {
 
 #[test]
 fn fibers_that_wait_are_told() {
-    watched(|| {
+    within(PATIENCE, || {
         netns::run(|| {
             let tap = netns::tap(true);
             let platform = machine(tap.events());

@@ -4,7 +4,7 @@ use barenet::stack::Limits;
 use barenet::wait::Spin;
 use barenet::{Error, Shutdown, TcpListener, TcpStream};
 use barenet_boards::fiber::{Ended, Fibers};
-use barenet_tests::kernel::{Family, beside, machine, network, noise, receive, send, watched};
+use barenet_tests::kernel::{Family, PATIENCE, beside, machine, network, noise, receive, send, within};
 use barenet_tests::netns;
 use std::future::Future;
 use std::net;
@@ -25,7 +25,7 @@ fn kernel_server(listener: &net::TcpListener) {
 /// Without an executor and without a second thread: each call turns the daemon.
 #[test]
 fn one_thread_that_spins_and_idles() {
-    watched(|| {
+    within(PATIENCE, || {
         netns::run(|| {
             let tap = netns::tap(true);
             let platform = machine(tap.events());
@@ -55,7 +55,7 @@ fn kernel_client(number: u64) {
 /// One thread runs the daemon and a fiber per connection.
 #[test]
 fn fibers_connect_and_serve() {
-    watched(|| {
+    within(PATIENCE, || {
         netns::run(|| {
             let tap = netns::tap(true);
             let platform = machine(tap.events());
