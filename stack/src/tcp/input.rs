@@ -409,6 +409,9 @@ impl Synchronized {
             // What was acknowledged may have been sent twice: only a timestamp tells.
             None => match self.elapsed_by_timestamp(segment, cx) {
                 Some(elapsed) => Some(elapsed),
+                // Text of before the timeout may be all that there is to send: the back-off must not
+                // wait for new text, or each further loss doubles it again (H049).
+                None if self.send.recovery.is_answered() => None,
                 None => return,
             },
         };

@@ -18,6 +18,8 @@ pub(crate) struct Recovery {
     pub(crate) retransmit: bool,
     /// The timer fired, and this is not acknowledged yet.
     timed_out_until: Option<Seq>,
+    /// What was sent again after the timeout is being acknowledged.
+    answered: bool,
 }
 
 /// What a duplicate acknowledgment asks for.
@@ -46,7 +48,20 @@ pub(crate) enum Progress {
 
 impl Recovery {
     pub(crate) fn new(iss: Seq) -> Self {
-        Recovery { duplicates: 0, until: None, recover: iss, retransmit: false, timed_out_until: None }
+        Recovery {
+            duplicates: 0,
+            until: None,
+            recover: iss,
+            retransmit: false,
+            timed_out_until: None,
+            answered: false,
+        }
+    }
+
+    /// Is one segment after the other acknowledged that was sent again after a timeout? Then the path
+    /// answers, although none of them is a sample.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.timed_out_until.is_some() && self.answered
     }
 
     /// Bytes beyond cwnd that limited transmit allows: for new text, not while old text is sent again
@@ -80,6 +95,7 @@ impl Recovery {
     pub(crate) fn on_progress(&mut self, una: Seq) -> Progress {
         self.duplicates = 0;
         self.retransmit = false;
+        self.answered = self.timed_out_until.is_some();
         if self.timed_out_until.is_some_and(|end| end.at_or_before(una)) {
             self.timed_out_until = None;
         }
@@ -106,6 +122,7 @@ impl Recovery {
             recover: max,
             retransmit: false,
             timed_out_until: Some(max),
+            answered: false,
         };
         again
     }

@@ -166,6 +166,23 @@ fn the_timeout_falls_back() {
     assert_eq!(b.advance(1_000)[0].0, 200);
 }
 
+/// H049: nor need there be new text: while one segment after the other is acknowledged that was sent
+/// again, each further loss costs one timeout, not a minute.
+#[test]
+fn repeated_losses_after_a_timeout() {
+    let mut b = in_flight(10);
+    let mut at = 0;
+    for _ in 0..4 {
+        let again = b.advance(1_500);
+        assert_eq!(again[0].0, 200, "{at}");
+        b.get(ack(1, nth(at + 1)));
+        assert_eq!(b.out().len(), 2);
+        b.get(ack(1, nth(at + 2)));
+        b.out();
+        at += 2;
+    }
+}
+
 /// MUST-18, Karn: an acknowledgment of what was sent twice is no sample, and does not end the back-off.
 //= rfc9293#3.8.1 MUST-18
 #[test]
