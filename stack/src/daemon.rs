@@ -47,12 +47,20 @@ pub struct Daemon<'a> {
     ports: heapless::Vec<Port<'a>, INTERFACES_MAX>,
     link_checked: Instant,
     device_gone: bool,
+    /// When who turns the daemon wakes up by itself, if it sleeps.
+    pub(crate) sleeps_until: Instant,
 }
 
 impl<'a> Daemon<'a> {
     /// A daemon for a stack that has no interface yet.
     pub fn new(stack: Stack<'a>) -> Self {
-        Daemon { stack, ports: heapless::Vec::new(), link_checked: Instant::ZERO, device_gone: false }
+        Daemon {
+            stack,
+            ports: heapless::Vec::new(),
+            link_checked: Instant::ZERO,
+            device_gone: false,
+            sleeps_until: Instant::ZERO,
+        }
     }
 
     /// Adds an interface for a device.

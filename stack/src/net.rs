@@ -127,7 +127,25 @@ impl Net {
     /// Calls `look` with the stack, under its lock: for counters, routes, statistics. It must not
     /// use a socket.
     pub fn with_stack<R>(&self, look: impl FnOnce(&mut Stack<'static>) -> R) -> R {
-        look(self.lock().stack())
+        let now = self.now();
+        self.under_lock(now, |stack| look(stack))
+    }
+
+    /// Calls `change` under the lock; what is due then, now or before the daemon would wake up by
+    /// itself, is seen to.
+    fn under_lock<R>(&self, now: Instant, change: impl FnOnce(&mut Stack<'static>) -> R) -> R {
+        let mut daemon = self.lock();
+        let result = change(daemon.stack());
+        let due = daemon.stack().next_deadline(now);
+        let sleeps_until = daemon.sleeps_until;
+        drop(daemon);
+        match due {
+            Some(at) if at <= now => self.waiter().has_output(self),
+            // A timer was set, such as that of a window probe.
+            Some(at) if at < sleeps_until => self.wake_daemon(),
+            _ => {}
+        }
+        result
     }
 
     /// One turn of the daemon. Returns when it wants the next even if nothing arrives; `None`:
@@ -147,6 +165,7 @@ impl Net {
         let now = state.platform.now();
         let due = daemon.stack().next_deadline(now);
         let until = [until, due].into_iter().flatten().min();
+        daemon.sleeps_until = until.unwrap_or(Instant::FAR_FUTURE);
         let quiet = until.is_none_or(|at| at > now) && daemon.arm();
         drop(daemon);
         if quiet && !self.is_stopped() {
@@ -191,18 +210,12 @@ impl Net {
         &self,
         operation: impl FnOnce(&mut Stack<'static>, Instant) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        if self.is_stopped() {
-            return Err(Error::NetDown);
-        }
         let now = self.now();
-        let mut daemon = self.lock();
-        let result = operation(daemon.stack(), now);
-        let has_output = daemon.stack().next_deadline(now).is_some_and(|at| at <= now);
-        drop(daemon);
-        if has_output {
-            self.waiter().has_output(self);
-        }
-        result
+        self.under_lock(now, |stack| {
+            // Under the lock: whoever is not stopped here has its waker in place when `shutdown`
+            // wakes everybody.
+            if self.is_stopped() { Err(Error::NetDown) } else { operation(stack, now) }
+        })
     }
 
     /// Blocks until `poll` is ready or `timeout` is over, which is [`Error::TimedOut`].
@@ -250,3 +263,6 @@ impl Net {
         self.lock().is_cut_off()
     }
 }
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests;

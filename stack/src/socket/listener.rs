@@ -114,7 +114,6 @@ impl Drop for TcpListener {
     fn drop(&mut self) {
         let now = self.net.now();
         self.net.with_stack(|stack| stack.tcp_unlisten(self.handle, now));
-        self.net.waiter().has_output(&self.net);
     }
 }
 
@@ -206,7 +205,6 @@ where
             // Whatever became of the stream: its connection does not outlive its handler.
             let now = hook.net.now();
             hook.net.with_stack(|stack| stack.tcp_abort(handle, now));
-            hook.net.waiter().has_output(&hook.net);
             hook.finished(Some(Error::ConnectionAborted), peer);
         };
         let name = format!("connection from {peer}");

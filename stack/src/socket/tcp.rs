@@ -231,8 +231,8 @@ impl TcpStream {
 
     /// Ends the connection at once with a reset: what was not delivered is lost.
     pub fn abort(self) {
-        self.net.with_stack(|stack| stack.tcp_abort(self.handle, self.net.now()));
-        self.net.waiter().has_output(&self.net);
+        let now = self.net.now();
+        self.net.with_stack(|stack| stack.tcp_abort(self.handle, now));
     }
 
     /// Our address and port.
@@ -288,7 +288,6 @@ impl Drop for TcpStream {
             }
             stack.tcp_close(self.handle, now);
         });
-        self.net.waiter().has_output(&self.net);
     }
 }
 
