@@ -1,11 +1,12 @@
 //! Garbage never harms: a million frames, random and mutated, into the pipeline of a stack that has
-//! listeners and connections. No panic, bounded memory, bounded answers, finite deadlines, and
+//! listeners, connections and UDP sockets. No panic, bounded memory, bounded answers, finite deadlines, and
 //! afterwards it serves as if nothing had happened.
 //!
 //! Mutations start from the frames in `seeds/`, from those of the connections themselves, and, where
 //! it exists, from a folder with captures of other projects beside the checkout.
 
 use barenet::bytes::Bytes;
+use barenet::datagram::{DatagramHandle, DatagramKind};
 use barenet::device::{Capabilities, Device, Mac, RxChecksum, RxFrame, TxError, TxFrame};
 use barenet::ip::InterfaceId;
 use barenet::ip::addresses::Cidr;
@@ -103,6 +104,8 @@ struct Siege {
     peer: Host,
     now: Instant,
     listeners: Vec<ListenerHandle>,
+    /// UDP sockets and one for pings.
+    datagrams: Vec<DatagramHandle>,
     /// Connections that our application holds.
     held: Vec<TcpHandle>,
     /// What our stack sent last to each of several tuples: enough to forge what it would believe.
@@ -128,6 +131,7 @@ impl Siege {
             peer: Host::new(PEER, 2, &Limits::default()),
             now: Instant::from_millis(1_000),
             listeners: vec![],
+            datagrams: vec![],
             held: vec![],
             known: VecDeque::new(),
             corpus: corpus(),
@@ -139,6 +143,11 @@ impl Siege {
         for port in [80, 443, 7] {
             let any = SocketAddr::from(([0, 0, 0, 0], port));
             siege.listeners.push(siege.ours.stack.tcp_listen(any, 16).unwrap().0);
+        }
+        let sockets = [(DatagramKind::Udp, 53), (DatagramKind::Udp, 5_000), (DatagramKind::Echo, 1)];
+        for (kind, port) in sockets {
+            let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+            siege.datagrams.push(siege.ours.stack.datagram_bind(kind, any, false).unwrap());
         }
         siege
     }
@@ -198,6 +207,15 @@ impl Siege {
             while let Ok((handle, _)) = self.ours.stack.tcp_accept(self.listeners[at]) {
                 self.held.push(handle);
             }
+        }
+        let socket = self.random.pick(&self.datagrams);
+        if self.random.chance(300_000) {
+            let mut buf = [0; 100];
+            while self.ours.stack.datagram_receive(socket, &mut buf, false, None).is_ok() {}
+        }
+        if self.random.chance(300_000) {
+            let to = SocketAddr::new(if self.random.chance(500_000) { v4(2) } else { v6(2) }, 7);
+            let _ = self.ours.stack.datagram_send(socket, Some(to), b"a datagram", None, self.now);
         }
         if self.held.len() > CONNECTIONS / 2 {
             let handle = self.held.remove(0);
@@ -391,6 +409,13 @@ impl Siege {
         for handle in self.held.drain(..) {
             self.ours.stack.tcp_close(handle, self.now);
         }
+        for socket in &self.datagrams {
+            let mut buf = [0; 100];
+            while !matches!(
+                self.ours.stack.datagram_receive(*socket, &mut buf, false, None),
+                Err(Error::WouldBlock)
+            ) {}
+        }
         for _ in 0..1_000 {
             let due = self.ours.stack.next_deadline(self.now).unwrap_or(self.now);
             self.now = due.max(self.now + Duration::from_secs(1));
@@ -407,6 +432,7 @@ impl Siege {
         self.peer = Host::new(PEER, 2, &Limits::default());
         for (n, to) in [(0, v4(1)), (1, v6(1))] {
             self.ping(n, to);
+            self.datagram(to);
             self.serve(to);
         }
     }
@@ -432,6 +458,19 @@ impl Siege {
             self.now += Duration::from_millis(1);
         }
         assert!(replied, "no answer to a ping to {to}");
+    }
+
+    fn datagram(&mut self, to: IpAddr) {
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let socket = self.peer.stack.datagram_bind(DatagramKind::Udp, any, false).unwrap();
+        let to = SocketAddr::new(to, 53);
+        let sent = self.peer.stack.datagram_send(socket, Some(to), b"question", None, self.now);
+        assert_eq!(sent, Ok(8));
+        self.settle();
+        let mut buf = [0; 100];
+        let got = self.ours.stack.datagram_receive(self.datagrams[0], &mut buf, false, None).unwrap();
+        assert_eq!((got.len, &buf[..got.len]), (8, &b"question"[..]), "from {to}");
+        self.peer.stack.datagram_close(socket);
     }
 
     fn serve(&mut self, to: IpAddr) {
