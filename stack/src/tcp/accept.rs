@@ -119,7 +119,7 @@ impl Tcp<'_> {
             c.next_waiting = index;
         }
         if let Some(l) = self.listeners.at_mut(listener) {
-            l.0.wake();
+            l.0.acceptors.wake();
         }
     }
 
@@ -138,7 +138,7 @@ impl Tcp<'_> {
 
     pub(crate) fn register_acceptor(&mut self, listener: Key, waker: &Waker) {
         match self.listeners.get_mut(listener) {
-            Some(l) => l.0.register(waker),
+            Some(l) => l.0.acceptors.register(waker),
             None => waker.wake_by_ref(),
         }
     }
@@ -148,7 +148,7 @@ impl Tcp<'_> {
         if self.listeners.get(listener).is_some()
             && let Some(mut l) = self.listeners.remove(listener.index)
         {
-            l.0.wake();
+            l.0.acceptors.wake();
         }
     }
 
@@ -167,7 +167,7 @@ impl Tcp<'_> {
     }
 
     pub(crate) fn wake_acceptors(&mut self) {
-        self.listeners.iter_mut().for_each(|l| l.0.wake());
+        self.listeners.iter_mut().for_each(|l| l.0.acceptors.wake());
     }
 
     /// Wakes whoever waits for anything.

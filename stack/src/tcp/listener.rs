@@ -1,11 +1,8 @@
 //! A listener: not a connection state, but a place where connections wait for `accept`.
 
 use crate::list::NONE;
+use crate::wakers::Wakers;
 use core::net::IpAddr;
-use core::task::Waker;
-
-/// Tasks that may wait in `accept` at once without being woken in vain.
-const ACCEPTORS: usize = 8;
 
 /// One listening port.
 #[derive(Debug)]
@@ -21,7 +18,9 @@ pub(crate) struct Listener {
     pub(crate) waiting: u16,
     pub(crate) first: u32,
     pub(crate) last: u32,
-    wakers: heapless::Vec<Waker, ACCEPTORS>,
+    /// Tasks in `accept`. When a connection waits every one of them looks, and each takes a
+    /// different one (H220).
+    pub(crate) acceptors: Wakers,
 }
 
 impl Listener {
@@ -35,7 +34,7 @@ impl Listener {
             waiting: 0,
             first: NONE,
             last: NONE,
-            wakers: heapless::Vec::new(),
+            acceptors: Wakers::new(),
         }
     }
 
@@ -47,24 +46,5 @@ impl Listener {
     /// May a completed connection wait here?
     pub(crate) fn has_room(&self) -> bool {
         self.waiting < self.backlog
-    }
-
-    /// A task waits in `accept`. With more of them than there is room for, the oldest is woken, and
-    /// registers again.
-    pub(crate) fn register(&mut self, waker: &Waker) {
-        if self.wakers.iter().any(|w| w.will_wake(waker)) {
-            return;
-        }
-        if self.wakers.is_full() {
-            self.wakers.remove(0).wake();
-        }
-        let _ = self.wakers.push(waker.clone()); // there is room now
-    }
-
-    /// A connection waits: every acceptor looks, and each takes a different one (H220).
-    pub(crate) fn wake(&mut self) {
-        while let Some(waker) = self.wakers.pop() {
-            waker.wake();
-        }
     }
 }
