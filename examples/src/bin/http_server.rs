@@ -55,15 +55,15 @@ async fn answer(
 ) -> Result<Next, edge_http::io::Error<Error>> {
     let mut connection = Connection::<_, HEADERS>::new(buf, flow).await?;
     let path = connection.headers()?.path;
-    let (status, kind, body) = match path {
-        "/" => (200, "text/html; charset=utf-8", page(net)),
-        "/counters" => (200, "text/plain; charset=utf-8", counters(net)),
-        _ => (404, "text/plain; charset=utf-8", String::from("There is / and /counters.\n")),
+    let (status, reason, kind, body) = match path {
+        "/" => (200, "OK", "text/html; charset=utf-8", page(net)),
+        "/counters" => (200, "OK", "text/plain; charset=utf-8", counters(net)),
+        _ => (404, "Not Found", "text/plain; charset=utf-8", String::from("There is / and /counters.\n")),
     };
     let length = alloc::format!("{}", body.len());
     let headers =
         [("Content-Type", kind), ("Content-Length", length.as_str()), ("Cache-Control", "no-store")];
-    connection.initiate_response(status, None, &headers).await?;
+    connection.initiate_response(status, Some(reason), &headers).await?;
     connection.write_all(body.as_bytes()).await?;
     connection.complete().await?;
     Ok(if connection.needs_close() { Next::Close } else { Next::Request })
@@ -76,7 +76,8 @@ fn counters(net: &Net) -> String {
         let (used, all) = stack.memory();
         let (connections, time_waits) = stack.tcp_count();
         let _ = writeln!(text, "memory in use: {used} of {all} bytes");
-        let _ = writeln!(text, "connections: {connections}, in TIME-WAIT: {time_waits}");
+        let _ = writeln!(text, "connections: {connections}");
+        let _ = writeln!(text, "connections in TIME-WAIT: {time_waits}");
         for (name, protocol) in stack.counters().protocols() {
             let (received, sent) = (protocol.received, protocol.sent);
             let _ = writeln!(text, "{name} received: {} packets, {} bytes", received.packets, received.bytes);
