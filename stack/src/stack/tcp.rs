@@ -274,7 +274,8 @@ impl Stack<'_> {
     /// When TCP wants its next turn.
     pub(crate) fn tcp_deadline(&self, now: Instant) -> Option<Instant> {
         let waits = |(id, i): (InterfaceId, &super::Interface)| self.tcp.has_ready(id) && !i.device_full;
-        if self.interfaces().any(waits) {
+        // Memory may come back in calls that are no part of TCP, such as reading a datagram.
+        if self.interfaces().any(waits) || self.tcp.can_feed(&self.pool) {
             return Some(now);
         }
         self.tcp.deadline()

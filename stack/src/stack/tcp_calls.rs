@@ -170,7 +170,7 @@ impl Stack<'_> {
 
     /// Wakes `waker` at the next change of that kind.
     pub fn tcp_register(&mut self, handle: TcpHandle, readiness: Readiness, waker: &Waker) {
-        self.tcp.register(handle.0, readiness.interest(), waker);
+        self.tcp.register(handle.0, readiness.interest(), waker, &self.pool);
     }
 
     /// Sends a FIN after what was written; reading goes on.

@@ -249,3 +249,35 @@ fn a_flow_ends_with_its_address() {
     stack.remove_address(*id, [10, 0, 0, 2].into(), world.now).unwrap();
     assert_ne!(send(&mut world), 0);
 }
+
+/// H184: memory that comes back by a call that is no part of TCP asks for a turn, which wakes the
+/// writer that waits for it.
+#[test]
+fn memory_from_elsewhere_wakes_a_writer() {
+    let mut world = World::new();
+    let (client, _) = world.connect(7);
+    let mut hog = crate::pool::Chain::new();
+    let count = std::sync::Arc::new(Woken::default());
+    let Host { stack, .. } = &mut world.hosts[0];
+    let most = stack.pool.available();
+    assert!(hog.reserve(&mut stack.pool, most));
+    assert_eq!(stack.tcp_write(client, b"text", world.now), Err(Error::WouldBlock));
+    stack.tcp_register(client, Readiness::Writable, &count.clone().into());
+    while world.turn() {}
+    let Host { stack, .. } = &mut world.hosts[0];
+    assert_ne!(stack.next_deadline(world.now), Some(world.now));
+    hog.clear(&mut stack.pool);
+    assert_eq!(stack.next_deadline(world.now), Some(world.now));
+    stack.on_timers(world.now);
+    assert!(count.0.load(core::sync::atomic::Ordering::Relaxed));
+    assert_ne!(stack.next_deadline(world.now), Some(world.now));
+}
+
+#[derive(Default)]
+struct Woken(core::sync::atomic::AtomicBool);
+
+impl std::task::Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, core::sync::atomic::Ordering::Relaxed);
+    }
+}

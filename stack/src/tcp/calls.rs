@@ -1,5 +1,6 @@
 //! The application's calls, by key.
 
+use super::ready::has_memory;
 use super::segment::Reset;
 use super::tcb::{Cx, Phase};
 use super::{Connection, Interest, Starved, Tcp, passive, wake};
@@ -77,7 +78,7 @@ impl Tcp<'_> {
     }
 
     /// Wakes `waker` when the connection can be read, or can be written.
-    pub(crate) fn register(&mut self, key: Key, interest: Interest, waker: &Waker) {
+    pub(crate) fn register(&mut self, key: Key, interest: Interest, waker: &Waker, pool: &Pool<'_>) {
         let Some(c) = self.connections.get_mut(key) else { return waker.wake_by_ref() };
         let place = match interest {
             Interest::Read => &mut c.reader,
@@ -87,7 +88,8 @@ impl Tcp<'_> {
             Some(w) if w.will_wake(waker) => {}
             _ => *place = Some(waker.clone()),
         }
-        if interest == Interest::Write {
+        // A writer that waits for its peer alone has nothing to do with others' memory.
+        if interest == Interest::Write && !has_memory(pool) {
             self.starved.push(&mut Starved(&mut self.connections), key.index);
         }
     }

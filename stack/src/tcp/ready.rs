@@ -66,10 +66,15 @@ impl Tcp<'_> {
         }
     }
 
+    /// Is there memory again for those who wait for it?
+    pub(crate) fn can_feed(&self, pool: &Pool<'_>) -> bool {
+        !self.starved.is_empty() && has_memory(pool)
+    }
+
     /// Those who waited for memory look again when some was given back: writers, and peers whose
     /// window it had closed.
     pub(crate) fn feed_starved(&mut self, pool: &Pool<'_>) {
-        if self.starved.is_empty() || pool.available() <= pool.capacity() / 4 {
+        if !self.can_feed(pool) {
             return;
         }
         let mut waiting = core::mem::take(&mut self.starved);
@@ -80,4 +85,9 @@ impl Tcp<'_> {
             self.queue_if_ready(index);
         }
     }
+}
+
+/// Would a writer find memory? They leave a quarter to receivers.
+pub(super) fn has_memory(pool: &Pool<'_>) -> bool {
+    pool.available() > pool.capacity() / 4
 }

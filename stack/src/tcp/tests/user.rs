@@ -21,7 +21,7 @@ impl Count {
 impl Bench {
     fn wait(&mut self, interest: Interest) -> Arc<Count> {
         let count = Arc::new(Count::default());
-        self.tcp.register(self.key.unwrap(), interest, &Waker::from(count.clone()));
+        self.tcp.register(self.key.unwrap(), interest, &Waker::from(count.clone()), &self.pool);
         count
     }
     fn is_ready(&mut self, interest: Interest) -> bool {
@@ -102,6 +102,17 @@ fn a_writer_that_waits_for_memory() {
     b.tcp.config.send_buffer = u32::MAX;
     while b.write(&pattern(10_000)).is_ok() {}
     assert!(b.pool.in_use() <= in_all - share + 500);
+}
+
+/// H188: a writer whose own buffer is full is left alone by what others do with the memory.
+#[test]
+fn a_writer_that_waits_for_its_peer_sleeps() {
+    let mut b = Bench::server();
+    b.tcp.config.send_buffer = 1_000;
+    while b.write(&pattern(10_000)).is_ok() {}
+    let waits = b.wait(Interest::Write);
+    b.tcp.feed_starved(&b.pool);
+    assert_eq!((waits.get(), b.tcp.can_feed(&b.pool)), (0, false));
 }
 
 /// A window that the lack of memory closed opens when others give memory back, not when the peer
