@@ -1,6 +1,7 @@
 //! Our stack and the Linux kernel as peers over a TAP.
 
 mod datagrams;
+mod frames;
 mod gone;
 mod refusals;
 mod streams;
