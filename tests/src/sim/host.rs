@@ -45,7 +45,7 @@ impl Host {
             memory: options.memory,
             block_len: options.block_len,
             neighbors: 16,
-            connections: 16,
+            connections: 32,
             ..Limits::default()
         };
         let mut storage = Storage::heap(&limits);

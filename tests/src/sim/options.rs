@@ -126,7 +126,7 @@ impl Options {
                 link.queue = 1 << 24;
             }
         }
-        let flows = r.pick(&[1, 1, 2, 3, 6]);
+        let flows = r.pick(&[1, 1, 2, 3, 6, 15]);
         let flows = (0..flows).map(|_| FlowOptions::draw(r, &links, faulty)).collect();
         Options { start, faulty, hosts, links, flows }
     }
