@@ -139,6 +139,9 @@ impl Stack<'_> {
         let interface = self.interfaces.get_mut(id.0).ok_or(Drop::InterfaceGone)?;
         // A quarter of the memory for all that waits for one device.
         let share = self.pool.capacity() / 4;
+        if frame.len() > share {
+            return Err(Drop::OutOfMemory); // there would never be room: nobody must wait for it
+        }
         if interface.queue.packets() >= QUEUE_MAX || interface.queue.held(&self.pool) + frame.len() > share {
             return Err(Drop::EgressQueueFull);
         }

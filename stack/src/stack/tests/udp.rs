@@ -430,3 +430,21 @@ fn flows_have_labels() {
     assert!(labels[0] != labels[1] && labels[0] != labels[2] && labels.iter().all(|l| *l != 0));
     assert_eq!(label(0, 9), labels[0]);
 }
+
+/// H199: what the memory can never hold is refused; its sender would wait for room for ever.
+#[test]
+fn what_never_fits_is_refused() {
+    let mut stack =
+        Stack::new(Storage::heap(&Limits { memory: 4096, block_len: 256, ..Limits::default() }), [1; 32]);
+    let device = Wire::new(1);
+    let id = stack.add_interface(device.capabilities()).unwrap();
+    stack.add_address(id, Cidr { address: [10, 0, 0, 1].into(), prefix_len: 24 }, T0).unwrap();
+    let mut host = Host { stack, device, id };
+    let socket = bind(&mut host, ANY_V4, 9);
+    host.stack.datagram_set_broadcast(socket, true).unwrap();
+    let to = at("255.255.255.255", 9);
+    assert_eq!(send(&mut host, socket, to, &[0; 900]), Ok(900));
+    assert_eq!(send(&mut host, socket, to, &[0; 900]), Err(Error::WouldBlock), "there will be room");
+    host.output(T0);
+    assert_eq!(send(&mut host, socket, to, &[0; 1200]), Err(Error::OutOfMemory));
+}
