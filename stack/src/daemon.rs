@@ -142,7 +142,6 @@ impl<'a> Daemon<'a> {
         let gone = |p: &mut Port<'_>| p.device.get().link() == LinkState::Gone;
         while let Some(at) = self.ports.iter_mut().position(gone) {
             let port = self.ports.swap_remove(at);
-            self.stack.tcp_device_gone(port.id, now);
             // It exists: its port did.
             let _ = self.stack.remove_interface(port.id, now);
             self.device_gone = true;

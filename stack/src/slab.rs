@@ -59,6 +59,11 @@ impl<'a, T> Slab<'a, T> {
         self.len >= self.limit
     }
 
+    /// Places that were ever used: no entry lies beyond.
+    pub(crate) fn places(&self) -> u32 {
+        self.fresh
+    }
+
     fn place(&mut self) -> Option<u32> {
         if self.free != NONE {
             let index = self.free;

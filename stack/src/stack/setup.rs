@@ -54,9 +54,11 @@ impl Stack<'_> {
         Ok(InterfaceId(key))
     }
 
-    /// Removes an interface with its addresses, routes, neighbours and waiting packets (H176).
+    /// Removes an interface with its addresses, routes, neighbours and waiting packets (H176). TCP
+    /// connections through it end with [`Error::DeviceGone`].
     pub fn remove_interface(&mut self, id: InterfaceId, now: Instant) -> Result<(), Error> {
         self.interface(id).ok_or(Error::DeviceGone)?;
+        self.tcp_device_gone(id, now);
         self.forget_neighbors(now, |key| key.interface == id);
         self.routes.remove(|route| route.interface == id);
         if let Some(mut interface) = self.interfaces.remove(id.0.index) {

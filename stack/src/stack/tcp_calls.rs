@@ -5,6 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::task::Waker;
 
 use super::Stack;
+use crate::datagram::with_zone;
 use crate::error::Error;
 use crate::ip::{self, InterfaceId};
 use crate::slab::Key;
@@ -39,7 +40,7 @@ impl Stack<'_> {
     /// [`Error::TooManySockets`], [`Error::OutOfMemory`] if the pool is too small for one connection.
     pub fn tcp_listen(&mut self, local: SocketAddr, backlog: u16) -> Result<(ListenerHandle, u16), Error> {
         self.has_memory_for_one()?;
-        let address = Some(local.ip()).filter(|a| !a.is_unspecified());
+        let address = Some(local.ip().to_canonical()).filter(|a| !a.is_unspecified());
         if address.is_some_and(|a| !self.is_ours(a)) {
             return Err(Error::AddrNotAvailable);
         }
@@ -63,8 +64,11 @@ impl Stack<'_> {
         while let Ok((handle, _)) = self.tcp_accept(listener) {
             self.tcp_abort(handle, now);
         }
-        while let Some(key) = self.tcp.half_open_on(listener.0) {
-            self.tcp_abort(TcpHandle(key), now);
+        // Every place is looked at once: closing a listener is no part of the data path.
+        for index in 0..self.tcp.places() {
+            if let Some(key) = self.tcp.half_open_on(listener.0, index) {
+                self.tcp_abort(TcpHandle(key), now);
+            }
         }
         self.tcp.unlisten(listener.0);
     }
@@ -83,19 +87,21 @@ impl Stack<'_> {
         now: Instant,
     ) -> Result<TcpHandle, Error> {
         self.has_memory_for_one()?;
+        let zone = self.named_zone(&remote)?;
+        let to = remote.ip().to_canonical();
         //= rfc9293#3.9.1.1
-        let broadcast = match remote.ip() {
+        let broadcast = match to {
             IpAddr::V4(a) => self.interfaces().any(|(_, i)| i.addresses().is_directed_broadcast(a)),
             IpAddr::V6(_) => false,
         };
-        if remote.port() == 0 || remote.ip().is_unspecified() || ip::is_group(remote.ip()) || broadcast {
+        if remote.port() == 0 || to.is_unspecified() || ip::is_group(to) || broadcast {
             return Err(Error::AddrInvalid);
         }
-        let source = local.map(|l| l.ip()).filter(|a| !a.is_unspecified());
-        let path = self.path(remote.ip(), self.zone_of(remote), source)?;
+        let source = local.map(|l| l.ip().to_canonical()).filter(|a| !a.is_unspecified());
+        let path = self.path(to, zone, source)?;
         let tuple = Tuple {
             local: path.source,
-            remote: remote.ip(),
+            remote: to,
             local_port: local.map_or(0, |l| l.port()),
             remote_port: remote.port(),
         };
@@ -106,16 +112,6 @@ impl Stack<'_> {
     /// that nobody can free.
     fn has_memory_for_one(&self) -> Result<(), Error> {
         if self.pool.capacity() < 2 * self.pool.block_len() { Err(Error::OutOfMemory) } else { Ok(()) }
-    }
-
-    /// The interface that the scope id of an IPv6 address names.
-    fn zone_of(&self, address: SocketAddr) -> Option<InterfaceId> {
-        match address {
-            SocketAddr::V6(a) if a.scope_id() != 0 => {
-                self.interfaces().map(|(id, _)| id).find(|id| id.zone() == a.scope_id())
-            }
-            SocketAddr::V6(_) | SocketAddr::V4(_) => None,
-        }
     }
 
     /// Is the connection established? [`Error::WouldBlock`] while the handshake goes on, else why
@@ -215,10 +211,12 @@ impl Stack<'_> {
 
     /// The device of an interface is gone, and with it every connection through it. Acceptors look
     /// again.
-    pub(crate) fn tcp_device_gone(&mut self, interface: InterfaceId, now: Instant) {
-        while let Some((index, tuple)) = self.tcp.first_on(interface) {
-            let outcome = self.tcp.fail(index, Error::DeviceGone, now, &mut self.pool);
-            self.tcp_outcome(&tuple, interface, outcome, now);
+    pub(super) fn tcp_device_gone(&mut self, interface: InterfaceId, now: Instant) {
+        for index in 0..self.tcp.places() {
+            if let Some(tuple) = self.tcp.live_on(interface, index) {
+                let outcome = self.tcp.fail(index, Error::DeviceGone, now, &mut self.pool);
+                self.tcp_outcome(&tuple, interface, outcome, now);
+            }
         }
         self.tcp.wake_acceptors();
     }
@@ -246,13 +244,5 @@ impl Readiness {
             Readiness::Readable => Interest::Read,
             Readiness::Writable => Interest::Write,
         }
-    }
-}
-
-/// A link-local address is worth nothing without its zone (RFC 4007 §6, H171).
-fn with_zone(address: IpAddr, port: u16, zone: u32) -> SocketAddr {
-    match address {
-        IpAddr::V6(a) if ip::is_link_local(a) => core::net::SocketAddrV6::new(a, port, 0, zone).into(),
-        _ => (address, port).into(),
     }
 }

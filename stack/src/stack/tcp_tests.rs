@@ -273,6 +273,37 @@ fn memory_from_elsewhere_wakes_a_writer() {
     assert_ne!(stack.next_deadline(world.now), Some(world.now));
 }
 
+/// H177: connections do not outlive the interface that they go through; who waits is told.
+#[test]
+fn connections_end_with_their_interface() {
+    let mut world = World::new();
+    let (client, _) = world.connect(7);
+    let count = std::sync::Arc::new(Woken::default());
+    let Host { stack, id, .. } = &mut world.hosts[0];
+    stack.tcp_register(client, Readiness::Readable, &count.clone().into());
+    stack.remove_interface(*id, world.now).unwrap();
+    assert!(count.0.load(core::sync::atomic::Ordering::Relaxed));
+    assert_eq!(stack.tcp_read(client, &mut [0], world.now), Err(Error::DeviceGone));
+}
+
+/// An IPv4 address in mapped form, as sockets of both families give it, stands for itself. A zone
+/// that is none is refused (H171).
+#[test]
+fn mapped_addresses_and_zones() {
+    let mut world = World::new();
+    let (client, server) = world.connect_to(IpAddr::V6("::ffff:10.0.0.2".parse().unwrap()), 7);
+    let (_, remote) = world.hosts[0].stack.tcp_addresses(client).unwrap();
+    assert_eq!(remote, SocketAddr::from(([10, 0, 0, 2], 7)));
+    let (local, _) = world.hosts[1].stack.tcp_addresses(server).unwrap();
+    assert_eq!(local, remote);
+    let stack = &mut world.hosts[0].stack;
+    let mapped = |port| SocketAddr::new("::ffff:10.0.0.1".parse().unwrap(), port);
+    assert!(stack.tcp_listen(mapped(9), 1).is_ok());
+    assert_eq!(stack.tcp_listen(SocketAddr::from(([10, 0, 0, 1], 9)), 1), Err(Error::AddrInUse));
+    let nowhere = "[fe80::1%99]:7".parse().unwrap();
+    assert!(matches!(stack.tcp_connect(nowhere, None, world.now), Err(Error::InvalidInput(_))));
+}
+
 #[derive(Default)]
 struct Woken(core::sync::atomic::AtomicBool);
 

@@ -137,7 +137,7 @@ impl Stack<'_> {
     }
 
     /// The interface that an address names by its scope id, as in `fe80::1%1`.
-    fn named_zone(&self, address: &SocketAddr) -> Result<Option<InterfaceId>, Error> {
+    pub(super) fn named_zone(&self, address: &SocketAddr) -> Result<Option<InterfaceId>, Error> {
         let SocketAddr::V6(address) = address else { return Ok(None) };
         if address.scope_id() == 0 {
             return Ok(None);

@@ -152,18 +152,21 @@ impl Tcp<'_> {
         }
     }
 
-    /// A half-open connection on this listener. Looks at every connection: closing a listener is
-    /// no part of the data path.
-    pub(crate) fn half_open_on(&self, listener: Key) -> Option<Key> {
-        let mut all = self.connections.iter();
-        let (index, _) = all.find(|(_, c)| passive(&c.tcb) == Some(listener.index))?;
-        self.connections.key(index)
+    /// Places of the table that may hold a connection.
+    pub(crate) fn places(&self) -> u32 {
+        self.connections.places()
     }
 
-    /// A live connection through `interface`.
-    pub(crate) fn first_on(&self, interface: InterfaceId) -> Option<(u32, Tuple)> {
-        let mut all = self.connections.iter();
-        all.find(|(_, c)| c.known && c.interface == interface).map(|(i, c)| (i, c.tuple))
+    /// The connection at this place, if it is a half-open one of this listener.
+    pub(crate) fn half_open_on(&self, listener: Key, index: u32) -> Option<Key> {
+        let half_open = passive(&self.connections.at(index)?.tcb) == Some(listener.index);
+        self.connections.key(index).filter(|_| half_open)
+    }
+
+    /// The connection at this place, if it is a live one through `interface`.
+    pub(crate) fn live_on(&self, interface: InterfaceId, index: u32) -> Option<Tuple> {
+        let c = self.connections.at(index)?;
+        (c.known && c.interface == interface).then_some(c.tuple)
     }
 
     pub(crate) fn wake_acceptors(&mut self) {
