@@ -422,24 +422,25 @@ impl Chain {
         (self.head, self.tail, self.start, self.blocks) = (NONE, NONE, 0, 0);
     }
 
-    /// The bytes from `offset` on, `len` of them at most, in the pieces in which they lie; at most
-    /// `pieces.len()` pieces. Returns how many pieces and how many bytes. The cursor makes the
-    /// next call with a later offset cheap.
-    pub fn pieces<'p>(
+    /// The bytes from `offset` on, `len` of them at most, in the pieces in which they lie, added to
+    /// `pieces` as long as that has room. Returns how many bytes. The cursor makes the next call
+    /// with a later offset cheap.
+    pub fn pieces<'p, const N: usize>(
         &self,
         pool: &'p Pool<'_>,
         cursor: &mut Cursor,
         offset: usize,
         len: usize,
-        pieces: &mut [&'p [u8]],
-    ) -> (usize, usize) {
+        pieces: &mut heapless::Vec<&'p [u8], N>,
+    ) -> usize {
         let len = len.min((self.len as usize).saturating_sub(offset));
         let (mut block, mut at) = self.seek(pool, cursor, offset);
-        let (mut count, mut done) = (0, 0);
-        while done < len && count < pieces.len() && block != NONE {
+        let mut done = 0;
+        while done < len && block != NONE {
             let (n, last) = pool.stretch(block, at, len - done);
-            pieces[count] = pool.bytes(block, at, n);
-            count += 1;
+            if pieces.push(pool.bytes(block, at, n)).is_err() {
+                break;
+            }
             done += n;
             cursor.first = cursor.first.wrapping_add((last - block) * pool.block_len as u32);
             cursor.block = last;
@@ -449,7 +450,7 @@ impl Chain {
             }
             (block, at) = (cursor.block, 0);
         }
-        (count, done)
+        done
     }
 
     /// Moves the cursor to the block of `offset`, from where it stands if that is not behind.

@@ -112,14 +112,14 @@ impl PacketQueue {
         self.chain.copy_out(pool, LEN + offset, &mut to[..want])
     }
 
-    /// The oldest packet from `offset` on, in the pieces in which it lies. Returns how many pieces
-    /// and how many bytes, which is less than the rest if the pieces don't suffice.
-    pub(crate) fn front_pieces<'p>(
+    /// The oldest packet from `offset` on, in the pieces in which it lies. Returns how many bytes
+    /// they are, which is less than the rest if there is not room for all.
+    pub(crate) fn front_pieces<'p, const N: usize>(
         &self,
         pool: &'p Pool<'_>,
         offset: usize,
-        pieces: &mut [&'p [u8]],
-    ) -> (usize, usize) {
+        pieces: &mut heapless::Vec<&'p [u8], N>,
+    ) -> usize {
         let left = self.front_len(pool).unwrap_or(0).saturating_sub(offset);
         let mut cursor = Cursor::FRONT;
         self.chain.pieces(pool, &mut cursor, LEN + offset, left, pieces)
@@ -162,9 +162,10 @@ mod tests {
         assert!(queue.pop(&mut pool));
         assert_eq!(queue.front_len(&pool), Some(0));
         assert!(queue.pop(&mut pool));
-        let mut pieces = [&[][..]; 4];
-        let (count, bytes) = queue.front_pieces(&pool, 1, &mut pieces);
-        assert_eq!((bytes, pieces[..count].concat()), (99, vec![7; 99]));
+        let mut pieces = heapless::Vec::<&[u8], 4>::new();
+        let bytes = queue.front_pieces(&pool, 1, &mut pieces);
+        assert_eq!((bytes, pieces.concat()), (99, vec![7; 99]));
+        drop(pieces);
         assert!(queue.pop(&mut pool) && !queue.pop(&mut pool));
         assert_eq!(pool.in_use(), 0);
     }

@@ -143,6 +143,9 @@ pub struct TxFrame<'a> {
 /// Most payload pieces in one [`TxFrame`].
 pub const TX_PIECES: usize = 34;
 
+/// Room for the payload of one [`TxFrame`].
+pub(crate) type Pieces<'a> = heapless::Vec<&'a [u8], TX_PIECES>;
+
 impl TxFrame<'_> {
     /// Bytes of the frame from the Ethernet header on.
     pub fn len(&self) -> usize {

@@ -54,9 +54,9 @@ fn a_chain_is_a_byte_queue() {
             }
             _ => {
                 let offset = n.min(model.len());
-                let mut pieces = [&[][..]; 3];
-                let (count, len) = chain.pieces(&pool, &mut cursor, offset, 150, &mut pieces);
-                let got: Vec<u8> = pieces[..count].concat();
+                let mut pieces = heapless::Vec::<&[u8], 3>::new();
+                let len = chain.pieces(&pool, &mut cursor, offset, 150, &mut pieces);
+                let got: Vec<u8> = pieces.concat();
                 assert_eq!(got.len(), len);
                 assert!(len >= 128.min(model.len() - offset), "{len} of {}", model.len() - offset);
                 assert!(got.iter().eq(model.range(offset..offset + len)));

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use super::{Resolution, Stack};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
-use crate::device::{Device, Mac, TX_PIECES, TxError, TxFrame, TxOffload};
+use crate::device::{Device, Mac, Pieces, TxError, TxFrame, TxOffload};
 use crate::error::Error;
 use crate::ip::{InterfaceId, Path, group_mac};
 use crate::link::neighbor::{Due, NeighborKey, NoWait};
@@ -42,11 +42,13 @@ impl Stack<'_> {
             };
             let mut header = [0; HEADER_LEN];
             let header_len = interface.queue.copy_front(&self.pool, 0, &mut header);
-            let mut pieces = [&[][..]; TX_PIECES];
-            let (count, _) = interface.queue.front_pieces(&self.pool, header_len, &mut pieces);
-            let (header, payload) = (&header[..header_len], &pieces[..count]);
+            let mut pieces = Pieces::new();
+            interface.queue.front_pieces(&self.pool, header_len, &mut pieces);
+            let (header, payload) = (&header[..header_len], &pieces[..]);
             let frame = TxFrame { header, payload, offload: TxOffload::default() };
-            match device.transmit(frame) {
+            let taken = device.transmit(frame);
+            drop(pieces);
+            match taken {
                 Err(TxError::Full) => return false,
                 Ok(()) => self.counters.frames.sent.count(len),
                 Err(TxError::Refused) => self.count_drop(Drop::DeviceRefused, now),

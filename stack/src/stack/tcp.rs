@@ -6,7 +6,7 @@ use super::{Resolution, Stack};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::device::segment::{TcpFrame, transmit};
-use crate::device::{Device, RxChecksum, TX_PIECES, TxError};
+use crate::device::{Device, Pieces, RxChecksum, TX_PIECES, TxError};
 use crate::error::Error;
 use crate::events::Event;
 use crate::ip::{IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
@@ -206,11 +206,8 @@ impl Stack<'_> {
         device: &mut dyn Device,
         now: Instant,
     ) -> Sent {
-        let mut pieces = [&[][..]; TX_PIECES];
-        let (count, len) = match self.tcp.at(index) {
-            Some(c) if plan.len > 0 => c.text(&self.pool, &plan, &mut pieces[..TX_PIECES - 1]),
-            _ => (0, 0),
-        };
+        let mut payload = Pieces::new();
+        let len = self.tcp.at(index).map_or(0, |c| c.text(&self.pool, &plan, &mut payload));
         let plan = plan.cut_to(len as u32);
         let header = TcpHeader {
             source_port: tuple.local_port,
@@ -226,9 +223,10 @@ impl Stack<'_> {
         ip.flow_label = flow_label;
         let transport = wire::emit_headers(&mut buf, link, &ip);
         let header_len = transport + header.emit(&mut buf[transport..]);
-        let frame =
-            TcpFrame { header: &buf[..header_len], transport, payload: &pieces[..count], mss: plan.mss };
-        let taken = match transmit(device, &frame) {
+        let frame = TcpFrame { header: &mut buf[..header_len], transport, payload: &payload, mss: plan.mss };
+        let taken = transmit(device, frame);
+        drop(payload);
+        let taken = match taken {
             Ok(taken) => taken,
             Err(TxError::Full) => return Sent::DeviceFull,
             Err(TxError::Refused) => {

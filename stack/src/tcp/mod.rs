@@ -94,13 +94,16 @@ impl Connection {
     }
 
     /// The text of `plan`, in pieces.
-    pub(crate) fn text<'p>(
+    pub(crate) fn text<'p, const N: usize>(
         &self,
         pool: &'p Pool<'_>,
         plan: &Plan,
-        pieces: &mut [&'p [u8]],
-    ) -> (usize, usize) {
-        let Phase::Synchronized(s) = &self.tcb.phase else { return (0, 0) };
+        pieces: &mut heapless::Vec<&'p [u8], N>,
+    ) -> usize {
+        let Phase::Synchronized(s) = &self.tcb.phase else { return 0 };
+        if plan.len == 0 {
+            return 0;
+        }
         let mut cursor = s.send.cursor.get();
         let found = s.send.queue.pieces(pool, &mut cursor, plan.offset as usize, plan.len as usize, pieces);
         s.send.cursor.set(cursor);

@@ -95,8 +95,9 @@ impl SimDevice {
     fn cut(&mut self, frame: &TxFrame<'_>, checksum: ChecksumRequest, mss: u16) {
         let mut wire = Wire { mtu: self.capabilities.mtu, sent: &mut self.sent };
         let transport = usize::from(checksum.start);
-        let whole = TcpFrame { header: frame.header, transport, payload: frame.payload, mss };
-        let taken = segment::transmit(&mut wire, &whole);
+        let mut header = frame.header.to_vec();
+        let whole = TcpFrame { header: &mut header, transport, payload: frame.payload, mss };
+        let taken = segment::transmit(&mut wire, whole);
         assert_eq!(taken, Ok(frame.payload.iter().map(|p| p.len()).sum()));
     }
 }

@@ -234,13 +234,11 @@ impl Bench {
             if plan.flags.has(Flags::SYN) {
                 self.iss = plan.seq;
             }
-            let mut pieces = [&[][..]; 200];
-            let connection = self.tcp.at(index).unwrap();
-            let (count, len) = match plan.len {
-                0 => (0, 0),
-                _ => connection.text(&self.pool, &plan, &mut pieces),
-            };
+            let mut pieces = heapless::Vec::<&[u8], 200>::new();
+            let len = self.tcp.at(index).unwrap().text(&self.pool, &plan, &mut pieces);
             assert_eq!(len as u32, plan.len);
+            let text = pieces.concat();
+            drop(pieces);
             let out = Out {
                 kind: plan.kind,
                 seq: plan.seq.since(self.iss),
@@ -248,7 +246,7 @@ impl Bench {
                 flags: plan.flags,
                 window: plan.window,
                 options: plan.options,
-                text: pieces[..count].concat(),
+                text,
             };
             // A long plan goes out in segments.
             let mss = u32::from(plan.mss).max(1);
