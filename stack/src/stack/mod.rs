@@ -121,11 +121,14 @@ impl<'a> Stack<'a> {
     /// When the stack wants a turn although nothing arrives: `now` if packets wait to be sent
     /// (H184), except on interfaces whose device was full, which is the device's to announce.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let waits = |i: &Interface| !i.queue.is_empty() && !i.device_full;
-        if self.interfaces.iter().any(|(_, i)| waits(i)) {
+        let waits = |(index, i): (u32, &Interface)| {
+            !i.device_full && (!i.queue.is_empty() || self.tcp.has_ready(index))
+        };
+        // Memory may come back in calls that are no part of TCP, such as reading a datagram.
+        if self.interfaces.iter().any(waits) || self.tcp.can_feed(&self.pool) {
             return Some(now);
         }
-        [self.neighbors.next_deadline(), self.tcp_deadline(now)].into_iter().flatten().min()
+        [self.neighbors.next_deadline(), self.tcp.deadline()].into_iter().flatten().min()
     }
 
     /// What is known of an interface.

@@ -29,8 +29,8 @@ pub(super) type Way = (IpAddr, IpAddr, InterfaceId, u32);
 
 /// What came of one attempt to send for a connection.
 enum Sent {
-    /// A segment went out, or was as good as lost.
-    Segment,
+    /// A segment went out, or was as good as lost; and the way of the next, if it is known.
+    Segment(Option<LinkPath>),
     /// There is nothing to send.
     Nothing,
     /// The neighbour's address is being asked for.
@@ -158,10 +158,15 @@ impl Stack<'_> {
 
     /// Sends what TCP has for this interface. False: the device is full.
     pub(crate) fn tcp_egress(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
+        let mut burst = None;
         for _ in 0..EGRESS_BUDGET {
-            let Some(index) = self.tcp.next_ready(id) else { return true };
-            match self.tcp_send_one(index, device, now) {
-                Sent::Segment => self.tcp.requeue(index),
+            let Some((index, link)) = burst.take().or_else(|| Some((self.tcp.next_ready(id)?, None))) else {
+                return true;
+            };
+            match self.tcp_send_one(index, link, device, now) {
+                // Nobody else waits: a burst of segments takes one way.
+                Sent::Segment(link) if !self.tcp.has_ready(id.0.index) => burst = Some((index, link)),
+                Sent::Segment(_) => self.tcp.requeue(index),
                 Sent::Nothing => {}
                 Sent::Blocked => self.tcp.block(index),
                 Sent::DeviceFull => {
@@ -169,6 +174,9 @@ impl Stack<'_> {
                     return false;
                 }
             }
+        }
+        if let Some((index, _)) = burst {
+            self.tcp.requeue(index);
         }
         true
     }
@@ -178,21 +186,44 @@ impl Stack<'_> {
         TEXT_MAX.min((TX_PIECES - 2) * self.pool.block_len()) as u32
     }
 
-    /// Plans a segment, gives it to the device, and only then makes it so.
-    fn tcp_send_one(&mut self, index: u32, device: &mut dyn Device, now: Instant) -> Sent {
+    /// Plans a segment, gives it to the device, and only then makes it so. `link` is known in a
+    /// burst.
+    fn tcp_send_one(
+        &mut self,
+        index: u32,
+        link: Option<LinkPath>,
+        device: &mut dyn Device,
+        now: Instant,
+    ) -> Sent {
         let Some(plan) = self.tcp.plan(index, self.text_max(), now, &self.pool) else { return Sent::Nothing };
         let Some(c) = self.tcp.at(index) else { return Sent::Nothing };
         let (tuple, interface, hash) = (c.tuple, c.interface, c.flow_hash());
-        let Some(path) = self.tcp_path(&tuple, interface) else {
-            return self.tcp_no_way(index, &plan, Error::NetUnreachable, now);
+        let link = match link {
+            Some(link) => link,
+            None => match self.tcp_link(&tuple, interface, device, now) {
+                Ok(Some(link)) => link,
+                Ok(None) => return Sent::Blocked,
+                Err(error) => return self.tcp_no_way(index, &plan, error, now),
+            },
         };
-        let destination = match self.resolve(&path, now) {
-            Resolution::Known(mac) => mac,
-            Resolution::Pending => return Sent::Blocked,
-            Resolution::Failed => return self.tcp_no_way(index, &plan, Error::HostUnreachable, now),
-        };
+        self.tcp_transmit(index, plan, &tuple, hash, &link, device, now)
+    }
+
+    /// The hardware addresses for a segment; `None`: the neighbour's is being asked for.
+    fn tcp_link(
+        &mut self,
+        tuple: &Tuple,
+        interface: InterfaceId,
+        device: &mut dyn Device,
+        now: Instant,
+    ) -> Result<Option<LinkPath>, Error> {
+        let path = self.tcp_path(tuple, interface).ok_or(Error::NetUnreachable)?;
         let source = device.capabilities().mac;
-        self.tcp_transmit(index, plan, &tuple, hash, &LinkPath { source, destination }, device, now)
+        match self.resolve(&path, now) {
+            Resolution::Known(destination) => Ok(Some(LinkPath { source, destination })),
+            Resolution::Pending => Ok(None),
+            Resolution::Failed => Err(Error::HostUnreachable),
+        }
     }
 
     #[allow(clippy::too_many_arguments)] // one call, and a struct for it would only rename them
@@ -238,7 +269,7 @@ impl Stack<'_> {
         self.counters.frames.sent.count(header_len + taken);
         self.count_packet(&ip, transport - wire::ETHERNET_LEN + header.len() + taken);
         self.tcp.on_sent(index, &plan.cut_to(taken as u32), now, &mut self.pool);
-        if taken < len { Sent::DeviceFull } else { Sent::Segment }
+        if taken < len { Sent::DeviceFull } else { Sent::Segment(Some(*link)) }
     }
 
     /// The way to the peer. The last one found is remembered: a burst of segments takes one way.
@@ -266,17 +297,7 @@ impl Stack<'_> {
         }
         self.count_drop(Drop::NoRoute, now);
         self.tcp.on_sent(index, plan, now, &mut self.pool);
-        Sent::Segment
-    }
-
-    /// When TCP wants its next turn.
-    pub(crate) fn tcp_deadline(&self, now: Instant) -> Option<Instant> {
-        let waits = |(id, i): (InterfaceId, &super::Interface)| self.tcp.has_ready(id) && !i.device_full;
-        // Memory may come back in calls that are no part of TCP, such as reading a datagram.
-        if self.interfaces().any(waits) || self.tcp.can_feed(&self.pool) {
-            return Some(now);
-        }
-        self.tcp.deadline()
+        Sent::Segment(None)
     }
 
     /// A neighbour that was `Pending` is known now or has failed: those that wait for one look

@@ -3,16 +3,16 @@
 use super::output::Outlook;
 use super::segment::Plan;
 use super::tcb::Cx;
-use super::{Ready, Starved, Tcp, Timers, ready_list, wake};
+use super::{READY_LISTS, Ready, Starved, Tcp, Timers, ready_list, wake};
 use crate::ip::InterfaceId;
 use crate::list::List;
 use crate::pool::Pool;
 use crate::time::Instant;
 
 impl Tcp<'_> {
-    /// Does a connection of this interface want to send?
-    pub(crate) fn has_ready(&self, interface: InterfaceId) -> bool {
-        !self.ready[ready_list(interface)].is_empty()
+    /// Does a connection of the interface in this place want to send?
+    pub(crate) fn has_ready(&self, interface: u32) -> bool {
+        !self.ready[interface as usize % READY_LISTS].is_empty()
     }
 
     /// The next connection with something to send, taken off the queue.
