@@ -10,6 +10,7 @@
 use crate::bytes::Bytes;
 #[cfg(feature = "alloc")]
 use alloc::{boxed::Box, vec, vec::Vec};
+use managed::ManagedSlice;
 
 /// No block.
 const NONE: u32 = u32::MAX;
@@ -27,18 +28,12 @@ enum Memory<'a> {
     Heap(Vec<Box<[u8]>>),
 }
 
-/// For each block the number of the next one in its chain. Apart from the blocks, so that walking
-/// a chain touches little memory.
-enum Links<'a> {
-    Borrowed(&'a mut [u8]),
-    #[cfg(feature = "alloc")]
-    Heap(Vec<u32>),
-}
-
 /// Blocks of memory, used and free.
 pub struct Pool<'a> {
     memory: Memory<'a>,
-    links: Links<'a>,
+    /// For each block the number of the next one in its chain. Apart from the blocks, so that
+    /// walking a chain touches little memory.
+    links: ManagedSlice<'a, [u8; LINK]>,
     block_len: usize,
     /// Blocks that exist: the free list holds all that are not in a chain.
     blocks: u32,
@@ -59,7 +54,7 @@ impl<'a> Pool<'a> {
         let (links, memory) = memory.split_at_mut(blocks * LINK);
         let mut pool = Pool {
             memory: Memory::Borrowed(memory),
-            links: Links::Borrowed(links),
+            links: ManagedSlice::Borrowed(links.as_chunks_mut().0),
             block_len,
             blocks: 0,
             limit: blocks as u32,
@@ -76,7 +71,7 @@ impl<'a> Pool<'a> {
         let block_len = block_len.max(64);
         Pool {
             memory: Memory::Heap(Vec::new()),
-            links: Links::Heap(Vec::new()),
+            links: ManagedSlice::Owned(Vec::new()),
             block_len,
             blocks: 0,
             limit: (limit / block_len).min(BLOCKS_MAX) as u32,
@@ -116,11 +111,11 @@ impl<'a> Pool<'a> {
 
     #[cfg(feature = "alloc")]
     fn grow(&mut self) {
-        if let (Memory::Heap(slabs), Links::Heap(links)) = (&mut self.memory, &mut self.links) {
+        if let (Memory::Heap(slabs), ManagedSlice::Owned(links)) = (&mut self.memory, &mut self.links) {
             let count = (self.limit - self.blocks).min(SLAB as u32);
             if count > 0 {
                 slabs.push(vec![0; self.block_len * count as usize].into_boxed_slice());
-                links.resize((self.blocks + count) as usize, NONE);
+                links.resize((self.blocks + count) as usize, NONE.to_ne_bytes());
                 self.adopt(count);
             }
         }
@@ -137,9 +132,10 @@ impl<'a> Pool<'a> {
         if first == NONE {
             return None;
         }
-        let (mut last, mut next, mut taken) = (first, self.next(first), 1);
+        let links = &*self.links;
+        let (mut last, mut next, mut taken) = (first, following(links, first), 1);
         while taken < count && next != NONE {
-            (last, next) = (next, self.next(next));
+            (last, next) = (next, following(links, next));
             taken += 1;
         }
         self.free = next;
@@ -159,20 +155,21 @@ impl<'a> Pool<'a> {
     #[inline]
     fn stretch(&self, block: u32, at: usize, len: usize) -> (usize, u32) {
         let (mut reached, mut last) = (self.block_len - at, block);
-        while reached < len && self.next(last) == last + 1 && !self.starts_slab(last + 1) {
+        let (links, end) = (&*self.links, self.slab_end(block));
+        while reached < len && last + 1 < end && following(links, last) == last + 1 {
             last += 1;
             reached += self.block_len;
         }
         (reached.min(len), last)
     }
 
-    /// Is the block the first of memory that does not follow the one before?
+    /// The first block whose memory does not follow that of `block` and those between.
     #[inline]
-    fn starts_slab(&self, block: u32) -> bool {
+    fn slab_end(&self, block: u32) -> u32 {
         match &self.memory {
-            Memory::Borrowed(_) => block == 0,
+            Memory::Borrowed(_) => self.blocks.max(block),
             #[cfg(feature = "alloc")]
-            Memory::Heap(_) => (block as usize).is_multiple_of(SLAB),
+            Memory::Heap(_) => (block / SLAB as u32 + 1) * SLAB as u32,
         }
     }
 
@@ -212,26 +209,18 @@ impl<'a> Pool<'a> {
 
     #[inline]
     fn next(&self, block: u32) -> u32 {
-        match &self.links {
-            Links::Borrowed(links) => match links[block as usize * LINK..] {
-                [a, b, c, d, ..] => u32::from_le_bytes([a, b, c, d]),
-                _ => NONE,
-            },
-            #[cfg(feature = "alloc")]
-            Links::Heap(links) => links[block as usize],
-        }
+        following(&self.links, block)
     }
 
     #[inline]
     fn set_next(&mut self, block: u32, next: u32) {
-        match &mut self.links {
-            Links::Borrowed(links) => {
-                links[block as usize * LINK..][..LINK].copy_from_slice(&next.to_le_bytes());
-            }
-            #[cfg(feature = "alloc")]
-            Links::Heap(links) => links[block as usize] = next,
-        }
+        self.links[block as usize] = next.to_ne_bytes();
     }
+}
+
+#[inline]
+fn following(links: &[[u8; LINK]], block: u32) -> u32 {
+    u32::from_ne_bytes(links[block as usize])
 }
 
 /// Blocks that are chained one to the next.

@@ -195,29 +195,30 @@ impl Stack<'_> {
         device: &mut dyn Device,
         now: Instant,
     ) -> Sent {
-        let Some(plan) = self.tcp.plan(index, self.text_max(), now, &self.pool) else { return Sent::Nothing };
-        let Some(c) = self.tcp.at(index) else { return Sent::Nothing };
-        let (tuple, interface, hash) = (c.tuple, c.interface, c.flow_hash());
+        let Some(mut plan) = self.tcp.plan(index, self.text_max(), now, &self.pool) else {
+            return Sent::Nothing;
+        };
         let link = match link {
             Some(link) => link,
-            None => match self.tcp_link(&tuple, interface, device, now) {
+            None => match self.tcp_link(index, device, now) {
                 Ok(Some(link)) => link,
                 Ok(None) => return Sent::Blocked,
                 Err(error) => return self.tcp_no_way(index, &plan, error, now),
             },
         };
-        self.tcp_transmit(index, plan, &tuple, hash, &link, device, now)
+        self.tcp_transmit(index, &mut plan, &link, device, now)
     }
 
     /// The hardware addresses for a segment; `None`: the neighbour's is being asked for.
     fn tcp_link(
         &mut self,
-        tuple: &Tuple,
-        interface: InterfaceId,
+        index: u32,
         device: &mut dyn Device,
         now: Instant,
     ) -> Result<Option<LinkPath>, Error> {
-        let path = self.tcp_path(tuple, interface).ok_or(Error::NetUnreachable)?;
+        let c = self.tcp.at(index).ok_or(Error::StaleHandle)?;
+        let (tuple, interface) = (c.tuple, c.interface);
+        let path = self.tcp_path(&tuple, interface).ok_or(Error::NetUnreachable)?;
         let source = device.capabilities().mac;
         match self.resolve(&path, now) {
             Resolution::Known(destination) => Ok(Some(LinkPath { source, destination })),
@@ -226,23 +227,21 @@ impl Stack<'_> {
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // one call, and a struct for it would only rename them
     fn tcp_transmit(
         &mut self,
         index: u32,
-        plan: Plan,
-        tuple: &Tuple,
-        flow_label: u32,
+        plan: &mut Plan,
         link: &LinkPath,
         device: &mut dyn Device,
         now: Instant,
     ) -> Sent {
+        let Some(c) = self.tcp.at(index) else { return Sent::Nothing };
         let mut payload = Pieces::new();
-        let len = self.tcp.at(index).map_or(0, |c| c.text(&self.pool, &plan, &mut payload));
-        let plan = plan.cut_to(len as u32);
+        let len = c.text(&self.pool, plan, &mut payload);
+        plan.cut_to(len as u32);
         let header = TcpHeader {
-            source_port: tuple.local_port,
-            destination_port: tuple.remote_port,
+            source_port: c.tuple.local_port,
+            destination_port: c.tuple.remote_port,
             seq: plan.seq,
             ack: plan.ack,
             flags: plan.flags,
@@ -250,8 +249,8 @@ impl Stack<'_> {
             options: plan.options,
         };
         let mut buf = [0; HEADERS_LEN_MAX + TCP_LEN_MAX];
-        let mut ip = IpHeader::new(tuple.local, tuple.remote, protocol::TCP, header.len() + len);
-        ip.flow_label = flow_label;
+        let mut ip = IpHeader::new(c.tuple.local, c.tuple.remote, protocol::TCP, header.len() + len);
+        ip.flow_label = c.flow_hash();
         let transport = wire::emit_headers(&mut buf, link, &ip);
         let header_len = transport + header.emit(&mut buf[transport..]);
         let frame = TcpFrame { header: &mut buf[..header_len], transport, payload: &payload, mss: plan.mss };
@@ -268,7 +267,8 @@ impl Stack<'_> {
         };
         self.counters.frames.sent.count(header_len + taken);
         self.count_packet(&ip, transport - wire::ETHERNET_LEN + header.len() + taken);
-        self.tcp.on_sent(index, &plan.cut_to(taken as u32), now, &mut self.pool);
+        plan.cut_to(taken as u32);
+        self.tcp.on_sent(index, plan, now, &mut self.pool);
         if taken < len { Sent::DeviceFull } else { Sent::Segment(Some(*link)) }
     }
 

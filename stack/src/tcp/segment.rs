@@ -128,13 +128,12 @@ pub(crate) enum PlanKind {
 }
 
 impl Plan {
-    /// The plan for the case that the device took only the first `len` bytes of text.
-    pub(crate) fn cut_to(mut self, len: u32) -> Plan {
+    /// The device took only the first `len` bytes of text.
+    pub(crate) fn cut_to(&mut self, len: u32) {
         if len < self.len {
             self.len = len;
             self.flags = self.flags.without(Flags::FIN | Flags::PSH);
         }
-        self
     }
 
     /// Sequence numbers that it occupies.
