@@ -42,6 +42,14 @@ impl Instant {
     }
 }
 
+/// The earlier of two deadlines, where there are any.
+pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
 /// A span of time in microseconds.
 ///
 /// One word on the targets that count; `core::time::Duration` converts both ways.

@@ -32,7 +32,7 @@ use crate::pool::Pool;
 use crate::random::Random;
 use crate::slab::{Key, Slab};
 use crate::tcp::Tcp;
-use crate::time::Instant;
+use crate::time::{Instant, earlier};
 
 /// A TCP/IP stack.
 ///
@@ -128,7 +128,7 @@ impl<'a> Stack<'a> {
         if self.interfaces.iter().any(waits) || self.tcp.can_feed(&self.pool) {
             return Some(now);
         }
-        [self.neighbors.next_deadline(), self.tcp.deadline()].into_iter().flatten().min()
+        earlier(self.neighbors.next_deadline(), self.tcp.deadline())
     }
 
     /// What is known of an interface.

@@ -41,7 +41,7 @@ use crate::pool::Pool;
 use crate::random::Random;
 use crate::seq::Seq;
 use crate::slab::{Key, Slab, Slot};
-use crate::time::Instant;
+use crate::time::{Instant, earlier};
 use crate::wheel::{Node, Nodes, Wheel};
 use core::net::IpAddr;
 use core::task::Waker;
@@ -485,7 +485,7 @@ impl<'a> Tcp<'a> {
     /// When `expire` wants to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let oldest = self.time_wait_queue.front().and_then(|i| self.time_waits.at(i));
-        [self.wheel.next(), oldest.map(|t| t.0.until)].into_iter().flatten().min()
+        earlier(self.wheel.next(), oldest.map(|t| t.0.until))
     }
 
     /// Our own invariants, for tests and the simulation.

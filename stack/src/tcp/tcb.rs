@@ -7,7 +7,7 @@ use super::send::{Fin, Send};
 use crate::error::Error;
 use crate::pool::{Chain, Pool};
 use crate::seq::Seq;
-use crate::time::Instant;
+use crate::time::{Instant, earlier};
 
 /// What every step of the engine is given: the present, the memory, the settings.
 pub(crate) struct Cx<'c, 'p> {
@@ -322,7 +322,7 @@ impl Tcb {
                     Owed::By(at) => Some(at),
                     Owed::Nothing | Owed::Now => None,
                 };
-                [s.send.deadline(), ack, s.orphan_until].into_iter().flatten().min()
+                earlier(earlier(s.send.deadline(), ack), s.orphan_until)
             }
             Phase::Over(_) => None,
         }

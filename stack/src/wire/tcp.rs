@@ -15,7 +15,7 @@ const TIMESTAMPS_FIRST: [u8; 4] = [1, 1, 8, 10];
 
 /// Ports and segment of a packet, if its header is whole. Options of a wrong length end the list
 /// of options, and what came before them counts (MUST-7).
-#[inline]
+#[inline(always)] // its result is large, and looked at in pieces
 pub(crate) fn parse_tcp(packet: Bytes<'_>) -> Option<(u16, u16, Segment<'_>)> {
     // A view of known length: its accessors then need no check of their own.
     let fixed = packet.front().first_chunk::<TCP_LEN>()?;
