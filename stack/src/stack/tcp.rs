@@ -54,7 +54,10 @@ impl Stack<'_> {
         let tuple = Tuple { local: meta.destination, remote: meta.source, local_port, remote_port };
         let Some(interface) = self.interfaces.get(meta.interface.0) else { return };
         let mtu = interface.mtu;
-        let outcome = self.tcp.on_segment(&tuple, meta.interface, mtu, &segment, now, &mut self.pool);
+        let mut outcome = self.tcp.on_segment(&tuple, meta.interface, mtu, &segment, now, &mut self.pool);
+        if outcome.dropped == Some(Refused::TableFull) && self.tcp_give_up_orphan(now) {
+            outcome = self.tcp.on_segment(&tuple, meta.interface, mtu, &segment, now, &mut self.pool);
+        }
         self.served = self.tcp.last_of(&tuple).filter(|_| outcome.dropped.is_none());
         self.tcp_outcome(&tuple, meta.interface, outcome, now);
         self.tcp.feed_starved(&self.pool);

@@ -105,6 +105,7 @@ impl Stack<'_> {
             local_port: local.map_or(0, |l| l.port()),
             remote_port: remote.port(),
         };
+        self.tcp_give_up_orphan(now);
         self.tcp.connect(tuple, path.interface, path.mtu, now, &mut self.pool).map(TcpHandle)
     }
 
@@ -196,6 +197,15 @@ impl Stack<'_> {
     pub fn tcp_abort(&mut self, handle: TcpHandle, now: Instant) {
         let reset = self.tcp.abort(handle.0, &mut self.pool);
         self.send_reset(reset, now);
+    }
+
+    /// Resets a connection that nobody holds, if a new one needs its place. True: there is one now.
+    pub(super) fn tcp_give_up_orphan(&mut self, now: Instant) -> bool {
+        let superfluous = self.tcp.superfluous();
+        if let Some(key) = superfluous {
+            self.tcp_abort(TcpHandle(key), now);
+        }
+        superfluous.is_some()
     }
 
     fn send_reset(&mut self, reset: Option<(Connection, Reset)>, now: Instant) {

@@ -304,6 +304,36 @@ fn mapped_addresses_and_zones() {
     assert!(matches!(stack.tcp_connect(nowhere, None, world.now), Err(Error::InvalidInput(_))));
 }
 
+/// H019: with a full table, a new connection takes the place of the one that nobody has held for the
+/// longest, actively or passively; one that somebody holds keeps it.
+#[test]
+fn orphans_make_room() {
+    let mut world = World::new();
+    for host in &mut world.hosts {
+        let id = host.id;
+        let limits = Limits { connections: 2, ..Limits::default() };
+        let last = host.out.capabilities.mac.0[5];
+        host.stack = Stack::new(Storage::heap(&limits), [last; 32]);
+        assert_eq!(host.stack.add_interface(host.out.capabilities), Ok(id));
+        let address = Cidr::new(IpAddr::from([10, 0, 0, last]), 24).unwrap();
+        host.stack.add_address(id, address, Instant::ZERO).unwrap();
+    }
+    let (first, served) = world.connect(1);
+    let (held, _) = world.connect(2);
+    let remote = SocketAddr::from(([10, 0, 0, 2], 2));
+    let now = world.now;
+    let [client, server] = &mut world.hosts;
+    assert_eq!(client.stack.tcp_connect(remote, None, now), Err(Error::TooManySockets));
+    client.stack.tcp_close(first, now);
+    server.stack.tcp_close(served, now);
+    let third = client.stack.tcp_connect(remote, None, now).unwrap();
+    while world.turn() {}
+    let stack = &world.hosts[0].stack;
+    assert_eq!((stack.tcp_connected(held), stack.tcp_connected(third)), (Ok(()), Ok(())));
+    assert_eq!(stack.tcp_connected(first), Err(Error::StaleHandle));
+    assert_eq!(stack.tcp_count().0, 2);
+}
+
 #[derive(Default)]
 struct Woken(core::sync::atomic::AtomicBool);
 

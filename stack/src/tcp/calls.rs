@@ -3,7 +3,7 @@
 use super::ready::has_memory;
 use super::segment::Reset;
 use super::tcb::{Cx, Phase};
-use super::{Connection, Interest, Starved, Tcp, passive, wake};
+use super::{Connection, Interest, Orphaned, Starved, Tcp, passive, wake};
 use crate::error::Error;
 use crate::pool::Pool;
 use crate::slab::Key;
@@ -138,10 +138,18 @@ impl Tcp<'_> {
                 None
             }
             (None, _) => {
+                self.orphans.push(&mut Orphaned(&mut self.connections), key.index);
                 self.after(key.index, now);
                 None
             }
         }
+    }
+
+    /// With a full table, the connection that nobody has held for the longest: new ones come first
+    /// (H019).
+    pub(crate) fn superfluous(&self) -> Option<Key> {
+        let oldest = self.orphans.front().filter(|_| self.connections.is_full())?;
+        self.connections.key(oldest)
     }
 
     /// ABORT (RFC 9293 §3.10.5): the connection ends at once, and the peer is told.

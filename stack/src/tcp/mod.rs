@@ -81,6 +81,7 @@ pub struct Connection {
     ready: Link,
     blocked: bool,
     starved: Link,
+    orphaned: Link,
     /// Which other connection waits for `accept` after this one.
     next_waiting: u32,
     reader: Option<Waker>,
@@ -152,6 +153,8 @@ pub(crate) struct Tcp<'a> {
     blocked: List,
     /// Connections whose writer or whose peer waits for memory of the pool.
     starved: List,
+    /// Connections that nobody holds, the oldest first.
+    orphans: List,
     /// The connection that the last segment was for.
     last: u32,
     ports: u16,
@@ -203,6 +206,7 @@ pub(crate) enum ConnectionEvent {
 struct Timers<'t, 'a>(&'t mut Slab<'a, Connection>);
 struct Ready<'t, 'a>(&'t mut Slab<'a, Connection>);
 struct Starved<'t, 'a>(&'t mut Slab<'a, Connection>);
+struct Orphaned<'t, 'a>(&'t mut Slab<'a, Connection>);
 struct Waiting<'t, 'a>(&'t mut Slab<'a, TimeWaitEntry>);
 
 /// The tables only ever name entries that exist.
@@ -221,6 +225,11 @@ impl Links for Ready<'_, '_> {
 impl Links for Starved<'_, '_> {
     fn link(&mut self, index: u32) -> &mut Link {
         &mut self.0.at_mut(index).expect(EXISTS).starved
+    }
+}
+impl Links for Orphaned<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        &mut self.0.at_mut(index).expect(EXISTS).orphaned
     }
 }
 impl Links for Waiting<'_, '_> {
@@ -243,6 +252,7 @@ impl<'a> Tcp<'a> {
             ready: [List::default(); READY_LISTS],
             blocked: List::default(),
             starved: List::default(),
+            orphans: List::default(),
             last: NONE,
             ports: random.next_u32() as u16,
         }
@@ -416,6 +426,7 @@ impl<'a> Tcp<'a> {
         let list = if blocked { &mut self.blocked } else { &mut self.ready[list] };
         list.remove(&mut Ready(&mut self.connections), index);
         self.starved.remove(&mut Starved(&mut self.connections), index);
+        self.orphans.remove(&mut Orphaned(&mut self.connections), index);
         if known {
             self.demux.remove(hash, index);
         }

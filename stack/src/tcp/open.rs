@@ -70,6 +70,7 @@ impl Tcp<'_> {
             ready: Link::default(),
             blocked: false,
             starved: Link::default(),
+            orphaned: Link::default(),
             next_waiting: NONE,
             reader: None,
             writer: None,

@@ -1,9 +1,15 @@
 //! What time did: retransmission, window probes, delayed acknowledgments, orphans.
 
+use super::ready::has_memory;
 use super::receive::Owed;
+use super::segment::Reset;
 use super::send::SendTimer;
 use super::tcb::{Cx, Effects, End, Handshake, Origin, Phase, Synchronized, Tcb};
 use crate::error::Error;
+
+/// Timeouts in a row after which an orphan is not worth memory that others wait for: with the one
+/// that ends it, some six seconds without a sign of the peer.
+const BURDEN_BACKOFF: u8 = 4;
 
 impl Tcb {
     /// Runs every timer of the connection that is due. What `deadline` looks at is what is tested
@@ -48,6 +54,11 @@ impl Synchronized {
             effects.end = Some(End::Failed(Error::TimedOut));
         }
         match self.send.timer {
+            SendTimer::Retransmit(at) | SendTimer::Persist(at)
+                if at <= cx.now && orphan && self.is_burden(cx) =>
+            {
+                self.give_up(effects);
+            }
             SendTimer::Retransmit(at) if at <= cx.now => self.on_retransmit(cx, effects),
             SendTimer::Persist(at) if at <= cx.now => self.on_persist(orphan, cx, effects),
             _ => {}
@@ -83,5 +94,17 @@ impl Synchronized {
         send.probe = true;
         send.rtt.back_off();
         send.timer = SendTimer::Persist(cx.now + send.rtt.rto(cx.config));
+    }
+
+    /// Does an orphan that gets nowhere hold memory that writers wait for (H019)?
+    fn is_burden(&self, cx: &Cx<'_, '_>) -> bool {
+        let Synchronized { send, .. } = self;
+        !send.queue.is_empty() && send.rtt.backoff() >= BURDEN_BACKOFF && !has_memory(cx.pool)
+    }
+
+    /// The connection ends, and the peer is told.
+    fn give_up(&self, effects: &mut Effects) {
+        effects.reset = Some(Reset { seq: self.send.seq_without_text(), ack: Some(self.receive.nxt) });
+        effects.end = Some(End::Failed(Error::TimedOut));
     }
 }

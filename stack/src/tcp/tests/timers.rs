@@ -100,6 +100,27 @@ fn an_orphan_without_a_peer_ends() {
     assert_eq!(b.tcp.len(), 0);
 }
 
+/// H019: while others wait for memory, an orphan that holds some and gets nowhere ends within
+/// seconds, and its peer is told. One without data, and one whose peer answers, stays.
+#[test]
+fn an_orphan_gives_memory_up_that_others_want() {
+    for (queued, wanted) in [(true, true), (true, false), (false, true)] {
+        let mut b = Bench::server();
+        if queued {
+            b.write(b"hello?").unwrap();
+        }
+        b.close();
+        let mut hog = crate::pool::Chain::new();
+        let most = b.pool.available() - if wanted { 0 } else { b.pool.capacity() / 2 };
+        assert!(hog.reserve(&mut b.pool, most));
+        b.out();
+        b.advance(10_000);
+        let gone = queued && wanted;
+        assert_eq!((b.tcp.len() == 0, b.replies.len() == 1), (gone, gone));
+        assert!(!gone || matches!(b.replies[0], Reply::Reset(_)));
+    }
+}
+
 /// H027: when everything is acknowledged, no timer runs.
 #[test]
 fn nothing_in_flight_needs_no_timer() {
