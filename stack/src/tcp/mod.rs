@@ -501,7 +501,14 @@ impl<'a> Tcp<'a> {
 
     /// Our own invariants, for tests and the simulation.
     pub(crate) fn check(&self) {
-        self.connections.iter().for_each(|(_, c)| c.tcb.check());
+        let next_ms = self.wheel.next().map(Instant::millis);
+        for (_, c) in self.connections.iter() {
+            c.tcb.check();
+            let due_ms = c.tcb.deadline().filter(|_| c.known).map(|at| at.micros().div_ceil(1000));
+            assert!(due_ms.is_none_or(|at| next_ms.is_some_and(|n| n <= at)), "a timer is not armed: {c:?}");
+            let waits = c.known && c.tcb.wants_output();
+            assert!(!waits || c.ready.is_queued(), "something to send, and nobody will ask: {c:?}");
+        }
     }
 }
 
