@@ -180,7 +180,9 @@ impl Handshake {
         //= rfc7323#2.2: the SYN's own window is not scaled, and the edge follows from it (H023)
         let edge = self.rcv_nxt + receive_limit.min(0xffff);
         let scale = if scaled { our_scale } else { 0 };
-        let receive = Receive::new(self.rcv_nxt, edge, scale, self.mss.ours, receive_limit, timestamps, cx);
+        let mut receive =
+            Receive::new(self.rcv_nxt, edge, scale, self.mss.ours, receive_limit, timestamps, cx);
+        receive.shut = self.read_shut;
         Synchronized { send, receive, closing: Closing::Neither, challenge_at: cx.now, orphan_until: None }
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Handshake {
     pub(crate) queue: Chain,
     /// The application has closed its side.
     pub(crate) fin: bool,
+    /// The application will read nothing.
+    pub(crate) read_shut: bool,
 }
 
 /// Segment sizes that the path and the address family imply.
@@ -400,6 +402,7 @@ impl Handshake {
             send: true,
             queue: Chain::new(),
             fin: false,
+            read_shut: false,
         }
     }
 }

@@ -122,7 +122,7 @@ impl Tcb {
                 s.receive.owed = Owed::Now;
             }
             Phase::Over(over) => over.unread.clear(cx.pool),
-            Phase::SynSent(_) | Phase::SynReceived(_) => {}
+            Phase::SynSent(h) | Phase::SynReceived(h) => h.read_shut = true,
         }
     }
 

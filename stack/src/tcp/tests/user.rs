@@ -233,6 +233,18 @@ fn shutdown_of_reading() {
     assert!(b.out()[0].flags.has(Flags::FIN));
 }
 
+/// The same before the handshake is over.
+#[test]
+fn shutdown_of_reading_before_the_handshake() {
+    let mut b = Bench::connecting(quiet());
+    b.out();
+    b.tcp.shutdown_read(b.key.unwrap(), b.now, &mut b.pool).unwrap();
+    b.get(segment(Flags::SYN | Flags::ACK, 0, 1));
+    b.get(data(1, 1, b"not wanted"));
+    assert_eq!((b.read(9).unwrap().len(), b.pool.in_use()), (0, 0));
+    assert_eq!(b.out().last().unwrap().ack, 11);
+}
+
 /// H224, H225: peek, read and readiness agree, before the handshake, with data, at the end and after
 /// an error.
 #[test]
