@@ -16,7 +16,7 @@ fn main(net: Net) -> Result<(), Error> {
     loop {
         match flow.read(&mut buf)? {
             0 => return Ok(()),
-            n => print!("{}", buf[..n].escape_ascii()),
+            n => buf[..n].utf8_chunks().for_each(|text| print!("{}", text.valid())),
         }
     }
 }

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 
 use barenet::time::Duration;
 use barenet::{Error, Net, UdpSocket};
-use barenet_boards::{args, gateway, println};
+use barenet_boards::{args, gateway, print, println};
 
 #[barenet_boards::main]
 fn main(net: Net) -> Result<(), Error> {
@@ -16,7 +16,7 @@ fn main(net: Net) -> Result<(), Error> {
     socket.send(b"Hello, world!\n")?;
     let mut buf = [0; 2048];
     let n = socket.recv(&mut buf).inspect_err(|_| println!("no answer from {to}"))?;
-    println!("{}", buf[..n].escape_ascii());
+    buf[..n].utf8_chunks().for_each(|text| print!("{}", text.valid()));
     Ok(())
 }
 
