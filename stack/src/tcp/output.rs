@@ -99,8 +99,8 @@ impl Synchronized {
             return Some(self.segment(PlanKind::Data, send.flight(), now.len, now.fin, clock, pool));
         }
         if send.probe {
-            // As much as the window lets through, a byte or the FIN if it is closed.
-            let len = queued.min(send.wnd.clamp(1, send.mss as u32));
+            // A byte, or the FIN, beyond the closed window.
+            let len = queued.min(1);
             return Some(self.segment(PlanKind::Probe, 0, len, len == 0, clock, pool));
         }
         (self.receive.owed == Owed::Now).then(|| self.segment(PlanKind::Ack, 0, 0, false, clock, pool))

@@ -6,8 +6,11 @@ use super::recovery::Recovery;
 use super::rtt::Rtt;
 use crate::pool::{Chain, Cursor};
 use crate::seq::Seq;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use core::cell::Cell;
+
+/// How long a small window is left unused in the hope of a larger one.
+const SMALL_WINDOW_OVERRIDE: Duration = Duration::from_millis(200);
 
 /// Our FIN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -196,7 +199,8 @@ impl Send {
         let tail_may_go = if len < unsent {
             // Cut off by a window or by `most`. A peer whose window was never larger than this
             // must be served as well.
-            len < mss && self.flight() == 0 && usable >= self.wnd_max / 2 && len < most
+            let worth_it = usable >= self.wnd_max / 2 || self.probe;
+            len < mss && self.flight() == 0 && worth_it && len < most
         } else {
             // The end of what was written. One segment that is not full may be in flight.
             self.nodelay || fin || self.small_end.at_or_before(self.una)
@@ -240,15 +244,22 @@ impl Send {
                     if self.una == self.max {
                         self.since = now;
                     }
-                    Persist(rto())
+                    Persist(now + self.persist_delay(config))
                 }
             },
             // It can go out, so it will in this turn.
             _ => Off,
         };
-        if !matches!(self.timer, Persist(_)) {
+        if self.flight() > 0 || !self.has_unsent() {
             self.probe = false;
         }
+    }
+
+    /// How long what the window keeps back waits. A closed window is probed at intervals that
+    /// double; one that is open but small is used as it is after a while.
+    //= rfc9293#3.8.6.2.1: the override timeout is 0.1 to 1 s
+    pub(crate) fn persist_delay(&self, config: &TcpConfig) -> Duration {
+        if self.wnd == 0 { self.rtt.rto(config) } else { SMALL_WINDOW_OVERRIDE }
     }
 
     /// Starts the running timer anew: something was acknowledged.

@@ -92,8 +92,10 @@ impl Synchronized {
             return;
         }
         send.probe = true;
-        send.rtt.back_off();
-        send.timer = SendTimer::Persist(cx.now + send.rtt.rto(cx.config));
+        if send.wnd == 0 {
+            send.rtt.back_off();
+        }
+        send.timer = SendTimer::Persist(cx.now + send.persist_delay(cx.config));
     }
 
     /// Does an orphan that gets nowhere hold memory that writers wait for (H019)?

@@ -68,6 +68,26 @@ fn a_window_closed_for_hours() {
     assert_eq!(b.write(b"x"), Err(Error::TimedOut));
 }
 
+/// A window that stays small, below a segment and below half of what it was, is used as it is after
+/// the override timeout, each time; only a closed one is probed at intervals that double.
+//= rfc9293#3.8.6.2.1
+#[test]
+fn a_small_window_is_used_after_a_while() {
+    let mut b = Bench::server();
+    b.write(&pattern(4 * MSS as usize)).unwrap();
+    b.out();
+    let start = 1 + 4 * MSS;
+    b.get(ack(1, start).win(500));
+    b.write(&pattern(4_000)).unwrap();
+    assert_eq!(b.out(), []);
+    for n in 0..8 {
+        let out = b.advance(250);
+        assert_eq!(out.len(), 1, "{out:?}");
+        assert_eq!((out[0].1.seq, out[0].1.len()), (start + n * 500, 500));
+        b.get(ack(1, start + (n + 1) * 500).win(500));
+    }
+}
+
 /// An application that is gone does not wait for a window that never opens (sockstress).
 #[test]
 fn an_orphan_at_a_closed_window_ends() {
