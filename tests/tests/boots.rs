@@ -1,9 +1,11 @@
 //! The examples in QEMU, on both machines, by `cargo qemu` as a user calls it.
 
 use barenet_drivers::tap;
+use barenet_tests::judge::judge;
 use barenet_tests::kernel::noise;
 use barenet_tests::netns::{self, KERNEL_V4, KERNEL_V6, STACK_V4, STACK_V6};
 use barenet_tests::runner::cargo;
+use pcap_file::pcap::PcapReader;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -134,9 +136,41 @@ fn tcp_echo_server_gives_back_4_mb() {
     let _alone = one_guest_at_a_time();
     for machine in MACHINES {
         let port = free_port();
-        let _guest = Guest::serving("tcp_echo_server", machine, &["--forward", &format!("{port}:7000")]);
+        let pcap = std::env::temp_dir().join(format!("barenet-{}-{machine}.pcap", std::process::id()));
+        let network = ["--forward", &format!("{port}:7000"), "--pcap", pcap.to_str().unwrap()];
+        let guest = Guest::serving("tcp_echo_server", machine, &network);
         echo_4_mb(connect((Ipv4Addr::LOCALHOST, port)).unwrap(), machine);
+        drop(guest);
+        let frames = std::fs::read(&pcap).unwrap();
+        std::fs::remove_file(&pcap).unwrap();
+        judge_guest(&frames);
     }
+}
+
+/// The hardware address that QEMU gives its first network device.
+const GUEST_MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
+
+/// QEMU's own network has no offloads, so what the guest sent is complete.
+fn judge_guest(pcap: &[u8]) {
+    let mut reader = PcapReader::new(pcap).unwrap();
+    let mut sent = 0;
+    // The last one may be cut: QEMU was killed.
+    while let Some(Ok(frame)) = reader.next_packet() {
+        if frame.data[6..12] == GUEST_MAC {
+            judge(&frame.data).unwrap_or_else(|why| panic!("{why}: {:02x?}", frame.data));
+            sent += 1;
+        }
+    }
+    assert!(sent > 1000, "the guest sent 4 MB in {sent} frames");
+}
+
+#[test]
+fn a_guest_that_stays_too_long_is_ended() {
+    let _alone = one_guest_at_a_time();
+    let output = cargo("qemu", &["udp_echo_server", "--timeout", "1"]).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(124), "{errors}");
+    assert!(errors.ends_with("error: timed out: the guest was ended after 1 s\n"), "{errors}");
 }
 
 /// On a TAP the guest has all of virtio-net's offloads, which QEMU's own network has not: segments of
