@@ -10,17 +10,22 @@ use siphasher::sip::SipHasher13;
 
 const NONE: u32 = u32::MAX;
 
-/// One place of the table. Callers without a heap hand in a slice of them, at least half as many
-/// again as there may be entries.
+/// One place of the table. Callers without a heap hand in a slice of them, twice as many as there
+/// may be entries: a power of two of them is used, and one stays free.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket {
     hash: u32,
     id: u32,
 }
 
+impl Bucket {
+    /// A free place.
+    pub const EMPTY: Bucket = Bucket { hash: 0, id: NONE };
+}
+
 impl Default for Bucket {
     fn default() -> Self {
-        Bucket { hash: 0, id: NONE }
+        Bucket::EMPTY
     }
 }
 

@@ -37,6 +37,8 @@ pub mod wire;
 
 pub use demux::Bucket;
 pub use error::Error;
+#[doc(no_inline)]
+pub use managed::ManagedSlice;
 pub use net::{Net, NetState};
 pub use platform::Platform;
 pub use slab::{Key, Slot};
@@ -44,4 +46,4 @@ pub use slab::{Key, Slot};
 pub use socket::Serve;
 pub use socket::{Addresses, Shutdown, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
 pub use socket::{PingReply, PingSocket, UdpSocket};
-pub use tcp::{Congestion, State, TcpConfig, TcpStorage};
+pub use tcp::{Congestion, Connection, ListenerEntry, State, TcpConfig, TcpStorage, TimeWaitEntry};

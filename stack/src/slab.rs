@@ -15,9 +15,14 @@ pub struct Slot<T> {
     entry: Option<T>,
 }
 
+impl<T> Slot<T> {
+    /// A free place.
+    pub const EMPTY: Self = Slot { generation: 0, next_free: NONE, entry: None };
+}
+
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Slot { generation: 0, next_free: NONE, entry: None }
+        Self::EMPTY
     }
 }
 

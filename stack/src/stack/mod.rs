@@ -5,6 +5,7 @@ mod flow;
 mod icmp;
 mod ingress;
 mod interface;
+mod memory;
 mod neighbors;
 mod paths;
 mod setup;
@@ -18,6 +19,7 @@ pub use crate::link::neighbor::{NeighborSlot, Resolution};
 pub use crate::slab::Slot;
 pub(crate) use interface::INTERFACES_MAX;
 pub use interface::Interface;
+pub use memory::Memory;
 pub use storage::{Limits, Storage};
 pub use tcp_calls::{ListenerHandle, Readiness, TcpHandle};
 

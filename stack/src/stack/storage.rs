@@ -12,7 +12,8 @@ use crate::ip::routes::Route;
 use crate::pool::Pool;
 use crate::tcp::{TcpConfig, TcpStorage};
 
-/// Everything that a stack keeps its state in. Nothing else is ever allocated.
+/// Everything that a stack keeps its state in. Without a heap, [`Memory`](super::Memory) fills it in
+/// common sizes; with one, [`heap`](Storage::heap).
 pub struct Storage<'a> {
     /// Queued data and waiting packets.
     pub pool: Pool<'a>,
@@ -30,7 +31,7 @@ pub struct Storage<'a> {
     pub tcp_config: TcpConfig,
     /// UDP and ping sockets.
     pub datagrams: ManagedSlice<'a, Slot<DatagramSocket>>,
-    /// Half as many again as there are places for datagram sockets.
+    /// Twice as many as there are places for datagram sockets.
     pub datagram_buckets: ManagedSlice<'a, Bucket>,
     /// Most datagram sockets, where their places are taken from the heap.
     pub datagrams_max: usize,

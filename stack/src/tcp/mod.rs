@@ -125,7 +125,7 @@ pub struct TcpStorage<'a> {
     pub listeners: ManagedSlice<'a, Slot<ListenerEntry>>,
     /// One for each connection in TIME-WAIT; with too few the oldest give way.
     pub time_waits: ManagedSlice<'a, Slot<TimeWaitEntry>>,
-    /// The look-up table: half as many again as connections and TIME-WAITs together.
+    /// The look-up table: twice as many as connections and TIME-WAITs together.
     pub buckets: ManagedSlice<'a, Bucket>,
 }
 

@@ -1,0 +1,116 @@
+//! All of a stack's memory in one value, for a program without a heap.
+
+use managed::ManagedSlice;
+
+use super::{Bucket, Interface, NeighborSlot, Slot, Storage};
+use crate::datagram::DatagramSocket;
+use crate::ip::routes::Route;
+use crate::pool::Pool;
+use crate::tcp::{Connection, ListenerEntry, TcpConfig, TcpStorage, TimeWaitEntry};
+
+/// Bytes of a block, with the number that leads to the next: a third of a frame, so that little is
+/// lost at the end of each queue.
+const BLOCK_LEN: usize = 512;
+const BLOCK_TAKES: usize = BLOCK_LEN + 4;
+/// Loopback, and a network or three.
+const INTERFACES: usize = 4;
+/// Hosts on the link that are known at a time.
+const NEIGHBORS: usize = 16;
+const ROUTES: usize = 8;
+
+/// The memory of a stack with `BLOCKS` blocks of 512 bytes for queued data and waiting packets,
+/// `CONNECTIONS` connections and as many listening ports, and `DATAGRAMS` UDP and ping sockets; with
+/// 4 interfaces, 16 neighbours and 8 routes. For other numbers fill a [`Storage`] by hand.
+///
+/// A network in statics, for instance with the crate `static_cell`:
+///
+/// ```
+/// use barenet::daemon::{Daemon, DeviceRef};
+/// use barenet::device::loopback::Loopback;
+/// use barenet::stack::{Memory, Stack};
+/// use barenet::{Net, NetState, Platform, UdpSocket, time::Instant, wait::Spin};
+/// use static_cell::StaticCell;
+///
+/// # struct Machine;
+/// # impl Platform for Machine {
+/// #     fn now(&self) -> Instant { Instant::ZERO }
+/// #     fn idle(&self, _until: Option<Instant>) {}
+/// #     fn wake(&self) {}
+/// # }
+/// static MEMORY: StaticCell<Memory<64, 8, 4>> = StaticCell::new();
+/// static RING: StaticCell<[u8; 4096]> = StaticCell::new();
+/// static DEVICE: StaticCell<Loopback> = StaticCell::new();
+/// static STATE: StaticCell<NetState> = StaticCell::new();
+///
+/// # let seed = [0; 32];
+/// let mut daemon = Daemon::new(Stack::new(MEMORY.init(Memory::new()).storage(), seed));
+/// let device = DEVICE.init(Loopback::new(RING.init([0; 4096])));
+/// daemon.add_loopback(DeviceRef::Borrowed(device))?;
+/// let net = Net::from_static(STATE.init(NetState::new(daemon, &Machine, &Spin)));
+/// let socket = UdpSocket::bind(&net, 7)?;
+/// # Ok::<(), barenet::Error>(())
+/// ```
+///
+/// A connection takes less than a kilobyte, besides its data; all that is not counted takes four.
+pub struct Memory<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize> {
+    blocks: [[u8; BLOCK_TAKES]; BLOCKS],
+    interfaces: [Slot<Interface>; INTERFACES],
+    neighbors: [NeighborSlot; NEIGHBORS],
+    routes: [Option<Route>; ROUTES],
+    connections: [Slot<Connection>; CONNECTIONS],
+    listeners: [Slot<ListenerEntry>; CONNECTIONS],
+    time_waits: [Slot<TimeWaitEntry>; CONNECTIONS],
+    /// For connections and TIME-WAITs.
+    buckets: [[Bucket; 4]; CONNECTIONS],
+    datagrams: [Slot<DatagramSocket>; DATAGRAMS],
+    datagram_buckets: [[Bucket; 2]; DATAGRAMS],
+}
+
+impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize>
+    Memory<BLOCKS, CONNECTIONS, DATAGRAMS>
+{
+    /// Memory that holds nothing yet.
+    pub const fn new() -> Self {
+        Memory {
+            blocks: [[0; BLOCK_TAKES]; BLOCKS],
+            interfaces: [const { Slot::EMPTY }; INTERFACES],
+            neighbors: [const { NeighborSlot::EMPTY }; NEIGHBORS],
+            routes: [None; ROUTES],
+            connections: [const { Slot::EMPTY }; CONNECTIONS],
+            listeners: [const { Slot::EMPTY }; CONNECTIONS],
+            time_waits: [const { Slot::EMPTY }; CONNECTIONS],
+            buckets: [[Bucket::EMPTY; 4]; CONNECTIONS],
+            datagrams: [const { Slot::EMPTY }; DATAGRAMS],
+            datagram_buckets: [[Bucket::EMPTY; 2]; DATAGRAMS],
+        }
+    }
+
+    /// What [`Stack::new`](super::Stack::new) takes, with the default settings of TCP.
+    pub fn storage(&mut self) -> Storage<'_> {
+        Storage {
+            pool: Pool::borrowed(self.blocks.as_flattened_mut(), BLOCK_LEN),
+            interfaces: ManagedSlice::Borrowed(&mut self.interfaces),
+            neighbors: ManagedSlice::Borrowed(&mut self.neighbors),
+            routes: ManagedSlice::Borrowed(&mut self.routes),
+            tcp: TcpStorage {
+                connections: ManagedSlice::Borrowed(&mut self.connections),
+                listeners: ManagedSlice::Borrowed(&mut self.listeners),
+                time_waits: ManagedSlice::Borrowed(&mut self.time_waits),
+                buckets: ManagedSlice::Borrowed(self.buckets.as_flattened_mut()),
+            },
+            connections_max: CONNECTIONS,
+            tcp_config: TcpConfig::default(),
+            datagrams: ManagedSlice::Borrowed(&mut self.datagrams),
+            datagram_buckets: ManagedSlice::Borrowed(self.datagram_buckets.as_flattened_mut()),
+            datagrams_max: DATAGRAMS,
+        }
+    }
+}
+
+impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize> Default
+    for Memory<BLOCKS, CONNECTIONS, DATAGRAMS>
+{
+    fn default() -> Self {
+        Memory::new()
+    }
+}

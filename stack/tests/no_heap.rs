@@ -1,0 +1,97 @@
+//! A program without a heap: every table of its stack lies in statics. Built without the feature
+//! `alloc` there is nothing else that it could use.
+
+use core::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use barenet::daemon::{Daemon, DeviceRef};
+use barenet::device::loopback::Loopback;
+use barenet::stack::{Memory, Stack};
+use barenet::time::Instant;
+use barenet::wait::Spin;
+use barenet::{Error, Net, NetState, PingSocket, Platform, Shutdown, TcpListener, TcpStream, UdpSocket};
+use static_cell::StaticCell;
+
+/// A machine whose clock moves when it sleeps.
+struct Machine(AtomicU64);
+
+impl Platform for Machine {
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.0.load(Ordering::Relaxed))
+    }
+    fn idle(&self, until: Option<Instant>) {
+        let until = until.expect("nothing would ever wake it");
+        self.0.store(until.micros(), Ordering::Relaxed);
+    }
+    fn wake(&self) {}
+}
+
+static MACHINE: Machine = Machine(AtomicU64::new(0));
+static MEMORY: StaticCell<Memory<48, 4, 3>> = StaticCell::new();
+static RING: StaticCell<[u8; 8192]> = StaticCell::new();
+static DEVICE: StaticCell<Loopback> = StaticCell::new();
+static STATE: StaticCell<NetState> = StaticCell::new();
+
+fn net() -> Result<Net, Error> {
+    let stack = Stack::new(MEMORY.init(Memory::new()).storage(), [7; 32]);
+    let mut daemon = Daemon::new(stack);
+    let device = DEVICE.init(Loopback::new(RING.init([0; 8192])));
+    daemon.add_loopback(DeviceRef::Borrowed(device))?;
+    Ok(Net::from_static(STATE.init(NetState::new(daemon, &MACHINE, &Spin))))
+}
+
+/// Echoes what `client` sends, a piece at a time, until it has shut down.
+fn echo(mut client: TcpStream, mut server: TcpStream) -> Result<(), Error> {
+    let (mut piece, mut back) = ([0; 1000], [0; 1000]);
+    for round in 0..16u8 {
+        client.write_all(&[round; 1000])?;
+        server.read_exact(&mut piece)?;
+        server.write_all(&piece)?;
+        client.read_exact(&mut back)?;
+        assert_eq!(back, [round; 1000]);
+    }
+    client.shutdown(Shutdown::Write)?;
+    assert_eq!(server.read(&mut piece)?, 0);
+    Ok(())
+}
+
+/// H234: as the documentation of `Memory` says.
+#[test]
+fn how_much_it_is() {
+    let nothing = size_of::<Memory<0, 0, 0>>();
+    assert!(nothing <= 4096);
+    assert!(size_of::<Memory<0, 1, 0>>() - nothing < 1024);
+}
+
+/// H199: TCP, UDP and ping from statics, again and again; what does not fit is an error, and goes
+/// when there is room again.
+#[test]
+fn everything_in_statics() -> Result<(), Error> {
+    let net = net()?;
+    let listener = TcpListener::bind(&net, 7)?;
+    // More in turn than there are places in any table.
+    for _ in 0..20 {
+        let client = TcpStream::connect(&net, (Ipv4Addr::LOCALHOST, 7))?;
+        let (server, _) = listener.accept()?;
+        echo(client, server)?;
+    }
+    let streams = [(); 2].map(|()| TcpStream::connect(&net, (Ipv4Addr::LOCALHOST, 7)));
+    assert!(streams.iter().all(Result::is_ok), "each has two ends in this stack");
+    let fifth = TcpStream::connect(&net, (Ipv4Addr::LOCALHOST, 7));
+    assert_eq!(fifth.err(), Some(Error::TooManySockets));
+    drop((streams, listener));
+    assert_eq!(net.with_stack(|stack| stack.memory().0), 0);
+
+    let (server, client) = (UdpSocket::bind(&net, 9)?, UdpSocket::bind(&net, 0)?);
+    client.connect((Ipv4Addr::LOCALHOST, 9))?;
+    client.send(b"datagram")?;
+    let mut buf = [0; 100];
+    let (len, peer) = server.recv_from(&mut buf)?;
+    server.send_to(&buf[..len], peer)?;
+    assert_eq!(client.recv(&mut buf)?, 8);
+    let mut ping = PingSocket::connect(&net, Ipv4Addr::LOCALHOST.into())?;
+    assert_eq!(UdpSocket::bind(&net, 0).err(), Some(Error::TooManySockets));
+    ping.send(b"ping")?;
+    assert_eq!(ping.recv(&mut buf)?.len, 4);
+    Ok(())
+}
