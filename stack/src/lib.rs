@@ -1,6 +1,54 @@
 //! # barenet
 //!
 //! A TCP/IP stack for programs that run without an operating system.
+//!
+//! On a board of this project one attribute does everything, and `main` is given a [`Net`]. On one
+//! of your own, four things make a network:
+//!
+//! 1. a [`Device`](device::Device) for each network interface,
+//! 2. a [`Platform`]: the machine's clock, and a way to sleep and be woken,
+//! 3. a way of [waiting](wait): [`Spin`](wait::Spin) without any executor, fibers, OS threads,
+//! 4. a [`Stack`](stack::Stack) in memory that you hand in or, with the feature `alloc`, on the
+//!    heap up to [`Limits`](stack::Limits), with 32 bytes of entropy as its seed.
+//!
+//! ```
+//! # #[cfg(feature = "alloc")] {
+//! use barenet::device::Device;
+//! use barenet::ip::addresses::Cidr;
+//! use barenet::stack::{Limits, Stack, Storage};
+//! use barenet::wait::Spin;
+//! use barenet::{Error, Net, Platform, TcpListener};
+//!
+//! fn echo(platform: &'static dyn Platform, device: Box<dyn Device + Send>, seed: [u8; 32]) -> Result<(), Error> {
+//!     let stack = Stack::new(Storage::heap(&Limits::default()), seed);
+//!     let net = Net::new(stack, platform, &Spin);
+//!     let address = Cidr::new([192, 0, 2, 7].into(), 24)?;
+//!     net.add_interface(device, &[address], &[[192, 0, 2, 1].into()])?;
+//!
+//!     let listener = TcpListener::bind(&net, 7)?;
+//!     loop {
+//!         let (mut flow, _peer) = listener.accept()?;
+//!         let mut buf = [0; 1024];
+//!         while let Ok(n @ 1..) = flow.read(&mut buf) {
+//!             flow.write_all(&buf[..n])?;
+//!         }
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! Sockets are [`TcpListener`], [`TcpStream`], [`UdpSocket`] and [`PingSocket`]. Each operation comes
+//! in a blocking form, as `poll_…` and for executors; what went wrong is one [`Error`], whose
+//! variants never stand in for one another.
+//!
+//! Below them the [`stack`] is a function of its inputs and the time: it can be run by itself, many
+//! of them in one thread in virtual time, as this project's simulations do.
+//!
+//! ## Features
+//!
+//! They only add. `alloc`: memory from the heap up to limits, and
+//! `TcpListener::serve`; `std`: OS threads, `std::io` traits; `embedded-io`: the traits of
+//! `embedded-io` and `embedded-io-async`; `log` and `defmt`: [events] printed by that crate.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
 

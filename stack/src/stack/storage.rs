@@ -13,7 +13,7 @@ use crate::pool::Pool;
 use crate::tcp::{TcpConfig, TcpStorage};
 
 /// Everything that a stack keeps its state in. Without a heap, [`Memory`](super::Memory) fills it in
-/// common sizes; with one, [`heap`](Storage::heap).
+/// common sizes; with one, `Storage::heap`.
 pub struct Storage<'a> {
     /// Queued data and waiting packets.
     pub pool: Pool<'a>,
