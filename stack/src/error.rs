@@ -17,7 +17,8 @@ pub enum Error {
     ConnectionReset,
     /// The connection was aborted on this side.
     ConnectionAborted,
-    /// Write after the peer closed its side, or after our own shutdown of writing.
+    /// Write to a connection that is over because the peer closed it. (While only the peer's FIN
+    /// has come, writing goes on: that closed its own side.)
     ClosedByPeer,
     /// Write after our own `shutdown(Write)`.
     ClosedLocally,

@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicU64, AtomicUsize};
 use core::task::Waker;
 use std::boxed::Box;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::string::String;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -65,7 +66,8 @@ impl Wait for Apart {
         job: Box<dyn FnOnce() + Send>,
         on_panic: Box<dyn FnOnce() + Send>,
     ) -> Result<(), Error> {
-        Spin.spawn(name, job, on_panic)
+        let job = AssertUnwindSafe(move || Spin.spawn(name, job, Box::new(|| {})));
+        catch_unwind(job).unwrap_or_else(|_| catch_unwind(AssertUnwindSafe(on_panic)).or(Ok(())))
     }
 }
 
@@ -117,6 +119,43 @@ fn a_timer_that_a_call_sets_ends_the_sleep() {
         assert_eq!(client.try_write(b"x"), Ok(1));
         assert_eq!(machine.wakes.load(Ordering::Relaxed), before + 1);
         core::mem::forget(client);
+    }));
+    net.sleep(None);
+    assert!(machine.when_asleep.lock().unwrap().is_none(), "it slept");
+}
+
+/// A panic in `on_error` gives the connection's place back once, neither never nor twice.
+#[test]
+fn a_panic_in_on_error_keeps_the_places() {
+    let (net, machine) = net();
+    let listener = TcpListener::bind(&net, 7).unwrap();
+    let to = "127.0.0.1:7".parse().unwrap();
+    let clients = [(); 3].map(|()| TcpStream::start_connect(&net, to).unwrap());
+    let stopper = net.clone();
+    *machine.when_asleep.lock().unwrap() = Some(Box::new(move || stopper.shutdown()));
+    let errors = Arc::new(AtomicUsize::new(0));
+    let counted = errors.clone();
+    let serve = crate::Serve::default().max_connections(1).on_error(move |_, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        panic!("on_error");
+    });
+    assert_eq!(listener.serve_with(serve, |_, _| Err(Error::TimedOut)), Err(Error::NetDown));
+    assert_eq!(errors.load(Ordering::Relaxed), 2 * clients.len());
+}
+
+/// H184, H205: a new address ends the daemon's sleep, so that its device hears of the address.
+#[test]
+fn an_address_ends_the_sleep() {
+    let (net, machine) = net();
+    while net.turn().is_some_and(|at| at <= net.now()) {}
+    let own = net.clone();
+    *machine.when_asleep.lock().unwrap() = Some(Box::new(move || {
+        own.with_stack(|stack| {
+            let loopback = stack.interfaces().map(|(id, _)| id).next().unwrap();
+            let address = Cidr::new("10.0.0.1".parse().unwrap(), 32).unwrap();
+            stack.add_address(loopback, address, Instant::ZERO).unwrap();
+        });
+        assert_eq!(machine.wakes.load(Ordering::Relaxed), 1);
     }));
     net.sleep(None);
     assert!(machine.when_asleep.lock().unwrap().is_none(), "it slept");

@@ -199,21 +199,26 @@ where
         let handle = stream.handle();
         let run = move || {
             let result = (job.handler)(stream, peer);
-            job.finished(result.err(), peer);
+            // The place comes last: if `on_error` panics, `on_panic` gives it back.
+            job.report(result.err(), peer);
+            job.leave();
         };
         let on_panic = move || {
             // Whatever became of the stream: its connection does not outlive its handler.
             let now = hook.net.now();
             hook.net.with_stack(|stack| stack.tcp_abort(handle, now));
-            hook.finished(Some(Error::ConnectionAborted), peer);
+            hook.leave();
+            hook.report(Some(Error::ConnectionAborted), peer);
         };
         let name = format!("connection from {peer}");
         if let Err(error) = self.net.waiter().spawn(name, Box::new(run), Box::new(on_panic)) {
-            self.finished(Some(error), peer);
+            self.leave();
+            self.report(Some(error), peer);
         }
     }
 
-    fn finished(&self, error: Option<Error>, peer: SocketAddr) {
+    /// A connection is served no more: there is a place for another.
+    fn leave(&self) {
         let waiting = {
             let (active, waiting) = &mut *self.active.lock();
             *active -= 1;
@@ -222,6 +227,9 @@ where
         if let Some(waker) = waiting {
             waker.wake();
         }
+    }
+
+    fn report(&self, error: Option<Error>, peer: SocketAddr) {
         if let Some(error) = error {
             (self.serve.on_error)(error, peer);
         }

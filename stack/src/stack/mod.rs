@@ -121,10 +121,11 @@ impl<'a> Stack<'a> {
     }
 
     /// When the stack wants a turn although nothing arrives: `now` if packets wait to be sent
-    /// (H184), except on interfaces whose device was full, which is the device's to announce.
+    /// (H184), except on interfaces whose device was full, which is the device's to announce; or if a
+    /// device has to be told of new addresses (H205).
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let waits = |(index, i): (u32, &Interface)| {
-            !i.device_full && (!i.queue.is_empty() || self.tcp.has_ready(index))
+            i.filter_is_old || (!i.device_full && (!i.queue.is_empty() || self.tcp.has_ready(index)))
         };
         // Memory may come back in calls that are no part of TCP, such as reading a datagram.
         if self.interfaces.iter().any(waits) || self.tcp.can_feed(&self.pool) {

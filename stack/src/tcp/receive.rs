@@ -125,11 +125,6 @@ impl Receive {
         self.edge.since(self.nxt)
     }
 
-    /// The largest window.
-    pub(crate) fn limit(&self) -> u32 {
-        self.limit
-    }
-
     pub(crate) fn readable(&self) -> u32 {
         self.readable
     }
