@@ -35,11 +35,14 @@ pub struct Pool<'a> {
     /// walking a chain touches little memory.
     links: ManagedSlice<'a, [u8; LINK]>,
     block_len: usize,
-    /// Blocks that exist: the free list holds all that are not in a chain.
+    /// Blocks that exist.
     blocks: u32,
     /// Blocks that may exist.
     limit: u32,
+    /// The first of a chain of blocks that were given back. Those from `fresh` on were not taken
+    /// since the pool was last empty.
     free: u32,
+    fresh: u32,
     used: u32,
 }
 
@@ -52,17 +55,16 @@ impl<'a> Pool<'a> {
         let block_len = block_len.max(64);
         let blocks = (memory.len() / (block_len + LINK)).min(BLOCKS_MAX);
         let (links, memory) = memory.split_at_mut(blocks * LINK);
-        let mut pool = Pool {
+        Pool {
             memory: Memory::Borrowed(memory),
             links: ManagedSlice::Borrowed(links.as_chunks_mut().0),
             block_len,
-            blocks: 0,
+            blocks: blocks as u32,
             limit: blocks as u32,
             free: NONE,
+            fresh: 0,
             used: 0,
-        };
-        pool.adopt(blocks as u32);
-        pool
+        }
     }
 
     /// A pool that takes blocks from the heap as it needs them, `limit` bytes of payload at most.
@@ -76,6 +78,7 @@ impl<'a> Pool<'a> {
             blocks: 0,
             limit: (limit / block_len).min(BLOCKS_MAX) as u32,
             free: NONE,
+            fresh: 0,
             used: 0,
         }
     }
@@ -100,15 +103,6 @@ impl<'a> Pool<'a> {
         self.limit as usize * self.block_len
     }
 
-    /// Puts `count` new blocks on the free list.
-    fn adopt(&mut self, count: u32) {
-        for block in (self.blocks..self.blocks + count).rev() {
-            self.set_next(block, self.free);
-            self.free = block;
-        }
-        self.blocks += count;
-    }
-
     #[cfg(feature = "alloc")]
     fn grow(&mut self) {
         if let (Memory::Heap(slabs), ManagedSlice::Owned(links)) = (&mut self.memory, &mut self.links) {
@@ -116,51 +110,72 @@ impl<'a> Pool<'a> {
             if count > 0 {
                 slabs.push(vec![0; self.block_len * count as usize].into_boxed_slice());
                 links.resize((self.blocks + count) as usize, NONE.to_ne_bytes());
-                self.adopt(count);
+                self.blocks += count;
             }
         }
     }
 
-    /// Takes up to `count` blocks, which are chained already, in the order in which they were given
-    /// back: so the blocks of a queue that is filled and emptied go on lying side by side.
+    /// Takes up to `count` blocks that lie side by side, and are chained.
     fn take(&mut self, count: u32) -> Option<Run> {
-        #[cfg(feature = "alloc")]
-        if self.free == NONE {
-            self.grow();
-        }
-        let first = self.free;
-        if first == NONE {
-            return None;
-        }
-        let links = &*self.links;
-        let (mut last, mut next, mut taken) = (first, following(links, first), 1);
-        while taken < count && next != NONE {
-            (last, next) = (next, following(links, next));
-            taken += 1;
-        }
-        self.free = next;
-        self.set_next(last, NONE);
-        self.used += taken;
-        Some(Run { first, last, count: taken })
+        let run = match self.free {
+            NONE => self.take_fresh(count)?,
+            first => {
+                let last = first + self.successors(first, count as usize - 1);
+                self.free = self.next(last);
+                Run { first, last, count: last - first + 1 }
+            }
+        };
+        self.set_next(run.last, NONE);
+        self.used += run.count;
+        Some(run)
     }
 
+    fn take_fresh(&mut self, count: u32) -> Option<Run> {
+        #[cfg(feature = "alloc")]
+        if self.fresh == self.blocks {
+            self.grow();
+        }
+        if self.fresh == self.blocks {
+            return None;
+        }
+        let first = self.fresh;
+        let end = self.slab_end(first).min(first.saturating_add(count));
+        for (link, next) in self.links[first as usize..end as usize].iter_mut().zip(first + 1..) {
+            *link = next.to_ne_bytes();
+        }
+        self.fresh = end;
+        Some(Run { first, last: end - 1, count: end - first })
+    }
+
+    /// Takes blocks back. Those of an empty pool lie in order again.
     fn put(&mut self, run: Run) {
-        self.set_next(run.last, self.free);
-        self.free = run.first;
         self.used -= run.count;
+        if self.used == 0 {
+            (self.free, self.fresh) = (NONE, 0);
+        } else {
+            self.set_next(run.last, self.free);
+            self.free = run.first;
+        }
+    }
+
+    /// How many blocks follow this one both in its chain and in memory, `most` at most.
+    #[inline]
+    fn successors(&self, block: u32, most: usize) -> u32 {
+        let links = &self.links[block as usize..self.slab_end(block) as usize - 1];
+        let follows = |(link, next): &(&[u8; LINK], u32)| u32::from_ne_bytes(**link) == *next;
+        links.iter().take(most).zip(block + 1..).take_while(follows).count() as u32
     }
 
     /// How far the memory from `at` in `block` on goes, `len` bytes at most, while the blocks of the
     /// chain lie side by side; and the last of these blocks.
     #[inline]
     fn stretch(&self, block: u32, at: usize, len: usize) -> (usize, u32) {
-        let (mut reached, mut last) = (self.block_len - at, block);
-        let (links, end) = (&*self.links, self.slab_end(block));
-        while reached < len && last + 1 < end && following(links, last) == last + 1 {
-            last += 1;
-            reached += self.block_len;
+        let here = self.block_len - at;
+        if len <= here {
+            return (len, block);
         }
-        (reached.min(len), last)
+        let more = self.successors(block, (len - here).div_ceil(self.block_len));
+        (len.min(here + more as usize * self.block_len), block + more)
     }
 
     /// The first block whose memory does not follow that of `block` and those between.
@@ -169,7 +184,7 @@ impl<'a> Pool<'a> {
         match &self.memory {
             Memory::Borrowed(_) => self.blocks.max(block),
             #[cfg(feature = "alloc")]
-            Memory::Heap(_) => (block / SLAB as u32 + 1) * SLAB as u32,
+            Memory::Heap(_) => self.blocks.min((block / SLAB as u32 + 1) * SLAB as u32),
         }
     }
 

@@ -32,8 +32,12 @@ pub fn transmit(device: &mut dyn Device, frame: TcpFrame<'_>) -> Result<usize, T
     if !known || header.len() < transport + CHECKSUM_AT + 2 || mss == 0 {
         return Err(TxError::Refused);
     }
-    let mut pseudo = Checksum::default();
-    pseudo.add(if v6 { &header[22..54] } else { &header[26..34] });
+    let ip = &header[..transport];
+    let addresses = match v6 {
+        true => ip.last_chunk::<32>().map(Checksum::of_words),
+        false => ip.last_chunk::<8>().map(Checksum::of_words),
+    };
+    let mut pseudo = addresses.unwrap_or_default();
     pseudo.add_word(u16::from(protocol::TCP));
     let capabilities = device.capabilities();
     let total: usize = payload.iter().map(|p| p.len()).sum();

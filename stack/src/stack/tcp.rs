@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::ip::{IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::seq::Seq;
-use crate::tcp::segment::{Flags, Options, Plan};
+use crate::tcp::segment::{Flags, Options, Plan, PlanKind};
 use crate::tcp::tcb::Dropped;
 use crate::tcp::{ConnectionEvent, Outcome, Refused, Reply, Tuple};
 use crate::time::Instant;
@@ -168,7 +168,9 @@ impl Stack<'_> {
             };
             match self.tcp_send_one(index, link, device, now) {
                 // Nobody else waits: a burst of segments takes one way.
-                Sent::Segment(link) if !self.tcp.has_ready(id.0.index) => burst = Some((index, link)),
+                Sent::Segment(Some(link)) if !self.tcp.has_ready(id.0.index) => {
+                    burst = Some((index, Some(link)));
+                }
                 Sent::Segment(_) => self.tcp.requeue(index),
                 Sent::Nothing => {}
                 Sent::Blocked => self.tcp.block(index),
@@ -272,7 +274,12 @@ impl Stack<'_> {
         self.count_packet(&ip, transport - wire::ETHERNET_LEN + header.len() + taken);
         plan.cut_to(taken as u32);
         self.tcp.on_sent(index, plan, now, &mut self.pool);
-        if taken < len { Sent::DeviceFull } else { Sent::Segment(Some(*link)) }
+        match plan.kind {
+            _ if taken < len => Sent::DeviceFull,
+            // It goes out alone where there is nothing else to send: that ends a burst.
+            PlanKind::Ack => Sent::Segment(None),
+            _ => Sent::Segment(Some(*link)),
+        }
     }
 
     /// The way to the peer. The last one found is remembered: a burst of segments takes one way.

@@ -309,8 +309,9 @@ impl Receive {
     /// never back.
     pub(crate) fn window(&self, pool: &Pool<'_>) -> (u16, Seq) {
         // A duplicate acknowledgment has the window of the one before, or it is none (RFC 5681 §2).
-        let keep = self.duplicates > 0 || self.opening(pool) < self.opening_least(pool);
-        let edge = if keep { self.edge } else { self.edge_possible(pool) };
+        let possible = self.edge_possible(pool);
+        let keep = self.duplicates > 0 || possible.since(self.edge) < self.opening_least(pool);
+        let edge = if keep { self.edge } else { possible };
         let wnd = edge.since(self.nxt);
         let field = wnd.div_ceil(1 << self.scale).min(u16::MAX as u32);
         (field as u16, (self.nxt + (field << self.scale)).later_of(self.edge))

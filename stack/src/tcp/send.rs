@@ -181,9 +181,12 @@ impl Send {
         let nothing = Sendable { len: 0, fin: false };
         let unsent = self.unsent();
         let fin = self.fin_unsent();
+        if unsent == 0 && !fin {
+            return nothing;
+        }
         let cwnd = self.controller.window().saturating_add(self.recovery.limited_transmit(self.mss));
         let usable = self.wnd.min(cwnd).saturating_sub(self.flight());
-        if (unsent == 0 && !fin) || usable == 0 {
+        if usable == 0 {
             return nothing;
         }
         // A super-segment may be limited to less than one segment of a link with a huge MTU.
