@@ -5,7 +5,7 @@
 use barenet_tests::sim;
 
 /// Seeds of the ordinary run, in two halves for two cores.
-const SEEDS: u64 = 800;
+const SEEDS: u64 = 1500;
 
 fn run(seeds: std::ops::Range<u64>) {
     let reports: Vec<String> = seeds.filter_map(|seed| sim::run_or_explain(seed).err()).collect();

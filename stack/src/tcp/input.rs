@@ -196,7 +196,14 @@ impl Synchronized {
         effects: &mut Effects,
     ) -> Step {
         let whole = segment;
-        let segment = self.check_sequence(whole, cx)?;
+        let segment = match self.check_sequence(whole, cx) {
+            Err(Dropped::OutOfWindow) if self.is_late(whole) => {
+                self.check_ack(whole, cx, effects)?;
+                effects.end = self.end();
+                return Err(Dropped::OutOfWindow);
+            }
+            checked => checked?,
+        };
         self.check_rst(whole, cx, effects)?;
         if effects.end.is_some() {
             return Ok(());
@@ -218,6 +225,19 @@ impl Synchronized {
         self.check_fin(effects);
         effects.end = effects.end.or(self.end());
         text
+    }
+
+    /// Is the text old, but the acknowledgment new? Two ends that both send again what the other has
+    /// would else drop each other's acknowledgments for ever (H041). Not farther back than a window
+    /// reaches ahead, so that guessing the number is as hard as for a segment inside it.
+    fn is_late(&self, segment: &Segment<'_>) -> bool {
+        let (send, receive) = (&self.send, &self.receive);
+        segment.flags.has(Flags::ACK)
+            && segment.flags.without(Flags::SYN | Flags::RST) == segment.flags
+            && segment.seq.before(receive.nxt)
+            && receive.nxt.since(segment.seq) <= receive.limit()
+            && send.una.before(segment.ack)
+            && segment.ack.at_or_before(send.max)
     }
 
     /// First: PAWS, the sequence check, and the cut to what is new and inside the window.

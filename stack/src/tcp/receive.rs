@@ -125,6 +125,11 @@ impl Receive {
         self.edge.since(self.nxt)
     }
 
+    /// The largest window.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
     pub(crate) fn readable(&self) -> u32 {
         self.readable
     }

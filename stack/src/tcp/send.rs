@@ -132,8 +132,8 @@ impl Send {
     /// what a probe carried was not taken, and the next number would lie outside the closed window.
     pub(crate) fn seq_without_text(&self) -> Seq {
         match self.timer {
-            SendTimer::Persist(_) => self.nxt,
-            SendTimer::Off | SendTimer::Retransmit(_) => self.max,
+            SendTimer::Persist(_) if self.wnd == 0 => self.nxt,
+            SendTimer::Persist(_) | SendTimer::Off | SendTimer::Retransmit(_) => self.max,
         }
     }
 

@@ -247,3 +247,29 @@ fn a_plan_is_cut_at_segments() {
     let out = b.out_at_most(2 * MSS + 700);
     assert_eq!(out.iter().map(|o| o.len()).collect::<Vec<_>>(), [MSS, MSS, MSS, MSS, MSS, 100]);
 }
+
+/// H041, the other way round: text that we have, sent again with an acknowledgment that is new. Else
+/// two ends that both repeat themselves would never hear each other.
+#[test]
+fn an_acknowledgment_in_text_that_we_have() {
+    let mut b = in_flight(2);
+    b.get(data(1, 1, b"known"));
+    b.out();
+    b.get(data(1, nth(1), b"known"));
+    assert_eq!(sent(&b.advance(250)), [(0, nth(2), 0), (200, nth(1), MSS)]);
+    b.get(In { seq: 6u32.wrapping_sub(300_000), ..ack(0, nth(2)) });
+    assert_eq!(b.advance(1_000).len(), 2, "too far back to be true");
+}
+
+/// H041: text that filled what was left of a small window counts as sent: the peer may have it.
+#[test]
+fn acknowledgments_beside_a_small_window() {
+    let mut b = Bench::server_with(quiet(), syn().win(10_000));
+    b.write(&pattern(1_000)).unwrap();
+    b.out();
+    b.get(ack(1, 1_001).win(50));
+    b.write(&pattern(1_000)).unwrap();
+    assert_eq!(b.advance(250).len(), 1);
+    b.get(data(1, 1_001, &pattern(3_000)).win(50));
+    assert_eq!(b.out()[0].seq, 1_051);
+}
