@@ -14,6 +14,9 @@ pub enum Congestion {
     None,
 }
 
+/// The timer wheel's tick. A timeout of nothing would fire again and again at the same instant.
+const RTO_LEAST: Duration = Duration::from_millis(1);
+
 /// Settings of TCP for all connections; those that a socket can override say so.
 ///
 /// ```
@@ -39,7 +42,8 @@ pub struct TcpConfig {
     /// Floor of the timeout. RFC 6298 §2.4 says one second; what is deployed, and the default
     /// here, is 200 ms.
     pub rto_min: Duration,
-    /// Ceiling of the timeout and of the time between window probes (RFC 6298 §2.5). Default 60 s.
+    /// Ceiling of the timeout and of the time between window probes (RFC 6298 §2.5), at least a
+    /// millisecond. Default 60 s.
     pub rto_max: Duration,
     /// How long a SYN is repeated before `TimedOut`: R2 of RFC 9293 §3.8.3, at least 3 minutes
     /// there. Default 180 s.
@@ -65,6 +69,12 @@ impl TcpConfig {
     //= rfc9293#3.8.6.3 MUST-40
     pub(crate) fn ack_delay(&self) -> Duration {
         self.ack_delay.min(Duration::from_millis(499))
+    }
+
+    /// A timeout that doubles with each time that it passed in vain.
+    pub(super) fn backed_off(&self, base: Duration, times: u8) -> Duration {
+        let doubled = Duration::from_micros(base.micros().saturating_mul(1 << times.min(16)));
+        doubled.min(self.rto_max).max(RTO_LEAST)
     }
 }
 

@@ -76,8 +76,7 @@ impl Handshake {
         }
         // A SYN-ACK that answers a repeated SYN does not move the timer.
         if self.retransmit_at.is_none() {
-            let wait = cx.config.rto_initial.micros() << self.transmissions.min(16);
-            let wait = crate::time::Duration::from_micros(wait.min(cx.config.rto_max.micros()));
+            let wait = cx.config.backed_off(cx.config.rto_initial, self.transmissions);
             self.retransmit_at = Some(cx.now + wait);
         }
         self.transmissions = self.transmissions.saturating_add(1);

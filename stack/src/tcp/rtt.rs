@@ -40,8 +40,8 @@ impl Rtt {
             0 => config.rto_initial.micros(),
             srtt => srtt as u64 + (4 * self.var as u64).max(1000),
         };
-        let base = base.max(config.rto_min.micros());
-        Duration::from_micros((base << self.backoff.min(16)).min(config.rto_max.micros()))
+        let base = Duration::from_micros(base).max(config.rto_min);
+        config.backed_off(base, self.backoff)
     }
 
     /// The timer fired (RFC 6298 §5.5).

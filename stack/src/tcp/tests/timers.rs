@@ -170,3 +170,22 @@ fn a_small_window_is_used_in_the_end() {
     assert_eq!(b.get(ack(1, 1_051).win(10_000)), None);
     assert_eq!(brief(&b.out()), [(1_051, 950, 1)]);
 }
+
+/// H199: timeouts that are set to nothing, or to more than fits, are a millisecond or the ceiling: they
+/// neither fire for ever at one instant nor at once.
+#[test]
+fn timeouts_of_nothing_do_not_hang() {
+    let none = TcpConfig {
+        rto_initial: Duration::ZERO,
+        rto_min: Duration::ZERO,
+        rto_max: Duration::ZERO,
+        ..quiet()
+    };
+    let mut b = Bench::server_with(none, syn().win(0));
+    b.write(b"x").unwrap();
+    let probes = b.advance(100).len();
+    assert!((90..=101).contains(&probes), "{probes}");
+    let huge = TcpConfig { rto_initial: Duration::from_micros(1 << 63), ..quiet() };
+    let mut b = Bench::connecting(huge);
+    assert_eq!((b.out().len(), b.advance(59_000).len(), b.advance(2_000).len()), (1, 0, 1));
+}
