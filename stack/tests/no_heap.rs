@@ -63,15 +63,17 @@ fn how_much_it_is() {
     assert!(size_of::<Memory<0, 1, 0>>() - nothing < 1024);
 }
 
-/// H199: TCP, UDP and ping from statics, again and again; what does not fit is an error, and goes
+/// H199, H227: TCP, UDP and ping from statics, again and again; what does not fit is an error, and goes
 /// when there is room again.
 #[test]
 fn everything_in_statics() -> Result<(), Error> {
     let net = net()?;
     let listener = TcpListener::bind(&net, 7)?;
+    assert_eq!(listener.try_accept().err(), Some(Error::WouldBlock));
     // More in turn than there are places in any table.
     for _ in 0..20 {
-        let client = TcpStream::connect(&net, (Ipv4Addr::LOCALHOST, 7))?;
+        let mut client = TcpStream::connect(&net, (Ipv4Addr::LOCALHOST, 7))?;
+        assert_eq!((client.nodelay()?, client.set_nodelay(true)?, client.nodelay()?), (false, (), true));
         let (server, _) = listener.accept()?;
         echo(client, server)?;
     }
@@ -79,6 +81,8 @@ fn everything_in_statics() -> Result<(), Error> {
     assert!(streams.iter().all(Result::is_ok), "each has two ends in this stack");
     let fifth = TcpStream::connect(&net, (Ipv4Addr::LOCALHOST, 7));
     assert_eq!(fifth.err(), Some(Error::TooManySockets));
+    net.turn();
+    assert!(listener.try_accept().is_ok() && listener.try_accept().is_ok());
     drop((streams, listener));
     assert_eq!(net.with_stack(|stack| stack.memory().0), 0);
 

@@ -1,6 +1,6 @@
 //! What can stand for an address in a call.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use crate::error::Error;
 
@@ -78,15 +78,21 @@ impl ToListenAddr for SocketAddr {
     }
 }
 
-impl ToListenAddr for (Ipv4Addr, u16) {
+impl ToListenAddr for SocketAddrV4 {
     fn to_listen_addr(&self) -> Result<SocketAddr, Error> {
         Ok((*self).into())
     }
 }
 
-impl ToListenAddr for (Ipv6Addr, u16) {
+impl ToListenAddr for SocketAddrV6 {
     fn to_listen_addr(&self) -> Result<SocketAddr, Error> {
         Ok((*self).into())
+    }
+}
+
+impl<A: Into<IpAddr> + Copy> ToListenAddr for (A, u16) {
+    fn to_listen_addr(&self) -> Result<SocketAddr, Error> {
+        Ok(SocketAddr::new(self.0.into(), self.1))
     }
 }
 

@@ -74,6 +74,12 @@ impl TcpListener {
         self.net.wait_for(None, |cx| self.poll_accept(cx))
     }
 
+    /// Takes a connection that waits, without waiting for one: [`Error::WouldBlock`] if none does.
+    pub fn try_accept(&self) -> Result<(TcpStream, SocketAddr), Error> {
+        let (handle, peer) = self.net.call(|stack, _| stack.tcp_accept(self.handle))?;
+        Ok((TcpStream::new(self.net.clone(), handle), peer))
+    }
+
     /// [`accept`](TcpListener::accept) for an executor.
     pub async fn accept_async(&self) -> Result<(TcpStream, SocketAddr), Error> {
         core::future::poll_fn(|cx| self.poll_accept(cx)).await

@@ -256,6 +256,11 @@ impl TcpStream {
         self.net.call(|stack, now| stack.tcp_set_nodelay(self.handle, nodelay, now))
     }
 
+    /// Do small segments go out at once?
+    pub fn nodelay(&self) -> Result<bool, Error> {
+        self.net.with_stack(|stack| stack.tcp_nodelay(self.handle))
+    }
+
     /// The longest that a read waits before [`Error::TimedOut`]; `None`, the default: for ever.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         self.read_timeout = timeout;

@@ -185,6 +185,11 @@ impl Stack<'_> {
         self.tcp.set_nodelay(handle.0, nodelay, now, &mut self.pool)
     }
 
+    /// Is Nagle's rule off?
+    pub fn tcp_nodelay(&self, handle: TcpHandle) -> Result<bool, Error> {
+        Ok(self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.nodelay)
+    }
+
     /// Lets go of the connection: what was written is still sent, then a FIN, and the stack sees it
     /// to its end. With unread data it is reset instead, so that the peer learns of the loss
     /// (RFC 1122 §4.2.2.13).
