@@ -71,7 +71,9 @@ impl Synchronized {
     }
 
     fn take_expected_text(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>) -> bool {
-        if self.receive.text(cx.pool, segment.seq, segment.text) != Taken::InOrder {
+        if !self.receive.has_room(cx.pool, segment.text)
+            || self.receive.text(cx.pool, segment.seq, segment.text) != Taken::InOrder
+        {
             return false; // no memory
         }
         self.receive.take_timestamp(segment, cx.now);

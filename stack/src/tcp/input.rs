@@ -509,6 +509,11 @@ impl Synchronized {
                 }
                 Ok(())
             }
+            Taken::Partly => {
+                effects.readable = true;
+                self.receive.owed = Owed::Now;
+                Err(Dropped::NoMemory)
+            }
             Taken::OutOfOrder => {
                 self.receive.owe_duplicate(text.len() as u32);
                 Ok(())

@@ -19,9 +19,9 @@ const DUPLICATES_MAX: u32 = 3;
 /// a neighbour's address or answer a ping, and what is to be sent would wait for what was received.
 const RESERVE: usize = 16;
 
-/// May text of so many bytes take memory?
-fn has_room(pool: &Pool<'_>, len: usize) -> bool {
-    pool.available() >= len + pool.capacity() / RESERVE
+/// How many bytes of text may take memory?
+fn room(pool: &Pool<'_>) -> usize {
+    pool.available().saturating_sub(pool.capacity() / RESERVE)
 }
 
 /// Acknowledgment that is owed.
@@ -81,6 +81,8 @@ pub(crate) struct Receive {
 pub(crate) enum Taken {
     /// RCV.NXT moved on.
     InOrder,
+    /// RCV.NXT moved on, but there was no memory for all of it.
+    Partly,
     /// It is kept for later.
     OutOfOrder,
     /// There was no memory for it.
@@ -180,13 +182,23 @@ impl Receive {
         if seq != self.nxt || !self.ranges.is_empty() {
             return self.text_with_holes(pool, seq, text);
         }
-        if !has_room(pool, text.len()) || !self.append(pool, text) {
+        // A frame that a device merged may be larger than what is left. Its start is taken, or it
+        // would come again and again in vain.
+        let fits = room(pool).min(text.len());
+        if fits == 0 || !self.append(pool, text.slice(0, fits)) {
             return Taken::Dropped;
         }
+        let taken = if fits < text.len() { Taken::Partly } else { Taken::InOrder };
+        let len = fits as u32;
         self.readable += len;
         self.nxt += len;
         self.unacked += len;
-        Taken::InOrder
+        taken
+    }
+
+    /// May all of this text be taken?
+    pub(crate) fn has_room(&self, pool: &Pool<'_>, text: Bytes<'_>) -> bool {
+        room(pool) >= text.len()
     }
 
     /// Nobody reads any more: the bytes count as received.
@@ -216,7 +228,7 @@ impl Receive {
         let offset = (self.readable + seq.since(self.nxt)) as usize;
         // What fills a hole lies in blocks that the queue has; what lies beyond takes the hole's too.
         let more = (offset + text.len()).saturating_sub(self.queue.len());
-        if !in_order && !has_room(pool, more) {
+        if !in_order && room(pool) < more {
             return Taken::Dropped;
         }
         if !self.queue.reserve(pool, offset + text.len()) {

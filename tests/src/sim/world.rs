@@ -58,6 +58,8 @@ pub(super) struct World {
 /// More turns than this without any time passing is a stack that spins.
 const SPIN_MAX: u32 = 20_000;
 
+/// A pool that many connections may fill.
+const SMALL: usize = 64 << 10;
 /// By then every timer that was backed off during the faults has fired.
 const SETTLED: Duration = Duration::from_secs(70);
 /// On a healthy link nothing waits longer than a delayed acknowledgment or an application's pause.
@@ -264,10 +266,11 @@ impl World {
     }
 
     /// An application that has nothing to send, and whose peer's reset was lost, waits for ever: that
-    /// is TCP without keep-alives. It gives up then.
+    /// is TCP without keep-alives. It gives up then. A stack resets a connection that its application
+    /// has let go of also when it needs the memory (H019).
     fn give_up_abandoned(&mut self) -> Option<Instant> {
         let left: Vec<String> =
-            self.apps().filter(|a| a.state == State::Done(Outcome::Left)).map(|a| a.flow()).collect();
+            self.apps().filter(|a| matches!(a.state, State::Done(_))).map(|a| a.flow()).collect();
         let now = self.now;
         let mut gave_up = None;
         for host in &mut self.hosts {
@@ -338,6 +341,12 @@ impl World {
                 if app.read > peer.written {
                     return wrong(app, "read more than was written");
                 }
+                // The peer's stack had to reset what the peer had let go of.
+                let host = flow.hosts[usize::from(!std::ptr::eq(peer, client))];
+                let memory = self.options.hosts[host].memory;
+                let short = memory <= SMALL || (self.options.flows.len() > 6 && memory <= 16 * SMALL);
+                let let_go = matches!(peer.state, State::Done(Outcome::Orderly | Outcome::Left));
+                let given_up = short && let_go;
                 let fine = match app.state {
                     State::Done(Outcome::Orderly) => {
                         !keeps_promise(other, mine) || (app.read == other.send && app.written == mine.send)
@@ -345,7 +354,7 @@ impl World {
                     State::Done(Outcome::Left) => !is_patient(mine),
                     State::Listening(_) => !keeps_promise(other, mine),
                     State::Done(Outcome::Failed(Error::ConnectionReset | Error::ClosedByPeer)) => {
-                        !(keeps_promise(mine, other) && keeps_promise(other, mine))
+                        given_up || !(keeps_promise(mine, other) && keeps_promise(other, mine))
                     }
                     _ => false,
                 };

@@ -182,6 +182,22 @@ fn unread_text_leaves_memory() {
     }
 }
 
+/// A merged frame that is larger than the memory left is taken in part, and its reader is woken.
+#[test]
+fn a_large_frame_in_little_memory() {
+    let mut b = Bench::server();
+    let mut hog = crate::pool::Chain::new();
+    while b.pool.available() > (1 << 20) / 16 + 10_000 {
+        hog.append(&mut b.pool, &pattern(500));
+    }
+    let waits = b.wait(Interest::Read);
+    b.get(data(1, 1, &pattern(20_000)));
+    let got = b.read(20_000).unwrap();
+    assert!(got.len() > 9_000 && got[..] == pattern(20_000)[..got.len()]);
+    assert_eq!((waits.get(), b.out()[0].ack), (1, 1 + got.len() as u32));
+    hog.clear(&mut b.pool);
+}
+
 /// H037: buffers so large that sequence numbers could not be compared are cut.
 #[test]
 fn buffers_have_a_limit() {
