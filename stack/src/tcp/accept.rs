@@ -3,8 +3,10 @@
 use super::isn;
 use super::listener::Listener;
 use super::segment::{Flags, Reset, Segment};
-use super::tcb::{Cx, Mss, Tcb};
-use super::{EPHEMERAL_TRIES, ListenerEntry, Outcome, Refused, Reply, Tcp, Tuple, passive, wake};
+use super::tcb::{Cx, Mss, Phase, Tcb};
+use super::{
+    Connection, EPHEMERAL_TRIES, HalfOpen, ListenerEntry, Outcome, Refused, Reply, Tcp, Tuple, passive, wake,
+};
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::list::NONE;
@@ -84,8 +86,9 @@ impl Tcp<'_> {
             let answer = if flags.has(Flags::ACK) { Reset::answer_to(segment) } else { None };
             return refuse(Refused::NoConnection, answer);
         }
-        let room = self.listeners.at(index).is_some_and(|l| l.0.has_syn_room() && l.0.has_room());
-        if !room {
+        let listener = self.listeners.at(index);
+        let (syn_room, room) = listener.map_or((false, false), |l| (l.0.has_syn_room(), l.0.has_room()));
+        if !room || !(syn_room || self.give_up_silent(index, pool)) {
             return refuse(Refused::BacklogFull, None); // the client tries again (H010, H011)
         }
         let iss = isn::initial_sequence_number(&self.key, tuple, now);
@@ -98,15 +101,27 @@ impl Tcp<'_> {
         };
         if let Some(l) = self.listeners.at_mut(index) {
             l.0.half_open += 1;
+            l.0.syns.push(&mut HalfOpen(&mut self.connections), connection);
         }
         self.after(connection, now);
         Outcome::default()
     }
 
-    pub(super) fn half_open_ends(&mut self, listener: u32) {
+    pub(super) fn half_open_ends(&mut self, listener: u32, index: u32) {
         if let Some(l) = self.listeners.at_mut(listener) {
             l.0.half_open = l.0.half_open.saturating_sub(1);
+            l.0.syns.remove(&mut HalfOpen(&mut self.connections), index);
         }
+    }
+
+    /// H058: the oldest half-open connection gives way if its SYN-ACK was repeated twice in vain: else
+    /// a trickle of SYNs from nowhere would keep every client out.
+    fn give_up_silent(&mut self, listener: u32, pool: &mut Pool<'_>) -> bool {
+        let Some(oldest) = self.listeners.at(listener).and_then(|l| l.0.syns.front()) else { return false };
+        let is_silent =
+            |c: &&Connection| matches!(&c.tcb.phase, Phase::SynReceived(h) if h.transmissions > 2);
+        let silent = self.connections.at(oldest).filter(is_silent).and_then(|_| self.connections.key(oldest));
+        silent.and_then(|key| self.take_out(key, pool)).is_some()
     }
 
     pub(super) fn queue_for_accept(&mut self, listener: u32, index: u32) {

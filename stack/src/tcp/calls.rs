@@ -159,11 +159,11 @@ impl Tcp<'_> {
         reset.map(|reset| (c, reset))
     }
 
-    fn take_out(&mut self, key: Key, pool: &mut Pool<'_>) -> Option<Connection> {
+    pub(super) fn take_out(&mut self, key: Key, pool: &mut Pool<'_>) -> Option<Connection> {
         let passive_on = passive(&self.connections.get(key)?.tcb);
         self.forget(key.index);
         if let Some(listener) = passive_on {
-            self.half_open_ends(listener);
+            self.half_open_ends(listener, key.index);
         }
         let mut c = self.connections.remove(key.index)?;
         c.tcb.clear(pool);

@@ -1,6 +1,6 @@
 //! A listener: not a connection state, but a place where connections wait for `accept`.
 
-use crate::list::NONE;
+use crate::list::{List, NONE};
 use crate::wakers::Wakers;
 use core::net::IpAddr;
 
@@ -12,8 +12,9 @@ pub(crate) struct Listener {
     pub(crate) port: u16,
     /// Most connections in the accept queue, and most in the SYN queue.
     pub(crate) backlog: u16,
-    /// Connections in SYN-RECEIVED.
+    /// Connections in SYN-RECEIVED, and the oldest of them first.
     pub(crate) half_open: u16,
+    pub(crate) syns: List,
     /// Established connections that wait, linked through the connections.
     pub(crate) waiting: u16,
     pub(crate) first: u32,
@@ -31,6 +32,7 @@ impl Listener {
             port,
             backlog,
             half_open: 0,
+            syns: List::default(),
             waiting: 0,
             first: NONE,
             last: NONE,

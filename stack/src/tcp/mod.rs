@@ -82,6 +82,7 @@ pub struct Connection {
     blocked: bool,
     starved: Link,
     orphaned: Link,
+    half_open: Link,
     /// Which other connection waits for `accept` after this one.
     next_waiting: u32,
     reader: Option<Waker>,
@@ -206,6 +207,7 @@ pub(crate) enum ConnectionEvent {
 struct Timers<'t, 'a>(&'t mut Slab<'a, Connection>);
 struct Ready<'t, 'a>(&'t mut Slab<'a, Connection>);
 struct Starved<'t, 'a>(&'t mut Slab<'a, Connection>);
+struct HalfOpen<'t, 'a>(&'t mut Slab<'a, Connection>);
 struct Orphaned<'t, 'a>(&'t mut Slab<'a, Connection>);
 struct Waiting<'t, 'a>(&'t mut Slab<'a, TimeWaitEntry>);
 
@@ -225,6 +227,11 @@ impl Links for Ready<'_, '_> {
 impl Links for Starved<'_, '_> {
     fn link(&mut self, index: u32) -> &mut Link {
         &mut self.0.at_mut(index).expect(EXISTS).starved
+    }
+}
+impl Links for HalfOpen<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        &mut self.0.at_mut(index).expect(EXISTS).half_open
     }
 }
 impl Links for Orphaned<'_, '_> {
@@ -359,7 +366,7 @@ impl<'a> Tcp<'a> {
         if effects.established {
             outcome.event = Some(ConnectionEvent::Established);
             if let Some(listener) = was_passive {
-                self.half_open_ends(listener);
+                self.half_open_ends(listener, index);
                 self.queue_for_accept(listener, index);
             }
         }
@@ -395,7 +402,11 @@ impl<'a> Tcp<'a> {
         pool: &mut Pool<'_>,
     ) -> ConnectionEvent {
         self.forget(index);
-        let half_open = was_passive.filter(|_| end == End::Unnoticed || matches!(end, End::Failed(_)));
+        if let Some(listener) = was_passive
+            && matches!(end, End::Unnoticed | End::Failed(_))
+        {
+            self.half_open_ends(listener, index);
+        }
         let error = match end {
             End::Failed(error) => Some(error),
             End::TimeWait(_) | End::Closed | End::Unnoticed => None,
@@ -410,9 +421,6 @@ impl<'a> Tcp<'a> {
             if unowned {
                 self.discard(index, pool);
             }
-        }
-        if let Some(listener) = half_open {
-            self.half_open_ends(listener);
         }
         error.map_or(ConnectionEvent::Closed, ConnectionEvent::Failed)
     }

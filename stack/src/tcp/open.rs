@@ -71,6 +71,7 @@ impl Tcp<'_> {
             blocked: false,
             starved: Link::default(),
             orphaned: Link::default(),
+            half_open: Link::default(),
             next_waiting: NONE,
             reader: None,
             writer: None,

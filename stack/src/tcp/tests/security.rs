@@ -224,11 +224,19 @@ fn a_flood_of_syns_is_bounded() {
         answered += b.out().len();
     }
     assert_eq!((answered, b.tcp.len(), b.pool.in_use()), (3, 4, 0));
+    // Who has not answered for three seconds gives way, one for each new client.
+    b.advance(3_100);
+    for port in [1, 2] {
+        (b.tuple.remote_port, b.iss) = (port, Seq(0));
+        assert_eq!(b.get(syn()), None);
+        assert!(b.out()[0].is(Flags::SYN | Flags::ACK));
+        assert_eq!(b.tcp.len(), 4);
+    }
     (b.tuple.remote_port, b.iss) = (port, iss);
     b.get(data(1, 1, b"goes on"));
     assert_eq!(b.read(9).unwrap(), b"goes on");
     b.advance(200_000);
-    b.tuple.remote_port = 1;
+    b.tuple.remote_port = 3;
     b.get(syn());
     assert!(b.out()[0].is(Flags::SYN | Flags::ACK));
 }
