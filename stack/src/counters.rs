@@ -147,6 +147,8 @@ drops! {
     TcpSenseless = "tcp: senseless in this state",
     /// No route for a packet of our own.
     NoRoute = "egress: no route",
+    /// A packet of our own that is larger than its interface's MTU: we do not fragment.
+    PacketTooBig = "egress: larger than the mtu",
     /// The interface's queue of waiting packets is full.
     EgressQueueFull = "egress: queue full",
     /// The pool has no block left.

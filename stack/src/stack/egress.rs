@@ -103,6 +103,9 @@ impl Stack<'_> {
     ) -> Result<(), Drop> {
         let interface = self.interface(path.interface).ok_or(Drop::InterfaceGone)?;
         let ip = IpHeader { payload_len: transport.len() + payload.len(), ..*ip };
+        if wire::ip_len(ip.destination) + ip.payload_len > usize::from(path.mtu) {
+            return Err(Drop::PacketTooBig);
+        }
         let source = interface.capabilities.mac;
         let resolution = self.resolve(path, now);
         let destination = match resolution {

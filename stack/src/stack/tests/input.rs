@@ -284,6 +284,15 @@ fn unknown_options_of_multicasts() {
     }
 }
 
+/// A reply larger than our own MTU, to a peer with a larger one, is not given to the device.
+#[test]
+fn a_reply_beyond_the_mtu_is_dropped() {
+    for (len, dropped, answers) in [(1472, &[][..], 1), (1473, &[Drop::PacketTooBig][..], 0)] {
+        let request = icmp(v4(9), v4(1), icmpv4::ECHO, &vec![7; len]);
+        expect(&packet_to(&host(), v4(9), v4(1), protocol::ICMP, &request), dropped, answers);
+    }
+}
+
 /// H089: the quote is cut so that the error fits 1280 bytes (576 over IPv4).
 #[test]
 fn errors_quote_what_fits() {
