@@ -335,6 +335,12 @@ impl Chain {
     /// Appends as much of `data` as the pool has memory for and returns how much.
     pub fn append(&mut self, pool: &mut Pool<'_>, data: &[u8]) -> usize {
         let (tail, spare) = (self.tail, self.room(pool) - self.len as usize);
+        if data.len() <= spare && (1..=pool.block_len).contains(&spare) {
+            // Into the last block: most segments are shorter than a block.
+            pool.bytes_mut(tail, pool.block_len - spare, data.len()).copy_from_slice(data);
+            self.len += data.len() as u32;
+            return data.len();
+        }
         self.reserve(pool, self.len as usize + data.len());
         let (block, at) = match spare {
             0 if tail == NONE => (self.head, 0),

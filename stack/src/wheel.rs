@@ -46,11 +46,13 @@ pub(crate) struct Wheel {
     occupied: [u64; LEVELS],
     /// Everything due before this tick has been handed out.
     now: u64,
+    /// No list has to be looked at before this tick.
+    early: u64,
 }
 
 impl Wheel {
     pub(crate) fn new() -> Self {
-        Wheel { heads: [[NONE; SLOTS]; LEVELS], occupied: [0; LEVELS], now: 0 }
+        Wheel { heads: [[NONE; SLOTS]; LEVELS], occupied: [0; LEVELS], now: 0, early: u64::MAX }
     }
 
     /// Sets the timer of `index` to `at`, rounded up to the next tick. Arming a timer that is
@@ -79,6 +81,7 @@ impl Wheel {
             nodes.node(head).prev = index;
         }
         self.occupied[level] |= 1 << slot;
+        self.early = self.early.min(seen >> (6 * level) << (6 * level));
     }
 
     /// Takes the timer of `index` off the wheel, if it is on it.
@@ -124,7 +127,10 @@ impl Wheel {
 
     /// Takes one timer that is due off the wheel. Call until it gives `None`.
     pub(crate) fn expire(&mut self, nodes: &mut impl Nodes, now: Instant) -> Option<u32> {
-        while let Some((level, slot, tick)) = self.first() {
+        while self.early <= now.millis()
+            && let Some((level, slot, tick)) = self.first()
+        {
+            self.early = tick;
             if tick > now.millis() {
                 break;
             }
