@@ -3,6 +3,7 @@
 use super::output::Outlook;
 use super::segment::Plan;
 use super::tcb::Cx;
+use super::user::memory_share;
 use super::{READY_LISTS, Ready, Starved, Tcp, Timers, ready_list, wake};
 use crate::ip::InterfaceId;
 use crate::list::List;
@@ -91,7 +92,7 @@ impl Tcp<'_> {
     }
 }
 
-/// Would a writer find memory? They leave a quarter to receivers.
+/// Would a writer find memory that has nothing queued?
 pub(super) fn has_memory(pool: &Pool<'_>) -> bool {
-    pool.available() > pool.capacity() / 4
+    memory_share(pool, 0) > 0
 }

@@ -15,9 +15,13 @@ const TIMESTAMP_AGE: Duration = Duration::from_secs(24 * 24 * 3600);
 /// Duplicate acknowledgments for one frame that a device merged: as many as mean a loss.
 const DUPLICATES_MAX: u32 = 3;
 
-/// Of this part of the memory, a sixteenth, received text takes none: without it nobody could ask for
-/// a neighbour's address or answer a ping, and what is to be sent would wait for what was received.
-const RESERVE: usize = 16;
+/// Of this part of the memory, an eighth, received text takes none: without it nobody could ask for
+/// a neighbour's address or answer a ping, and what is to be sent would wait for what was received:
+/// for ever, where the reader sends before it reads on, as an echo does. Half of it is for writers
+/// ([`memory_share`](super::user::memory_share)).
+const RESERVE: usize = 8;
+/// A window opens by a segment, or where memory is small by this part of it.
+const OPENING: usize = 16;
 
 /// How many bytes of text may take memory?
 fn room(pool: &Pool<'_>) -> usize {
@@ -350,7 +354,7 @@ impl Receive {
 
     fn opening_least(&self, pool: &Pool<'_>) -> u32 {
         // Where segments are large and memory is small, writers may leave less than a segment.
-        let least = (pool.capacity() / RESERVE).min(self.mss as usize) as u32;
+        let least = (pool.capacity() / OPENING).min(self.mss as usize) as u32;
         least.min(self.limit / 2).max(1)
     }
 

@@ -5,6 +5,7 @@ use super::segment::Reset;
 use super::send::Fin;
 use super::tcb::{Cx, Over, Phase, Tcb};
 use crate::error::Error;
+use crate::pool::Pool;
 use crate::time::Instant;
 
 impl Tcb {
@@ -16,7 +17,7 @@ impl Tcb {
                     return Err(Error::ClosedLocally);
                 }
                 let room = (self.send_limit as usize).saturating_sub(h.queue.len());
-                let room = room.min(memory_share(cx) as usize);
+                let room = room.min(memory_share(cx.pool, h.queue.len()) as usize);
                 accepted(h.queue.append(cx.pool, &data[..data.len().min(room)]), data)
             }
             Phase::Synchronized(s) => {
@@ -25,7 +26,7 @@ impl Tcb {
                     return Err(Error::ClosedLocally);
                 }
                 send.note_idle(cx.now, cx.config);
-                let room = send.room().min(memory_share(cx)) as usize;
+                let room = send.room().min(memory_share(cx.pool, send.queue.len())) as usize;
                 let n = send.queue.append(cx.pool, &data[..data.len().min(room)]);
                 send.update_timer(cx.now, cx.config);
                 accepted(n, data)
@@ -38,9 +39,13 @@ impl Tcb {
     pub(crate) fn is_writable(&self, cx: &Cx<'_, '_>) -> bool {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => {
-                h.fin || ((self.send_limit as usize) > h.queue.len() && memory_share(cx) > 0)
+                let queued = h.queue.len();
+                h.fin || ((self.send_limit as usize) > queued && memory_share(cx.pool, queued) > 0)
             }
-            Phase::Synchronized(s) => s.send.fin != Fin::Open || s.send.room().min(memory_share(cx)) > 0,
+            Phase::Synchronized(s) => {
+                let share = memory_share(cx.pool, s.send.queue.len());
+                s.send.fin != Fin::Open || s.send.room().min(share) > 0
+            }
             Phase::Over(_) => true,
         }
     }
@@ -166,11 +171,12 @@ fn accepted(n: usize, data: &[u8]) -> Result<usize, Error> {
     if n == 0 && !data.is_empty() { Err(Error::WouldBlock) } else { Ok(n) }
 }
 
-/// Writers leave a quarter of the pool to receivers, so that acknowledgments, which free memory,
-/// always find some.
-fn memory_share(cx: &Cx<'_, '_>) -> u32 {
-    let reserve = cx.pool.capacity() / 4;
-    cx.pool.available().saturating_sub(reserve).min(u32::MAX as usize) as u32
+/// What a writer may take, who has `queued` bytes already. Writers leave a quarter of the pool to
+/// receivers; but one that has nothing queued finds a block even when receivers hold all that they may.
+pub(super) fn memory_share(pool: &Pool<'_>, queued: usize) -> u32 {
+    let beyond = |part: usize| pool.available().saturating_sub(pool.capacity() / part);
+    let least = if queued == 0 { beyond(16).min(pool.block_len()) } else { 0 };
+    beyond(4).max(least).min(u32::MAX as usize) as u32
 }
 
 impl Over {
