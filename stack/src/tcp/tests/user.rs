@@ -180,7 +180,7 @@ fn unread_text_leaves_memory() {
             b.get(data(30_000 + 1_500 * n, 1, &pattern(1_000)));
         }
         b.out();
-        assert!(b.pool.available() >= 64_000 / 16 - 1_500, "{}", b.pool.available());
+        assert!(b.pool.available() >= 64_000 / 8 - 1_500, "{}", b.pool.available());
     }
 }
 
@@ -189,7 +189,7 @@ fn unread_text_leaves_memory() {
 fn a_large_frame_in_little_memory() {
     let mut b = Bench::server();
     let mut hog = crate::pool::Chain::new();
-    while b.pool.available() > (1 << 20) / 16 + 10_000 {
+    while b.pool.available() > (1 << 20) / 8 + 10_000 {
         hog.append(&mut b.pool, &pattern(500));
     }
     let waits = b.wait(Interest::Read);
