@@ -93,5 +93,5 @@ pub use slab::{Key, Slot};
 #[cfg(feature = "alloc")]
 pub use socket::Serve;
 pub use socket::{Addresses, Shutdown, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
-pub use socket::{PingReply, PingSocket, UdpSocket};
+pub use socket::{PingReply, PingSocket, ReadHalf, UdpSocket, WriteHalf};
 pub use tcp::{Congestion, Connection, ListenerEntry, State, TcpConfig, TcpStorage, TimeWaitEntry};

@@ -3,12 +3,14 @@
 mod addr;
 #[cfg(feature = "embedded-io")]
 mod embedded;
+mod halves;
 mod icmp;
 mod listener;
 mod tcp;
 mod udp;
 
 pub use addr::{Addresses, ToListenAddr, ToSocketAddrs};
+pub use halves::{ReadHalf, WriteHalf};
 pub use icmp::{PingReply, PingSocket};
 #[cfg(feature = "alloc")]
 pub use listener::Serve;

@@ -1,7 +1,9 @@
 //! A program without a heap: every table of its stack lies in statics. Built without the feature
 //! `alloc` there is nothing else that it could use.
 
+use core::future::poll_fn;
 use core::net::Ipv4Addr;
+use core::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use barenet::daemon::{Daemon, DeviceRef};
@@ -55,6 +57,37 @@ fn echo(mut client: TcpStream, mut server: TcpStream) -> Result<(), Error> {
     Ok(())
 }
 
+/// Sends while the answer is read, and gives the length of the answer:
+/// neither direction waits for the other.
+fn both_ways(net: &Net, mut client: TcpStream, mut server: TcpStream) -> Result<usize, Error> {
+    let (mut reader, mut writer) = client.split();
+    let ask = async {
+        writer.write_all_async(&[7; 4_000]).await?;
+        writer.shutdown()
+    };
+    let echo = async {
+        let mut buf = [0; 700];
+        while let n @ 1.. = server.read_async(&mut buf).await? {
+            server.write_all_async(&buf[..n]).await?;
+        }
+        server.shutdown(Shutdown::Write)
+    };
+    let hear = async {
+        let (mut buf, mut total) = ([0; 500], 0);
+        while let n @ 1.. = reader.read_async(&mut buf).await? {
+            total += n;
+        }
+        Ok(total)
+    };
+    let (mut ask, mut echo, mut hear) = (pin!(ask), pin!(echo), pin!(hear));
+    let (mut asked, mut echoed) = (false, false);
+    net.block_on(poll_fn(|cx| {
+        asked = asked || ask.as_mut().poll(cx)?.is_ready();
+        echoed = echoed || echo.as_mut().poll(cx)?.is_ready();
+        hear.as_mut().poll(cx)
+    }))
+}
+
 /// H234: as the documentation of `Memory` says.
 #[test]
 fn how_much_it_is() {
@@ -77,6 +110,9 @@ fn everything_in_statics() -> Result<(), Error> {
         let (server, _) = listener.accept()?;
         echo(client, server)?;
     }
+    let client = TcpStream::connect(&net, (Ipv4Addr::LOCALHOST, 7))?;
+    let (server, _) = listener.accept()?;
+    assert_eq!(both_ways(&net, client, server)?, 4_000);
     let streams = [(); 2].map(|()| TcpStream::connect(&net, (Ipv4Addr::LOCALHOST, 7)));
     assert!(streams.iter().all(Result::is_ok), "each has two ends in this stack");
     let fifth = TcpStream::connect(&net, (Ipv4Addr::LOCALHOST, 7));

@@ -5,7 +5,7 @@ use core::future::poll_fn;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 
-use super::ToSocketAddrs;
+use super::{ReadHalf, ToSocketAddrs, WriteHalf};
 use crate::error::Error;
 use crate::net::Net;
 use crate::stack::{Readiness, Stack, TcpHandle};
@@ -44,8 +44,8 @@ pub enum Shutdown {
 pub struct TcpStream {
     net: Net,
     handle: TcpHandle,
-    read_timeout: Option<Duration>,
-    write_timeout: Option<Duration>,
+    pub(super) read_timeout: Option<Duration>,
+    pub(super) write_timeout: Option<Duration>,
 }
 
 impl TcpStream {
@@ -111,7 +111,26 @@ impl TcpStream {
         Ok(TcpStream::new(net.clone(), handle))
     }
 
-    fn poll<R>(
+    /// Both directions apart, for a task that reads while another writes: in scoped threads, or joined
+    /// futures. Whoever has the stream still closes it.
+    ///
+    /// ```no_run
+    /// # async fn example(stream: &mut barenet::TcpStream) -> Result<(), barenet::Error> {
+    /// let (mut reader, mut writer) = stream.split();
+    /// let ask = async { writer.write_all_async(&[7; 100_000]).await.and_then(|()| writer.shutdown()) };
+    /// let hear = async {
+    ///     let mut buf = [0; 1500];
+    ///     while reader.read_async(&mut buf).await? > 0 {}
+    ///     Ok::<(), barenet::Error>(())
+    /// };
+    /// # let _ = (ask, hear);
+    /// # Ok(()) }
+    /// ```
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        (ReadHalf(self), WriteHalf(self))
+    }
+
+    pub(super) fn poll<R>(
         &self,
         cx: &mut Context<'_>,
         readiness: Readiness,
@@ -137,32 +156,24 @@ impl TcpStream {
 
     /// [`read`](TcpStream::read) in poll form.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize, Error>> {
-        self.poll(cx, Readiness::Readable, |stack, now| stack.tcp_read(self.handle, buf, now))
+        ReadHalf(self).poll_read(cx, buf)
     }
 
     /// [`write`](TcpStream::write) in poll form.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Error>> {
-        self.poll(cx, Readiness::Writable, |stack, now| stack.tcp_write(self.handle, data, now))
+        WriteHalf(self).poll_write(cx, data)
     }
 
     /// Reads what has arrived, at least a byte; 0 at the end of the stream (or for an empty
     /// `buf`). A reset is never an end: it is [`Error::ConnectionReset`], now and on every later
     /// call.
     pub fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        let (net, timeout) = (self.net.clone(), self.read_timeout);
-        net.wait_for(timeout, |cx| self.poll_read(cx, buf))
+        ReadHalf(self).read(buf)
     }
 
     /// Fills `buf`. [`Error::UnexpectedEof`] if the stream ends before.
     pub fn read_exact(&mut self, buf: &mut [u8]) -> Result<(), Error> {
-        let mut done = 0;
-        while done < buf.len() {
-            match self.read(&mut buf[done..])? {
-                0 => return Err(Error::UnexpectedEof),
-                n => done += n,
-            }
-        }
-        Ok(())
+        ReadHalf(self).read_exact(buf)
     }
 
     /// Copies what [`read`](TcpStream::read) would give, without taking it; not all of it if it
@@ -179,17 +190,12 @@ impl TcpStream {
     /// [`Error::ClosedByPeer`], [`Error::ClosedLocally`] after our own shutdown of writing,
     /// [`Error::ConnectionReset`], [`Error::TimedOut`].
     pub fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
-        let (net, timeout) = (self.net.clone(), self.write_timeout);
-        net.wait_for(timeout, |cx| self.poll_write(cx, data))
+        WriteHalf(self).write(data)
     }
 
     /// Queues all of `data`, waiting for room as often as needed.
-    pub fn write_all(&mut self, mut data: &[u8]) -> Result<(), Error> {
-        while !data.is_empty() {
-            let n = self.write(data)?;
-            data = &data[n..];
-        }
-        Ok(())
+    pub fn write_all(&mut self, data: &[u8]) -> Result<(), Error> {
+        WriteHalf(self).write_all(data)
     }
 
     /// Reads what is there, without waiting: [`Error::WouldBlock`] if nothing is.
@@ -204,20 +210,20 @@ impl TcpStream {
 
     /// [`read`](TcpStream::read) for an executor.
     pub async fn read_async(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        poll_fn(|cx| self.poll_read(cx, buf)).await
+        ReadHalf(self).read_async(buf).await
     }
 
     /// [`write_all`](TcpStream::write_all) for an executor.
-    pub async fn write_all_async(&mut self, mut data: &[u8]) -> Result<(), Error> {
-        while !data.is_empty() {
-            let n = poll_fn(|cx| self.poll_write(cx, data)).await?;
-            data = &data[n..];
-        }
-        Ok(())
+    pub async fn write_all_async(&mut self, data: &[u8]) -> Result<(), Error> {
+        WriteHalf(self).write_all_async(data).await
     }
 
     /// Shuts down one direction or both, without waiting.
     pub fn shutdown(&mut self, how: Shutdown) -> Result<(), Error> {
+        self.shut(how)
+    }
+
+    pub(super) fn shut(&self, how: Shutdown) -> Result<(), Error> {
         self.net.call(|stack, now| {
             if matches!(how, Shutdown::Read | Shutdown::Both) {
                 stack.tcp_shutdown_read(self.handle, now)?;
@@ -276,7 +282,6 @@ impl TcpStream {
         &self.net
     }
 
-    #[cfg(feature = "alloc")]
     pub(super) fn handle(&self) -> TcpHandle {
         self.handle
     }

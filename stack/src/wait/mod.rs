@@ -1,5 +1,8 @@
 //! The ways of waiting: the same socket operations for a program that spins, for fibers, for OS
 //! threads. (Async needs none of them: its executor waits.)
+//!
+//! Wakers are woken and dropped while the stack is locked: waking may queue a task, as every
+//! executor does, but neither run it at once nor drop a socket.
 
 mod spin;
 #[cfg(feature = "std")]
