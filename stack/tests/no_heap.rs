@@ -57,12 +57,12 @@ fn echo(mut client: TcpStream, mut server: TcpStream) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sends while the answer is read, and gives the length of the answer:
+/// Sends more than there is memory for while the answer is read, and gives the length of the answer:
 /// neither direction waits for the other.
 fn both_ways(net: &Net, mut client: TcpStream, mut server: TcpStream) -> Result<usize, Error> {
     let (mut reader, mut writer) = client.split();
     let ask = async {
-        writer.write_all_async(&[7; 4_000]).await?;
+        writer.write_all_async(&[7; 100_000]).await?;
         writer.shutdown()
     };
     let echo = async {
@@ -112,7 +112,7 @@ fn everything_in_statics() -> Result<(), Error> {
     }
     let client = TcpStream::connect(&net, (Ipv4Addr::LOCALHOST, 7))?;
     let (server, _) = listener.accept()?;
-    assert_eq!(both_ways(&net, client, server)?, 4_000);
+    assert_eq!(both_ways(&net, client, server)?, 100_000);
     let streams = [(); 2].map(|()| TcpStream::connect(&net, (Ipv4Addr::LOCALHOST, 7)));
     assert!(streams.iter().all(Result::is_ok), "each has two ends in this stack");
     let fifth = TcpStream::connect(&net, (Ipv4Addr::LOCALHOST, 7));
