@@ -8,6 +8,7 @@ use core::fmt::Write as _;
 
 use barenet::{Error, Net, Serve, TcpListener, TcpStream};
 use barenet_boards::{machine, println, uptime};
+use edge_http::Method;
 use edge_http::io::server::Connection;
 use embedded_io_async::Write as _;
 
@@ -43,6 +44,9 @@ async fn answer_requests(mut flow: TcpStream, net: &Net) -> Result<(), Error> {
 
 const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
+const HTML: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+
 enum Next {
     Request,
     Close,
@@ -54,11 +58,13 @@ async fn answer(
     net: &Net,
 ) -> Result<Next, edge_http::io::Error<Error>> {
     let mut connection = Connection::<_, HEADERS>::new(buf, flow).await?;
-    let path = connection.headers()?.path;
-    let (status, reason, kind, body) = match path {
-        "/" => (200, "OK", "text/html; charset=utf-8", page(net)),
-        "/counters" => (200, "OK", "text/plain; charset=utf-8", counters(net)),
-        _ => (404, "Not Found", "text/plain; charset=utf-8", String::from("There is / and /counters.\n")),
+    let request = connection.headers()?;
+    let path = request.path.split('?').next().unwrap_or_default();
+    let (status, reason, kind, body) = match (request.method, path) {
+        (Method::Get, "/") => (200, "OK", HTML, page(net)),
+        (Method::Get, "/counters") => (200, "OK", TEXT, counters(net)),
+        (Method::Get, _) => (404, "Not Found", TEXT, String::from("There is / and /counters.\n")),
+        _ => (405, "Method Not Allowed", TEXT, String::from("There is only GET.\n")),
     };
     let length = alloc::format!("{}", body.len());
     let headers =
