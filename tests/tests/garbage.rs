@@ -141,7 +141,7 @@ impl Siege {
             written: 0,
         };
         for port in [80, 443, 7] {
-            let any = SocketAddr::from(([0, 0, 0, 0], port));
+            let any = SocketAddr::from(([0; 16], port));
             siege.listeners.push(siege.ours.stack.tcp_listen(any, 16).unwrap().0);
         }
         let sockets = [(DatagramKind::Udp, 53), (DatagramKind::Udp, 5_000), (DatagramKind::Echo, 1)];

@@ -33,15 +33,16 @@ pub enum Readiness {
 }
 
 impl Stack<'_> {
-    /// Listens on a port: on one address of ours, or on all for `0.0.0.0` and `::`. Port 0 chooses
+    /// Listens on a port: on one address of ours, on every IPv4 address for
+    /// `0.0.0.0`, or on all of both families for `::`. Port 0 chooses
     /// one. At most `backlog` connections wait for [`tcp_accept`](Stack::tcp_accept).
     ///
     /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`] for an address that is not ours,
     /// [`Error::TooManySockets`], [`Error::OutOfMemory`] if the pool is too small for one connection.
     pub fn tcp_listen(&mut self, local: SocketAddr, backlog: u16) -> Result<(ListenerHandle, u16), Error> {
         self.has_memory_for_one()?;
-        let address = Some(local.ip().to_canonical()).filter(|a| !a.is_unspecified());
-        if address.is_some_and(|a| !self.is_ours(a)) {
+        let address = local.ip().to_canonical();
+        if !address.is_unspecified() && !self.is_ours(address) {
             return Err(Error::AddrNotAvailable);
         }
         self.tcp.listen(address, local.port(), backlog).map(|(key, port)| (ListenerHandle(key), port))

@@ -99,7 +99,7 @@ impl World {
 
     fn connect_to(&mut self, address: IpAddr, port: u16) -> (TcpHandle, TcpHandle) {
         let [a, b] = &mut self.hosts;
-        let any = SocketAddr::from(([0, 0, 0, 0], port));
+        let any = SocketAddr::from(([0; 16], port));
         let (listener, _) = b.stack.tcp_listen(any, 8).unwrap();
         let client = a.stack.tcp_connect(SocketAddr::new(address, port), None, self.now).unwrap();
         for _ in 0..100 {
@@ -341,4 +341,21 @@ impl std::task::Wake for Woken {
     fn wake(self: std::sync::Arc<Self>) {
         self.0.store(true, core::sync::atomic::Ordering::Relaxed);
     }
+}
+
+/// Two listeners never take the same connection; those of different families stand side by side.
+#[test]
+fn listeners_that_overlap_are_refused() {
+    let mut listen = {
+        let mut host = host(1);
+        move |local: &str| host.stack.tcp_listen(local.parse().unwrap(), 8).map(|(_, port)| port)
+    };
+    assert_eq!(listen("0.0.0.0:80"), Ok(80));
+    assert_eq!(listen("10.0.0.1:80"), Err(Error::AddrInUse));
+    assert_eq!(listen("[::]:80"), Err(Error::AddrInUse));
+    assert_eq!(listen("[::ffff:10.0.0.1]:80"), Err(Error::AddrInUse));
+    assert_eq!(listen("[fe80::ff:fe00:1]:80"), Ok(80));
+    assert_eq!(listen("10.0.0.1:81"), Ok(81));
+    assert_eq!(listen("0.0.0.0:81"), Err(Error::AddrInUse));
+    assert_eq!(listen("10.0.0.9:82"), Err(Error::AddrNotAvailable));
 }

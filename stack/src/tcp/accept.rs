@@ -17,31 +17,21 @@ use core::net::IpAddr;
 use core::task::Waker;
 
 impl Tcp<'_> {
-    /// The listener for a destination: one for exactly this address before one for all.
+    /// The listener for a destination. There is one at most.
     fn listener_for(&self, address: IpAddr, port: u16) -> Option<u32> {
-        let named = |wanted: Option<IpAddr>| {
-            let mut all = self.listeners.iter();
-            all.find(|(_, l)| l.0.port == port && l.0.address == wanted).map(|(i, _)| i)
-        };
-        named(Some(address)).or_else(|| named(None))
+        let mut all = self.listeners.iter();
+        all.find(|(_, l)| l.0.port == port && l.0.takes(address)).map(|(i, _)| i)
     }
 
-    /// OPEN, passive (RFC 9293 §3.10.1). `address` `None`: all addresses.
-    pub(crate) fn listen(
-        &mut self,
-        address: Option<IpAddr>,
-        port: u16,
-        backlog: u16,
-    ) -> Result<(Key, u16), Error> {
+    /// OPEN, passive (RFC 9293 §3.10.1). No two listeners take the same connection.
+    pub(crate) fn listen(&mut self, address: IpAddr, port: u16, backlog: u16) -> Result<(Key, u16), Error> {
         let port = if port == 0 { self.free_listen_port()? } else { port };
-        let overlaps = |l: &Listener| {
-            l.port == port && (l.address == address || l.address.is_none() || address.is_none())
-        };
+        let new = Listener::new(address, port, backlog);
+        let overlaps = |l: &Listener| l.port == port && (l.takes(address) || new.takes(l.address));
         if self.listeners.iter().any(|(_, l)| overlaps(&l.0)) {
             return Err(Error::AddrInUse);
         }
-        let entry = ListenerEntry(Listener::new(address, port, backlog));
-        self.listeners.insert(entry).map(|key| (key, port)).map_err(|_| Error::TooManySockets)
+        self.listeners.insert(ListenerEntry(new)).map(|key| (key, port)).map_err(|_| Error::TooManySockets)
     }
 
     fn free_listen_port(&mut self) -> Result<u16, Error> {

@@ -7,8 +7,8 @@ use core::net::IpAddr;
 /// One listening port.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    /// `None`: every address of ours.
-    pub(crate) address: Option<IpAddr>,
+    /// One address of ours, `0.0.0.0` for every IPv4 address, or `::` for all of both families.
+    pub(crate) address: IpAddr,
     pub(crate) port: u16,
     /// Most connections in the accept queue, and most in the SYN queue.
     pub(crate) backlog: u16,
@@ -25,7 +25,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) fn new(address: Option<IpAddr>, port: u16, backlog: u16) -> Self {
+    pub(crate) fn new(address: IpAddr, port: u16, backlog: u16) -> Self {
         let backlog = backlog.max(1);
         Listener {
             address,
@@ -40,6 +40,15 @@ impl Listener {
         }
     }
 
+    /// Is what is sent to `address` for this listener?
+    pub(crate) fn takes(&self, address: IpAddr) -> bool {
+        match self.address {
+            IpAddr::V6(own) if own.is_unspecified() => true,
+            IpAddr::V4(own) if own.is_unspecified() => address.is_ipv4(),
+            own => own == address,
+        }
+    }
+
     /// May a SYN open another half-open connection?
     pub(crate) fn has_syn_room(&self) -> bool {
         self.half_open < self.backlog
@@ -48,5 +57,21 @@ impl Listener {
     /// May a completed connection wait here?
     pub(crate) fn has_room(&self) -> bool {
         self.waiting < self.backlog
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `0.0.0.0` is every IPv4 address and no other, `::` is all (contract U4, U12).
+    #[test]
+    fn what_a_listener_takes() {
+        let takes =
+            |own: &str, to: &str| Listener::new(own.parse().unwrap(), 80, 1).takes(to.parse().unwrap());
+        assert!(takes("0.0.0.0", "10.0.0.1") && !takes("0.0.0.0", "fe80::1"));
+        assert!(takes("::", "10.0.0.1") && takes("::", "fe80::1") && takes("::", "0.0.0.0"));
+        assert!(takes("10.0.0.1", "10.0.0.1") && !takes("10.0.0.1", "10.0.0.2"));
+        assert!(!takes("10.0.0.1", "0.0.0.0") && !takes("0.0.0.0", "::"));
     }
 }
