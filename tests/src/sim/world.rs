@@ -11,7 +11,7 @@ use super::record::{Record, describe};
 use barenet::Error;
 use barenet::time::{Duration, Instant};
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 
 /// What a run did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -175,7 +175,7 @@ impl World {
         let salts = [self.random.next_u64(), self.random.next_u64()];
         let begins = self.options.start + flow.begins;
         if !flow.refused {
-            let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+            let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
             let (listener, _) = self.hosts[server].stack.tcp_listen(any, flow.backlog)?;
             let state = State::Listening(listener);
             let name = format!("flow {number} server (host {server})");
