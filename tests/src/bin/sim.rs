@@ -1,6 +1,7 @@
 //! Simulates whole networks: `--seeds N` for many seeds, `--seed N` to replay one with a record.
 
 use barenet_tests::sim;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -41,6 +42,11 @@ fn replay(seed: u64) -> ExitCode {
 fn many(from: u64, count: u64) -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let began = Instant::now();
+    // A line that is written over where somebody watches, now and then a line for a log.
+    let (start, end, step) = match std::io::stderr().is_terminal() {
+        true => ("\r", "   ", 20),
+        false => ("", "\n", 2000),
+    };
     let (mut failed, mut frames, mut bytes) = (0, 0, 0);
     let mut slowest = (barenet::time::Duration::ZERO, from);
     for seed in from..from + count {
@@ -52,14 +58,14 @@ fn many(from: u64, count: u64) -> ExitCode {
             }
             Err(report) => {
                 failed += 1;
-                eprintln!("\r{report}");
+                eprintln!("{start}{report}");
             }
         }
         let done = seed - from + 1;
-        if done.is_multiple_of(20) || done == count {
+        if done.is_multiple_of(step) || done == count {
             let s = began.elapsed().as_secs_f64();
             eprint!(
-                "\r{done} of {count} seeds, {failed} failed, {frames} frames, {bytes} bytes, {s:.1} s   "
+                "{start}{done} of {count} seeds, {failed} failed, {frames} frames, {bytes} bytes, {s:.1} s{end}"
             );
         }
     }
