@@ -23,6 +23,12 @@ impl Tcp<'_> {
         all.find(|(_, l)| l.0.port == port && l.0.takes(address)).map(|(i, _)| i)
     }
 
+    /// Would a SYN for this tuple open a connection?
+    pub(super) fn would_accept(&self, tuple: &Tuple) -> bool {
+        let listener = self.listener_for(tuple.local, tuple.local_port).and_then(|l| self.listeners.at(l));
+        listener.is_some_and(|l| l.0.has_syn_room() && l.0.has_room()) && !self.connections.is_full()
+    }
+
     /// OPEN, passive (RFC 9293 §3.10.1). No two listeners take the same connection.
     pub(crate) fn listen(&mut self, address: IpAddr, port: u16, backlog: u16) -> Result<(Key, u16), Error> {
         let port = if port == 0 { self.free_listen_port()? } else { port };

@@ -17,24 +17,27 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Outcome {
-        let Some(entry) = self.time_waits.at_mut(index) else { return Outcome::default() };
-        let record = &mut entry.0;
-        match record.on_segment(segment) {
+        let Some(entry) = self.time_waits.at(index) else { return Outcome::default() };
+        let (verdict, tuple) = (entry.0.on_segment(segment), entry.0.tuple);
+        match verdict {
             Verdict::Ignore => Outcome::default(),
-            Verdict::Acknowledge => {
-                let reply = record.acknowledgment(now);
-                record.until = now + self.config.time_wait;
-                let mut links = Waiting(&mut self.time_waits);
-                self.time_wait_queue.remove(&mut links, index);
-                self.time_wait_queue.push(&mut links, index);
-                Outcome { reply: Some(reply), ..Outcome::default() }
-            }
-            Verdict::Reuse => {
-                let tuple = record.tuple;
+            Verdict::Reuse if self.would_accept(&tuple) => {
                 self.stop_waiting(index);
                 self.for_listener(&tuple, interface, mtu, segment, now, pool)
             }
+            // A SYN that nobody waits for ends nothing: it may be forged.
+            Verdict::Reuse | Verdict::Acknowledge => self.acknowledge_again(index, now),
         }
+    }
+
+    fn acknowledge_again(&mut self, index: u32, now: Instant) -> Outcome {
+        let Some(entry) = self.time_waits.at_mut(index) else { return Outcome::default() };
+        let reply = entry.0.acknowledgment(now);
+        entry.0.until = now + self.config.time_wait;
+        let mut links = Waiting(&mut self.time_waits);
+        self.time_wait_queue.remove(&mut links, index);
+        self.time_wait_queue.push(&mut links, index);
+        Outcome { reply: Some(reply), ..Outcome::default() }
     }
 
     pub(super) fn wait(&mut self, record: TimeWait, hash: u32) {

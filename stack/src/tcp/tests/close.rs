@@ -142,6 +142,17 @@ fn a_new_connection_in_time_wait() {
     assert!(!reuses(syn().ts(90, 0), stamped, at(3).ts(99, 0)), "an older time");
 }
 
+/// H017: a SYN that nobody would accept does not end the wait, however new it is: anybody could
+/// have sent it, and the peer may still need the acknowledgment of its FIN.
+#[test]
+fn a_forged_syn_in_time_wait() {
+    let mut b = Bench::client();
+    wait(&mut b);
+    b.get(In { seq: 1_000_000, ..syn() });
+    assert_eq!((b.tcp.time_waits(), b.replies.len()), (1, 1));
+    assert!(matches!(b.replies[0], Reply::Ack { .. }));
+}
+
 /// H017: and our own connect takes another port.
 #[test]
 fn a_connect_avoids_time_wait() {
