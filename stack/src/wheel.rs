@@ -35,6 +35,13 @@ impl Default for Node {
     }
 }
 
+impl Node {
+    /// Does the timer run, and fire by `at`? Then arming it for that time changes nothing.
+    pub(crate) fn fires_by(&self, at: Instant) -> bool {
+        self.place != UNARMED && (self.at.wrapping_sub(at.micros().div_ceil(1000) as u32) as i32) <= 0
+    }
+}
+
 /// Where the wheel finds the node of a timed thing.
 pub(crate) trait Nodes {
     fn node(&mut self, index: u32) -> &mut Node;

@@ -58,8 +58,8 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             memory: 16 << 20,
-            // Eight of them carry a super-segment of 64 KiB.
-            block_len: 8192,
+            // Four of them carry a super-segment of 64 KiB.
+            block_len: 16_384,
             neighbors: 256,
             routes: 32,
             connections: 65_536,

@@ -57,12 +57,11 @@ impl Tcp<'_> {
     pub(crate) fn on_sent(&mut self, index: u32, plan: &Plan, now: Instant, pool: &mut Pool<'_>) {
         let Some(c) = self.connections.at_mut(index) else { return };
         let cx = Cx { now, pool, config: &self.config };
-        let before = c.tcb.deadline();
         c.tcb.on_sent(plan, &cx);
-        let (after, is_narrow) = (c.tcb.deadline(), c.tcb.is_narrow(pool));
+        let is_narrow = c.tcb.is_narrow(pool);
         // Most segments of a burst leave the timer as it is.
-        if let Some(at) = after
-            && before != after
+        if let Some(at) = c.tcb.deadline()
+            && !c.timer.fires_by(at)
         {
             self.wheel.arm(&mut Timers(&mut self.connections), index, at);
         }

@@ -329,13 +329,21 @@ impl Receive {
     /// The edge moves on by a segment or half the buffer at least (RFC 9293 §3.8.6.2.2, H024) and
     /// never back.
     pub(crate) fn window(&self, pool: &Pool<'_>) -> (u16, Seq) {
-        // A duplicate acknowledgment has the window of the one before, or it is none (RFC 5681 §2).
-        let possible = self.edge_possible(pool);
-        let keep = self.duplicates > 0 || possible.since(self.edge) < self.opening_least(pool);
-        let edge = if keep { self.edge } else { possible };
+        // A duplicate acknowledgment has the window of the one before, or it is none (RFC 5681 §2);
+        // and a window as large as the buffer can't open further.
+        let edge = match self.duplicates > 0 || self.wnd() >= self.limit {
+            true => self.edge,
+            false => self.edge_after_opening(pool),
+        };
         let wnd = edge.since(self.nxt);
         let field = wnd.div_ceil(1 << self.scale).min(u16::MAX as u32);
         (field as u16, (self.nxt + (field << self.scale)).later_of(self.edge))
+    }
+
+    /// The edge that is possible, if that is worth telling.
+    fn edge_after_opening(&self, pool: &Pool<'_>) -> Seq {
+        let possible = self.edge_possible(pool);
+        if possible.since(self.edge) < self.opening_least(pool) { self.edge } else { possible }
     }
 
     /// Where the edge could be for the memory that there is.
@@ -367,6 +375,10 @@ impl Receive {
 
     /// Is the window smaller than a segment for want of memory, not of reading?
     pub(crate) fn is_narrow(&self, pool: &Pool<'_>) -> bool {
+        // Most are not, and that is seen without asking the pool.
+        if self.wnd() >= self.mss as u32 {
+            return false;
+        }
         let unread = self.limit.saturating_sub(self.readable);
         let least = self.opening_least(pool);
         self.wnd() < least && unread >= least && !self.finished

@@ -231,13 +231,14 @@ impl Send {
     /// acknowledgment of what is in flight, or a window for what is queued (H026).
     pub(crate) fn update_timer(&mut self, now: Instant, config: &TcpConfig) {
         use SendTimer::*;
+        if let (1.., Retransmit(_)) = (self.flight(), self.timer) {
+            self.probe = false;
+            return;
+        }
         let rto = || now + self.rtt.rto(config);
         self.timer = match self.timer {
             _ if self.flight() == 0 && !self.has_unsent() => Off,
-            _ if self.flight() > 0 => match self.timer {
-                Retransmit(at) => Retransmit(at),
-                Off | Persist(_) => Retransmit(rto()),
-            },
+            _ if self.flight() > 0 => Retransmit(rto()),
             // Nothing in flight, and something queued. Does it wait for the window?
             timer if self.sendable(u32::MAX) == (Sendable { len: 0, fin: false }) => match timer {
                 Persist(at) => Persist(at),
