@@ -23,6 +23,22 @@ struct Link {
     broadcast: bool,
 }
 
+impl Link {
+    /// What the transport is told about a packet of either family.
+    fn meta(&self, way: &Way, ecn: u8, hop_limit: u8, delivery: Delivery) -> PacketMeta {
+        PacketMeta {
+            interface: self.interface,
+            source: way.source,
+            destination: way.destination,
+            ecn,
+            hop_limit,
+            checksum: self.checksum,
+            segment_len: self.segment_len,
+            link_broadcast: self.broadcast || delivery == Delivery::Group,
+        }
+    }
+}
+
 /// Where a packet comes from and goes to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Way {
@@ -95,16 +111,7 @@ impl Stack<'_> {
         if header.is_fragment {
             return Err(Drop::Ipv4Fragment);
         }
-        let meta = PacketMeta {
-            interface: link.interface,
-            source: header.source.into(),
-            destination: header.destination.into(),
-            ecn: header.ecn,
-            hop_limit: header.hop_limit,
-            checksum: link.checksum,
-            segment_len: link.segment_len,
-            link_broadcast: link.broadcast || delivery == Delivery::Group,
-        };
+        let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
         match header.protocol {
             protocol::ICMP => self.icmpv4_input(&meta, packet.slice(header.header_len, usize::MAX), now),
             protocol::ICMPV6 => Err(Drop::ProtocolUnknown),
@@ -154,16 +161,7 @@ impl Stack<'_> {
             stack.check_source_v6(interface, &header)?;
             if delivery == Delivery::Other { Err(Drop::Ipv6NotForUs) } else { Ok(()) }
         })?;
-        let meta = PacketMeta {
-            interface: link.interface,
-            source: header.source.into(),
-            destination: header.destination.into(),
-            ecn: header.ecn,
-            hop_limit: header.hop_limit,
-            checksum: link.checksum,
-            segment_len: link.segment_len,
-            link_broadcast: link.broadcast || delivery == Delivery::Group,
-        };
+        let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
         let payload = packet.slice(IPV6_LEN, usize::MAX);
         let upper = match v6::walk(header.next_header, payload) {
             Ok(upper) => upper,

@@ -171,17 +171,17 @@ impl Stack<'_> {
                 Sent::Segment(Some(link)) if !self.tcp.has_ready(id.0.index) => {
                     burst = Some((index, Some(link)));
                 }
-                Sent::Segment(_) => self.tcp.requeue(index),
+                Sent::Segment(_) => self.tcp.queue_if_ready(index),
                 Sent::Nothing => {}
                 Sent::Blocked => self.tcp.block(index),
                 Sent::DeviceFull => {
-                    self.tcp.requeue(index);
+                    self.tcp.queue_if_ready(index);
                     return false;
                 }
             }
         }
         if let Some((index, _)) = burst {
-            self.tcp.requeue(index);
+            self.tcp.queue_if_ready(index);
         }
         true
     }
@@ -329,7 +329,7 @@ impl Stack<'_> {
             if let Some(plan) = plan {
                 self.tcp_no_way(index, &plan, Error::HostUnreachable, now);
             }
-            self.tcp.requeue(index);
+            self.tcp.queue_if_ready(index);
         }
     }
 }

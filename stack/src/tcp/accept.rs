@@ -99,7 +99,7 @@ impl Tcp<'_> {
             l.0.half_open += 1;
             l.0.syns.push(&mut HalfOpen(&mut self.connections), connection);
         }
-        self.after(connection, now);
+        self.after(connection);
         Outcome::default()
     }
 

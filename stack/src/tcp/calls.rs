@@ -21,7 +21,7 @@ impl Tcp<'_> {
         let c = self.connections.get_mut(key).ok_or(Error::StaleHandle)?;
         let mut cx = Cx { now, pool, config: &self.config };
         let result = call(c, &mut cx);
-        self.after(key.index, now);
+        self.after(key.index);
         Ok(result)
     }
 
@@ -139,7 +139,7 @@ impl Tcp<'_> {
             }
             (None, _) => {
                 self.orphans.push(&mut Orphaned(&mut self.connections), key.index);
-                self.after(key.index, now);
+                self.after(key.index);
                 None
             }
         }

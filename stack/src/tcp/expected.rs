@@ -41,7 +41,7 @@ impl Tcp<'_> {
         } else {
             return false;
         }
-        self.after(key.index, now);
+        self.after(key.index);
         true
     }
 }

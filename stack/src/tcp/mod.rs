@@ -387,7 +387,7 @@ impl<'a> Tcp<'a> {
                 }
                 outcome.event = Some(self.end(index, end, was_passive, now, pool));
             }
-            None => self.after(index, now),
+            None => self.after(index),
         }
         outcome
     }
@@ -450,7 +450,7 @@ impl<'a> Tcp<'a> {
     }
 
     /// After any step: back into the queue of those with something to send, timer set.
-    fn after(&mut self, index: u32, _now: Instant) {
+    fn after(&mut self, index: u32) {
         let Some(c) = self.connections.at(index) else { return };
         if let Some(at) = c.tcb.deadline() {
             self.wheel.arm(&mut Timers(&mut self.connections), index, at);
@@ -458,7 +458,8 @@ impl<'a> Tcp<'a> {
         self.queue_if_ready(index);
     }
 
-    fn queue_if_ready(&mut self, index: u32) {
+    /// To the end of the queue of those with something to send, if there is something.
+    pub(crate) fn queue_if_ready(&mut self, index: u32) {
         let Some(c) = self.connections.at(index) else { return };
         if !c.ready.is_queued() && c.tcb.wants_output() {
             let list = ready_list(c.interface);

@@ -42,7 +42,7 @@ impl Tcp<'_> {
         let cx = Cx { now, pool, config: &self.config };
         let tcb = Tcb::connect(iss, ts_offset, mss, &cx);
         let index = self.admit(tuple, interface, tcb).ok_or(Error::TooManySockets)?;
-        self.after(index, now);
+        self.after(index);
         self.connections.key(index).ok_or(Error::TooManySockets)
     }
 

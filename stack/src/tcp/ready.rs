@@ -21,11 +21,6 @@ impl Tcp<'_> {
         self.ready[ready_list(interface)].pop(&mut Ready(&mut self.connections))
     }
 
-    /// Back to the end of the queue, if there is still something to send.
-    pub(crate) fn requeue(&mut self, index: u32) {
-        self.queue_if_ready(index);
-    }
-
     /// The connection, taken off its queue, waits for a neighbour's address.
     pub(crate) fn block(&mut self, index: u32) {
         let Some(c) = self.connections.at_mut(index) else { return };

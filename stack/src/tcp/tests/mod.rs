@@ -264,7 +264,7 @@ impl Bench {
                 });
             }
             self.tcp.on_sent(index, &plan, self.now, &mut self.pool);
-            self.tcp.requeue(index);
+            self.tcp.queue_if_ready(index);
             self.tcp.check();
         }
         all
