@@ -9,7 +9,7 @@ use super::{ReadHalf, ToSocketAddrs, WriteHalf};
 use crate::error::Error;
 use crate::net::Net;
 use crate::stack::{Readiness, Stack, TcpHandle};
-use crate::tcp::State;
+use crate::tcp::{State, TcpInfo};
 use crate::time::{Duration, Instant};
 
 /// Which directions of a connection are shut down.
@@ -254,6 +254,12 @@ impl TcpStream {
     /// The state of RFC 9293 §3.3.2.
     pub fn state(&self) -> Result<State, Error> {
         self.net.with_stack(|stack| stack.tcp_state(self.handle))
+    }
+
+    /// What is known of the connection: round-trip time, windows, what is in flight, counts.
+    pub fn info(&self) -> Result<TcpInfo, Error> {
+        let now = self.net.now();
+        self.net.with_stack(|stack| stack.tcp_info(self.handle, now))
     }
 
     /// True: small segments go out at once, not held back until earlier ones are acknowledged

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::ip::{self, InterfaceId};
 use crate::slab::Key;
 use crate::tcp::segment::Reset;
-use crate::tcp::{Connection, Interest, Reply, State, TcpConfig, Tuple};
+use crate::tcp::{Connection, Interest, Reply, State, TcpConfig, TcpInfo, Tuple};
 use crate::time::Instant;
 
 /// Names a connection for as long as its application holds it.
@@ -125,6 +125,12 @@ impl Stack<'_> {
     /// The state of RFC 9293 §3.3.2. A connection in TIME-WAIT is `Closed` to its application.
     pub fn tcp_state(&self, handle: TcpHandle) -> Result<State, Error> {
         Ok(self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.state())
+    }
+
+    /// What is known of the connection: see [`TcpInfo`].
+    pub fn tcp_info(&self, handle: TcpHandle, now: Instant) -> Result<TcpInfo, Error> {
+        let c = self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?;
+        Ok(c.tcb.info(now, &self.tcp.config))
     }
 
     /// Local and remote address and port.

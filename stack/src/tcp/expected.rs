@@ -76,6 +76,8 @@ impl Synchronized {
         {
             return false; // no memory
         }
+        self.note_arrival(cx.now);
+        self.stats.bytes_received += segment.text.len() as u64;
         self.receive.take_timestamp(segment, cx.now);
         (self.send.wl1, self.send.wl2) = (segment.seq, segment.ack);
         self.receive.owe(cx.now, cx.config);
@@ -85,6 +87,7 @@ impl Synchronized {
     fn take_expected_ack(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>) -> Effects {
         let mut effects = Effects::default();
         // It is a good one: that was asked.
+        self.note_arrival(cx.now);
         let _ = self.check_ack(segment, cx, &mut effects);
         self.receive.take_timestamp(segment, cx.now);
         effects

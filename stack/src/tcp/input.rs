@@ -1,6 +1,7 @@
 //! What came in: a segment arrives at a connection (RFC 9293 §3.10.7), step by step.
 
 use super::congestion::Controller;
+use super::info::Stats;
 use super::receive::{Owed, Receive, Taken};
 use super::recovery::{Duplicate, Progress};
 use super::rtt::Rtt;
@@ -8,7 +9,7 @@ use super::segment::{Flags, Reset, Segment};
 use super::send::{Fin, Send, SendTimer};
 use super::tcb::{Closing, Cx, Dropped, Effects, End, Handshake, Origin, PeerSyn, Phase, Synchronized, Tcb};
 use crate::error::Error;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 /// Least time between two challenge ACKs of one connection. Each connection has its own limit,
 /// so that one can't be measured through another (RFC 5961 §7, H059).
@@ -183,7 +184,15 @@ impl Handshake {
         let mut receive =
             Receive::new(self.rcv_nxt, edge, scale, self.mss.ours, receive_limit, timestamps, cx);
         receive.shut = self.read_shut;
-        Synchronized { send, receive, closing: Closing::Neither, challenge_at: cx.now, orphan_until: None }
+        Synchronized {
+            send,
+            receive,
+            closing: Closing::Neither,
+            challenge_at: cx.now,
+            orphan_until: None,
+            heard_at: cx.now,
+            stats: Stats::default(),
+        }
     }
 }
 
@@ -195,6 +204,7 @@ impl Synchronized {
         cx: &mut Cx<'_, '_>,
         effects: &mut Effects,
     ) -> Step {
+        self.note_arrival(cx.now);
         let whole = segment;
         let segment = match self.check_sequence(whole, cx) {
             Err(Dropped::OutOfWindow) if self.is_late(whole) => {
@@ -225,6 +235,12 @@ impl Synchronized {
         self.check_fin(effects);
         effects.end = effects.end.or(self.end());
         text
+    }
+
+    /// Whatever it says, it is a sign of the peer.
+    pub(super) fn note_arrival(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.stats.segments_received = self.stats.segments_received.wrapping_add(1);
     }
 
     /// Is the text old, but the acknowledgment new? Two ends that both send again what the other has
@@ -406,6 +422,7 @@ impl Synchronized {
         let flight = send.max.since(send.una);
         let text = acked.min(send.queue.len() as u32);
         send.queue.consume(cx.pool, text as usize);
+        self.stats.bytes_acked += u64::from(text);
         if acked > text {
             send.fin = Fin::Acked;
         }
@@ -499,7 +516,10 @@ impl Synchronized {
             None => segment.text,
         };
         let had_hole = self.receive.has_hole();
-        match self.receive.text(cx.pool, segment.seq, text) {
+        let nxt = self.receive.nxt;
+        let taken = self.receive.text(cx.pool, segment.seq, text);
+        self.stats.bytes_received += u64::from(self.receive.nxt.since(nxt));
+        match taken {
             Taken::InOrder => {
                 effects.readable = true;
                 self.receive.owe(cx.now, cx.config);

@@ -10,6 +10,7 @@ mod calls;
 mod config;
 mod congestion;
 mod expected;
+mod info;
 mod input;
 mod isn;
 mod listener;
@@ -31,6 +32,7 @@ mod user;
 mod wait;
 
 pub use config::{Congestion, TcpConfig};
+pub use info::TcpInfo;
 pub use tcb::State;
 
 use crate::demux::{Bucket, Demux, HashKey};

@@ -134,6 +134,8 @@ impl Synchronized {
     }
 
     fn on_sent(&mut self, plan: &Plan, cx: &Cx<'_, '_>) {
+        let again = self.send.max.later_of(plan.seq).since(plan.seq).min(plan.seq_len());
+        self.stats.on_sent(plan, again);
         let send = &mut self.send;
         self.receive.on_ack_sent(plan.edge, plan.kind == PlanKind::Ack);
         if plan.kind == PlanKind::Ack {

@@ -136,6 +136,16 @@ impl Receive {
         self.limit
     }
 
+    /// Shift of our windows.
+    pub(crate) fn scale(&self) -> u8 {
+        self.scale
+    }
+
+    /// The largest segment so far.
+    pub(crate) fn mss_seen(&self) -> u16 {
+        self.mss_seen
+    }
+
     pub(crate) fn readable(&self) -> u32 {
         self.readable
     }

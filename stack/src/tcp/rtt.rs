@@ -33,6 +33,16 @@ impl Rtt {
         }
     }
 
+    /// SRTT, if there was a sample.
+    pub(crate) fn smoothed(&self) -> Option<Duration> {
+        (self.srtt != 0).then_some(Duration::from_micros(self.srtt.into()))
+    }
+
+    /// RTTVAR.
+    pub(crate) fn variation(&self) -> Duration {
+        Duration::from_micros(self.var.into())
+    }
+
     /// The timeout now, back-off included.
     pub(crate) fn rto(&self, config: &TcpConfig) -> Duration {
         let base = match self.srtt {

@@ -136,6 +136,11 @@ impl Plan {
         }
     }
 
+    /// How many segments on the wire its first `len` bytes of text are.
+    pub(crate) fn segments(&self, len: u32) -> u32 {
+        len.div_ceil(u32::from(self.mss)).max(1)
+    }
+
     /// Sequence numbers that it occupies.
     pub(crate) fn seq_len(&self) -> u32 {
         self.len + self.flags.len()

@@ -128,6 +128,11 @@ impl Send {
         self.nxt.since(self.una)
     }
 
+    /// Text that went out at least once.
+    pub(crate) fn text_sent(&self) -> u32 {
+        self.max.since(self.una).min(self.queue.len() as u32)
+    }
+
     /// The number of a segment without text: the highest, not one set back by a timeout (H041). But
     /// what a probe carried was not taken, and the next number would lie outside the closed window.
     pub(crate) fn seq_without_text(&self) -> Seq {

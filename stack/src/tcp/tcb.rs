@@ -1,6 +1,7 @@
 //! The state of one connection: a type for each phase, holding only that phase's own data.
 
 use super::config::TcpConfig;
+use super::info::Stats;
 use super::receive::{Owed, Receive};
 use super::segment::{Reset, Segment};
 use super::send::{Fin, Send};
@@ -105,6 +106,9 @@ pub(crate) struct Synchronized {
     pub(crate) challenge_at: Instant,
     /// FIN-WAIT-2 of a connection that nobody holds ends then.
     pub(crate) orphan_until: Option<Instant>,
+    /// When anything last came from the peer.
+    pub(crate) heard_at: Instant,
+    pub(crate) stats: Stats,
 }
 
 /// The phases.
@@ -129,6 +133,7 @@ pub(crate) struct Over {
     pub(crate) closed_locally: bool,
     /// The peer's FIN had come.
     pub(crate) closed_by_peer: bool,
+    pub(crate) stats: Stats,
 }
 
 /// What else a step did, beside changing the connection.
@@ -284,6 +289,7 @@ impl Tcb {
                 s.send.queue.clear(pool);
                 over.closed_locally = s.send.fin != Fin::Open;
                 over.closed_by_peer = s.receive.finished;
+                over.stats = s.stats;
                 over.unread = s.receive.into_rest(pool);
                 if error.is_some() {
                     over.unread.clear(pool); // RFC 9293 §3.10.7.4: the queues are flushed

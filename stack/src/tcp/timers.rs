@@ -78,6 +78,7 @@ impl Synchronized {
         let again = send.recovery.on_timeout(send.max);
         send.controller.on_timeout(flight, again);
         send.rtt.back_off();
+        self.stats.timeouts = self.stats.timeouts.wrapping_add(1);
         send.go_back();
         send.restart_timer(cx.now, cx.config);
     }

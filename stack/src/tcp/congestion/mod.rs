@@ -29,6 +29,14 @@ impl Controller {
         }
     }
 
+    /// Where slow start ends.
+    pub(crate) fn ssthresh(&self) -> u32 {
+        match self {
+            Controller::NewReno(c) => c.ssthresh(),
+            Controller::None => u32::MAX,
+        }
+    }
+
     /// `acked` bytes of new data were acknowledged outside recovery, when `flight` were out.
     pub(crate) fn on_ack(&mut self, acked: u32, flight: u32) {
         if let Controller::NewReno(c) = self {

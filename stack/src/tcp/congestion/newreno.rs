@@ -26,6 +26,10 @@ impl NewReno {
         self.cwnd
     }
 
+    pub(crate) fn ssthresh(&self) -> u32 {
+        self.ssthresh
+    }
+
     pub(crate) fn on_ack(&mut self, acked: u32, flight: u32) {
         // H048: a window that was not used is not grown. In slow start half of it counts as used.
         let used = if self.cwnd < self.ssthresh { flight.saturating_mul(2) } else { flight + self.mss };

@@ -6,6 +6,7 @@
 mod close;
 mod data;
 mod handshake;
+mod info;
 mod recovery;
 mod security;
 mod timers;
