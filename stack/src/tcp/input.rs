@@ -1,6 +1,6 @@
 //! What came in: a segment arrives at a connection (RFC 9293 §3.10.7), step by step.
 
-use super::congestion::Controller;
+use super::congestion::{Ack, Cause, Controller};
 use super::info::Stats;
 use super::receive::{Owed, Receive, Taken};
 use super::recovery::{Duplicate, Progress};
@@ -172,7 +172,8 @@ impl Handshake {
         let mss = peer_mss.min(self.mss.ours).max(64) - option_len;
         let mut rtt = Rtt::new();
         rtt.leave_handshake(self.transmissions, cx.now.since(self.first_sent));
-        let controller = Controller::new(config.congestion, mss, self.transmissions > 1);
+        let controller =
+            Controller::new(config.congestion, mss, self.transmissions > 1, self.iss + 1, cx.now);
         let mut send = Send::new(self.iss, mss, send_limit, controller, rtt, cx.now);
         let scaled = peer.window_scale.is_some();
         send.scale = peer.window_scale.unwrap_or(0);
@@ -387,7 +388,7 @@ impl Synchronized {
         if advances {
             self.new_ack(segment, cx, effects);
         } else if segment.ack == una && self.is_duplicate(segment, window) {
-            self.duplicate_ack();
+            self.duplicate_ack(cx.now);
         }
         self.take_window(segment, window, advances, cx);
         // Whatever it says, the peer is there: probing may go on for ever (H028).
@@ -403,14 +404,17 @@ impl Synchronized {
         self.send.flight() > 0 && segment.len() == 0 && window == self.send.wnd
     }
 
-    fn duplicate_ack(&mut self) {
+    fn duplicate_ack(&mut self, now: Instant) {
         let send = &mut self.send;
         match send.recovery.on_duplicate(send.una, send.max) {
             Duplicate::Loss => {
-                send.controller.on_loss(send.flight());
+                send.controller.on_congestion(Cause::Loss, send.flight(), now);
+                //= rfc5681#3.2 step 3: the three have left the network
+                send.recovery.window = send.controller.ssthresh();
+                send.inflate(3);
                 send.timed = None;
             }
-            Duplicate::Further => send.controller.on_duplicate(),
+            Duplicate::Further => send.inflate(1),
             Duplicate::Limited | Duplicate::Ignored => {}
         }
     }
@@ -419,7 +423,6 @@ impl Synchronized {
     fn new_ack(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
         let send = &mut self.send;
         let acked = segment.ack.since(send.una);
-        let flight = send.max.since(send.una);
         let text = acked.min(send.queue.len() as u32);
         send.queue.consume(cx.pool, text as usize);
         self.stats.bytes_acked += u64::from(text);
@@ -428,20 +431,29 @@ impl Synchronized {
         }
         send.una = segment.ack;
         send.nxt = send.nxt.later_of(send.una);
-        self.measure(segment, cx);
+        let rtt = self.measure(segment, cx);
         let send = &mut self.send;
-        match send.recovery.on_progress(send.una) {
-            Progress::Normal => send.controller.on_ack(acked, flight),
-            Progress::Partial => send.controller.on_partial_ack(acked),
-            Progress::Recovered => send.controller.on_recovered(send.flight()),
+        let progress = send.recovery.on_progress(send.una);
+        match progress {
+            Progress::Normal => {}
+            Progress::Partial => send.deflate(acked),
+            Progress::Recovered => send.controller.on_recovered(send.flight(), cx.now),
         }
+        send.controller.on_ack(&Ack {
+            now: cx.now,
+            una: send.una,
+            max: send.max,
+            delivered: acked,
+            rtt,
+            recovering: progress != Progress::Normal,
+        });
         send.since = cx.now;
         send.restart_timer(cx.now, cx.config);
         effects.writable |= text > 0;
     }
 
     /// A round-trip sample, by the timed segment or by the echoed timestamp (RFC 6298 §3, H049).
-    fn measure(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) {
+    fn measure(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) -> Option<Duration> {
         let sample = match self.send.timed {
             Some((end, sent)) if end.at_or_before(self.send.una) => Some(cx.now.since(sent)),
             Some(_) => None,
@@ -451,7 +463,7 @@ impl Synchronized {
                 // Text of before the timeout may be all that there is to send: the back-off must not
                 // wait for new text, or each further loss doubles it again (H049).
                 None if self.send.recovery.is_answered() => None,
-                None => return,
+                None => return None,
             },
         };
         let send = &mut self.send;
@@ -460,6 +472,7 @@ impl Synchronized {
             send.rtt.sample(rtt);
             send.timed = None;
         }
+        sample
     }
 
     /// Time since we sent the timestamp that the segment echoes, if that makes sense.

@@ -14,6 +14,8 @@ pub(crate) struct Recovery {
     until: Option<Seq>,
     /// RFC 6582's "recover": no new fast retransmit for data sent before.
     recover: Seq,
+    /// Bytes that may be in flight in fast recovery.
+    pub(crate) window: u32,
     /// The segment at SND.UNA is to be sent again, at once.
     pub(crate) retransmit: bool,
     /// The timer fired, and this is not acknowledged yet.
@@ -52,6 +54,7 @@ impl Recovery {
             duplicates: 0,
             until: None,
             recover: iss,
+            window: 0,
             retransmit: false,
             timed_out_until: None,
             answered: false,
@@ -62,6 +65,11 @@ impl Recovery {
     /// answers, although none of them is a sample.
     pub(crate) fn is_answered(&self) -> bool {
         self.timed_out_until.is_some() && self.answered
+    }
+
+    /// Does a fast recovery go on?
+    pub(crate) fn is_active(&self) -> bool {
+        self.until.is_some()
     }
 
     /// Bytes beyond cwnd that limited transmit allows: for new text, not while old text is sent again
@@ -120,6 +128,7 @@ impl Recovery {
             duplicates: 0,
             until: None,
             recover: max,
+            window: 0,
             retransmit: false,
             timed_out_until: Some(max),
             answered: false,

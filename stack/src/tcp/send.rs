@@ -152,10 +152,31 @@ impl Send {
     /// The application writes: after an idle time the window is no longer known to fit the path.
     //= rfc5681#4.1
     pub(crate) fn note_idle(&mut self, now: Instant, config: &TcpConfig) {
-        let idle = self.flight() == 0 && self.queue.is_empty();
-        if idle && now.since(self.sent_at) > self.rtt.rto(config) {
-            self.controller.on_idle(); // H048
+        if self.flight() == 0 && self.queue.is_empty() {
+            self.controller.on_idle(now.since(self.sent_at), self.rtt.rto(config)); // H048
         }
+    }
+
+    /// Bytes that congestion control and recovery allow in flight.
+    fn cwnd(&self) -> u32 {
+        if self.recovery.is_active() {
+            return self.recovery.window;
+        }
+        self.controller.window().saturating_add(self.recovery.limited_transmit(self.mss))
+    }
+
+    /// Segments have left the network in fast recovery: as many may follow (H052).
+    //= rfc5681#3.2 step 4
+    pub(crate) fn inflate(&mut self, segments: u32) {
+        self.recovery.window = self.recovery.window.saturating_add(segments * self.mss as u32);
+    }
+
+    /// A partial acknowledgment of `acked` bytes.
+    //= rfc6582#3.2 step 3, partial acknowledgments
+    pub(crate) fn deflate(&mut self, acked: u32) {
+        let mss = self.mss as u32;
+        let next = if acked >= mss { mss } else { 0 };
+        self.recovery.window = self.recovery.window.saturating_sub(acked).max(mss) + next;
     }
 
     /// Bytes of the queue that SND.NXT has not passed.
@@ -189,8 +210,7 @@ impl Send {
         if unsent == 0 && !fin {
             return nothing;
         }
-        let cwnd = self.controller.window().saturating_add(self.recovery.limited_transmit(self.mss));
-        let usable = self.wnd.min(cwnd).saturating_sub(self.flight());
+        let usable = self.wnd.min(self.cwnd()).saturating_sub(self.flight());
         if usable == 0 {
             return nothing;
         }
@@ -224,6 +244,7 @@ impl Send {
         }
         self.nxt += seq_len;
         self.max = self.max.later_of(self.nxt);
+        self.controller.on_sent(self.nxt, self.flight());
         if !text_len.is_multiple_of(self.mss as u32) {
             self.small_end = self.nxt;
         }

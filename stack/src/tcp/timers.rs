@@ -76,7 +76,7 @@ impl Synchronized {
         }
         let flight = send.flight();
         let again = send.recovery.on_timeout(send.max);
-        send.controller.on_timeout(flight, again);
+        send.controller.on_timeout(flight, cx.now, again);
         send.rtt.back_off();
         self.stats.timeouts = self.stats.timeouts.wrapping_add(1);
         send.go_back();

@@ -1,88 +1,160 @@
 //! Congestion control behind one small interface: what happened goes in, a window comes out.
+//!
+//! [`Controller`] holds what every law has in common: the window and the slow-start threshold, slow
+//! start, and whether the window was used. A law says how the window grows once it left slow start,
+//! and by how much a congestion shrinks it.
+//!
+//! It knows nothing of segments, timers or recovery: which bytes are lost and what is sent again, and
+//! in which measure while recovery lasts (PRR), is others' business. All of it is integers.
 
 mod newreno;
+mod slow_start;
+mod usage;
+mod window;
 
 use super::config::Congestion;
+use crate::seq::Seq;
+use crate::time::{Duration, Instant};
 use newreno::NewReno;
+use slow_start::SlowStart;
+use usage::Usage;
+use window::Window;
 
-/// The controller of one connection.
+/// How long a window is believed that the sender does not fill.
+//= rfc7661#4.4.3: the non-validated phase lasts no longer than five minutes
+const VALID: Duration = Duration::from_secs(300);
+
+/// What an acknowledgment that delivered something tells.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Controller {
+pub(crate) struct Ack {
+    pub(crate) now: Instant,
+    /// SND.UNA, after it.
+    pub(crate) una: Seq,
+    /// The highest number ever sent, plus one.
+    pub(crate) max: Seq,
+    /// Bytes that it says are delivered and that none said before: SND.UNA's way and what is newly
+    /// selectively acknowledged beyond it, each byte once.
+    pub(crate) delivered: u32,
+    /// A round-trip time that it shows, if it does.
+    pub(crate) rtt: Option<Duration>,
+    /// A fast recovery goes on: the window does not grow, PRR says what is sent.
+    pub(crate) recovering: bool,
+}
+
+/// What congestion was told by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cause {
+    /// A segment was lost.
+    Loss,
+}
+
+/// The congestion control of one connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Controller {
+    window: Window,
+    usage: Usage,
+    slow_start: SlowStart,
+    law: Law,
+}
+
+/// How the window grows and shrinks.
+#[derive(Clone, Copy, Debug)]
+enum Law {
     NewReno(NewReno),
+    /// There is no window.
     None,
 }
 
 impl Controller {
-    /// A controller for segments of `mss` bytes, after a handshake that did or did not lose a SYN.
-    pub(crate) fn new(which: Congestion, mss: u16, syn_lost: bool) -> Self {
-        match which {
-            Congestion::NewReno => Controller::NewReno(NewReno::new(mss, syn_lost)),
-            Congestion::None => Controller::None,
+    /// A controller for segments of `mss` bytes, after a handshake that did or did not lose a SYN;
+    /// `start` is the first number to be sent.
+    pub(crate) fn new(which: Congestion, mss: u16, syn_lost: bool, start: Seq, now: Instant) -> Self {
+        let law = match which {
+            Congestion::NewReno => Law::NewReno(NewReno::default()),
+            Congestion::None => Law::None,
+        };
+        Controller {
+            window: Window::new(mss, syn_lost),
+            usage: Usage::new(start, now),
+            slow_start: SlowStart::new(start),
+            law,
         }
     }
 
-    /// Bytes that may be in flight.
+    /// Bytes that may be in flight outside fast recovery.
     pub(crate) fn window(&self) -> u32 {
-        match self {
-            Controller::NewReno(c) => c.window(),
-            Controller::None => u32::MAX,
+        match self.law {
+            Law::NewReno(_) => self.window.cwnd,
+            Law::None => u32::MAX,
         }
     }
 
-    /// Where slow start ends.
+    /// The slow-start threshold: after `on_congestion`, what recovery brings the flight down to.
     pub(crate) fn ssthresh(&self) -> u32 {
-        match self {
-            Controller::NewReno(c) => c.ssthresh(),
-            Controller::None => u32::MAX,
+        match self.law {
+            Law::NewReno(_) => self.window.ssthresh,
+            Law::None => u32::MAX,
         }
     }
 
-    /// `acked` bytes of new data were acknowledged outside recovery, when `flight` were out.
-    pub(crate) fn on_ack(&mut self, acked: u32, flight: u32) {
-        if let Controller::NewReno(c) = self {
-            c.on_ack(acked, flight);
+    /// Something went out, and now `flight` bytes are on their way, up to `nxt`.
+    pub(crate) fn on_sent(&mut self, nxt: Seq, flight: u32) {
+        if self.window.is_used_by(flight) {
+            self.usage.limited_until = nxt;
         }
     }
 
-    /// A loss was detected by duplicate acknowledgments: recovery begins.
-    pub(crate) fn on_loss(&mut self, flight: u32) {
-        if let Controller::NewReno(c) = self {
-            c.on_loss(flight);
+    /// An acknowledgment delivered something: always called, in recovery too.
+    pub(crate) fn on_ack(&mut self, ack: &Ack) {
+        let limited = self.usage.on_ack(ack);
+        if ack.now.since(self.usage.used_at) > VALID {
+            self.window.halve_unused();
+            self.usage.used_at = ack.now;
+        }
+        //= rfc9438#5.8
+        // H048: a window that was not used is not grown.
+        if ack.recovering || !limited {
+            return;
+        }
+        match &mut self.law {
+            Law::NewReno(_) if self.window.is_slow_start() => self.slow_start.on_ack(&mut self.window, ack),
+            Law::NewReno(law) => law.avoid(&mut self.window, ack.delivered),
+            Law::None => {}
         }
     }
 
-    /// A further duplicate: a segment has left the network.
-    pub(crate) fn on_duplicate(&mut self) {
-        if let Controller::NewReno(c) = self {
-            c.inflate();
+    /// Congestion, once in a round or recovery: `flight` bytes were on their way when it was noticed.
+    /// Sets the threshold, and the window to it.
+    pub(crate) fn on_congestion(&mut self, _cause: Cause, flight: u32, _now: Instant) {
+        match &mut self.law {
+            Law::NewReno(law) => law.on_congestion(&mut self.window, flight),
+            Law::None => {}
         }
     }
 
-    /// A partial acknowledgment of `acked` bytes in recovery (RFC 6582 §3.2 step 3).
-    pub(crate) fn on_partial_ack(&mut self, acked: u32) {
-        if let Controller::NewReno(c) = self {
-            c.on_partial_ack(acked);
-        }
-    }
-
-    /// Recovery is over, with `flight` bytes out.
-    pub(crate) fn on_recovered(&mut self, flight: u32) {
-        if let Controller::NewReno(c) = self {
-            c.on_recovered(flight);
-        }
+    /// A fast recovery is over, with `flight` bytes on their way.
+    //= rfc6582#3.2 step 3, full acknowledgments, option 1
+    pub(crate) fn on_recovered(&mut self, flight: u32, _now: Instant) {
+        self.window.settle(flight);
     }
 
     /// The retransmission timer fired; `again` if for data that it fired for before.
-    pub(crate) fn on_timeout(&mut self, flight: u32, again: bool) {
-        if let Controller::NewReno(c) = self {
-            c.on_timeout(flight, again);
+    pub(crate) fn on_timeout(&mut self, flight: u32, _now: Instant, again: bool) {
+        match &mut self.law {
+            Law::NewReno(law) if !again => law.on_congestion(&mut self.window, flight),
+            Law::NewReno(_) | Law::None => {}
         }
+        //= rfc5681#3.1: "no more than 1 full-sized segment"; H053
+        self.window.cwnd = self.window.mss;
     }
 
-    /// Nothing was sent for a timeout or longer (RFC 5681 §4.1).
-    pub(crate) fn on_idle(&mut self) {
-        if let Controller::NewReno(c) = self {
-            c.on_idle();
+    /// Nothing was on its way for `idle`, longer than which the timeout `rto` may be.
+    pub(crate) fn on_idle(&mut self, idle: Duration, rto: Duration) {
+        if idle > rto {
+            self.window.restart();
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

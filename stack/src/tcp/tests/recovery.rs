@@ -229,7 +229,9 @@ fn after_a_lost_syn() {
 #[test]
 fn idle_time_shrinks_the_window() {
     let mut b = in_flight(10);
-    b.get(ack(1, nth(10)));
+    for n in 1..=10 {
+        b.get(ack(1, nth(n)));
+    }
     b.write(&pattern(20 * MSS as usize)).unwrap();
     assert_eq!(b.out().len(), 20);
     b.get(ack(1, nth(30)));

@@ -1,0 +1,100 @@
+//! Slow start, and how the first one ends before it overruns the path: HyStart++ (RFC 9406).
+//!
+//! Until there was a congestion, nobody knows where to stop. Round-trip times that grow tell that a
+//! queue builds up: the window then grows at a quarter of the speed, and if they stay so for five
+//! rounds, slow start is over.
+
+use super::Ack;
+use super::window::Window;
+use crate::seq::Seq;
+
+//= rfc9406#4.3: the constants, times in µs
+const THRESHOLD_MIN: u32 = 4_000;
+const THRESHOLD_MAX: u32 = 16_000;
+const THRESHOLD_DIVISOR: u32 = 8;
+const SAMPLES: u8 = 8;
+const CSS_GROWTH_DIVISOR: u32 = 4;
+const CSS_ROUNDS: u8 = 5;
+/// Segments that one acknowledgment counts for at most: L of RFC 3465, as RFC 9406 has it.
+const LIMIT: u32 = 8;
+
+/// No sample yet.
+const NONE: u32 = u32::MAX;
+
+/// What is known of the first slow start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SlowStart {
+    /// The round lasts until what lies beyond this is acknowledged.
+    end: Seq,
+    /// The least RTT of the round before, and of this, in µs.
+    last: u32,
+    current: u32,
+    /// Samples in this round.
+    samples: u8,
+    conservative: Option<Conservative>,
+}
+
+/// Conservative slow start: round trips took longer, or so it seemed.
+#[derive(Clone, Copy, Debug)]
+struct Conservative {
+    /// The least RTT when it began, in µs. Shorter ones say that it began for nothing.
+    baseline: u32,
+    /// Rounds to go.
+    rounds: u8,
+}
+
+impl SlowStart {
+    pub(super) fn new(start: Seq) -> Self {
+        SlowStart { end: start, last: NONE, current: NONE, samples: 0, conservative: None }
+    }
+
+    /// What is acknowledged lets the window grow as much, with an eye on the round-trip times while
+    /// no congestion has set the threshold.
+    //= rfc5681#3.1
+    //= rfc3465#2.2
+    pub(super) fn on_ack(&mut self, window: &mut Window, ack: &Ack) {
+        let room = window.ssthresh - window.cwnd;
+        let bytes = ack.delivered.min(LIMIT * window.mss).min(room);
+        if !window.is_unbounded() {
+            return window.grow(bytes);
+        }
+        //= rfc9406#4.2
+        if self.end.before(ack.una) {
+            self.begin_round(window, ack.max);
+        }
+        if let Some(rtt) = ack.rtt {
+            self.sample(rtt.micros().min(u64::from(NONE - 1)) as u32);
+        }
+        window.grow(if self.conservative.is_some() { bytes / CSS_GROWTH_DIVISOR } else { bytes });
+    }
+
+    fn begin_round(&mut self, window: &mut Window, end: Seq) {
+        self.end = end;
+        (self.last, self.current, self.samples) = (self.current, NONE, 0);
+        if let Some(css) = &mut self.conservative {
+            css.rounds -= 1;
+            if css.rounds == 0 {
+                window.ssthresh = window.cwnd;
+                self.conservative = None;
+            }
+        }
+    }
+
+    fn sample(&mut self, rtt: u32) {
+        self.current = self.current.min(rtt);
+        self.samples = self.samples.saturating_add(1);
+        if self.samples < SAMPLES {
+            return;
+        }
+        match self.conservative {
+            None if self.last != NONE => {
+                let threshold = (self.last / THRESHOLD_DIVISOR).clamp(THRESHOLD_MIN, THRESHOLD_MAX);
+                if self.current >= self.last.saturating_add(threshold) {
+                    self.conservative = Some(Conservative { baseline: self.current, rounds: CSS_ROUNDS });
+                }
+            }
+            Some(css) if self.current < css.baseline => self.conservative = None,
+            None | Some(_) => {}
+        }
+    }
+}

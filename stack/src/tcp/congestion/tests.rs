@@ -1,0 +1,235 @@
+//! What the laws have in common, and NewReno, which has little else.
+
+use super::*;
+
+const MSS: u32 = 1000;
+const START: Seq = Seq(0xffff_f000);
+
+/// A sender that fills its window, a round trip at a time.
+struct Sender {
+    c: Controller,
+    una: Seq,
+    nxt: Seq,
+    now: Instant,
+    /// What each acknowledgment shows.
+    rtt: Option<Duration>,
+}
+
+impl Sender {
+    fn new(which: Congestion) -> Sender {
+        let c = Controller::new(which, MSS as u16, false, START, Instant::ZERO);
+        Sender { c, una: START, nxt: START, now: Instant::from_millis(1), rtt: None }
+    }
+
+    fn flight(&self) -> u32 {
+        self.nxt.since(self.una)
+    }
+
+    fn send(&mut self, bytes: u32) {
+        self.nxt += bytes;
+        self.c.on_sent(self.nxt, self.flight());
+    }
+
+    fn fill(&mut self) {
+        self.send(self.c.window().saturating_sub(self.flight()));
+    }
+
+    fn ack(&mut self, bytes: u32) {
+        self.una += bytes;
+        let (now, una, max) = (self.now, self.una, self.nxt);
+        self.c.on_ack(&Ack { now, una, max, delivered: bytes, rtt: self.rtt, recovering: false });
+    }
+
+    /// Everything in flight arrives, acknowledged by twos, and new text takes its place.
+    fn round(&mut self, rtt: Duration) {
+        self.fill();
+        self.now += rtt;
+        self.rtt = Some(rtt);
+        let end = self.nxt;
+        while self.una.before(end) {
+            self.ack(end.since(self.una).min(2 * MSS));
+            self.fill();
+        }
+    }
+}
+
+const RTT: Duration = Duration::from_millis(100);
+
+//= rfc5681#3.1
+#[test]
+fn slow_start_doubles_and_avoidance_adds_a_segment_per_window() {
+    let mut s = Sender::new(Congestion::NewReno);
+    s.round(RTT);
+    assert_eq!(s.c.window(), 20 * MSS);
+    s.c.on_congestion(Cause::Loss, 20 * MSS, s.now);
+    assert_eq!((s.c.window(), s.c.ssthresh()), (10 * MSS, 10 * MSS));
+    s.c.on_recovered(20 * MSS, s.now);
+    assert_eq!(s.c.window(), 10 * MSS);
+    s.ack(s.flight());
+    for n in 11..20 {
+        assert_eq!(s.c.window(), n * MSS);
+        s.round(RTT);
+    }
+}
+
+/// H048: a window that the sender does not fill does not grow.
+#[test]
+fn an_unused_window_does_not_grow() {
+    let mut s = Sender::new(Congestion::NewReno);
+    for _ in 0..10 {
+        s.send(4 * MSS);
+        s.ack(4 * MSS);
+        assert_eq!(s.c.window(), 10 * MSS);
+    }
+    s.round(RTT);
+    assert_eq!(s.c.window(), 20 * MSS);
+}
+
+/// H048: nor is it believed for ever.
+//= rfc7661#4.4.3
+#[test]
+fn an_unused_window_shrinks_in_the_end() {
+    let mut s = Sender::new(Congestion::NewReno);
+    s.round(RTT);
+    s.round(RTT);
+    s.ack(s.flight());
+    let before = s.c.window();
+    for minute in 1..=20 {
+        s.now += Duration::from_secs(60);
+        s.send(MSS);
+        s.ack(MSS);
+        let halvings = minute / 6;
+        assert_eq!(s.c.window(), (before >> halvings).max(10 * MSS), "after {minute} minutes");
+    }
+}
+
+/// Acknowledgments that come in one batch, before anything is sent anew, all count.
+#[test]
+fn a_batch_of_acknowledgments() {
+    let mut s = Sender::new(Congestion::NewReno);
+    s.fill();
+    for _ in 0..10 {
+        s.ack(MSS);
+    }
+    assert_eq!(s.c.window(), 20 * MSS);
+}
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// Round trips that take a good deal longer than those of the round before slow the growth down to a
+/// quarter, and after five rounds end it.
+//= rfc9406#4.2
+#[test]
+fn growing_round_trips_end_the_first_slow_start() {
+    let mut s = Sender::new(Congestion::NewReno);
+    for _ in 0..3 {
+        s.round(ms(100));
+    }
+    assert_eq!(s.c.window(), 80 * MSS);
+    s.round(ms(112));
+    assert_eq!(s.c.window(), 160 * MSS, "12 ms are less than an eighth");
+    // An eighth longer: seen after eight of the samples.
+    s.round(ms(127));
+    let mut before = s.c.window();
+    assert!((200 * MSS..220 * MSS).contains(&before), "{before}");
+    for _ in 0..4 {
+        s.round(ms(127));
+        let grown = s.c.window();
+        assert!(grown > before + before / 5 && grown <= before + before / 4, "{before} {grown}");
+        before = grown;
+    }
+    s.round(ms(127));
+    assert!((before..=s.c.window()).contains(&s.c.ssthresh()), "congestion avoidance");
+    assert!(s.c.window() <= before + 2 * MSS);
+}
+
+/// Short round trips again: it began for nothing.
+//= rfc9406#4.2
+#[test]
+fn conservative_slow_start_is_left_when_round_trips_are_short_again() {
+    let mut s = Sender::new(Congestion::NewReno);
+    for rtt in [100, 100, 100, 120, 100] {
+        s.round(ms(rtt));
+    }
+    let before = s.c.window();
+    for _ in 0..6 {
+        s.round(ms(100));
+    }
+    assert_eq!(s.c.window(), 64 * before);
+}
+
+/// Fewer than eight samples in a round decide nothing: delayed acknowledgments of a window of ten are
+/// five.
+//= rfc9406#4.2
+#[test]
+fn few_samples_decide_nothing() {
+    let mut s = Sender::new(Congestion::NewReno);
+    s.round(ms(100));
+    assert_eq!(s.c.window(), 20 * MSS);
+    s.c = Controller::new(Congestion::NewReno, MSS as u16, false, s.nxt, s.now);
+    s.una = s.nxt;
+    s.round(ms(1000));
+    assert_eq!(s.c.window(), 20 * MSS);
+}
+
+/// One acknowledgment counts for eight segments at most: what it stands for leaves in one burst.
+//= rfc3465#2.2
+//= rfc9406#4.3
+#[test]
+fn a_long_acknowledgment_counts_for_eight_segments() {
+    let mut s = Sender::new(Congestion::NewReno);
+    s.fill();
+    s.ack(10 * MSS);
+    assert_eq!(s.c.window(), 18 * MSS);
+}
+
+/// Slow start ends at the threshold, not beyond it.
+//= rfc5681#3.1
+#[test]
+fn slow_start_ends_at_the_threshold() {
+    let mut s = Sender::new(Congestion::NewReno);
+    s.fill();
+    s.c.on_timeout(11 * MSS, s.now, false);
+    (s.una, s.nxt) = (START, START);
+    for window in [2, 3, 4, 5] {
+        s.fill();
+        s.ack(MSS);
+        assert_eq!(s.c.window(), window * MSS);
+    }
+    s.fill();
+    s.ack(2 * MSS);
+    assert_eq!(s.c.window(), 5 * MSS + MSS / 2);
+}
+
+/// H053: a timeout leaves one segment; a further one for the same text does not halve again.
+//= rfc5681#3.1
+#[test]
+fn a_timeout() {
+    let mut s = Sender::new(Congestion::NewReno);
+    s.fill();
+    s.c.on_timeout(10 * MSS, s.now, false);
+    assert_eq!((s.c.window(), s.c.ssthresh()), (MSS, 5 * MSS));
+    s.c.on_timeout(MSS, s.now, true);
+    assert_eq!((s.c.window(), s.c.ssthresh()), (MSS, 5 * MSS));
+}
+
+/// RFC 6582 §3.2: a recovery that ends with little in flight is followed by no burst.
+//= rfc6582#3.2
+#[test]
+fn no_burst_after_recovery() {
+    let mut s = Sender::new(Congestion::NewReno);
+    s.c.on_congestion(Cause::Loss, 20 * MSS, s.now);
+    s.c.on_recovered(2 * MSS, s.now);
+    assert_eq!(s.c.window(), 3 * MSS);
+}
+
+#[test]
+fn none_has_no_window() {
+    let mut s = Sender::new(Congestion::None);
+    s.send(1 << 20);
+    s.c.on_congestion(Cause::Loss, 20 * MSS, s.now);
+    s.c.on_timeout(20 * MSS, s.now, false);
+    assert_eq!((s.c.window(), s.c.ssthresh()), (u32::MAX, u32::MAX));
+}

@@ -1,0 +1,32 @@
+//! Up to where the window was what limited the sender, and when it last did.
+
+use super::Ack;
+use crate::seq::Seq;
+use crate::time::Instant;
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    /// What lies before this was sent with the window full.
+    pub(super) limited_until: Seq,
+    /// When the window was last seen to be filled.
+    pub(super) used_at: Instant,
+    una: Seq,
+}
+
+impl Usage {
+    pub(super) fn new(start: Seq, now: Instant) -> Self {
+        Usage { limited_until: start, used_at: now, una: start }
+    }
+
+    /// Returns whether what is acknowledged was sent with the window full.
+    pub(super) fn on_ack(&mut self, ack: &Ack) -> bool {
+        let limited = self.una.before(self.limited_until);
+        self.una = ack.una;
+        self.limited_until = self.limited_until.later_of(ack.una);
+        if limited {
+            self.used_at = ack.now;
+        }
+        limited
+    }
+}

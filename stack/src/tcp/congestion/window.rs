@@ -1,0 +1,113 @@
+//! The congestion window and the slow-start threshold, and what every law does with them.
+
+/// No window that a peer can offer is larger (65535 << 14).
+const LARGEST: u32 = 1 << 30;
+
+/// In bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Window {
+    pub(super) cwnd: u32,
+    pub(super) ssthresh: u32,
+    /// Text of a full segment.
+    pub(super) mss: u32,
+}
+
+impl Window {
+    //= rfc5681#3.1: one segment if the SYN or SYN-ACK was lost; ssthresh stays high (H051)
+    pub(super) fn new(mss: u16, syn_lost: bool) -> Self {
+        let mss = mss as u32;
+        let cwnd = if syn_lost { mss } else { initial(mss) };
+        Window { cwnd, ssthresh: LARGEST, mss }
+    }
+
+    pub(super) fn is_slow_start(&self) -> bool {
+        self.cwnd < self.ssthresh
+    }
+
+    /// Is the threshold where it was at first, because no congestion has set it?
+    pub(super) fn is_unbounded(&self) -> bool {
+        self.ssthresh == LARGEST
+    }
+
+    /// Is it the window that keeps more than `flight` bytes from being sent? In slow start, which
+    /// doubles the window in a round, half of it counts as used.
+    //= rfc7661#4.3
+    pub(super) fn is_used_by(&self, flight: u32) -> bool {
+        let used =
+            if self.is_slow_start() { flight.saturating_mul(2) } else { flight.saturating_add(self.mss) };
+        used > self.cwnd
+    }
+
+    pub(super) fn grow(&mut self, bytes: u32) {
+        self.cwnd = self.cwnd.saturating_add(bytes).min(LARGEST);
+    }
+
+    /// Recovery is over: the window is what it was reduced to, but a flight far below it is no
+    /// licence for a burst.
+    pub(super) fn settle(&mut self, flight: u32) {
+        self.cwnd = self.ssthresh.min(flight.max(self.mss) + self.mss);
+    }
+
+    /// The path was not used for so long that nobody knows what it takes.
+    //= rfc5681#4.1
+    // What it took is worth a threshold (RFC 7661 §4.4.3): slow start finds back quickly.
+    pub(super) fn restart(&mut self) {
+        self.ssthresh = self.ssthresh.max(self.cwnd / 4 * 3);
+        self.cwnd = self.cwnd.min(initial(self.mss)); // H048
+    }
+
+    /// The window was not filled for so long that it is not known to fit the path.
+    //= rfc7661#4.4.3
+    pub(super) fn halve_unused(&mut self) {
+        self.ssthresh = self.ssthresh.max(self.cwnd / 4 * 3);
+        self.cwnd = (self.cwnd / 2).max(self.cwnd.min(initial(self.mss)));
+    }
+}
+
+//= rfc6928#2: IW = min(10 * MSS, max(2 * MSS, 14600))
+fn initial(mss: u32) -> u32 {
+    (10 * mss).min(14_600.max(2 * mss))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// H045: the initial window follows from the segment size.
+    //= rfc6928#2
+    #[test]
+    fn initial_window_by_segment_size() {
+        let iw = |mss| Window::new(mss, false).cwnd;
+        assert_eq!((iw(536), iw(1460), iw(9000)), (5360, 14_600, 18_000));
+    }
+
+    /// H051: a lost SYN shrinks the initial window, and nothing else.
+    //= rfc5681#3.1
+    #[test]
+    fn a_lost_syn() {
+        let w = Window::new(1460, true);
+        assert_eq!((w.cwnd, w.ssthresh), (1460, LARGEST));
+    }
+
+    /// H048: after an idle time the window is what it was at first, and slow start leads back.
+    //= rfc5681#4.1
+    #[test]
+    fn restart_after_idle() {
+        let mut w = Window { cwnd: 100_000, ssthresh: 40_000, mss: 1000 };
+        w.restart();
+        assert_eq!((w.cwnd, w.ssthresh), (10_000, 75_000));
+        let mut w = Window { cwnd: 5_000, ssthresh: 40_000, mss: 1000 };
+        w.restart();
+        assert_eq!((w.cwnd, w.ssthresh), (5_000, 40_000), "it never grows by that");
+    }
+
+    /// H048: what is limited by the application, or by the peer's window, does not use the window.
+    //= rfc7661#4.3
+    #[test]
+    fn used_or_not() {
+        let slow = Window { cwnd: 10_000, ssthresh: 20_000, mss: 1000 };
+        assert!(slow.is_used_by(5_001) && !slow.is_used_by(5_000));
+        let avoiding = Window { cwnd: 10_000, ssthresh: 10_000, mss: 1000 };
+        assert!(avoiding.is_used_by(9_001) && !avoiding.is_used_by(9_000));
+    }
+}
