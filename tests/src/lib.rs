@@ -1,5 +1,6 @@
 //! What the tests and benchmarks of barenet share.
 
+pub mod coverage;
 pub mod judge;
 pub mod kernel;
 pub mod netns;
