@@ -10,25 +10,31 @@ use std::path::{Path, PathBuf};
 /// A requirement, feature or hazard.
 #[derive(Debug)]
 pub struct Row {
+    /// `MUST-18`, `H041`, `T05`, `F06`.
     pub id: String,
+    /// What it asks, with the section if it has one.
     pub what: String,
     /// Why it does not apply, if it does not.
     pub exempt: Option<String>,
-    /// `file:line` of the citations in code, and in tests.
+    /// `file:line` of the citations in code.
     pub code: Vec<String>,
+    /// The same, in tests.
     pub tests: Vec<String>,
 }
 
 /// A table of rows.
 #[derive(Debug)]
 pub struct Table {
+    /// Of what.
     pub title: &'static str,
+    /// In their order.
     pub rows: Vec<Row>,
 }
 
 /// Everything that was found.
 #[derive(Debug)]
 pub struct Coverage {
+    /// RFC 9293, features, hazards, flaws.
     pub tables: Vec<Table>,
     /// Sections of RFCs that are cited: in code, in tests.
     pub sections: BTreeMap<String, [usize; 2]>,

@@ -57,7 +57,7 @@ impl Tcb {
         h.peer = PeerSyn::of(segment);
         if acks_syn {
             self.establish(segment, cx, effects);
-            return Ok(());
+            return self.after_syn(segment, cx, effects);
         }
         // Simultaneous open (MUST-10, H004): our SYN goes again, now with an acknowledgment.
         h.send = true;
@@ -121,6 +121,16 @@ impl Tcb {
         // The third segment may bring data and a FIN.
         let Phase::Synchronized(s) = &mut self.phase else { return Ok(()) };
         s.on_segment(self.orphan, &segment, cx, effects)
+    }
+
+    /// A SYN-ACK may bring text and a FIN, too.
+    //= rfc9293#3.10.7.3 fourth: other controls or text
+    fn after_syn(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) -> Step {
+        let rest = Segment { seq: segment.seq + 1, flags: segment.flags.without(Flags::SYN), ..*segment };
+        match &mut self.phase {
+            Phase::Synchronized(s) if rest.len() > 0 => s.on_segment(self.orphan, &rest, cx, effects),
+            _ => Ok(()),
+        }
     }
 
     /// Our SYN is acknowledged and the peer's has come: ESTABLISHED.
@@ -219,7 +229,6 @@ impl Synchronized {
         if effects.end.is_some() {
             return Ok(());
         }
-        self.check_syn(&segment, cx)?;
         self.check_ack(&segment, cx, effects)?;
         self.receive.take_timestamp(whole, cx.now);
         if orphan && !segment.text.is_empty() && !self.receive.finished {
@@ -262,6 +271,7 @@ impl Synchronized {
     fn check_sequence<'a>(&mut self, segment: &Segment<'a>, cx: &Cx<'_, '_>) -> Result<Segment<'a>, Dropped> {
         let rst = segment.flags.has(Flags::RST);
         self.check_timestamp(segment, cx)?;
+        self.check_syn(segment, cx)?;
         let len = segment.len();
         let at_closed_window = self.receive.wnd() == 0 && segment.seq == self.receive.nxt;
         // A peer that has used up our window has no other number for a bare acknowledgment.
@@ -272,7 +282,10 @@ impl Synchronized {
             }
             return Err(Dropped::OutOfWindow);
         }
-        if at_closed_window && len > 0 && !rst {
+        if rst {
+            return Ok(*segment); // its text means nothing (SHLD-2)
+        }
+        if at_closed_window && len > 0 {
             // Only the text is refused; ACK, RST and window still count (H029). A window probe
             // is answered every time (H030).
             self.receive.owed = Owed::Now;
@@ -289,11 +302,7 @@ impl Synchronized {
     fn trim<'a>(&mut self, segment: &Segment<'a>) -> Segment<'a> {
         let mut cut = *segment;
         if cut.seq.before(self.receive.nxt) {
-            let mut old = self.receive.nxt.since(cut.seq);
-            if cut.flags.has(Flags::SYN) {
-                cut.flags = cut.flags.without(Flags::SYN);
-                old -= 1;
-            }
+            let old = self.receive.nxt.since(cut.seq);
             cut.text = cut.text.slice(old as usize, usize::MAX);
             cut.seq = self.receive.nxt;
             // Part of it was old: our acknowledgment may have been lost.
@@ -345,6 +354,9 @@ impl Synchronized {
         if !segment.flags.has(Flags::RST) {
             return Ok(());
         }
+        if segment.seq.before(self.receive.nxt) {
+            return Err(Dropped::OutOfWindow); // only its text reaches into the window
+        }
         if segment.seq != self.receive.nxt {
             self.challenge(cx);
             return Err(Dropped::Challenged);
@@ -355,7 +367,7 @@ impl Synchronized {
 
     /// Fourth: a SYN in a synchronized state is challenged, never obeyed (RFC 5961 §4, H022).
     fn check_syn(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) -> Step {
-        if segment.flags.has(Flags::SYN) {
+        if segment.flags.has(Flags::SYN) && !segment.flags.has(Flags::RST) {
             self.challenge(cx);
             return Err(Dropped::Challenged);
         }

@@ -35,6 +35,8 @@ impl TimeWaitStart {
 pub(crate) enum Verdict {
     /// Acknowledge again; the wait starts anew.
     Acknowledge,
+    /// Say where we stand; the wait goes on.
+    Remind,
     /// A new connection may take the place: the SYN is beyond all old numbers (H017).
     Reuse,
     /// Nothing. Resets too: they must not end the wait early (RFC 1337).
@@ -66,7 +68,12 @@ impl TimeWait {
             };
             return if newer { Verdict::Reuse } else { Verdict::Acknowledge };
         }
-        // Only a FIN again, or data, wants an answer; an ACK of our last FIN does not.
-        if segment.len() > 0 { Verdict::Acknowledge } else { Verdict::Ignore }
+        // A FIN again, or text, wants an answer; an ACK of our last FIN does not. A peer that sends
+        // anything else knows another connection (RFC 9293 §3.10.7.4 first).
+        match segment.len() {
+            0 if segment.seq == self.start.rcv_nxt => Verdict::Ignore,
+            0 => Verdict::Remind,
+            _ => Verdict::Acknowledge,
+        }
     }
 }

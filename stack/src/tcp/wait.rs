@@ -21,6 +21,10 @@ impl Tcp<'_> {
         let (verdict, tuple) = (entry.0.on_segment(segment), entry.0.tuple);
         match verdict {
             Verdict::Ignore => Outcome::default(),
+            Verdict::Remind => {
+                let reply = Some(entry.0.acknowledgment(now));
+                Outcome { reply, ..Outcome::default() }
+            }
             Verdict::Reuse if self.would_accept(&tuple) => {
                 self.stop_waiting(index);
                 self.for_listener(&tuple, interface, mtu, segment, now, pool)

@@ -9,6 +9,7 @@ mod handshake;
 mod info;
 mod recovery;
 mod security;
+mod states;
 mod timers;
 mod user;
 
