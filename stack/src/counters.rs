@@ -129,8 +129,14 @@ drops! {
     TcpBroadcast = "tcp: group address",
     /// A segment for no connection and no listener.
     TcpNoSocket = "tcp: no socket",
-    /// A SYN or the ACK of a handshake that found the backlog full.
-    TcpBacklogFull = "tcp: backlog full",
+    /// A SYN that found the SYN queue full, without cookies.
+    TcpSynQueueFull = "tcp: syn queue full",
+    /// A SYN or the ACK of a handshake that found the accept queue full.
+    TcpAcceptQueueFull = "tcp: accept queue full",
+    /// A SYN beyond what listeners may open, or for which there is no memory.
+    TcpAcceptLimit = "tcp: no more connections accepted",
+    /// The ACK of a handshake that brings back no SYN cookie of ours; it is answered with a reset.
+    TcpBadCookie = "tcp: bad syn cookie",
     /// Data outside the receive window.
     TcpOutOfWindow = "tcp: out of window",
     /// A SYN for which the table of connections has no place.
@@ -181,6 +187,17 @@ pub struct Protocol {
     pub sent: Traffic,
 }
 
+/// What listeners did beside the ordinary handshake.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Handshakes {
+    /// SYN cookies sent.
+    pub cookies_sent: u64,
+    /// SYN cookies that came back and opened a connection.
+    pub cookies_accepted: u64,
+    /// Half-open connections that gave way to another because their client was silent.
+    pub gave_way: u64,
+}
+
 /// All counters of a stack. They only grow.
 #[derive(Clone, Debug)]
 pub struct Counters {
@@ -198,6 +215,8 @@ pub struct Counters {
     pub udp: Protocol,
     /// TCP segments.
     pub tcp: Protocol,
+    /// Handshakes out of the ordinary.
+    pub handshakes: Handshakes,
     drops: [u64; Drop::ALL.len()],
 }
 
@@ -211,6 +230,7 @@ impl Default for Counters {
             icmp: Protocol::default(),
             udp: Protocol::default(),
             tcp: Protocol::default(),
+            handshakes: Handshakes::default(),
             drops: [0; Drop::ALL.len()],
         }
     }

@@ -94,4 +94,6 @@ pub use slab::{Key, Slot};
 pub use socket::Serve;
 pub use socket::{Addresses, Shutdown, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
 pub use socket::{PingReply, PingSocket, ReadHalf, UdpSocket, WriteHalf};
-pub use tcp::{Congestion, Connection, ListenerEntry, State, TcpConfig, TcpInfo, TcpStorage, TimeWaitEntry};
+pub use tcp::{
+    Congestion, Connection, ListenerEntry, State, SynCookies, TcpConfig, TcpInfo, TcpStorage, TimeWaitEntry,
+};

@@ -60,6 +60,11 @@ impl<'a, T> Slab<'a, T> {
         self.len as usize
     }
 
+    /// Most entries.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.len >= self.limit
     }

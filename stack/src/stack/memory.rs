@@ -60,8 +60,8 @@ pub struct Memory<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS
     connections: [Slot<Connection>; CONNECTIONS],
     listeners: [Slot<ListenerEntry>; CONNECTIONS],
     time_waits: [Slot<TimeWaitEntry>; CONNECTIONS],
-    /// For connections and TIME-WAITs.
-    buckets: [[Bucket; 4]; CONNECTIONS],
+    /// For connections, TIME-WAITs and listeners.
+    buckets: [[Bucket; 6]; CONNECTIONS],
     datagrams: [Slot<DatagramSocket>; DATAGRAMS],
     datagram_buckets: [[Bucket; 2]; DATAGRAMS],
 }
@@ -79,7 +79,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize>
             connections: [const { Slot::EMPTY }; CONNECTIONS],
             listeners: [const { Slot::EMPTY }; CONNECTIONS],
             time_waits: [const { Slot::EMPTY }; CONNECTIONS],
-            buckets: [[Bucket::EMPTY; 4]; CONNECTIONS],
+            buckets: [[Bucket::EMPTY; 6]; CONNECTIONS],
             datagrams: [const { Slot::EMPTY }; DATAGRAMS],
             datagram_buckets: [[Bucket::EMPTY; 2]; DATAGRAMS],
         }

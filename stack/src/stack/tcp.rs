@@ -13,7 +13,7 @@ use crate::ip::{IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::seq::Seq;
 use crate::tcp::segment::{Flags, Options, Plan, PlanKind};
 use crate::tcp::tcb::Dropped;
-use crate::tcp::{ConnectionEvent, Outcome, Refused, Reply, Tuple};
+use crate::tcp::{ConnectionEvent, Handshaking, Outcome, Refused, Reply, Tuple};
 use crate::time::Instant;
 use crate::wire::tcp::{TCP_LEN_MAX, TcpHeader, parse_tcp};
 use crate::wire::{self, HEADERS_LEN_MAX, IpHeader, LinkPath, protocol, pseudo_header};
@@ -74,6 +74,13 @@ impl Stack<'_> {
         if let Some(refused) = outcome.dropped {
             self.count_drop(drop_name(refused), now);
         }
+        let handshakes = &mut self.counters.handshakes;
+        match outcome.handshaking {
+            None => {}
+            Some(Handshaking::CookieSent) => handshakes.cookies_sent += 1,
+            Some(Handshaking::CookieAccepted) => handshakes.cookies_accepted += 1,
+            Some(Handshaking::GaveWay) => handshakes.gave_way += 1,
+        }
         if let Some(event) = outcome.event {
             let (local_port, remote) = (tuple.local_port, (tuple.remote, tuple.remote_port).into());
             self.events.emit(
@@ -90,14 +97,17 @@ impl Stack<'_> {
         }
     }
 
-    /// Sends a segment of no connection: a reset, or TIME-WAIT's acknowledgment.
+    /// Sends a segment of no connection: a reset, TIME-WAIT's acknowledgment, a cookie.
     pub(crate) fn tcp_reply(&mut self, tuple: &Tuple, interface: InterfaceId, reply: Reply, now: Instant) {
-        let (seq, ack, flags, timestamps) = match reply {
+        let (seq, ack, flags, window, options) = match reply {
             Reply::Reset(r) => match r.ack {
-                Some(ack) => (r.seq, ack, Flags::RST | Flags::ACK, None),
-                None => (r.seq, Seq(0), Flags::RST, None),
+                Some(ack) => (r.seq, ack, Flags::RST | Flags::ACK, 0, Options::default()),
+                None => (r.seq, Seq(0), Flags::RST, 0, Options::default()),
             },
-            Reply::Ack { seq, ack, timestamps } => (seq, ack, Flags::ACK, timestamps),
+            Reply::Ack { seq, ack, timestamps } => {
+                (seq, ack, Flags::ACK, 0, Options { timestamps, ..Options::default() })
+            }
+            Reply::SynAck { seq, ack, flags, window, options } => (seq, ack, flags, window, options),
         };
         let header = TcpHeader {
             source_port: tuple.local_port,
@@ -105,8 +115,8 @@ impl Stack<'_> {
             seq,
             ack,
             flags,
-            window: 0,
-            options: Options { timestamps, ..Options::default() },
+            window,
+            options,
         };
         let mut buf = [0; TCP_LEN_MAX];
         let len = header.emit(&mut buf);
@@ -344,7 +354,10 @@ fn checksum_is_valid(meta: &PacketMeta, packet: Bytes<'_>) -> bool {
 fn drop_name(refused: Refused) -> Drop {
     match refused {
         Refused::NoConnection => Drop::TcpNoSocket,
-        Refused::BacklogFull => Drop::TcpBacklogFull,
+        Refused::SynQueueFull => Drop::TcpSynQueueFull,
+        Refused::AcceptQueueFull => Drop::TcpAcceptQueueFull,
+        Refused::AcceptLimit => Drop::TcpAcceptLimit,
+        Refused::BadCookie => Drop::TcpBadCookie,
         Refused::TableFull => Drop::TcpTableFull,
         Refused::Engine(dropped) => match dropped {
             Dropped::OutOfWindow => Drop::TcpOutOfWindow,

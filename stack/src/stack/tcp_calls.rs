@@ -65,11 +65,8 @@ impl Stack<'_> {
         while let Ok((handle, _)) = self.tcp_accept(listener) {
             self.tcp_abort(handle, now);
         }
-        // Every place is looked at once: closing a listener is no part of the data path.
-        for index in 0..self.tcp.places() {
-            if let Some(key) = self.tcp.half_open_on(listener.0, index) {
-                self.tcp_abort(TcpHandle(key), now);
-            }
+        while let Some(key) = self.tcp.oldest_half_open(listener.0) {
+            self.tcp_abort(TcpHandle(key), now);
         }
         self.tcp.unlisten(listener.0);
     }

@@ -359,3 +359,15 @@ fn listeners_that_overlap_are_refused() {
     assert_eq!(listen("0.0.0.0:81"), Err(Error::AddrInUse));
     assert_eq!(listen("10.0.0.9:82"), Err(Error::AddrNotAvailable));
 }
+
+/// T13, H058: a SYN cookie from end to end: the client notices nothing, and both are counted.
+#[test]
+fn a_cookie_from_end_to_end() {
+    let mut w = World::new();
+    w.hosts[1].stack.tcp_config().syn_cookies = crate::SynCookies::Always;
+    let (client, server) = w.connect(80);
+    let handshakes = w.hosts[1].stack.counters().handshakes;
+    assert_eq!((handshakes.cookies_sent, handshakes.cookies_accepted, handshakes.gave_way), (1, 1, 0));
+    let data = pattern(300_000);
+    assert_eq!(w.transfer(client, server, &data), data);
+}

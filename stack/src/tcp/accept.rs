@@ -1,11 +1,16 @@
 //! Listeners among the connections: SYNs in, connections out to `accept`.
 
+use super::config::SynCookies;
+use super::cookies;
 use super::isn;
 use super::listener::Listener;
-use super::segment::{Flags, Reset, Segment};
+use super::output::Outlook;
+use super::ready::has_memory;
+use super::segment::{Flags, Plan, Reset, Segment};
 use super::tcb::{Cx, Mss, Phase, Tcb};
 use super::{
-    Connection, EPHEMERAL_TRIES, HalfOpen, ListenerEntry, Outcome, Refused, Reply, Tcp, Tuple, passive, wake,
+    Connection, EPHEMERAL_TRIES, HalfOpen, Handshaking, LISTENER, ListenerEntry, Outcome, Refused, Reply,
+    Tcp, Tuple, passive, wake,
 };
 use crate::error::Error;
 use crate::ip::InterfaceId;
@@ -16,38 +21,83 @@ use crate::time::Instant;
 use core::net::IpAddr;
 use core::task::Waker;
 
+/// A segment for a listener.
+#[derive(Clone, Copy)]
+struct Arrival<'s> {
+    listener: u32,
+    tuple: &'s Tuple,
+    interface: InterfaceId,
+    mss: Mss,
+    segment: &'s Segment<'s>,
+}
+
+impl Arrival<'_> {
+    /// It comes to nothing, and its sender learns of it.
+    fn refuse(&self, why: Refused) -> Outcome {
+        refuse(why, Reset::answer_to(self.segment))
+    }
+
+    /// It comes to nothing: as good as lost.
+    fn drop(&self, why: Refused) -> Outcome {
+        refuse(why, None)
+    }
+}
+
+fn refuse(why: Refused, reset: Option<Reset>) -> Outcome {
+    Outcome { reply: reset.map(Reply::Reset), dropped: Some(why), ..Outcome::default() }
+}
+
 impl Tcp<'_> {
     /// The listener for a destination. There is one at most.
     fn listener_for(&self, address: IpAddr, port: u16) -> Option<u32> {
-        let mut all = self.listeners.iter();
-        all.find(|(_, l)| l.0.port == port && l.0.takes(address)).map(|(i, _)| i)
+        self.listener_on(port, |l| l.takes(address))
+    }
+
+    /// A listener on `port`. All of a port lie under one hash.
+    fn listener_on(&self, port: u16, is_it: impl Fn(&Listener) -> bool) -> Option<u32> {
+        let listener = |id: u32| (id & LISTENER != 0).then(|| self.listeners.at(id & !LISTENER)).flatten();
+        let found = self
+            .demux
+            .find(self.key.hash(&port), |id| listener(id).is_some_and(|l| l.0.port == port && is_it(&l.0)))?;
+        Some(found & !LISTENER)
     }
 
     /// Would a SYN for this tuple open a connection?
-    pub(super) fn would_accept(&self, tuple: &Tuple) -> bool {
-        let listener = self.listener_for(tuple.local, tuple.local_port).and_then(|l| self.listeners.at(l));
-        listener.is_some_and(|l| l.0.has_syn_room() && l.0.has_room()) && !self.connections.is_full()
+    pub(super) fn would_accept(&self, tuple: &Tuple, pool: &Pool<'_>) -> bool {
+        let Some(listener) = self.listener_for(tuple.local, tuple.local_port) else { return false };
+        let room = self.has_syn_room(listener) || self.config.syn_cookies != SynCookies::Off;
+        room && self.refuses_syns(listener, pool).is_none() && !self.connections.is_full()
     }
 
     /// OPEN, passive (RFC 9293 §3.10.1). No two listeners take the same connection.
+    //= rfc9293#3.9.1.1 MUST-41
     pub(crate) fn listen(&mut self, address: IpAddr, port: u16, backlog: u16) -> Result<(Key, u16), Error> {
         let port = if port == 0 { self.free_listen_port()? } else { port };
         let new = Listener::new(address, port, backlog);
-        let overlaps = |l: &Listener| l.port == port && (l.takes(address) || new.takes(l.address));
-        if self.listeners.iter().any(|(_, l)| overlaps(&l.0)) {
+        if self.listener_on(port, |l| l.takes(address) || new.takes(l.address)).is_some() {
             return Err(Error::AddrInUse);
         }
-        self.listeners.insert(ListenerEntry(new)).map(|key| (key, port)).map_err(|_| Error::TooManySockets)
+        let key = self.listeners.insert(ListenerEntry(new)).map_err(|_| Error::TooManySockets)?;
+        if !self.demux.insert(self.key.hash(&port), key.index | LISTENER) {
+            self.listeners.remove(key.index);
+            return Err(Error::TooManySockets);
+        }
+        Ok((key, port))
     }
 
     fn free_listen_port(&mut self) -> Result<u16, Error> {
         for _ in 0..EPHEMERAL_TRIES {
             let port = self.next_port();
-            if !self.listeners.iter().any(|(_, l)| l.0.port == port) {
+            if !self.is_listened(port) {
                 return Ok(port);
             }
         }
         Err(Error::AddrInUse)
+    }
+
+    /// Does a listener have this port?
+    pub(super) fn is_listened(&self, port: u16) -> bool {
+        self.listener_on(port, |_| true).is_some()
     }
 
     /// Would this segment complete a connection that has no place to wait for `accept`?
@@ -69,49 +119,144 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Outcome {
-        let flags = segment.flags;
-        let refuse = |refused, reset: Option<Reset>| Outcome {
-            reply: reset.map(Reply::Reset),
-            dropped: Some(refused),
-            event: None,
-        };
-        let Some(index) = self.listener_for(tuple.local, tuple.local_port) else {
+        let Some(listener) = self.listener_for(tuple.local, tuple.local_port) else {
             return refuse(Refused::NoConnection, Reset::answer_to(segment));
         };
-        if flags.has(Flags::RST) || flags.has(Flags::ACK) || !flags.has(Flags::SYN) {
-            let answer = if flags.has(Flags::ACK) { Reset::answer_to(segment) } else { None };
-            return refuse(Refused::NoConnection, answer);
+        let mss = Mss::for_mtu(mtu, tuple.remote.is_ipv6());
+        let arrival = Arrival { listener, tuple, interface, mss, segment };
+        let flags = segment.flags;
+        // First, RST; second, ACK; third, SYN.
+        if flags.has(Flags::RST) {
+            arrival.drop(Refused::NoConnection)
+        } else if flags.has(Flags::ACK) {
+            self.take_cookie(&arrival, now, pool)
+        } else if flags.has(Flags::SYN) {
+            self.on_syn(&arrival, now, pool)
+        } else {
+            arrival.drop(Refused::NoConnection)
         }
-        let listener = self.listeners.at(index);
-        let (syn_room, room) = listener.map_or((false, false), |l| (l.0.has_syn_room(), l.0.has_room()));
-        if !room || !(syn_room || self.give_up_silent(index, pool)) {
-            return refuse(Refused::BacklogFull, None); // the client tries again (H010, H011)
+    }
+
+    /// The client tries again where there is no room (H010, H011).
+    fn on_syn(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
+        let cookies = self.config.syn_cookies;
+        if let Some(why) = self.refuses_syns(arrival.listener, pool) {
+            arrival.drop(why)
+        } else if cookies == SynCookies::Always {
+            self.send_cookie(arrival, now, pool)
+        } else if self.has_syn_room(arrival.listener) {
+            self.open_half(arrival, now, pool)
+        } else if self.give_up_silent(arrival.listener, pool) {
+            let outcome = self.open_half(arrival, now, pool);
+            Outcome { handshaking: Some(Handshaking::GaveWay), ..outcome }
+        } else if cookies == SynCookies::Auto {
+            self.send_cookie(arrival, now, pool)
+        } else {
+            arrival.drop(Refused::SynQueueFull)
         }
+    }
+
+    /// Why this listener takes no SYN at present.
+    fn refuses_syns(&self, listener: u32, pool: &Pool<'_>) -> Option<Refused> {
+        if !self.listeners.at(listener).is_some_and(|l| l.0.has_room()) {
+            Some(Refused::AcceptQueueFull)
+        } else if self.connections.len() >= self.config.accept_limit as usize || !has_memory(pool) {
+            Some(Refused::AcceptLimit)
+        } else {
+            None
+        }
+    }
+
+    /// May another half-open connection be kept? All of them together take half of the table at
+    /// most, or a flood would leave no place for connections.
+    fn has_syn_room(&self, listener: u32) -> bool {
+        self.listeners.at(listener).is_some_and(|l| l.0.has_syn_room())
+            && (self.half_open + 1) * 2 <= self.connections.limit().max(2)
+    }
+
+    fn open_half(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
+        let Arrival { listener, tuple, mss, segment, .. } = *arrival;
         let iss = isn::initial_sequence_number(&self.key, tuple, now);
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
-        let mss = Mss::for_mtu(mtu, tuple.remote.is_ipv6());
         let cx = Cx { now, pool, config: &self.config };
-        let tcb = Tcb::accept(index, segment, iss, ts_offset, mss, &cx);
-        let Some(connection) = self.admit(*tuple, interface, tcb) else {
-            return refuse(Refused::TableFull, None);
-        };
-        if let Some(l) = self.listeners.at_mut(index) {
-            l.0.half_open += 1;
-            l.0.syns.push(&mut HalfOpen(&mut self.connections), connection);
+        let tcb = Tcb::accept(listener, segment, iss, ts_offset, mss, &cx);
+        match self.admit_half(arrival, tcb) {
+            Some(_) => Outcome::default(),
+            None => arrival.drop(Refused::TableFull),
         }
-        self.after(connection);
-        Outcome::default()
+    }
+
+    fn admit_half(&mut self, arrival: &Arrival<'_>, tcb: Tcb) -> Option<u32> {
+        let index = self.admit(*arrival.tuple, arrival.interface, tcb)?;
+        let l = self.listeners.at_mut(arrival.listener)?;
+        l.0.half_open += 1;
+        l.0.syns.push(&mut HalfOpen(&mut self.connections), index);
+        self.half_open += 1;
+        self.after(index);
+        Some(index)
+    }
+
+    /// Answers a SYN and forgets it.
+    //= rfc4987#3.6
+    fn send_cookie(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
+        let Arrival { listener, tuple, mss, segment, .. } = *arrival;
+        let syn = cookies::remembered(segment, tuple, self.config.timestamps);
+        let iss = cookies::number(&self.key, tuple, &syn, now);
+        let ts_offset = isn::timestamp_offset(&self.key, tuple);
+        let cx = Cx { now, pool, config: &self.config };
+        let tcb = Tcb::accept(listener, &syn, iss, ts_offset, mss, &cx);
+        let outlook = Outlook { pool, timestamps: self.config.timestamps };
+        let Some(Plan { seq, ack, flags, window, mut options, .. }) = tcb.plan(0, now, &outlook) else {
+            return Outcome::default();
+        };
+        if let Some(t) = &mut options.timestamps {
+            t.value = cookies::timestamp(t.value, &syn);
+        }
+        if let Some(l) = self.listeners.at_mut(listener) {
+            l.0.cookie_sent = Some(now);
+        }
+        Outcome {
+            reply: Some(Reply::SynAck { seq, ack, flags, window, options }),
+            handshaking: Some(Handshaking::CookieSent),
+            ..Outcome::default()
+        }
+    }
+
+    /// An acknowledgment for a listener is a stray one, unless it brings back a cookie.
+    fn take_cookie(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
+        let Arrival { listener, tuple, mss, segment, .. } = *arrival;
+        let Some(l) = self.listeners.at(listener).filter(|l| l.0.expects_cookies(now)) else {
+            return arrival.refuse(Refused::NoConnection);
+        };
+        let recalled = cookies::recall(&self.key, tuple, segment, now);
+        let Some(syn) = recalled.filter(|_| !segment.flags.has(Flags::SYN)) else {
+            return arrival.refuse(Refused::BadCookie);
+        };
+        // With room in the SYN queue alone the SYN-ACK is repeated, as for every client that finds the
+        // accept queue full. Without, nothing would tell the client that it is not connected (H010).
+        if !l.0.has_room() && !self.has_syn_room(listener) {
+            return arrival.refuse(Refused::AcceptQueueFull);
+        }
+        let ts_offset = isn::timestamp_offset(&self.key, tuple);
+        let cx = Cx { now, pool, config: &self.config };
+        let tcb = Tcb::resume(listener, &syn, segment.ack - 1, ts_offset, mss, &cx);
+        let Some(index) = self.admit_half(arrival, tcb) else {
+            return arrival.refuse(Refused::TableFull);
+        };
+        let outcome = self.for_connection(index, segment, now, pool);
+        Outcome { handshaking: Some(Handshaking::CookieAccepted), ..outcome }
     }
 
     pub(super) fn half_open_ends(&mut self, listener: u32, index: u32) {
+        self.half_open -= 1;
         if let Some(l) = self.listeners.at_mut(listener) {
-            l.0.half_open = l.0.half_open.saturating_sub(1);
+            l.0.half_open -= 1;
             l.0.syns.remove(&mut HalfOpen(&mut self.connections), index);
         }
     }
 
     /// H058: the oldest half-open connection gives way if its SYN-ACK was repeated twice in vain: else
-    /// a trickle of SYNs from nowhere would keep every client out.
+    /// a trickle of SYNs from nowhere would keep every client out, or from having all options.
     fn give_up_silent(&mut self, listener: u32, pool: &mut Pool<'_>) -> bool {
         let Some(oldest) = self.listeners.at(listener).and_then(|l| l.0.syns.front()) else { return false };
         let is_silent =
@@ -159,6 +304,7 @@ impl Tcp<'_> {
         if self.listeners.get(listener).is_some()
             && let Some(mut l) = self.listeners.remove(listener.index)
         {
+            self.demux.remove(self.key.hash(&l.0.port), listener.index | LISTENER);
             l.0.acceptors.wake();
         }
     }
@@ -168,10 +314,9 @@ impl Tcp<'_> {
         self.connections.places()
     }
 
-    /// The connection at this place, if it is a half-open one of this listener.
-    pub(crate) fn half_open_on(&self, listener: Key, index: u32) -> Option<Key> {
-        let half_open = passive(&self.connections.at(index)?.tcb) == Some(listener.index);
-        self.connections.key(index).filter(|_| half_open)
+    /// The oldest half-open connection of this listener.
+    pub(crate) fn oldest_half_open(&self, listener: Key) -> Option<Key> {
+        self.connections.key(self.listeners.get(listener)?.0.syns.front()?)
     }
 
     /// The connection at this place, if it is a live one through `interface`.

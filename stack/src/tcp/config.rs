@@ -14,6 +14,20 @@ pub enum Congestion {
     None,
 }
 
+/// When a listener answers SYNs without remembering them (SYN cookies, RFC 4987 §3.6). What a cookie
+/// can't hold is lost to such a connection: without timestamps all options but the segment size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SynCookies {
+    /// Never: with a full SYN queue a SYN is as good as lost, and the client tries again.
+    Off,
+    /// When the SYN queue is full.
+    #[default]
+    Auto,
+    /// Always: nothing is ever kept for a client that has not answered.
+    Always,
+}
+
 /// The timer wheel's tick. A timeout of nothing would fire again and again at the same instant.
 const RTO_LEAST: Duration = Duration::from_millis(1);
 
@@ -62,6 +76,11 @@ pub struct TcpConfig {
     pub congestion: Congestion,
     /// Connections that wait for `accept` on a listener that names no other number. Default 128.
     pub backlog: u16,
+    /// Connections of the stack beyond which SYNs are as good as lost, so that what is left of the
+    /// table is for its own connects. Default: as many as the table has places.
+    pub accept_limit: u32,
+    /// When listeners use SYN cookies. Default: when their SYN queue is full.
+    pub syn_cookies: SynCookies,
 }
 
 impl TcpConfig {
@@ -95,6 +114,8 @@ impl Default for TcpConfig {
             timestamps: true,
             congestion: Congestion::NewReno,
             backlog: 128,
+            accept_limit: u32::MAX,
+            syn_cookies: SynCookies::Auto,
         }
     }
 }

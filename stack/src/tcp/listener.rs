@@ -1,6 +1,8 @@
 //! A listener: not a connection state, but a place where connections wait for `accept`.
 
+use super::cookies;
 use crate::list::{List, NONE};
+use crate::time::Instant;
 use crate::wakers::Wakers;
 use core::net::IpAddr;
 
@@ -19,6 +21,8 @@ pub(crate) struct Listener {
     pub(crate) waiting: u16,
     pub(crate) first: u32,
     pub(crate) last: u32,
+    /// When the last SYN cookie was sent.
+    pub(crate) cookie_sent: Option<Instant>,
     /// Tasks in `accept`. When a connection waits every one of them looks, and each takes a
     /// different one (H220).
     pub(crate) acceptors: Wakers,
@@ -36,6 +40,7 @@ impl Listener {
             waiting: 0,
             first: NONE,
             last: NONE,
+            cookie_sent: None,
             acceptors: Wakers::new(),
         }
     }
@@ -52,6 +57,11 @@ impl Listener {
     /// May a SYN open another half-open connection?
     pub(crate) fn has_syn_room(&self) -> bool {
         self.half_open < self.backlog
+    }
+
+    /// May a cookie come back that was sent to a client of this listener?
+    pub(crate) fn expects_cookies(&self, now: Instant) -> bool {
+        self.cookie_sent.is_some_and(|sent| now.since(sent) < cookies::LIFETIME)
     }
 
     /// May a completed connection wait here?

@@ -9,6 +9,7 @@ mod accept;
 mod calls;
 mod config;
 mod congestion;
+mod cookies;
 mod expected;
 mod info;
 mod input;
@@ -31,7 +32,7 @@ mod timers;
 mod user;
 mod wait;
 
-pub use config::{Congestion, TcpConfig};
+pub use config::{Congestion, SynCookies, TcpConfig};
 pub use info::TcpInfo;
 pub use tcb::State;
 
@@ -49,12 +50,14 @@ use core::net::IpAddr;
 use core::task::Waker;
 use listener::Listener;
 use managed::ManagedSlice;
-use segment::{Plan, Reset, Segment, Timestamps};
+use segment::{Flags, Options, Plan, Reset, Segment, Timestamps};
 use tcb::{Cx, Dropped, Effects, End, Origin, Phase, Tcb};
 use time_wait::TimeWait;
 
 /// Marks a number in the demux as one of TIME-WAIT.
 const TIME_WAIT: u32 = 1 << 31;
+/// Marks a number in the demux as a listener's.
+const LISTENER: u32 = 1 << 30;
 /// Ephemeral ports: three quarters of all, chosen at random (RFC 6056 §3.2, H060).
 const EPHEMERAL_FIRST: u16 = 16_384;
 /// How many ports are tried before a connect fails with `AddrInUse`.
@@ -128,7 +131,7 @@ pub struct TcpStorage<'a> {
     pub listeners: ManagedSlice<'a, Slot<ListenerEntry>>,
     /// One for each connection in TIME-WAIT; with too few the oldest give way.
     pub time_waits: ManagedSlice<'a, Slot<TimeWaitEntry>>,
-    /// The look-up table: twice as many as connections and TIME-WAITs together.
+    /// The look-up table: twice as many as connections, TIME-WAITs and listeners together.
     pub buckets: ManagedSlice<'a, Bucket>,
 }
 
@@ -158,6 +161,8 @@ pub(crate) struct Tcp<'a> {
     starved: List,
     /// Connections that nobody holds, the oldest first.
     orphans: List,
+    /// Half-open connections of all listeners.
+    half_open: usize,
     /// The connection that the last segment was for.
     last: u32,
     ports: u16,
@@ -176,6 +181,23 @@ pub(crate) enum Reply {
         ack: Seq,
         timestamps: Option<Timestamps>,
     },
+    /// A SYN-ACK of which nothing is remembered.
+    SynAck {
+        seq: Seq,
+        ack: Seq,
+        flags: Flags,
+        window: u16,
+        options: Options,
+    },
+}
+
+/// What a listener does that is no drop, for the counters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Handshaking {
+    CookieSent,
+    CookieAccepted,
+    /// A half-open connection gave way to another.
+    GaveWay,
 }
 
 /// What became of a segment.
@@ -184,6 +206,7 @@ pub(crate) struct Outcome {
     pub(crate) reply: Option<Reply>,
     pub(crate) dropped: Option<Refused>,
     pub(crate) event: Option<ConnectionEvent>,
+    pub(crate) handshaking: Option<Handshaking>,
 }
 
 /// Why a segment came to nothing.
@@ -192,8 +215,14 @@ pub(crate) enum Refused {
     Engine(Dropped),
     /// No connection and no listener: answered with a reset.
     NoConnection,
-    /// The SYN queue or the accept queue of the listener is full.
-    BacklogFull,
+    /// The SYN queue of the listener is full.
+    SynQueueFull,
+    /// The accept queue of the listener is full.
+    AcceptQueueFull,
+    /// There are as many connections as listeners may open, or no memory to serve another.
+    AcceptLimit,
+    /// It acknowledges nothing that a listener of late has sent: answered with a reset.
+    BadCookie,
     /// The table of connections is full.
     TableFull,
 }
@@ -262,6 +291,7 @@ impl<'a> Tcp<'a> {
             blocked: List::default(),
             starved: List::default(),
             orphans: List::default(),
+            half_open: 0,
             last: NONE,
             ports: random.next_u32() as u16,
         }
@@ -327,7 +357,7 @@ impl<'a> Tcp<'a> {
         }
     }
 
-    fn for_connection(
+    pub(super) fn for_connection(
         &mut self,
         index: u32,
         segment: &Segment<'_>,
@@ -341,7 +371,7 @@ impl<'a> Tcp<'a> {
         }
         // H010: with the accept queue full, the last ACK of the handshake is as good as lost.
         if self.must_wait(index, segment) {
-            return Outcome { dropped: Some(Refused::BacklogFull), ..Outcome::default() };
+            return Outcome { dropped: Some(Refused::AcceptQueueFull), ..Outcome::default() };
         }
         let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };
         let was_passive = passive(&c.tcb);
@@ -363,7 +393,7 @@ impl<'a> Tcp<'a> {
         let mut outcome = Outcome {
             reply: effects.reset.map(Reply::Reset),
             dropped: effects.dropped.map(Refused::Engine),
-            event: None,
+            ..Outcome::default()
         };
         if effects.established {
             outcome.event = Some(ConnectionEvent::Established);

@@ -49,7 +49,7 @@ impl Tcp<'_> {
     fn free_port(&mut self, mut tuple: Tuple) -> Result<u16, Error> {
         for _ in 0..EPHEMERAL_TRIES {
             tuple.local_port = self.next_port();
-            let listened = self.listeners.iter().any(|(_, l)| l.0.port == tuple.local_port);
+            let listened = self.is_listened(tuple.local_port);
             if !listened && self.find(&tuple).is_none() {
                 return Ok(tuple.local_port);
             }

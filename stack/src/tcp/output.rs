@@ -69,7 +69,7 @@ impl Handshake {
         }
     }
 
-    fn on_sent(&mut self, cx: &Cx<'_, '_>) {
+    pub(crate) fn on_sent(&mut self, cx: &Cx<'_, '_>) {
         self.send = false;
         if self.transmissions == 0 {
             self.first_sent = cx.now;

@@ -68,13 +68,14 @@ impl Rtt {
         self.backoff
     }
 
-    /// The handshake is over after `transmissions` of the SYN, without a sample if more than one.
-    pub(crate) fn leave_handshake(&mut self, transmissions: u8, rtt: Duration) {
+    /// The handshake is over after `transmissions` of the SYN, without a sample if more than one, or
+    /// if nobody knows when it was sent.
+    pub(crate) fn leave_handshake(&mut self, transmissions: u8, rtt: Option<Duration>) {
         self.backoff = 0;
-        if transmissions == 1 {
-            self.sample(rtt);
-        } else {
-            self.cautious = true;
+        match rtt {
+            _ if transmissions > 1 => self.cautious = true,
+            Some(rtt) => self.sample(rtt),
+            None => {}
         }
     }
 }
@@ -112,7 +113,7 @@ mod tests {
     #[test]
     fn a_lost_syn_makes_the_start_cautious() {
         let mut rtt = Rtt::new();
-        rtt.leave_handshake(2, Duration::from_millis(50));
+        rtt.leave_handshake(2, Some(Duration::from_millis(50)));
         assert_eq!(rto_ms(&rtt), 3000);
         rtt.sample(Duration::from_millis(100));
         assert_eq!(rto_ms(&rtt), 300);

@@ -48,6 +48,8 @@ pub(crate) struct Handshake {
     /// How often the SYN or SYN-ACK was sent.
     pub(crate) transmissions: u8,
     pub(crate) first_sent: Instant,
+    /// That is when it was sent: the answer tells the RTT.
+    pub(crate) timed: bool,
     pub(crate) retransmit_at: Option<Instant>,
     /// It is to be sent, first or again.
     pub(crate) send: bool,
@@ -249,6 +251,24 @@ impl Tcb {
         Tcb::new(Phase::SynReceived(handshake), ts_offset, cx)
     }
 
+    /// A passive open by a SYN that a cookie has kept: the SYN-ACK was sent some time ago, and is
+    /// repeated if this acknowledgment of it can't be used.
+    pub(crate) fn resume(
+        listener: u32,
+        syn: &Segment<'_>,
+        iss: Seq,
+        ts_offset: u32,
+        mss: Mss,
+        cx: &Cx<'_, '_>,
+    ) -> Self {
+        let mut tcb = Tcb::accept(listener, syn, iss, ts_offset, mss, cx);
+        if let Phase::SynReceived(h) = &mut tcb.phase {
+            h.timed = false;
+            h.on_sent(cx);
+        }
+        tcb
+    }
+
     fn new(phase: Phase, ts_offset: u32, cx: &Cx<'_, '_>) -> Self {
         // The SYN must not offer what the memory can't hold; nor does one connection get all of it.
         // H037: numbers more than 2^31 apart could not be compared.
@@ -404,6 +424,7 @@ impl Handshake {
             peer: PeerSyn::default(),
             transmissions: 0,
             first_sent: now,
+            timed: true,
             retransmit_at: None,
             send: true,
             queue: Chain::new(),

@@ -25,7 +25,7 @@ impl Tcp<'_> {
                 let reply = Some(entry.0.acknowledgment(now));
                 Outcome { reply, ..Outcome::default() }
             }
-            Verdict::Reuse if self.would_accept(&tuple) => {
+            Verdict::Reuse if self.would_accept(&tuple, pool) => {
                 self.stop_waiting(index);
                 self.for_listener(&tuple, interface, mtu, segment, now, pool)
             }

@@ -137,7 +137,7 @@ impl Bench {
 /// and after an `accept` it succeeds. H011: SYNs that come together are all answered.
 #[test]
 fn a_full_accept_queue_holds_the_handshake_back() {
-    let mut b = Bench::listening(quiet(), 2);
+    let mut b = Bench::listening(without_cookies(), 2);
     let mut isses = vec![];
     for port in [1, 2] {
         b.as_client(port, Seq(0));
@@ -151,7 +151,7 @@ fn a_full_accept_queue_holds_the_handshake_back() {
         isses.push(b.iss);
     }
     b.as_client(3, Seq(0));
-    assert_eq!(b.get(syn()), Some(Refused::BacklogFull), "the SYN queue is full too");
+    assert_eq!(b.get(syn()), Some(Refused::SynQueueFull), "the SYN queue is full too");
     b.as_client(1, isses[0]);
     b.get(ack(1, 1));
     b.as_client(3, Seq(0));
@@ -161,8 +161,8 @@ fn a_full_accept_queue_holds_the_handshake_back() {
     b.as_client(2, isses[1]);
     b.get(ack(1, 1));
     b.as_client(3, third);
-    assert_eq!(b.get(ack(1, 1)), Some(Refused::BacklogFull));
-    assert_eq!(b.get(data(1, 1, b"early")), Some(Refused::BacklogFull));
+    assert_eq!(b.get(ack(1, 1)), Some(Refused::AcceptQueueFull));
+    assert_eq!(b.get(data(1, 1, b"early")), Some(Refused::AcceptQueueFull));
     let again = b.advance(1_100);
     assert!(again.iter().any(|(_, o)| o.is(SYN_ACK)), "{again:?}");
     b.accept();

@@ -7,13 +7,14 @@ mod close;
 mod data;
 mod handshake;
 mod info;
+mod listener;
 mod recovery;
 mod security;
 mod states;
 mod timers;
 mod user;
 
-use super::config::TcpConfig;
+use super::config::{SynCookies, TcpConfig};
 use super::segment::{Flags, Options, PlanKind, Reset, Segment, Timestamps};
 use super::{Interest, Outcome, Refused, Reply, State, Tcp, TcpStorage, Tuple};
 use crate::bytes::Bytes;
@@ -326,6 +327,11 @@ impl Bench {
 /// Settings without acknowledgments that depend on the age of the connection.
 fn quiet() -> TcpConfig {
     TcpConfig { quick_acks: 0, ..TcpConfig::default() }
+}
+
+/// Settings with a SYN queue that is full when it is full.
+fn without_cookies() -> TcpConfig {
+    TcpConfig { syn_cookies: SynCookies::Off, ..quiet() }
 }
 
 fn pattern(n: usize) -> Vec<u8> {

@@ -211,7 +211,7 @@ fn ephemeral_ports_are_spread() {
 /// on, and when the flood is over the next client is served.
 #[test]
 fn a_flood_of_syns_is_bounded() {
-    let mut b = Bench::listening(quiet(), 3);
+    let mut b = Bench::listening(without_cookies(), 3);
     b.get(syn());
     b.out();
     b.get(ack(1, 1));

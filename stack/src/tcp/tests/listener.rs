@@ -1,0 +1,420 @@
+//! The listener: SYN queue, accept queue, cookies, limits.
+
+use super::*;
+use crate::tcp::Handshaking;
+
+const SYN_ACK: Flags = Flags(0x12);
+
+fn always() -> TcpConfig {
+    TcpConfig { syn_cookies: SynCookies::Always, ..quiet() }
+}
+
+/// A SYN with everything that clients offer.
+fn full_syn<'a>() -> In<'a> {
+    syn().scale(7).ts(1_000, 0)
+}
+
+impl Bench {
+    /// Another client.
+    fn client_at(&mut self, port: u16) {
+        (self.tuple.remote_port, self.iss) = (port, Seq(0));
+    }
+
+    /// The cookie that answers a SYN; from now on numbers are relative to it.
+    fn cookie(&mut self, syn: In<'_>) -> Options {
+        self.replies.clear();
+        assert_eq!(self.get(syn), None);
+        let [Reply::SynAck { seq, ack, flags, options, .. }] = self.replies[..] else {
+            panic!("no cookie: {:?}", self.replies)
+        };
+        assert_eq!((ack, flags), (PEER_ISS + 1, SYN_ACK));
+        self.iss = seq;
+        options
+    }
+
+    /// Nothing but resets was sent since the last look: how many.
+    fn resets(&mut self) -> usize {
+        assert!(self.replies.iter().all(|r| matches!(r, Reply::Reset(_))), "{:?}", self.replies);
+        std::mem::take(&mut self.replies).len()
+    }
+
+    fn get_from(&mut self, tuple: Tuple, s: In<'_>) -> Option<Refused> {
+        let before = std::mem::replace(&mut self.tuple, tuple);
+        let refused = self.get(s);
+        self.tuple = before;
+        refused
+    }
+}
+
+/// T13, H058: with the SYN queue full a SYN is answered by a cookie, which takes no memory; what
+/// comes back with it is a connection like any other.
+//= rfc4987#3.6
+#[test]
+fn a_cookie_opens_a_connection() {
+    let mut b = Bench::listening(quiet(), 1);
+    b.client_at(1);
+    b.get(syn());
+    assert_eq!(b.out().len(), 1, "the one place of the SYN queue");
+    b.client_at(2);
+    let options = b.cookie(full_syn());
+    assert_eq!((b.tcp.len(), b.out()), (1, vec![]));
+    assert_eq!((options.mss, options.window_scale), (Some(1_460), Some(3)));
+    let stamp = options.timestamps.unwrap();
+    assert_eq!(stamp.echo, 1_000);
+    b.advance(5);
+    b.get(ack(1, 1).win(10).ts(1_005, stamp.value));
+    b.accept();
+    assert_eq!(b.state(), State::Established);
+    b.get(data(1, 1, b"hello").win(10).ts(1_006, stamp.value));
+    assert_eq!(b.read(9).unwrap(), b"hello");
+    b.write(&pattern(2_000)).unwrap();
+    let out = b.out();
+    let sent: u32 = out.iter().map(Out::len).sum();
+    assert_eq!(sent, 1_280, "the window of 10 was scaled by what the SYN offered");
+    let later = out[0].options.timestamps.unwrap();
+    assert!(Seq(stamp.value).at_or_before(Seq(later.value)) && later.echo == 1_006);
+}
+
+/// T13: without timestamps a cookie holds the segment size, rounded down, and nothing else is
+/// agreed on. H036: not saying is a size too.
+#[test]
+fn a_cookie_without_timestamps() {
+    let offers = [
+        (Some(9_000), 1_460),
+        (Some(1_460), 1_460),
+        (Some(1_459), 1_440),
+        (Some(1_399), 1_360),
+        (Some(700), 536),
+        (Some(100), 64),
+        (Some(0), 64),
+        (None, 536),
+    ];
+    for (offer, size) in offers {
+        let mut b = Bench::listening(always(), 1);
+        let mut syn = segment(Flags::SYN, 0, 0).scale(7);
+        syn.options.mss = offer;
+        let options = b.cookie(syn);
+        assert_eq!((options.window_scale, options.timestamps), (None, None));
+        b.get(ack(1, 1));
+        b.accept();
+        b.write(&pattern(2_000)).unwrap();
+        assert_eq!(b.out()[0].len(), size, "{offer:?}");
+    }
+}
+
+/// T13: the acknowledgment of the handshake may be lost, and what comes first is data, or all that
+/// the client has to say.
+#[test]
+fn a_cookie_comes_back_with_data() {
+    let mut b = Bench::listening(always(), 1);
+    b.cookie(syn());
+    b.get(In { flags: Flags::ACK | Flags::FIN, ..data(1, 1, b"GET /") });
+    b.accept();
+    assert_eq!((b.read(9).unwrap(), b.state()), (b"GET /".to_vec(), State::CloseWait));
+    assert_eq!(b.read(9).unwrap(), b"");
+}
+
+/// T13: the options come back as they were offered, for every scale.
+#[test]
+fn a_cookie_keeps_the_options() {
+    for scale in [None, Some(0), Some(1), Some(9), Some(14), Some(15)] {
+        let mut b = Bench::listening(always(), 1);
+        for _ in 0..40 {
+            b.now += Duration::from_millis(1);
+            let clock = {
+                let options =
+                    b.cookie(In { options: Options { window_scale: scale, ..full_syn().options }, ..syn() });
+                assert_eq!(options.window_scale.is_some(), scale.is_some());
+                options.timestamps.unwrap().value
+            };
+            assert_eq!(b.get(ack(1, 1).win(1).ts(1_001, clock)), None);
+            b.accept();
+            let c = b.tcp.connection(b.key.unwrap()).unwrap();
+            let crate::tcp::tcb::Phase::Synchronized(s) = &c.tcb.phase else { panic!() };
+            assert_eq!(s.send.wnd, 1 << scale.unwrap_or(0).min(14));
+            b.get(rst(1).ts(1_001, clock));
+            b.close();
+        }
+    }
+}
+
+/// H058, H006: a cookie is for one client and one SYN. Nothing else decodes, and each wrong
+/// acknowledgment is a stray one: it is reset.
+//= rfc9293#3.10.7.2
+#[test]
+fn a_cookie_cannot_be_forged() {
+    let mut b = Bench::listening(always(), 1);
+    let stamp = b.cookie(full_syn()).timestamps.unwrap().value;
+    let good = ack(1, 1).ts(1_001, stamp);
+    b.replies.clear();
+    let mut elsewhere = b.tuple;
+    elsewhere.remote_port += 1;
+    assert_eq!(b.get_from(elsewhere, good), Some(Refused::BadCookie), "another client");
+    let wrong = [
+        ack(2, 1).ts(1_001, stamp),
+        ack(1, 2).ts(1_001, stamp),
+        ack(1, 1 + (1 << 24)).ts(1_001, stamp),
+        ack(1, 1 + (1 << 27)).ts(1_001, stamp),
+        ack(1, 1).ts(1_001, stamp ^ 1),
+        ack(1, 1),
+        In { flags: SYN_ACK, ..good },
+    ];
+    for s in wrong {
+        assert_eq!(b.get(s), Some(Refused::BadCookie), "{} {}", s.seq, s.ack);
+    }
+    let mut random = Random::new([3; 32]);
+    for _ in 0..100_000 {
+        let refused = b.get(ack(1, random.next_u32()).ts(1_001, stamp));
+        assert_eq!(refused, Some(Refused::BadCookie));
+    }
+    assert_eq!((b.resets(), b.tcp.len()), (8 + 100_000, 0));
+    assert_eq!(b.get(In { flags: Flags::RST | Flags::ACK, ..good }), Some(Refused::NoConnection));
+    assert_eq!(b.resets(), 0, "a reset is never answered");
+    assert_eq!(b.get(good), None);
+    b.accept();
+}
+
+/// T13: a cookie lives for one or two minutes, and no longer: not even after the tick, which it
+/// holds five bits of, came around. Without a cookie sent of late nothing is decoded at all.
+#[test]
+fn a_cookie_ages() {
+    for (seconds, valid) in [(0, true), (63, true), (128, false), (32 * 64, false), (33 * 64, false)] {
+        let mut b = Bench::listening(always(), 1);
+        b.now = Instant::from_millis(640_000);
+        b.cookie(syn());
+        let iss = b.iss;
+        b.now += Duration::from_secs(seconds);
+        if seconds > 0 {
+            // Cookies are still in use.
+            b.client_at(9);
+            b.cookie(syn());
+            (b.tuple.remote_port, b.iss) = (PEER_PORT, iss);
+        }
+        b.replies.clear();
+        assert_eq!(b.get(ack(1, 1)), (!valid).then_some(Refused::BadCookie), "after {seconds} s");
+        assert_eq!(b.resets(), usize::from(!valid));
+    }
+    let mut b = Bench::listening(always(), 1);
+    b.cookie(syn());
+    b.now += Duration::from_secs(128);
+    assert_eq!(b.get(ack(1, 1)), Some(Refused::NoConnection), "nobody looks any more");
+}
+
+/// T13: off, auto and always.
+#[test]
+fn cookies_can_be_switched() {
+    for (cookies, first, second) in [
+        (SynCookies::Off, None, Some(Refused::SynQueueFull)),
+        (SynCookies::Auto, None, Some(Refused::SynQueueFull)),
+        (SynCookies::Always, None, None),
+    ] {
+        let mut b = Bench::listening(TcpConfig { syn_cookies: cookies, ..quiet() }, 1);
+        b.client_at(1);
+        assert_eq!(b.get(syn()), first);
+        b.client_at(2);
+        let cookie = |b: &Bench| matches!(b.replies.last(), Some(Reply::SynAck { .. }));
+        assert_eq!(cookie(&b), cookies == SynCookies::Always);
+        let refused = b.get(syn());
+        match cookies {
+            SynCookies::Off => assert_eq!((refused, cookie(&b)), (second, false)),
+            SynCookies::Auto | SynCookies::Always => assert_eq!((refused, cookie(&b)), (None, true)),
+        }
+    }
+}
+
+/// H010: a cookie that comes back to a full accept queue becomes a half-open connection, whose
+/// SYN-ACK is repeated; with the SYN queue full too, the client is told by a reset.
+#[test]
+fn a_cookie_finds_the_accept_queue_full() {
+    let mut b = Bench::listening(always(), 1);
+    let mut isses = vec![];
+    for port in [1, 2, 3] {
+        b.client_at(port);
+        b.cookie(syn());
+        isses.push(b.iss);
+    }
+    b.replies.clear();
+    let third_step = |b: &mut Bench, n: u16| {
+        (b.tuple.remote_port, b.iss) = (n, isses[n as usize - 1]);
+        b.get(ack(1, 1))
+    };
+    assert_eq!(third_step(&mut b, 1), None);
+    assert_eq!(third_step(&mut b, 2), Some(Refused::AcceptQueueFull));
+    assert_eq!((b.resets(), b.tcp.len()), (0, 2));
+    assert_eq!(third_step(&mut b, 3), Some(Refused::AcceptQueueFull));
+    assert_eq!((b.resets(), b.tcp.len()), (1, 2));
+    (b.tuple.remote_port, b.iss) = (2, isses[1]);
+    let again = b.advance(1_100);
+    assert!(again.len() == 1 && again[0].1.is(SYN_ACK) && again[0].1.seq == 0, "{again:?}");
+    b.accept();
+    assert_eq!(b.get(ack(1, 1)), None);
+    b.accept();
+    assert_eq!(b.state(), State::Established);
+}
+
+/// H058: a million SYNs from everywhere: the SYN queue is full, memory stays as it is, and a client
+/// in between is served.
+#[test]
+fn a_million_syns() {
+    let mut b = Bench::listening(TcpConfig { accept_limit: 7, ..quiet() }, 3);
+    let (mut served, mut cookies) = (0, 0);
+    for n in 0..1_000_000u32 {
+        b.tuple.remote = IpAddr::from([11, (n >> 16) as u8, (n >> 8) as u8, n as u8]);
+        b.tuple.remote_port = n as u16 | 1;
+        if n % 100 == 0 {
+            b.now += Duration::from_millis(1);
+            b.advance(0);
+        }
+        let s = segment(Flags::SYN, n, 0).mss(1460);
+        assert_eq!(b.get(s), None);
+        cookies += b.replies.drain(..).count();
+        b.out();
+        if n % 10_000 == 5_000 {
+            (b.tuple.remote, b.tuple.remote_port) = (IpAddr::from([10, 0, 0, 2]), 7_000);
+            let stamp = b.cookie(full_syn()).timestamps.unwrap().value;
+            b.get(data(1, 1, b"through").ts(1_001, stamp));
+            b.accept();
+            assert_eq!(b.read(9).unwrap(), b"through");
+            b.get(rst(8));
+            b.close();
+            served += 1;
+            b.replies.clear();
+        }
+        assert!(b.tcp.len() <= 4 && b.pool.in_use() == 0, "{}", b.tcp.len());
+    }
+    assert_eq!(served, 100);
+    assert!(cookies > 990_000, "{cookies}");
+}
+
+/// H058: half-open connections of all listeners take half of the table at most; the rest is for
+/// connections. `accept_limit` leaves more to our own connects.
+#[test]
+fn a_flood_leaves_half_of_the_table() {
+    let mut b = Bench::listening(without_cookies(), 100);
+    let answered = (1..100).filter(|port| (b.client_at(*port), b.get(syn())).1.is_none()).count();
+    assert_eq!((answered, b.tcp.len()), (4, 4));
+
+    let mut b = Bench::listening(TcpConfig { accept_limit: 2, ..quiet() }, 100);
+    for port in 1..=2 {
+        b.client_at(port);
+        assert_eq!(b.get(syn()), None);
+    }
+    b.client_at(3);
+    assert_eq!((b.get(syn()), b.replies.len()), (Some(Refused::AcceptLimit), 0));
+    let remote = Tuple { local_port: 0, ..b.tuple };
+    assert!(b.tcp.connect(remote, b.interface, MTU, b.now, &mut b.pool).is_ok());
+}
+
+/// T13: with the pool used up no connection is begun, and afterwards it is.
+#[test]
+fn no_connection_without_memory() {
+    let mut b = Bench::server();
+    b.pool = Pool::growing(4_000, 500);
+    let mut next = 1;
+    while b.get(data(next, 1, &pattern(500))).is_none() {
+        next += 500;
+    }
+    while b.write(&pattern(500)).is_ok() {}
+    b.out();
+    let mut other = b.tuple;
+    other.remote_port = 9;
+    let refused = b.get_from(other, segment(Flags::SYN, 0, 0).mss(1460));
+    assert_eq!(refused, Some(Refused::AcceptLimit), "{} of 4000 in use", b.pool.in_use());
+    b.read(4_000).unwrap();
+    assert_eq!(b.get_from(other, segment(Flags::SYN, 0, 0).mss(1460)), None);
+}
+
+/// T13: closing a listener resets what is queued, half-open and completed; cookies that come back
+/// find nobody.
+//= rfc9293#3.10.4
+#[test]
+fn nothing_is_left_of_a_closed_listener() {
+    let mut b = Bench::listening(quiet(), 2);
+    let listener = b.listener.unwrap();
+    for port in [1, 2] {
+        b.client_at(port);
+        b.get(syn());
+        b.out();
+    }
+    b.get(ack(1, 1)); // client 2 waits for accept
+    for port in [3, 4] {
+        b.client_at(port);
+        b.get(syn());
+    }
+    assert!(matches!(b.replies[..], [Reply::SynAck { .. }]), "client 4 has a cookie");
+    let Reply::SynAck { seq, .. } = b.replies[0] else { unreachable!() };
+    let queued = b.tcp.accept(listener).unwrap();
+    assert!(b.tcp.abort(queued, &mut b.pool).is_some());
+    while let Some(half_open) = b.tcp.oldest_half_open(listener) {
+        assert!(b.tcp.abort(half_open, &mut b.pool).is_some(), "it is reset");
+    }
+    b.tcp.unlisten(listener);
+    assert_eq!((b.tcp.len(), b.tcp.deadline()), (0, None));
+    assert_eq!(b.tcp.accept(listener), Err(Error::StaleHandle));
+    (b.iss, b.replies) = (seq, vec![]);
+    assert_eq!(b.get(ack(1, 1)), Some(Refused::NoConnection));
+    assert_eq!(b.resets(), 1);
+    let again = b.tcp.listen(core::net::Ipv6Addr::UNSPECIFIED.into(), PORT, 1);
+    assert!(again.is_ok_and(|(key, _)| key != listener));
+}
+
+/// T13, MUST-41: any number of listeners, found without looking at them all; one that would take
+/// another's connections is refused, and disturbs nothing.
+//= rfc9293#3.9.1.1 MUST-41
+#[test]
+fn listeners_by_port_and_address() {
+    let mut b = Bench::new(quiet());
+    let any4 = IpAddr::from([0, 0, 0, 0]);
+    let one = b.tcp.listen(b.tuple.local, PORT, 1).unwrap().0;
+    assert_eq!(b.tcp.listen(b.tuple.local, PORT, 1), Err(Error::AddrInUse));
+    assert_eq!(b.tcp.listen(any4, PORT, 1), Err(Error::AddrInUse));
+    let other = b.tcp.listen(IpAddr::from([10, 0, 0, 9]), PORT, 1).unwrap().0;
+    for port in 81..87 {
+        b.tcp.listen(any4, port, 1).unwrap();
+    }
+    assert_eq!(b.tcp.listen(any4, 87, 1), Err(Error::TooManySockets));
+    b.listener = Some(one);
+    b.get(syn());
+    b.out();
+    b.get(ack(1, 1));
+    assert_eq!(b.tcp.accept(other), Err(Error::WouldBlock));
+    b.accept();
+    b.tcp.unlisten(one);
+    b.client_at(7);
+    assert_eq!(b.get(syn()), Some(Refused::NoConnection));
+    assert_eq!(b.state(), State::Established, "an accepted connection lives on");
+    assert!(b.tcp.listen(b.tuple.local, PORT, 1).is_ok());
+}
+
+/// H058: what happened is told to the counters.
+#[test]
+fn what_listeners_do_is_told() {
+    let mut b = Bench::listening(quiet(), 1);
+    let told = |b: &mut Bench, s: In<'_>| {
+        let parts = [s.text];
+        let segment = Segment {
+            seq: PEER_ISS + s.seq,
+            ack: b.iss + s.ack,
+            flags: s.flags,
+            window: s.window,
+            options: s.options,
+            text: Bytes::new(&parts),
+        };
+        let (tuple, interface) = (b.tuple, b.interface);
+        let outcome = b.tcp.on_segment(&tuple, interface, MTU, &segment, b.now, &mut b.pool);
+        if let Some(Reply::SynAck { seq, .. }) = outcome.reply {
+            b.iss = seq;
+        }
+        outcome.handshaking
+    };
+    b.client_at(1);
+    assert_eq!(told(&mut b, syn()), None);
+    b.out();
+    b.client_at(2);
+    assert_eq!(told(&mut b, syn()), Some(Handshaking::CookieSent));
+    assert_eq!(told(&mut b, ack(1, 1)), Some(Handshaking::CookieAccepted));
+    b.accept();
+    b.advance(3_100);
+    b.client_at(3);
+    assert_eq!(told(&mut b, syn()), Some(Handshaking::GaveWay));
+}
