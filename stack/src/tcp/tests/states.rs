@@ -187,6 +187,7 @@ impl Scene {
             Reply::Reset(Reset { ack: None, .. }) => "rst",
             Reply::Reset(Reset { ack: Some(_), .. }) => "rst-ack",
             Reply::Ack { .. } => "ack",
+            Reply::SynAck { .. } => "syn-ack",
         };
         names.extend(b.replies.iter().map(of_reply));
         if names.is_empty() { "-".into() } else { names.join("+") }
