@@ -8,6 +8,7 @@ mod count;
 mod effort;
 mod engine;
 mod report;
+mod s10;
 mod s9;
 mod table;
 mod tap;
@@ -19,6 +20,7 @@ use table::Table;
 const USAGE: &str = "usage: cargo bench -p barenet-tests [-- SECTION... --quick --write]
 sections (all but the last if none is named):
   s9        the engine alone in memory: instructions and Gb/s
+  s10       one flow over a lossy link, in virtual time
   s1, s1b   bulk send over TAP, with offloads and without
   s2, s2b   bulk receive over TAP, with offloads and without
   profile   the most expensive functions of our engine
@@ -27,7 +29,7 @@ options:
   --write   keep the tables in tests/benches/RESULTS.md";
 
 /// What is measured when nothing is named.
-const SECTIONS: [&str; 5] = ["s9", "s1", "s1b", "s2", "s2b"];
+const SECTIONS: [&str; 6] = ["s9", "s10", "s1", "s1b", "s2", "s2b"];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -84,6 +86,7 @@ fn measure(section: &str, effort: &Effort) -> Result<Vec<Table>, String> {
             let [costs, goals] = s9::instructions();
             vec![costs, goals, s9::rates(effort)]
         }
+        "s10" => s10::tables(effort),
         "profile" => {
             count::check()?;
             s9::profile()

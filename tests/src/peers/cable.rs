@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 const ETHERNET: usize = 14;
 
-/// Time from one end to the other.
+/// Time from one end to the other, where no other is named.
 const DELAY: Duration = Duration::from_millis(1);
 
 /// A frame that is overtaken arrives up to this much later.
@@ -87,6 +87,7 @@ struct State {
     now: Instant,
     random: Random,
     faults: Faults,
+    delay: Duration,
     /// On the way to end 0 and to end 1, in the order of arrival. The second part of the key keeps keys
     /// apart.
     flying: [BTreeMap<(Instant, u64), Vec<u8>>; 2],
@@ -108,7 +109,7 @@ impl State {
         if self.flying[to].len() == FRAMES_MAX {
             return;
         }
-        let mut at = self.now + DELAY;
+        let mut at = self.now + self.delay;
         if self.random.chance(self.faults.reordered_ppm) {
             at += Duration::from_micros(self.random.number() % DELAY_REORDERED_MAX.micros());
         }
@@ -128,10 +129,16 @@ pub struct Cable(Rc<RefCell<State>>);
 impl Cable {
     /// A cable and its ends, hosts 1 and 2.
     pub fn new(link: Link, faults: Faults, seed: u64) -> (Cable, End, End) {
+        Cable::with_delay(link, DELAY, faults, seed)
+    }
+
+    /// The same with the time that a frame takes from one end to the other.
+    pub fn with_delay(link: Link, delay: Duration, faults: Faults, seed: u64) -> (Cable, End, End) {
         let state = Rc::new(RefCell::new(State {
             now: Instant::ZERO,
             random: Random(seed),
             faults,
+            delay,
             flying: Default::default(),
             sent: 0,
         }));

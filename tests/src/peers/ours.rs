@@ -56,7 +56,10 @@ impl<D: Device> Host<D> {
         self.stack.on_timers(now);
         while self.stack.egress(self.interface, &mut self.device, now)
             && self.deadline(now).is_some_and(|at| at <= now)
-        {}
+        {
+            // Sending can set a timer that is due at once.
+            self.stack.on_timers(now);
+        }
     }
 
     /// When the stack wants its next turn even if nothing arrives.
@@ -85,7 +88,12 @@ pub struct Node<D> {
 impl<D: Device> Node<D> {
     /// Host `n` with buffers of `buffer` bytes.
     pub fn new(device: D, n: u8, seed: u64, buffer: u32) -> Self {
-        let host = Host::new(device, n, seed, config(buffer, Congestion::default()));
+        Node::with(device, n, seed, config(buffer, Congestion::default()))
+    }
+
+    /// Host `n` with these settings.
+    pub fn with(device: D, n: u8, seed: u64, config: TcpConfig) -> Self {
+        let host = Host::new(device, n, seed, config);
         Node { host, listener: None, connection: None, now: Instant::ZERO }
     }
 }

@@ -116,8 +116,13 @@ pub struct Node<D> {
 impl<D: Device> Node<D> {
     /// Host `n` with buffers of `buf` bytes.
     pub fn new(device: D, n: u8, seed: u64, buf: usize) -> Self {
+        Node::with(device, n, seed, buf, tcp::CongestionControl::Cubic)
+    }
+
+    /// The same with another congestion control.
+    pub fn with(device: D, n: u8, seed: u64, buf: usize, congestion: tcp::CongestionControl) -> Self {
         let mut host = Host::new(device, n, seed);
-        let socket = host.socket(buf, tcp::CongestionControl::Cubic);
+        let socket = host.socket(buf, congestion);
         Node { host, socket, was_open: false }
     }
 }
