@@ -20,7 +20,7 @@ pub enum Error {
     /// Write to a connection that is over because the peer closed it. (While only the peer's FIN
     /// has come, writing goes on: that closed its own side.)
     ClosedByPeer,
-    /// Write after our own `shutdown(Write)`.
+    /// Write after our own `shutdown(Write)`, or `accept` after `close`.
     ClosedLocally,
     /// The peer did not answer within the limit of the protocol or the caller.
     TimedOut,
@@ -73,7 +73,7 @@ impl Error {
             Error::ConnectionReset => "connection reset by the peer; data may have been lost",
             Error::ConnectionAborted => "connection aborted on this side",
             Error::ClosedByPeer => "closed by the peer",
-            Error::ClosedLocally => "written to after shutdown",
+            Error::ClosedLocally => "closed on this side",
             Error::TimedOut => "timed out",
             Error::NetUnreachable => "network unreachable",
             Error::HostUnreachable => "host unreachable",

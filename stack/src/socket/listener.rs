@@ -65,18 +65,22 @@ impl TcpListener {
             // Nobody can come any more.
             Err(Error::WouldBlock) if self.net.is_cut_off() => Poll::Ready(Err(Error::DeviceGone)),
             Err(Error::WouldBlock) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(error)),
+            Err(error) => Poll::Ready(Err(closed(error))),
         }
     }
 
     /// Waits for a connection. Several tasks may do so, and each gets a different one.
+    ///
+    /// [`Error::ClosedLocally`] after [`close`](TcpListener::close), [`Error::DeviceGone`],
+    /// [`Error::NetDown`].
     pub fn accept(&self) -> Result<(TcpStream, SocketAddr), Error> {
         self.net.wait_for(None, |cx| self.poll_accept(cx))
     }
 
     /// Takes a connection that waits, without waiting for one: [`Error::WouldBlock`] if none does.
     pub fn try_accept(&self) -> Result<(TcpStream, SocketAddr), Error> {
-        let (handle, peer) = self.net.call(|stack, _| stack.tcp_accept(self.handle))?;
+        let accepted = self.net.call(|stack, _| stack.tcp_accept(self.handle));
+        let (handle, peer) = accepted.map_err(closed)?;
         Ok((TcpStream::new(self.net.clone(), handle), peer))
     }
 
@@ -85,11 +89,19 @@ impl TcpListener {
         core::future::poll_fn(|cx| self.poll_accept(cx)).await
     }
 
-    /// Serves for ever: `handler` runs for each connection, in a fiber or thread of its own where
-    /// the way of waiting has such. Errors of handlers are dropped; see
+    /// Stops listening: connections that nobody accepted are reset, and every task in `accept` gets
+    /// [`Error::ClosedLocally`]. Accepted connections live on.
+    pub fn close(&self) {
+        let now = self.net.now();
+        self.net.with_stack(|stack| stack.tcp_unlisten(self.handle, now));
+    }
+
+    /// Serves until the listener is closed: `handler` runs for each connection, in a fiber or thread
+    /// of its own where the way of waiting has such. Errors of handlers are dropped; see
     /// [`serve_with`](TcpListener::serve_with) to hear of them.
     ///
-    /// Returns only with an error: [`Error::DeviceGone`], [`Error::NetDown`].
+    /// After [`close`](TcpListener::close) it waits for the handlers that still run, and returns.
+    /// Errors: [`Error::DeviceGone`], [`Error::NetDown`].
     #[cfg(feature = "alloc")]
     pub fn serve<H>(&self, handler: H) -> Result<(), Error>
     where
@@ -98,7 +110,7 @@ impl TcpListener {
         self.serve_with(Serve::default(), handler)
     }
 
-    /// Serves for ever, with a limit on connections and an ear for errors.
+    /// Serves until the listener is closed, with a limit on connections and an ear for errors.
     #[cfg(feature = "alloc")]
     pub fn serve_with<H>(&self, serve: Serve, handler: H) -> Result<(), Error>
     where
@@ -109,18 +121,25 @@ impl TcpListener {
         }
         let served = Arc::new(Served { handler, serve, active: Lock::new((0, None)), net: self.net.clone() });
         loop {
-            served.wait_for_place()?;
-            let (stream, peer) = self.accept()?;
-            served.start(stream, peer);
+            served.wait_for(|active| active < served.serve.max_connections)?;
+            match self.accept() {
+                Ok((stream, peer)) => served.start(stream, peer),
+                Err(Error::ClosedLocally) => return served.wait_for(|active| active == 0),
+                Err(error) => return Err(error),
+            }
         }
     }
 }
 
 impl Drop for TcpListener {
     fn drop(&mut self) {
-        let now = self.net.now();
-        self.net.with_stack(|stack| stack.tcp_unlisten(self.handle, now));
+        self.close();
     }
+}
+
+/// The listener of a handle that names none any more was closed.
+fn closed(error: Error) -> Error {
+    if error == Error::StaleHandle { Error::ClosedLocally } else { error }
 }
 
 impl core::fmt::Debug for TcpListener {
@@ -175,7 +194,7 @@ impl Serve {
 struct Served<H> {
     handler: H,
     serve: Serve,
-    /// Connections that are served, and who waits for there to be fewer.
+    /// Connections that are served, and who waits for there to be fewer: `serve` itself.
     active: Lock<(usize, Option<Waker>)>,
     net: Net,
 }
@@ -185,13 +204,14 @@ impl<H> Served<H>
 where
     H: Fn(TcpStream, SocketAddr) -> Result<(), Error> + Send + Sync + 'static,
 {
-    fn wait_for_place(&self) -> Result<(), Error> {
+    /// Waits until `enough` says so of the number of connections that are served.
+    fn wait_for(&self, enough: impl Fn(usize) -> bool) -> Result<(), Error> {
         self.net.wait_for(None, |cx| {
             if self.net.is_stopped() {
                 return Poll::Ready(Err(Error::NetDown));
             }
             let (active, waiting) = &mut *self.active.lock();
-            if *active < self.serve.max_connections {
+            if enough(*active) {
                 return Poll::Ready(Ok(()));
             }
             *waiting = Some(cx.waker().clone());
@@ -223,7 +243,7 @@ where
         }
     }
 
-    /// A connection is served no more: there is a place for another.
+    /// A connection is served no more: `serve` looks again.
     fn leave(&self) {
         let waiting = {
             let (active, waiting) = &mut *self.active.lock();
@@ -241,3 +261,6 @@ where
         }
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests;

@@ -1,0 +1,126 @@
+//! Acceptors and `serve`, on the loopback interface.
+
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::task::Waker;
+use std::boxed::Box;
+use std::task::Wake;
+use std::vec::Vec;
+
+use super::*;
+use crate::platform::Platform;
+use crate::stack::{Limits, Stack, Storage};
+use crate::time::Instant;
+use crate::wait::Spin;
+
+#[derive(Default)]
+struct Machine(AtomicU64);
+
+impl Platform for Machine {
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+    fn idle(&self, _until: Option<Instant>) {}
+    fn wake(&self) {}
+}
+
+fn net() -> Net {
+    let machine: &'static Machine = Box::leak(Box::default());
+    Net::new(Stack::new(Storage::heap(&Limits::default()), [4; 32]), machine, &Spin)
+}
+
+/// Lets everything happen that can happen at once.
+fn settle(net: &Net) {
+    for _ in 0..20 {
+        net.turn();
+    }
+}
+
+/// A task in `accept`.
+#[derive(Default)]
+struct Task(AtomicUsize);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Task {
+    fn poll(self: &Arc<Self>, listener: &TcpListener) -> Poll<Result<SocketAddr, Error>> {
+        let waker = Waker::from(self.clone());
+        listener.poll_accept(&mut Context::from_waker(&waker)).map_ok(|(_, peer)| peer)
+    }
+    fn woken(&self) -> bool {
+        self.0.swap(0, Ordering::Relaxed) > 0
+    }
+}
+
+fn connect(net: &Net) -> TcpStream {
+    TcpStream::start_connect(net, "127.0.0.1:7".parse().unwrap()).unwrap()
+}
+
+/// H220, T13: each of several acceptors gets a different connection; one that gives up waiting,
+/// woken or not, takes none away from the others.
+#[test]
+fn acceptors_get_different_connections() {
+    let net = net();
+    let listener = TcpListener::bind(&net, 7).unwrap();
+    let tasks: Vec<Arc<Task>> = (0..4).map(|_| Arc::default()).collect();
+    assert!(tasks.iter().all(|t| t.poll(&listener).is_pending()));
+    let clients = [connect(&net), connect(&net)];
+    settle(&net);
+    assert!(tasks.iter().all(|t| t.woken()), "everybody looks");
+    // The first gives up. The others find the connections, and the last one waits on.
+    let polled: Vec<_> = tasks[1..].iter().map(|t| t.poll(&listener)).collect();
+    let [Poll::Ready(Ok(a)), Poll::Ready(Ok(b)), Poll::Pending] = polled[..] else { panic!("{polled:?}") };
+    assert_ne!(a, b);
+    drop(clients);
+    let _client = connect(&net);
+    settle(&net);
+    assert!(tasks[3].woken());
+    assert!(tasks[0].poll(&listener).is_ready(), "who comes back may be the first");
+    assert!(tasks[3].poll(&listener).is_pending());
+}
+
+/// H194: who waits in `accept` when the listener is closed learns of it, and so does who comes
+/// later; what was not accepted is reset, what was lives on.
+#[test]
+fn a_closed_listener() {
+    let net = net();
+    let listener = TcpListener::bind(&net, 7).unwrap();
+    let [mut first, mut second] = [connect(&net), connect(&net)];
+    settle(&net);
+    let (mut served, _) = listener.accept().unwrap();
+    let task = Arc::<Task>::default();
+    assert!(task.poll(&listener).is_ready() && task.poll(&listener).is_pending());
+    let mut third = connect(&net);
+    settle(&net);
+    listener.close();
+    settle(&net);
+    assert!(task.woken());
+    assert_eq!(task.poll(&listener), Poll::Ready(Err(Error::ClosedLocally)));
+    assert_eq!(listener.try_accept().map(|_| ()), Err(Error::ClosedLocally));
+    assert_eq!(served.write(b"on"), Ok(2));
+    settle(&net);
+    assert_eq!(first.try_read(&mut [0; 9]), Ok(2));
+    assert_eq!(second.try_read(&mut [0; 9]), Ok(0), "its stream was dropped");
+    assert_eq!(third.try_read(&mut [0; 9]), Err(Error::ConnectionReset));
+    assert_eq!(TcpStream::connect(&net, "127.0.0.1:7").map(|_| ()), Err(Error::ConnectionRefused));
+    assert!(TcpListener::bind(&net, 7).is_ok(), "the port is free");
+}
+
+/// Contract E21: closing the listener ends `serve` in order.
+#[test]
+fn serve_ends_when_the_listener_is_closed() {
+    let net = net();
+    let listener = Arc::new(TcpListener::bind(&net, 7).unwrap());
+    let _clients = [connect(&net), connect(&net), connect(&net)];
+    let (own, count) = (listener.clone(), AtomicUsize::new(0));
+    let served = listener.serve(move |_, _| {
+        if count.fetch_add(1, Ordering::Relaxed) == 1 {
+            own.close();
+        }
+        Ok(())
+    });
+    assert_eq!(served, Ok(()));
+}
