@@ -105,6 +105,7 @@ fn drops(host: &Host) -> Vec<(Drop, u64)> {
 
 mod input;
 mod routing;
+mod tcp;
 mod udp;
 
 fn ping(from: &mut Host, to: IpAddr) {

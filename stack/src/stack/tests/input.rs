@@ -8,14 +8,20 @@ use crate::wire::{
     NeighborMessage, NeighborMessageKind, icmpv4, icmpv6, protocol,
 };
 
-const PEER: Mac = Mac([2, 0, 0, 0, 0, 9]);
+pub(super) const PEER: Mac = Mac([2, 0, 0, 0, 0, 9]);
 
-fn v6(text: &str) -> IpAddr {
+pub(super) fn v6(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
 /// A frame from the peer's station to `host`.
-fn packet_to(host: &Host, source: IpAddr, destination: IpAddr, number: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn packet_to(
+    host: &Host,
+    source: IpAddr,
+    destination: IpAddr,
+    number: u8,
+    payload: &[u8],
+) -> Vec<u8> {
     let link = LinkPath { source: PEER, destination: host.device.mac };
     let mut headers = [0; HEADERS_LEN_MAX];
     let ip = IpHeader { hop_limit: 255, ..IpHeader::new(source, destination, number, payload.len()) };
@@ -23,7 +29,7 @@ fn packet_to(host: &Host, source: IpAddr, destination: IpAddr, number: u8, paylo
     [&headers[..len], payload].concat()
 }
 
-fn fix_ipv4(frame: &mut [u8]) {
+pub(super) fn fix_ipv4(frame: &mut [u8]) {
     let end = 14 + usize::from(frame[14] & 15) * 4;
     frame[24..26].fill(0);
     let mut sum = Checksum::default();
@@ -39,7 +45,7 @@ fn changed(frame: &[u8], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     frame
 }
 
-fn icmp(source: IpAddr, destination: IpAddr, kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn icmp(source: IpAddr, destination: IpAddr, kind: u8, body: &[u8]) -> Vec<u8> {
     let parts = [body];
     let body_bytes = crate::bytes::Bytes::new(&parts);
     let header = IcmpHeader { kind, code: 0, rest: [0, 1, 0, 2] };
@@ -61,7 +67,7 @@ fn udp_to(host: &Host, source: IpAddr, destination: IpAddr) -> Vec<u8> {
 }
 
 /// A host that knows the peer's hardware address by both families, and has sent nothing else.
-fn host() -> Host {
+pub(super) fn host() -> Host {
     let mut host = Host::new(1);
     assert_eq!(introduce(&mut host, T0), 2);
     host

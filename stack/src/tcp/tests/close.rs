@@ -114,9 +114,10 @@ fn time_wait() {
     assert_eq!(b.tcp.time_waits(), 0);
 }
 
-/// H017: a new connection takes the place of one in TIME-WAIT only if it can't be an old duplicate:
+/// H017, T01: a new connection takes the place of one in TIME-WAIT only if it can't be an old duplicate:
 /// a later timestamp or, without timestamps, a later number.
 //= rfc6191#2
+//= rfc9293#3.6.1 SHLD-4, MAY-2
 #[test]
 fn a_new_connection_in_time_wait() {
     let reuses = |first: In<'static>, end: fn(In<'static>) -> In<'static>, again: In<'static>| {

@@ -62,7 +62,7 @@ fn a_connect_can_be_cancelled() {
     assert!(b.tcp.connect(b.tuple, b.interface, MTU, b.now, &mut b.pool).is_ok());
 }
 
-/// H004: both ends open at once, and it becomes one connection without a storm.
+/// H004, T01: both ends open at once, and it becomes one connection without a storm.
 //= rfc9293#3.5 MUST-10
 #[test]
 fn simultaneous_open() {
@@ -133,7 +133,7 @@ impl Bench {
     }
 }
 
-/// H010: with the accept queue full, the last step of a handshake waits: our SYN-ACK comes again,
+/// H010, T13: with the accept queue full, the last step of a handshake waits: our SYN-ACK comes again,
 /// and after an `accept` it succeeds. H011: SYNs that come together are all answered.
 #[test]
 fn a_full_accept_queue_holds_the_handshake_back() {

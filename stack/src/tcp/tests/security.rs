@@ -1,6 +1,6 @@
 use super::*;
 
-/// H057: a reset counts only at exactly the next number; inside the window it is challenged,
+/// H057, T15, F10: a reset counts only at exactly the next number; inside the window it is challenged,
 /// outside dropped. Text in front of that number does not move it there.
 //= rfc5961#3
 #[test]
@@ -100,7 +100,7 @@ fn which_timestamp_is_echoed() {
     assert_eq!(echo(&mut b), 125, "(C) what fills the hole does");
 }
 
-/// H033: an older timestamp is an old duplicate; it is answered, but not without limit when it
+/// H033, T03: an older timestamp is an old duplicate; it is answered, but not without limit when it
 /// carries nothing.
 //= rfc7323#5.3
 #[test]
@@ -126,7 +126,7 @@ fn a_timestamp_ages() {
     assert_eq!(b.read(9).unwrap(), b"back");
 }
 
-/// Two ends that disagree about their numbers do not answer each other for ever: neither one whose
+/// F31: two ends that disagree about their numbers do not answer each other for ever: neither one whose
 /// acknowledgments are too new, nor one whose text is too old.
 //= rfc5961#7
 #[test]
@@ -149,7 +149,7 @@ fn no_war_of_acknowledgments() {
     }
 }
 
-/// H062, H063: thousands of small pieces with holes cost bounded memory, and the text that is
+/// H062, H063, F11: thousands of small pieces with holes cost bounded memory, and the text that is
 /// missing is always taken.
 #[test]
 fn holes_without_number() {
@@ -166,7 +166,8 @@ fn holes_without_number() {
     assert_eq!(b.read(100).unwrap(), b"yx");
 }
 
-/// H056, H061: each connection has its own number, also with the same addresses later.
+/// H056, H061, T14, F09: each connection has its own number, also with the same addresses later.
+//= rfc9293#3.4.1 MUST-9, SHLD-1
 #[test]
 fn initial_numbers_differ() {
     let mut b = Bench::listening(quiet(), 4);
@@ -185,7 +186,7 @@ fn initial_numbers_differ() {
     assert_eq!(seen.len(), 4);
 }
 
-/// H060: ports come from three quarters of all, in no order.
+/// H060, T14: ports come from three quarters of all, in no order.
 //= rfc6056#3.2
 #[test]
 fn ephemeral_ports_are_spread() {
@@ -207,7 +208,7 @@ fn ephemeral_ports_are_spread() {
     assert!(ports.windows(2).filter(|w| w[1] > w[0]).count() < 260);
 }
 
-/// H058: a flood of SYNs fills the half-open places and nothing else: a connection that stands goes
+/// H058, F12: a flood of SYNs fills the half-open places and nothing else: a connection that stands goes
 /// on, and when the flood is over the next client is served.
 #[test]
 fn a_flood_of_syns_is_bounded() {

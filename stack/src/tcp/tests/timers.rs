@@ -1,6 +1,6 @@
 use super::*;
 
-/// H005: data without an answer is repeated for R2, and then it is `TimedOut`.
+/// H005, T04: data without an answer is repeated for R2, and then it is `TimedOut`.
 //= rfc9293#3.8.3 MUST-20, SHLD-11
 #[test]
 fn data_without_an_answer_times_out() {
@@ -88,7 +88,7 @@ fn a_small_window_is_used_after_a_while() {
     }
 }
 
-/// An application that is gone does not wait for a window that never opens (sockstress).
+/// F14: an application that is gone does not wait for a window that never opens (sockstress).
 #[test]
 fn an_orphan_at_a_closed_window_ends() {
     let mut b = Bench::server_with(quiet(), syn().win(0));

@@ -82,7 +82,7 @@ fn connectors_are_woken() {
     assert_eq!(b.write(b"x"), Err(Error::ConnectionRefused));
 }
 
-/// A writer that waits for memory which others hold is woken when they give it back; writers leave
+/// F32: a writer that waits for memory which others hold is woken when they give it back; writers leave
 /// a quarter to receivers, but for the first block of each.
 #[test]
 fn a_writer_that_waits_for_memory() {
