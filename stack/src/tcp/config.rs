@@ -72,6 +72,10 @@ pub struct TcpConfig {
     pub time_wait: Duration,
     /// Offer timestamps (RFC 7323). Default true.
     pub timestamps: bool,
+    /// Offer selective acknowledgments (RFC 2018). Default true.
+    pub sack: bool,
+    /// Tell the peer of segments that came twice (RFC 2883), where SACK is in use. Default true.
+    pub dsack: bool,
     /// Congestion control for new connections.
     pub congestion: Congestion,
     /// Connections that wait for `accept` on a listener that names no other number. Default 128.
@@ -112,6 +116,8 @@ impl Default for TcpConfig {
             fin_wait_2_timeout: Duration::from_secs(60),
             time_wait: Duration::from_secs(60),
             timestamps: true,
+            sack: true,
+            dsack: true,
             congestion: Congestion::NewReno,
             backlog: 128,
             accept_limit: u32::MAX,

@@ -61,6 +61,7 @@ impl Synchronized {
             send.una.before(segment.ack) && segment.ack.at_or_before(send.max) && send.fin == Fin::Open
         } else {
             segment.ack == send.una
+                && segment.options.sack.is_empty()
                 && (segment.window as u32) << send.scale == send.wnd
                 && len <= receive.wnd()
                 && !receive.has_hole()

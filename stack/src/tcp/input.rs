@@ -2,7 +2,8 @@
 
 use super::congestion::{Ack, Cause, Controller};
 use super::info::Stats;
-use super::receive::{Owed, Receive, Taken};
+use super::ranges::Range;
+use super::receive::{Owed, Receive, SackUse, Taken};
 use super::recovery::{Duplicate, Progress};
 use super::rtt::Rtt;
 use super::segment::{Flags, Reset, Segment};
@@ -195,6 +196,11 @@ impl Handshake {
         let mut receive =
             Receive::new(self.rcv_nxt, edge, scale, self.mss.ours, receive_limit, timestamps, cx);
         receive.shut = self.read_shut;
+        receive.sack = match peer.sack_permitted && config.sack {
+            false => SackUse::Off,
+            true if config.dsack => SackUse::WithDuplicates,
+            true => SackUse::Holes,
+        };
         Synchronized {
             send,
             receive,
@@ -303,6 +309,7 @@ impl Synchronized {
         let mut cut = *segment;
         if cut.seq.before(self.receive.nxt) {
             let old = self.receive.nxt.since(cut.seq);
+            self.note_old(segment);
             cut.text = cut.text.slice(old as usize, usize::MAX);
             cut.seq = self.receive.nxt;
             // Part of it was old: our acknowledgment may have been lost.
@@ -316,6 +323,15 @@ impl Synchronized {
         cut
     }
 
+    /// The text of a segment, or its front, is older than RCV.NXT.
+    fn note_old(&mut self, segment: &Segment<'_>) {
+        let start = segment.seq + segment.flags.has(Flags::SYN) as u32;
+        let end = (start + segment.text.len() as u32).earlier_of(self.receive.nxt);
+        if start.before(end) {
+            self.receive.note_duplicate(Range { start, end });
+        }
+    }
+
     /// An unacceptable segment is answered with where we stand. One that could be a keep-alive,
     /// a window probe or a retransmission always; others within the limit (H030), so that two
     /// ends that disagree do not answer each other for ever.
@@ -323,6 +339,7 @@ impl Synchronized {
         let agrees = !segment.flags.has(Flags::SYN) && segment.ack.at_or_before(self.send.max);
         let old = segment.seq.before(self.receive.nxt);
         if old && agrees && (segment.len() > 0 || segment.seq + 1 == self.receive.nxt) {
+            self.note_old(segment);
             self.receive.owed = Owed::Now;
         } else {
             self.challenge(cx);

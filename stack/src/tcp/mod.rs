@@ -17,7 +17,7 @@ mod isn;
 mod listener;
 mod open;
 mod output;
-mod ranges;
+pub(crate) mod ranges;
 mod ready;
 mod receive;
 mod recovery;

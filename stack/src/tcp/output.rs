@@ -1,6 +1,7 @@
 //! What goes out: `plan` says which segment is sent next and changes nothing; `on_sent` makes it
 //! so, once the device has the frame.
 
+use super::config::TcpConfig;
 use super::receive::Owed;
 use super::segment::{Flags, Options, Plan, PlanKind, Timestamps};
 use super::send::Fin;
@@ -16,7 +17,7 @@ impl Tcb {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) if h.send => {
                 let answer = matches!(self.phase, Phase::SynReceived(_));
-                Some(h.plan(answer, self.receive_limit, self.window_scale(), self.clock(now), cx.timestamps))
+                Some(h.plan(answer, self.receive_limit, self.window_scale(), self.clock(now), cx.config))
             }
             Phase::Synchronized(s) => s.plan(most, self.clock(now), cx.pool),
             _ => None,
@@ -29,7 +30,7 @@ impl Tcb {
     }
 
     /// The device has taken the segment of `plan`, as far as the plan goes.
-    pub(crate) fn on_sent(&mut self, plan: &Plan, cx: &Cx<'_, '_>) {
+    pub(crate) fn on_sent(&mut self, plan: &Plan, cx: &mut Cx<'_, '_>) {
         match &mut self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => h.on_sent(cx),
             Phase::Synchronized(s) => s.on_sent(plan, cx),
@@ -41,19 +42,21 @@ impl Tcb {
 /// What planning looks at beside the connection.
 pub(crate) struct Outlook<'c, 'p> {
     pub(crate) pool: &'c Pool<'p>,
-    /// Timestamps may be offered.
-    pub(crate) timestamps: bool,
+    pub(crate) config: &'c TcpConfig,
 }
 
 impl Handshake {
-    fn plan(&self, answer: bool, receive_limit: u32, scale: u8, clock: u32, timestamps: bool) -> Plan {
+    fn plan(&self, answer: bool, receive_limit: u32, scale: u8, clock: u32, config: &TcpConfig) -> Plan {
         let peer = &self.peer;
         // A SYN-ACK answers only what the SYN offered.
         let scale = (!answer || peer.window_scale.is_some()).then_some(scale);
         let timestamps = match answer {
-            true => peer.timestamp.filter(|_| timestamps).map(|echo| Timestamps { value: clock, echo }),
-            false => timestamps.then_some(Timestamps { value: clock, echo: 0 }),
+            true => {
+                peer.timestamp.filter(|_| config.timestamps).map(|echo| Timestamps { value: clock, echo })
+            }
+            false => config.timestamps.then_some(Timestamps { value: clock, echo: 0 }),
         };
+        let sack_permitted = config.sack && (!answer || peer.sack_permitted);
         let window = receive_limit.min(0xffff);
         Plan {
             kind: PlanKind::Handshake,
@@ -61,7 +64,13 @@ impl Handshake {
             ack: if answer { self.rcv_nxt } else { Seq(0) },
             flags: if answer { Flags::SYN | Flags::ACK } else { Flags::SYN },
             window: window as u16,
-            options: Options { mss: Some(self.mss.ours), window_scale: scale, timestamps },
+            options: Options {
+                mss: Some(self.mss.ours),
+                window_scale: scale,
+                timestamps,
+                sack_permitted,
+                ..Options::default()
+            },
             offset: 0,
             len: 0,
             mss: self.mss.ours,
@@ -116,6 +125,7 @@ impl Synchronized {
         if len > 0 && offset + len == send.queue.len() as u32 {
             flags = flags | Flags::PSH; // MUST-60: the last of what was written
         }
+        let sack = self.receive.sack_blocks(pool);
         Plan {
             kind,
             seq,
@@ -124,20 +134,22 @@ impl Synchronized {
             window,
             options: Options {
                 timestamps: self.receive.ts_recent.map(|echo| Timestamps { value: clock, echo }),
+                sack,
                 ..Options::default()
             },
             offset,
             len,
-            mss: send.mss,
+            // Blocks take their room from the text of each segment (RFC 9293 §3.7.1).
+            mss: send.mss - sack.option_len() as u16,
             edge,
         }
     }
 
-    fn on_sent(&mut self, plan: &Plan, cx: &Cx<'_, '_>) {
+    fn on_sent(&mut self, plan: &Plan, cx: &mut Cx<'_, '_>) {
         let again = self.send.max.later_of(plan.seq).since(plan.seq).min(plan.seq_len());
         self.stats.on_sent(plan, again);
         let send = &mut self.send;
-        self.receive.on_ack_sent(plan.edge, plan.kind == PlanKind::Ack);
+        self.receive.on_ack_sent(cx.pool, plan.edge, plan.kind == PlanKind::Ack);
         if plan.kind == PlanKind::Ack {
             return;
         }

@@ -4,22 +4,46 @@
 //! owns none of it. It is bounded: work per segment and memory per connection stay small however
 //! many holes a peer makes (H062).
 
+use super::segment::{SACK_BLOCKS, Sack};
 use crate::pool::{Chain, Pool};
 use crate::seq::Seq;
 
 /// Ranges that a connection remembers.
 const MOST: usize = 32;
 /// Bytes of one range in the pool.
-const ENTRY: usize = 8;
+const ENTRY: usize = 12;
 
 /// A range of sequence numbers, `end` not included.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Range {
     pub(crate) start: Seq,
     pub(crate) end: Seq,
 }
 
-type List = heapless::Vec<Range, { MOST + 1 }>;
+impl Range {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// The numbers that are in both, if there are any; `base` is before all of them.
+    pub(crate) fn overlap(&self, other: &Range, base: Seq) -> Option<Range> {
+        let start = self.start.since(base).max(other.start.since(base));
+        let end = self.end.since(base).min(other.end.since(base));
+        (start < end).then(|| Range { start: base + start, end: base + end })
+    }
+}
+
+/// A range in the list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Entry {
+    range: Range,
+    /// When it last grew: the highest is the latest.
+    at: u32,
+    /// The peer was not told of it since then.
+    news: bool,
+}
+
+type List = heapless::Vec<Entry, { MOST + 1 }>;
 
 /// The list of one connection.
 #[derive(Debug, Default)]
@@ -46,17 +70,18 @@ impl Ranges {
     /// Adds a range that lies beyond `base`, RCV.NXT, and joins it with those that it touches.
     pub(crate) fn insert(&mut self, pool: &mut Pool<'_>, base: Seq, new: Range) -> Inserted {
         let mut list = self.load(pool);
-        let place =
-            list.iter().position(|r| new.start.since(base) <= r.end.since(base)).unwrap_or(list.len());
-        let mut merged = new;
-        while let Some(next) = list.get(place).copied()
-            && next.start.since(base) <= merged.end.since(base)
+        let at = list.iter().map(|e| e.at + 1).max().unwrap_or(0);
+        let reaches = |e: &Entry| new.start.since(base) <= e.range.end.since(base);
+        let place = list.iter().position(reaches).unwrap_or(list.len());
+        let mut range = new;
+        while let Some(Entry { range: next, .. }) = list.get(place).copied()
+            && next.start.since(base) <= range.end.since(base)
         {
-            merged.start = merged.start.earlier_of(next.start);
-            merged.end = merged.end.later_of(next.end);
+            range.start = range.start.earlier_of(next.start);
+            range.end = range.end.later_of(next.end);
             list.remove(place);
         }
-        if list.insert(place, merged).is_err() {
+        if list.insert(place, Entry { range, at, news: true }).is_err() {
             return Inserted::Refused;
         }
         // The farthest range gives way: the data nearest to what is missing is of most use.
@@ -65,7 +90,7 @@ impl Ranges {
             true if place == MOST => return Inserted::Refused,
             true => {
                 list.pop();
-                Inserted::Evicted(list[MOST - 1].end)
+                Inserted::Evicted(list[MOST - 1].range.end)
             }
         };
         if self.store(pool, &list) { outcome } else { Inserted::Refused }
@@ -75,7 +100,7 @@ impl Ranges {
     pub(crate) fn advance(&mut self, pool: &mut Pool<'_>, nxt: Seq) -> Seq {
         let mut list = self.load(pool);
         let mut nxt = nxt;
-        while let Some(first) = list.first().copied()
+        while let Some(Entry { range: first, .. }) = list.first().copied()
             && first.start.at_or_before(nxt)
         {
             nxt = nxt.later_of(first.end);
@@ -83,6 +108,31 @@ impl Ranges {
         }
         self.store(pool, &list);
         nxt
+    }
+
+    /// The first part of `new` that is here already.
+    pub(crate) fn duplicate(&self, pool: &Pool<'_>, base: Seq, new: Range) -> Option<Range> {
+        self.load(pool).iter().find_map(|e| e.range.overlap(&new, base))
+    }
+
+    /// Tells the peer of as many ranges as `sack` has room for beside `most`: what it does not know yet
+    /// first, and the latest first.
+    //= rfc2018#4: the first block has the segment that is acknowledged, the others were reported last
+    pub(crate) fn report(&self, pool: &Pool<'_>, most: usize, sack: &mut Sack) {
+        let list = self.load(pool);
+        for index in reported(&list, most) {
+            sack.push(list[index].range);
+        }
+    }
+
+    /// `most` ranges were reported. Are there others of which the peer does not know?
+    pub(crate) fn on_reported(&mut self, pool: &mut Pool<'_>, most: usize) -> bool {
+        let mut list = self.load(pool);
+        for index in reported(&list, most) {
+            list[index].news = false;
+        }
+        self.store(pool, &list);
+        list.iter().any(|e| e.news)
     }
 
     pub(crate) fn clear(&mut self, pool: &mut Pool<'_>) {
@@ -93,17 +143,23 @@ impl Ranges {
         let mut bytes = [0; (MOST + 1) * ENTRY];
         let n = self.stored.copy_out(pool, 0, &mut bytes);
         let word = |b: &[u8]| Seq(u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-        bytes[..n].chunks_exact(ENTRY).map(|e| Range { start: word(e), end: word(&e[4..]) }).collect()
+        let entry = |e: &[u8]| {
+            let Seq(stamp) = word(&e[8..]);
+            let range = Range { start: word(e), end: word(&e[4..]) };
+            Entry { range, at: stamp >> 1, news: stamp & 1 == 1 }
+        };
+        bytes[..n].chunks_exact(ENTRY).map(entry).collect()
     }
 
     fn store(&mut self, pool: &mut Pool<'_>, list: &List) -> bool {
         if !self.stored.reserve(pool, list.len() * ENTRY) {
             return false;
         }
-        for (i, r) in list.iter().enumerate() {
+        for (i, e) in list.iter().enumerate() {
             let mut entry = [0; ENTRY];
-            entry[..4].copy_from_slice(&r.start.0.to_le_bytes());
-            entry[4..].copy_from_slice(&r.end.0.to_le_bytes());
+            entry[..4].copy_from_slice(&e.range.start.0.to_le_bytes());
+            entry[4..8].copy_from_slice(&e.range.end.0.to_le_bytes());
+            entry[8..].copy_from_slice(&(e.at << 1 | u32::from(e.news)).to_le_bytes());
             self.stored.write(pool, i * ENTRY, &entry);
         }
         self.stored.truncate(pool, list.len() * ENTRY);
@@ -111,9 +167,24 @@ impl Ranges {
     }
 }
 
+/// Which entries are reported next, `most` of them at most.
+fn reported(list: &List, most: usize) -> heapless::Vec<usize, SACK_BLOCKS> {
+    let mut chosen = heapless::Vec::new();
+    while chosen.len() < most.min(SACK_BLOCKS)
+        && let Some((index, _)) =
+            (list.iter().enumerate()).filter(|(i, _)| !chosen.contains(i)).max_by_key(|(_, e)| (e.news, e.at))
+        && chosen.push(index).is_ok()
+    {}
+    chosen
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ranges_of(ranges: &Ranges, pool: &Pool<'_>) -> Vec<Range> {
+        ranges.load(pool).iter().map(|e| e.range).collect()
+    }
 
     fn range(start: u32, end: u32) -> Range {
         Range { start: Seq(start), end: Seq(end) }
@@ -131,13 +202,38 @@ mod tests {
         for (s, e) in [(300, 400), (200, 250), (250, 260), (390, 450), (600, 601)] {
             assert_eq!(ranges.insert(pool, base, range(s, e)), Inserted::Kept);
         }
-        assert_eq!(&ranges.load(pool)[..], [range(200, 260), range(300, 450), range(600, 601)]);
+        assert_eq!(ranges_of(&ranges, pool), [range(200, 260), range(300, 450), range(600, 601)]);
         assert_eq!(ranges.insert(pool, base, range(220, 310)), Inserted::Kept);
-        assert_eq!(&ranges.load(pool)[..], [range(200, 450), range(600, 601)]);
+        assert_eq!(ranges_of(&ranges, pool), [range(200, 450), range(600, 601)]);
         assert_eq!(ranges.advance(pool, Seq(150)), Seq(150));
         assert_eq!(ranges.advance(pool, Seq(200)), Seq(450));
         assert_eq!(ranges.advance(pool, Seq(700)), Seq(700));
         assert!(ranges.is_empty() && pool.in_use() == 0);
+    }
+
+    /// T02: the latest first, and what the peer was not told of before what it was.
+    //= rfc2018#4
+    #[test]
+    fn every_range_is_reported() {
+        let (mut memory, mut ranges) = setup();
+        let pool = &mut Pool::borrowed(&mut memory, 64);
+        let nth = |i: u32| range(100 * i, 100 * i + 50);
+        for i in 1..=5 {
+            ranges.insert(pool, Seq(0), nth(i));
+        }
+        let report = |ranges: &Ranges, pool: &Pool<'_>, most| {
+            let mut sack = Sack::default();
+            ranges.report(pool, most, &mut sack);
+            sack.blocks().to_vec()
+        };
+        assert_eq!(report(&ranges, pool, 3), [nth(5), nth(4), nth(3)]);
+        assert!(ranges.on_reported(pool, 3));
+        assert_eq!(report(&ranges, pool, 3), [nth(2), nth(1), nth(5)]);
+        assert!(!ranges.on_reported(pool, 3));
+        ranges.insert(pool, Seq(0), range(150, 160));
+        assert_eq!(report(&ranges, pool, 9), [range(100, 160), nth(5), nth(4), nth(3)]);
+        assert_eq!(ranges.duplicate(pool, Seq(0), range(155, 390)), Some(range(155, 160)));
+        assert_eq!(ranges.duplicate(pool, Seq(0), range(160, 200)), None);
     }
 
     /// H062, H063: past the bound the farthest range is given up, never the nearest.

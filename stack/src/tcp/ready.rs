@@ -44,15 +44,15 @@ impl Tcp<'_> {
 
     /// See [`Tcb::plan`](super::tcb::Tcb::plan).
     pub(crate) fn plan(&self, index: u32, most: u32, now: Instant, pool: &Pool<'_>) -> Option<Plan> {
-        let outlook = Outlook { pool, timestamps: self.config.timestamps };
+        let outlook = Outlook { pool, config: &self.config };
         self.connections.at(index)?.tcb.plan(most, now, &outlook)
     }
 
     /// See [`Tcb::on_sent`](super::tcb::Tcb::on_sent).
     pub(crate) fn on_sent(&mut self, index: u32, plan: &Plan, now: Instant, pool: &mut Pool<'_>) {
         let Some(c) = self.connections.at_mut(index) else { return };
-        let cx = Cx { now, pool, config: &self.config };
-        c.tcb.on_sent(plan, &cx);
+        let mut cx = Cx { now, pool, config: &self.config };
+        c.tcb.on_sent(plan, &mut cx);
         let is_narrow = c.tcb.is_narrow(pool);
         // Most segments of a burst leave the timer as it is.
         if let Some(at) = c.tcb.deadline()

@@ -2,7 +2,7 @@
 
 use super::config::TcpConfig;
 use super::ranges::{Inserted, Range, Ranges};
-use super::segment::Segment;
+use super::segment::{SACK_BLOCKS, Sack, Segment};
 use super::tcb::Cx;
 use crate::bytes::Bytes;
 use crate::pool::{Chain, Pool};
@@ -36,6 +36,17 @@ pub(crate) enum Owed {
     By(Instant),
     /// With the next turn.
     Now,
+}
+
+/// What acknowledgments say beside RCV.NXT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SackUse {
+    /// Nothing: one of the ends does not do SACK.
+    Off,
+    /// What lies beyond holes (RFC 2018).
+    Holes,
+    /// And what came twice (RFC 2883).
+    WithDuplicates,
 }
 
 /// RCV.* and what belongs to it.
@@ -78,6 +89,9 @@ pub(crate) struct Receive {
     ts_recent_at: Instant,
     /// Last.ACK.sent
     pub(crate) last_ack: Seq,
+    pub(crate) sack: SackUse,
+    /// What came twice, and is told with the next acknowledgment; empty: nothing.
+    pub(crate) dsack: Range,
 }
 
 /// What came of text.
@@ -123,6 +137,8 @@ impl Receive {
             ts_recent,
             ts_recent_at: cx.now,
             last_ack: nxt,
+            sack: SackUse::Off,
+            dsack: Range::default(),
         }
     }
 
@@ -250,6 +266,7 @@ impl Receive {
             return if in_order { self.give_up_the_far(pool, text) } else { Taken::Dropped };
         }
         let end = seq + text.len() as u32;
+        let duplicate = self.ranges.duplicate(pool, self.nxt, Range { start: seq, end });
         if !in_order {
             match self.ranges.insert(pool, self.nxt, Range { start: seq, end }) {
                 Inserted::Kept => {}
@@ -263,6 +280,9 @@ impl Receive {
                 }
             }
         }
+        if let Some(duplicate) = duplicate {
+            self.note_duplicate(duplicate);
+        }
         let mut at = offset;
         for piece in text.chunks() {
             at += self.queue.write(pool, at, piece);
@@ -275,6 +295,33 @@ impl Receive {
         self.unacked += nxt.since(self.nxt);
         self.nxt = nxt;
         Taken::InOrder
+    }
+
+    /// So much of a segment was here already. Of several parts the first is told.
+    //= rfc2883#4
+    pub(crate) fn note_duplicate(&mut self, range: Range) {
+        if self.sack == SackUse::WithDuplicates && self.dsack.is_empty() {
+            self.dsack = range;
+        }
+    }
+
+    /// The blocks of the next acknowledgment: what came twice, then what lies beyond holes.
+    //= rfc2018#4
+    //= rfc2883#4: the duplicate comes first
+    pub(crate) fn sack_blocks(&self, pool: &Pool<'_>) -> Sack {
+        let mut sack = Sack::default();
+        if self.sack != SackUse::Off && (self.has_hole() || !self.dsack.is_empty()) {
+            if !self.dsack.is_empty() {
+                sack.push(self.dsack);
+            }
+            self.ranges.report(pool, self.sack_room(), &mut sack);
+        }
+        sack
+    }
+
+    /// How many ranges fit in an acknowledgment.
+    fn sack_room(&self) -> usize {
+        SACK_BLOCKS - usize::from(self.ts_recent.is_some()) - usize::from(!self.dsack.is_empty())
     }
 
     /// H063: in-order text has no memory, but bytes out of order hold some: they give way.
@@ -395,11 +442,14 @@ impl Receive {
     }
 
     /// An acknowledgment went out, `bare` or with text.
-    pub(crate) fn on_ack_sent(&mut self, edge: Seq, bare: bool) {
+    pub(crate) fn on_ack_sent(&mut self, pool: &mut Pool<'_>, edge: Seq, bare: bool) {
         self.edge = self.edge.later_of(edge);
         // With text it would not count as a duplicate.
         self.duplicates = self.duplicates.saturating_sub(bare as u32);
-        self.owed = if self.duplicates > 0 { Owed::Now } else { Owed::Nothing };
+        let more =
+            self.sack != SackUse::Off && self.has_hole() && self.ranges.on_reported(pool, self.sack_room());
+        self.dsack = Range::default();
+        self.owed = if self.duplicates > 0 || more { Owed::Now } else { Owed::Nothing };
         self.unacked = 0;
         self.last_ack = self.nxt;
     }
@@ -430,6 +480,7 @@ impl Receive {
         self.queue.clear(pool);
         self.ranges.clear(pool);
         self.readable = 0;
+        self.dsack = Range::default();
     }
 
     /// What is left for the reader when the connection itself is over.

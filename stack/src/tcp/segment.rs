@@ -1,5 +1,6 @@
 //! A segment as the engine sees it: numbers, flags, options and text, without a wire format.
 
+use super::ranges::Range;
 use crate::bytes::Bytes;
 use crate::seq::Seq;
 use core::ops::BitOr;
@@ -54,12 +55,47 @@ pub(crate) struct Timestamps {
     pub(crate) echo: u32,
 }
 
+/// SACK blocks that a header has room for without other options.
+pub(crate) const SACK_BLOCKS: usize = 4;
+
+/// The blocks of a SACK option (RFC 2018 §3), in their order there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Sack {
+    len: u8,
+    blocks: [Range; SACK_BLOCKS],
+}
+
+impl Sack {
+    /// Adds a block; one too many is left out.
+    pub(crate) fn push(&mut self, block: Range) {
+        if let Some(place) = self.blocks.get_mut(self.len as usize) {
+            *place = block;
+            self.len += 1;
+        }
+    }
+
+    pub(crate) fn blocks(&self) -> &[Range] {
+        &self.blocks[..self.len as usize]
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes that the option takes in a header, with padding.
+    pub(crate) const fn option_len(&self) -> usize {
+        if self.len == 0 { 0 } else { 4 + 8 * self.len as usize }
+    }
+}
+
 /// The options that the engine knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) mss: Option<u16>,
     pub(crate) window_scale: Option<u8>,
     pub(crate) timestamps: Option<Timestamps>,
+    pub(crate) sack_permitted: bool,
+    pub(crate) sack: Sack,
 }
 
 impl Options {
@@ -67,8 +103,10 @@ impl Options {
     pub(crate) const fn len(&self) -> usize {
         let mss = if self.mss.is_some() { 4 } else { 0 };
         let scale = if self.window_scale.is_some() { 4 } else { 0 };
+        // SACK-permitted takes the place of the padding before the timestamps.
         let timestamps = if self.timestamps.is_some() { 12 } else { 0 };
-        mss + scale + timestamps
+        let permitted = if self.sack_permitted && timestamps == 0 { 4 } else { 0 };
+        mss + scale + timestamps + permitted + self.sack.option_len()
     }
 }
 

@@ -84,6 +84,7 @@ pub(crate) struct PeerSyn {
     pub(crate) mss: Option<u16>,
     pub(crate) window_scale: Option<u8>,
     pub(crate) timestamp: Option<u32>,
+    pub(crate) sack_permitted: bool,
 }
 
 impl PeerSyn {
@@ -94,6 +95,7 @@ impl PeerSyn {
             //= rfc7323#2.3: a larger shift is used as 14 (H032)
             window_scale: o.window_scale.map(|s| s.min(14)),
             timestamp: o.timestamps.map(|t| t.value),
+            sack_permitted: o.sack_permitted,
         }
     }
 }

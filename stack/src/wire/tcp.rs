@@ -2,13 +2,14 @@
 
 use crate::bytes::Bytes;
 use crate::seq::Seq;
-use crate::tcp::segment::{Flags, Options, Segment, Timestamps};
-use smoltcp::wire::{TcpOption, TcpPacket};
+use crate::tcp::ranges::Range;
+use crate::tcp::segment::{Flags, Options, Sack, Segment, Timestamps};
+use smoltcp::wire::TcpPacket;
 
 /// Bytes of a header without options.
 pub(crate) const TCP_LEN: usize = 20;
-/// Bytes of the longest header that we send: MSS, window scale and timestamps.
-pub(crate) const TCP_LEN_MAX: usize = 40;
+/// Bytes of the longest header.
+pub(crate) const TCP_LEN_MAX: usize = 60;
 
 /// NOP, NOP, timestamps of ten bytes: how nearly every segment begins its options.
 const TIMESTAMPS_FIRST: [u8; 4] = [1, 1, 8, 10];
@@ -48,22 +49,47 @@ fn parse_options(options: &[u8]) -> Options {
     }
 }
 
+/// Each option has a length of at least two, so this ends after twenty of them.
 fn walk_options(mut options: &[u8]) -> Options {
     let mut found = Options::default();
-    while !options.is_empty() {
-        let Ok((rest, option)) = TcpOption::parse(options) else { break };
-        match option {
-            TcpOption::EndOfList => break,
-            TcpOption::MaxSegmentSize(mss) => found.mss = Some(mss),
-            TcpOption::WindowScale(shift) => found.window_scale = Some(shift),
-            TcpOption::TimeStamp { tsval, tsecr } => {
-                found.timestamps = Some(Timestamps { value: tsval, echo: tsecr });
+    while let [kind, rest @ ..] = options {
+        let (value, next) = match (kind, rest) {
+            (0, _) => break,
+            (1, next) => (&[][..], next),
+            (_, [len, rest @ ..]) => {
+                let split = len.checked_sub(2).and_then(|len| rest.split_at_checked(len.into()));
+                let Some(split) = split else { break };
+                split
+            }
+            (_, []) => break,
+        };
+        match (kind, value) {
+            (2, &[a, b]) => found.mss = Some(u16::from_be_bytes([a, b])),
+            (3, &[shift]) => found.window_scale = Some(shift),
+            (4, []) => found.sack_permitted = true,
+            (5, blocks) => found.sack = parse_sack(blocks),
+            (8, &[a, b, c, d, e, f, g, h]) => {
+                let (value, echo) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+                found.timestamps = Some(Timestamps { value, echo });
             }
             _ => {}
         }
-        options = rest;
+        options = next;
     }
     found
+}
+
+/// A list of blocks that is no multiple of eight bytes means nothing (malformed input 6).
+fn parse_sack(value: &[u8]) -> Sack {
+    let (blocks, rest) = value.as_chunks::<8>();
+    let mut sack = Sack::default();
+    if rest.is_empty() {
+        for &[a, b, c, d, e, f, g, h] in blocks {
+            let (start, end) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+            sack.push(Range { start: Seq(start), end: Seq(end) });
+        }
+    }
+    sack
 }
 
 /// What a TCP header is made of.
@@ -109,9 +135,19 @@ impl TcpHeader {
             put(&[1, 3, 3, shift]);
         }
         if let Some(t) = self.options.timestamps {
-            put(&TIMESTAMPS_FIRST);
+            put(if self.options.sack_permitted { &[4, 2, 8, 10] } else { &TIMESTAMPS_FIRST });
             put(&t.value.to_be_bytes());
             put(&t.echo.to_be_bytes());
+        } else if self.options.sack_permitted {
+            put(&[1, 1, 4, 2]);
+        }
+        let blocks = self.options.sack.blocks();
+        if !blocks.is_empty() {
+            put(&[1, 1, 5, 2 + 8 * blocks.len() as u8]);
+            for block in blocks {
+                put(&block.start.0.to_be_bytes());
+                put(&block.end.0.to_be_bytes());
+            }
         }
         len
     }
@@ -139,8 +175,26 @@ mod tests {
             mss: Some(1460),
             window_scale: Some(7),
             timestamps: Some(Timestamps { value: 0x8000_0001, echo: 3 }),
+            sack_permitted: true,
+            sack: Sack::default(),
         };
-        for options in [Options::default(), all, Options { mss: None, window_scale: None, ..all }] {
+        let none = Options::default();
+        let blocks = |n: u32| {
+            let mut sack = Sack::default();
+            (0..n).for_each(|i| sack.push(Range { start: Seq(i << 30), end: Seq((i << 30) + 7) }));
+            Options { sack, ..none }
+        };
+        let timestamps = all.timestamps;
+        for options in [
+            none,
+            all,
+            Options { timestamps, ..none },
+            Options { timestamps: None, ..all },
+            Options { timestamps, ..blocks(3) },
+            blocks(1),
+            blocks(4),
+            blocks(5),
+        ] {
             let mut buf = [0; 64];
             let header = header(options);
             let len = header.emit(&mut buf);
@@ -170,6 +224,11 @@ mod tests {
         for bad in [[2, 4, 2, 0, 3, 0, 0, 0], [2, 4, 2, 0, 8, 1, 0, 0], [2, 4, 2, 0, 99, 77, 0, 0]] {
             assert_eq!(parse(&bad), Some(mss), "{bad:?}");
         }
+        for bad in [[5, 3, 9, 2, 4, 2, 0], [5, 9, 1, 2, 3, 4, 5]] {
+            assert_eq!(parse(&bad).unwrap().sack, Sack::default(), "{bad:?}");
+        }
+        let five = [&[5, 42][..], &[7; 38]].concat();
+        assert!(parse(&five).unwrap().sack.is_empty(), "longer than the header");
         for kind in 0..=255 {
             for len in 0..=255 {
                 assert!(parse(&[kind, len, 1, 2, 3, 4, kind, len]).is_some());

@@ -10,6 +10,7 @@ mod handshake;
 mod info;
 mod listener;
 mod recovery;
+mod sack;
 mod security;
 mod states;
 mod timers;
@@ -82,6 +83,10 @@ impl<'a> In<'a> {
     }
     fn mss(mut self, mss: u16) -> Self {
         self.options.mss = Some(mss);
+        self
+    }
+    fn sack_permitted(mut self) -> Self {
+        self.options.sack_permitted = true;
         self
     }
     fn scale(mut self, shift: u8) -> Self {
