@@ -325,7 +325,7 @@ impl Synchronized {
 
     /// The text of a segment, or its front, is older than RCV.NXT.
     fn note_old(&mut self, segment: &Segment<'_>) {
-        let start = segment.seq + segment.flags.has(Flags::SYN) as u32;
+        let start = segment.seq;
         let end = (start + segment.text.len() as u32).earlier_of(self.receive.nxt);
         if start.before(end) {
             self.receive.note_duplicate(Range { start, end });
