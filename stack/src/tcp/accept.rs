@@ -205,7 +205,7 @@ impl Tcp<'_> {
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
         let cx = Cx { now, pool, config: &self.config };
         let tcb = Tcb::accept(listener, &syn, iss, ts_offset, mss, &cx);
-        let outlook = Outlook { pool, timestamps: self.config.timestamps };
+        let outlook = Outlook { pool, config: &self.config };
         let Some(Plan { seq, ack, flags, window, mut options, .. }) = tcb.plan(0, now, &outlook) else {
             return Outcome::default();
         };

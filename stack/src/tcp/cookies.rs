@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! number     | tick: 5 | MSS: 3 | MAC: 24            |
-//! timestamp  | our clock, less its low bits          | scale: 4 |
+//! timestamp  | our clock, less its low bits  | SACK: 1 | scale: 4 |
 //! ```
 //!
 //! The MAC covers the addresses, the client's number, the tick and everything that is kept. So a
@@ -34,10 +34,13 @@ const MAC_MASK: u32 = (1 << MSS_SHIFT) - 1;
 const SIZES: [u16; 8] = [64, 536, 1220, 1360, 1400, 1440, 1460, 8960];
 
 /// Low bits of the timestamp that hold options.
-const STAMP_BITS: u32 = 4;
+const STAMP_BITS: u32 = 5;
 const STAMP_MASK: u32 = (1 << STAMP_BITS) - 1;
+const SCALE_MASK: u32 = 15;
 /// A window scale that was not offered.
 const NO_SCALE: u32 = 15;
+/// SACK is permitted.
+const STAMP_SACK: u32 = 16;
 
 /// `syn` as its cookie remembers it, which is what the SYN-ACK must answer. Without timestamps,
 /// of which `timestamps` says whether we use them, there is room for the segment size alone.
@@ -53,6 +56,8 @@ pub(super) fn remembered(syn: &Segment<'_>, tuple: &Tuple, timestamps: bool) -> 
             mss: Some(size),
             timestamps,
             window_scale: syn.options.window_scale.filter(|_| timestamps.is_some()).map(|s| s.min(14)),
+            sack_permitted: syn.options.sack_permitted && timestamps.is_some(),
+            ..Options::default()
         },
         text: Bytes::empty(),
     }
@@ -87,7 +92,7 @@ pub(super) fn recall(
     if age > 1 || mac(key, tuple, seq, tick(now).wrapping_sub(age), size, stamp) != cookie & MAC_MASK {
         return None;
     }
-    let scale = stamp.filter(|s| *s != NO_SCALE);
+    let scale = stamp.map(|s| s & SCALE_MASK).filter(|s| *s != NO_SCALE);
     Some(Segment {
         seq,
         ack: Seq(0),
@@ -97,6 +102,8 @@ pub(super) fn recall(
             mss: Some(SIZES[size]),
             timestamps: segment.options.timestamps,
             window_scale: scale.map(|s| s as u8),
+            sack_permitted: stamp.is_some_and(|s| s & STAMP_SACK != 0),
+            ..Options::default()
         },
         text: Bytes::empty(),
     })
@@ -116,7 +123,8 @@ fn size_index(mss: Option<u16>, tuple: &Tuple) -> usize {
 
 /// What the low bits of the timestamp keep.
 fn stamp_of(options: &Options) -> u32 {
-    options.window_scale.map_or(NO_SCALE, u32::from)
+    let sack = if options.sack_permitted { STAMP_SACK } else { 0 };
+    options.window_scale.map_or(NO_SCALE, u32::from) | sack
 }
 
 fn mac(key: &HashKey, tuple: &Tuple, seq: Seq, tick: u32, size: usize, stamp: Option<u32>) -> u32 {
