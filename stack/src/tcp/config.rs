@@ -7,8 +7,11 @@ use crate::time::Duration;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Congestion {
-    /// Slow start and congestion avoidance of RFC 5681, with an initial window of ten segments.
+    /// CUBIC (RFC 9438): the window returns to where a congestion struck along a cubic curve of the
+    /// time since, and never slower than `NewReno`'s would.
     #[default]
+    Cubic,
+    /// Slow start and congestion avoidance of RFC 5681: a segment for each round trip.
     NewReno,
     /// None: the peer's window is the only limit. For links of which the user knows better.
     None,
@@ -76,8 +79,11 @@ pub struct TcpConfig {
     pub sack: bool,
     /// Tell the peer of segments that came twice (RFC 2883), where SACK is in use. Default true.
     pub dsack: bool,
-    /// Congestion control for new connections.
+    /// Congestion control for new connections. Default CUBIC.
     pub congestion: Congestion,
+    /// Segments that a connection sends before the first acknowledgment, and after an idle time, at
+    /// least one; less of segments that are longer than 1460 bytes (RFC 6928 §2). Default 10.
+    pub initial_window: u8,
     /// Connections that wait for `accept` on a listener that names no other number. Default 128.
     pub backlog: u16,
     /// Connections of the stack beyond which SYNs are as good as lost, so that what is left of the
@@ -118,7 +124,8 @@ impl Default for TcpConfig {
             timestamps: true,
             sack: true,
             dsack: true,
-            congestion: Congestion::NewReno,
+            congestion: Congestion::Cubic,
+            initial_window: 10,
             backlog: 128,
             accept_limit: u32::MAX,
             syn_cookies: SynCookies::Auto,

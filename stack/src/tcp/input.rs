@@ -183,8 +183,7 @@ impl Handshake {
         let mss = peer_mss.min(self.mss.ours).max(64) - option_len;
         let mut rtt = Rtt::new();
         rtt.leave_handshake(self.transmissions, self.timed.then(|| cx.now.since(self.first_sent)));
-        let controller =
-            Controller::new(config.congestion, mss, self.transmissions > 1, self.iss + 1, cx.now);
+        let controller = Controller::new(config, mss, self.transmissions > 1, self.iss + 1, cx.now);
         let mut send = Send::new(self.iss, mss, send_limit, controller, rtt, cx.now);
         let scaled = peer.window_scale.is_some();
         send.scale = peer.window_scale.unwrap_or(0);
@@ -474,6 +473,7 @@ impl Synchronized {
             max: send.max,
             delivered: acked,
             rtt,
+            srtt: send.rtt.smoothed().unwrap_or(Duration::ZERO),
             recovering: progress != Progress::Normal,
         });
         send.since = cx.now;

@@ -141,7 +141,7 @@ impl HostOptions {
         tcp.quick_acks = r.pick(&[0, 8, 8, 100]);
         tcp.rto_min = Duration::from_millis(r.pick(&[50, 200, 200, 1000]));
         tcp.timestamps = r.chance(700_000);
-        tcp.congestion = r.pick(&[Congestion::NewReno, Congestion::NewReno, Congestion::None]);
+        tcp.congestion = r.pick(&[Congestion::Cubic, Congestion::NewReno, Congestion::None]);
         tcp.time_wait = Duration::from_secs(r.pick(&[1, 60]));
         let tso = r.chance(300_000);
         HostOptions {

@@ -7,14 +7,16 @@
 //! It knows nothing of segments, timers or recovery: which bytes are lost and what is sent again, and
 //! in which measure while recovery lasts (PRR), is others' business. All of it is integers.
 
+mod cubic;
 mod newreno;
 mod slow_start;
 mod usage;
 mod window;
 
-use super::config::Congestion;
+use super::config::{Congestion, TcpConfig};
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
+use cubic::Cubic;
 use newreno::NewReno;
 use slow_start::SlowStart;
 use usage::Usage;
@@ -37,6 +39,8 @@ pub(crate) struct Ack {
     pub(crate) delivered: u32,
     /// A round-trip time that it shows, if it does.
     pub(crate) rtt: Option<Duration>,
+    /// The smoothed round-trip time, zero if it is not known.
+    pub(crate) srtt: Duration,
     /// A fast recovery goes on: the window does not grow, PRR says what is sent.
     pub(crate) recovering: bool,
 }
@@ -60,6 +64,7 @@ pub(crate) struct Controller {
 /// How the window grows and shrinks.
 #[derive(Clone, Copy, Debug)]
 enum Law {
+    Cubic(Cubic),
     NewReno(NewReno),
     /// There is no window.
     None,
@@ -68,13 +73,14 @@ enum Law {
 impl Controller {
     /// A controller for segments of `mss` bytes, after a handshake that did or did not lose a SYN;
     /// `start` is the first number to be sent.
-    pub(crate) fn new(which: Congestion, mss: u16, syn_lost: bool, start: Seq, now: Instant) -> Self {
-        let law = match which {
+    pub(crate) fn new(config: &TcpConfig, mss: u16, syn_lost: bool, start: Seq, now: Instant) -> Self {
+        let law = match config.congestion {
+            Congestion::Cubic => Law::Cubic(Cubic::default()),
             Congestion::NewReno => Law::NewReno(NewReno::default()),
             Congestion::None => Law::None,
         };
         Controller {
-            window: Window::new(mss, syn_lost),
+            window: Window::new(mss, if syn_lost { 1 } else { config.initial_window }),
             usage: Usage::new(start, now),
             slow_start: SlowStart::new(start),
             law,
@@ -84,7 +90,7 @@ impl Controller {
     /// Bytes that may be in flight outside fast recovery.
     pub(crate) fn window(&self) -> u32 {
         match self.law {
-            Law::NewReno(_) => self.window.cwnd,
+            Law::Cubic(_) | Law::NewReno(_) => self.window.cwnd,
             Law::None => u32::MAX,
         }
     }
@@ -92,7 +98,7 @@ impl Controller {
     /// The slow-start threshold: after `on_congestion`, what recovery brings the flight down to.
     pub(crate) fn ssthresh(&self) -> u32 {
         match self.law {
-            Law::NewReno(_) => self.window.ssthresh,
+            Law::Cubic(_) | Law::NewReno(_) => self.window.ssthresh,
             Law::None => u32::MAX,
         }
     }
@@ -111,15 +117,19 @@ impl Controller {
             self.window.halve_unused();
             self.usage.used_at = ack.now;
         }
-        //= rfc9438#5.8
         // H048: a window that was not used is not grown.
-        if ack.recovering || !limited {
+        if !limited {
+            if let Law::Cubic(law) = &mut self.law {
+                law.pause(ack.now);
+            }
             return;
         }
         match &mut self.law {
-            Law::NewReno(_) if self.window.is_slow_start() => self.slow_start.on_ack(&mut self.window, ack),
-            Law::NewReno(law) => law.avoid(&mut self.window, ack.delivered),
             Law::None => {}
+            _ if ack.recovering => {}
+            _ if self.window.is_slow_start() => self.slow_start.on_ack(&mut self.window, ack),
+            Law::Cubic(law) => law.avoid(&mut self.window, ack),
+            Law::NewReno(law) => law.avoid(&mut self.window, ack.delivered),
         }
     }
 
@@ -127,6 +137,7 @@ impl Controller {
     /// Sets the threshold, and the window to it.
     pub(crate) fn on_congestion(&mut self, _cause: Cause, flight: u32, _now: Instant) {
         match &mut self.law {
+            Law::Cubic(law) => law.on_congestion(&mut self.window, flight),
             Law::NewReno(law) => law.on_congestion(&mut self.window, flight),
             Law::None => {}
         }
@@ -141,8 +152,9 @@ impl Controller {
     /// The retransmission timer fired; `again` if for data that it fired for before.
     pub(crate) fn on_timeout(&mut self, flight: u32, _now: Instant, again: bool) {
         match &mut self.law {
+            Law::Cubic(law) if !again => law.on_timeout(&mut self.window, flight),
             Law::NewReno(law) if !again => law.on_congestion(&mut self.window, flight),
-            Law::NewReno(_) | Law::None => {}
+            Law::Cubic(_) | Law::NewReno(_) | Law::None => {}
         }
         //= rfc5681#3.1: "no more than 1 full-sized segment"; H053
         self.window.cwnd = self.window.mss;
@@ -152,6 +164,9 @@ impl Controller {
     pub(crate) fn on_idle(&mut self, idle: Duration, rto: Duration) {
         if idle > rto {
             self.window.restart();
+            if let Law::Cubic(law) = &mut self.law {
+                law.on_idle();
+            }
         }
     }
 }

@@ -15,10 +15,20 @@ struct Sender {
     rtt: Option<Duration>,
 }
 
+fn controller(congestion: Congestion, start: Seq) -> Controller {
+    let config = TcpConfig { congestion, ..TcpConfig::default() };
+    Controller::new(&config, MSS as u16, false, start, Instant::ZERO)
+}
+
 impl Sender {
     fn new(which: Congestion) -> Sender {
-        let c = Controller::new(which, MSS as u16, false, START, Instant::ZERO);
-        Sender { c, una: START, nxt: START, now: Instant::from_millis(1), rtt: None }
+        Sender {
+            c: controller(which, START),
+            una: START,
+            nxt: START,
+            now: Instant::from_millis(1),
+            rtt: None,
+        }
     }
 
     fn flight(&self) -> u32 {
@@ -37,7 +47,15 @@ impl Sender {
     fn ack(&mut self, bytes: u32) {
         self.una += bytes;
         let (now, una, max) = (self.now, self.una, self.nxt);
-        self.c.on_ack(&Ack { now, una, max, delivered: bytes, rtt: self.rtt, recovering: false });
+        self.c.on_ack(&Ack {
+            now,
+            una,
+            max,
+            delivered: bytes,
+            rtt: self.rtt,
+            srtt: self.rtt.unwrap_or(RTT),
+            recovering: false,
+        });
     }
 
     /// Everything in flight arrives, acknowledged by twos, and new text takes its place.
@@ -168,7 +186,7 @@ fn few_samples_decide_nothing() {
     let mut s = Sender::new(Congestion::NewReno);
     s.round(ms(100));
     assert_eq!(s.c.window(), 20 * MSS);
-    s.c = Controller::new(Congestion::NewReno, MSS as u16, false, s.nxt, s.now);
+    s.c = controller(Congestion::NewReno, s.nxt);
     s.una = s.nxt;
     s.round(ms(1000));
     assert_eq!(s.c.window(), 20 * MSS);
@@ -223,6 +241,14 @@ fn no_burst_after_recovery() {
     s.c.on_congestion(Cause::Loss, 20 * MSS, s.now);
     s.c.on_recovered(2 * MSS, s.now);
     assert_eq!(s.c.window(), 3 * MSS);
+}
+
+/// H051: a lost SYN shrinks the initial window, and nothing else.
+//= rfc5681#3.1
+#[test]
+fn a_lost_syn() {
+    let c = Controller::new(&TcpConfig::default(), 1460, true, START, Instant::ZERO);
+    assert_eq!((c.window(), c.window.is_unbounded()), (1460, true));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The congestion window and the slow-start threshold, and what every law does with them.
 
 /// No window that a peer can offer is larger (65535 << 14).
-const LARGEST: u32 = 1 << 30;
+pub(super) const LARGEST: u32 = 1 << 30;
 
 /// In bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,14 +10,17 @@ pub(super) struct Window {
     pub(super) ssthresh: u32,
     /// Text of a full segment.
     pub(super) mss: u32,
+    /// What it began with, and begins with again after an idle time.
+    pub(super) initial: u32,
 }
 
 impl Window {
-    //= rfc5681#3.1: one segment if the SYN or SYN-ACK was lost; ssthresh stays high (H051)
-    pub(super) fn new(mss: u16, syn_lost: bool) -> Self {
-        let mss = mss as u32;
-        let cwnd = if syn_lost { mss } else { initial(mss) };
-        Window { cwnd, ssthresh: LARGEST, mss }
+    /// The window begins with `segments`.
+    //= rfc5681#3.1: ssthresh is arbitrarily high
+    pub(super) fn new(mss: u16, segments: u8) -> Self {
+        let mss = u32::from(mss);
+        let initial = initial(mss, segments);
+        Window { cwnd: initial, ssthresh: LARGEST, mss, initial }
     }
 
     pub(super) fn is_slow_start(&self) -> bool {
@@ -53,20 +56,22 @@ impl Window {
     // What it took is worth a threshold (RFC 7661 §4.4.3): slow start finds back quickly.
     pub(super) fn restart(&mut self) {
         self.ssthresh = self.ssthresh.max(self.cwnd / 4 * 3);
-        self.cwnd = self.cwnd.min(initial(self.mss)); // H048
+        self.cwnd = self.cwnd.min(self.initial); // H048
     }
 
     /// The window was not filled for so long that it is not known to fit the path.
     //= rfc7661#4.4.3
     pub(super) fn halve_unused(&mut self) {
         self.ssthresh = self.ssthresh.max(self.cwnd / 4 * 3);
-        self.cwnd = (self.cwnd / 2).max(self.cwnd.min(initial(self.mss)));
+        self.cwnd = (self.cwnd / 2).max(self.cwnd.min(self.initial));
     }
 }
 
+/// The initial window, of `segments` unless they are longer than usual.
 //= rfc6928#2: IW = min(10 * MSS, max(2 * MSS, 14600))
-fn initial(mss: u32) -> u32 {
-    (10 * mss).min(14_600.max(2 * mss))
+fn initial(mss: u32, segments: u8) -> u32 {
+    let segments = u32::from(segments.max(1));
+    (segments * mss).min((segments * 1460).max(2 * mss))
 }
 
 #[cfg(test)]
@@ -77,37 +82,31 @@ mod tests {
     //= rfc6928#2
     #[test]
     fn initial_window_by_segment_size() {
-        let iw = |mss| Window::new(mss, false).cwnd;
+        let iw = |mss| Window::new(mss, 10).cwnd;
         assert_eq!((iw(536), iw(1460), iw(9000)), (5360, 14_600, 18_000));
-    }
-
-    /// H051: a lost SYN shrinks the initial window, and nothing else.
-    //= rfc5681#3.1
-    #[test]
-    fn a_lost_syn() {
-        let w = Window::new(1460, true);
-        assert_eq!((w.cwnd, w.ssthresh), (1460, LARGEST));
+        assert_eq!((Window::new(1460, 4).cwnd, Window::new(9000, 1).cwnd), (5840, 9000));
+        assert_eq!(Window::new(1460, 0).cwnd, 1460, "with nothing, nothing would ever be sent");
     }
 
     /// H048: after an idle time the window is what it was at first, and slow start leads back.
     //= rfc5681#4.1
     #[test]
     fn restart_after_idle() {
-        let mut w = Window { cwnd: 100_000, ssthresh: 40_000, mss: 1000 };
+        let mut w = Window { cwnd: 100_000, ssthresh: 40_000, ..Window::new(1000, 10) };
         w.restart();
         assert_eq!((w.cwnd, w.ssthresh), (10_000, 75_000));
-        let mut w = Window { cwnd: 5_000, ssthresh: 40_000, mss: 1000 };
+        let mut w = Window { cwnd: 5_000, ..w };
         w.restart();
-        assert_eq!((w.cwnd, w.ssthresh), (5_000, 40_000), "it never grows by that");
+        assert_eq!((w.cwnd, w.ssthresh), (5_000, 75_000), "it never grows by that");
     }
 
     /// H048: what is limited by the application, or by the peer's window, does not use the window.
     //= rfc7661#4.3
     #[test]
     fn used_or_not() {
-        let slow = Window { cwnd: 10_000, ssthresh: 20_000, mss: 1000 };
+        let slow = Window { ssthresh: 20_000, ..Window::new(1000, 10) };
         assert!(slow.is_used_by(5_001) && !slow.is_used_by(5_000));
-        let avoiding = Window { cwnd: 10_000, ssthresh: 10_000, mss: 1000 };
+        let avoiding = Window { ssthresh: 10_000, ..slow };
         assert!(avoiding.is_used_by(9_001) && !avoiding.is_used_by(9_000));
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tcp::Congestion;
 
 fn sent(out: &[(u64, Out)]) -> Vec<(u64, u32, u32)> {
     out.iter().map(|(ms, o)| (*ms, o.seq, o.len())).collect()
@@ -78,7 +79,7 @@ fn two_holes_in_one_window() {
 //= rfc5681#3.2
 #[test]
 fn each_duplicate_inflates_the_window() {
-    let mut b = Bench::server();
+    let mut b = Bench::server_with(TcpConfig { congestion: Congestion::NewReno, ..quiet() }, syn());
     b.write(&pattern(40 * MSS as usize)).unwrap();
     b.out();
     for _ in 0..9 {
