@@ -43,11 +43,12 @@ pub struct Coverage {
 }
 
 /// Name of the table, its file, and whether rows start with their section.
-const TABLES: [(&str, &str, bool); 4] = [
+const TABLES: [(&str, &str, bool); 5] = [
     ("RFC 9293", "rfc9293.tsv", true),
     ("features", "features.tsv", false),
     ("hazards", "hazards.tsv", false),
     ("flaws", "flaws.tsv", false),
+    ("behaviours", "behaviours.tsv", false),
 ];
 const ROOTS: [&str; 5] = ["stack", "drivers", "boards", "examples", "tests"];
 
@@ -175,7 +176,7 @@ fn comment<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     Some(line[at..].trim_start_matches(['/', '#', '*', ' ', '!']))
 }
 
-/// The names of rows in a comment: `MUST-18`, `H041`, `T05`, `F06`.
+/// The names of rows in a comment: `MUST-18`, `H041`, `T05`, `F06`, `B01`.
 fn ids(comment: &str) -> Vec<String> {
     let words = comment.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     let is_id = |word: &&str| {
@@ -185,7 +186,7 @@ fn ids(comment: &str) -> Vec<String> {
             Some(_) => false,
             None => {
                 word.strip_prefix('H').is_some_and(|n| digits(n, 3))
-                    || word.strip_prefix(['T', 'F']).is_some_and(|n| digits(n, 2))
+                    || word.strip_prefix(['T', 'F', 'B']).is_some_and(|n| digits(n, 2))
             }
         }
     };

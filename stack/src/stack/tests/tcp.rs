@@ -234,7 +234,7 @@ fn the_local_address() {
     }
 }
 
-/// T16, H083, F17: an ICMP error reaches the connection that it quotes, and no other. A soft one ends
+/// T16, H083, F17, B04: an ICMP error reaches the connection that it quotes, and no other. A soft one ends
 /// nothing that stands; source quench is nothing at all.
 //= rfc9293#3.9.2.2 MUST-54, MUST-55, MUST-56, SHLD-25, SHLD-26
 //= rfc5927#4

@@ -5,7 +5,7 @@ fn buffer(receive: u32) -> TcpConfig {
     TcpConfig { receive_buffer: receive, ..quiet() }
 }
 
-/// H024: a window that is full opens by a segment or half the buffer, not by what one read frees.
+/// H024, B08: a window that is full opens by a segment or half the buffer, not by what one read frees.
 //= rfc9293#3.8.6.2.2 MUST-39
 #[test]
 fn the_window_opens_in_steps() {
@@ -201,7 +201,7 @@ fn a_small_pool_offers_a_small_window() {
     assert!(b.out().last().unwrap().window >= 1_460);
 }
 
-/// SHLD-7: Nagle: one segment that is not full may be in flight. MUST-17: unless it is switched off.
+/// SHLD-7, B12: Nagle: one segment that is not full may be in flight. MUST-17: unless it is switched off.
 //= rfc9293#3.7.4 SHLD-7, MUST-17
 #[test]
 fn small_writes_wait_for_each_other() {

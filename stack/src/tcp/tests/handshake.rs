@@ -133,7 +133,7 @@ impl Bench {
     }
 }
 
-/// H010, T13: with the accept queue full, the last step of a handshake waits: our SYN-ACK comes again,
+/// H010, T13, B02: with the accept queue full, the last step of a handshake waits: our SYN-ACK comes again,
 /// and after an `accept` it succeeds. H011: SYNs that come together are all answered.
 #[test]
 fn a_full_accept_queue_holds_the_handshake_back() {

@@ -3,6 +3,7 @@
 //! Numbers are relative, as in a capture: the peer's from its initial sequence number, ours from
 //! ours. Both lie so that they wrap early.
 
+mod behaviours;
 mod clauses;
 mod close;
 mod data;

@@ -1,6 +1,6 @@
 use super::*;
 
-/// H005, T04: data without an answer is repeated for R2, and then it is `TimedOut`.
+/// H005, T04, B09: data without an answer is repeated for R2, and then it is `TimedOut`.
 //= rfc9293#3.8.3 MUST-20, SHLD-11
 #[test]
 fn data_without_an_answer_times_out() {
@@ -45,7 +45,7 @@ fn a_window_that_shrinks() {
     assert_eq!(b.advance(100_000), []);
 }
 
-/// H028: probes go on for ever while they are answered, a minute apart at most; without answers the
+/// H028, B08: probes go on for ever while they are answered, a minute apart at most; without answers the
 /// connection ends. MUST-36, MUST-37.
 //= rfc9293#3.8.6.1 MUST-36, MUST-37, SHLD-29, SHLD-30
 #[test]
