@@ -117,7 +117,8 @@ fn beyond_the_window() {
 /// nothing; an old one is no reason for anything.
 #[test]
 fn acknowledgments_in_every_state() {
-    let states: [(State, fn(&mut Bench)); 5] = [
+    type Reach = fn(&mut Bench);
+    let states: [(State, Reach); 5] = [
         (State::Established, |_| ()),
         (State::CloseWait, |b| _ = b.get(fin(1, 1))),
         (State::FinWait1, Bench::shutdown),
