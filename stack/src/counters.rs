@@ -1,5 +1,7 @@
 //! What the stack counts: traffic by protocol, and each drop under its name.
 
+use core::cell::Cell;
+
 macro_rules! drops {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
         /// Why a packet (or an event) was thrown away.
@@ -159,6 +161,97 @@ drops! {
     EgressQueueFull = "egress: queue full",
     /// The pool has no block left.
     OutOfMemory = "pool: out of memory",
+}
+
+macro_rules! tcp_counts {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// What TCP counts beside segments and drops.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[non_exhaustive]
+        pub enum TcpCount {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl TcpCount {
+            /// All of them.
+            pub const ALL: &'static [TcpCount] = &[$(TcpCount::$variant,)+];
+
+            /// What it is in a few words.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(TcpCount::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+tcp_counts! {
+    /// Connections that we began to open.
+    ActiveOpens = "active opens",
+    /// Connections that peers opened with a listener, established.
+    PassiveOpens = "passive opens",
+    /// Connections that failed before they were established, ours and half-open ones.
+    FailedOpens = "failed opens",
+    /// Established connections that ended with an error.
+    FailedConnections = "failed connections",
+    /// Resets that we sent.
+    ResetsSent = "resets sent",
+    /// Resets of peers that ended a connection.
+    ResetsReceived = "resets received",
+    /// Segments of text or a FIN that were sent again, however that came about.
+    Retransmits = "retransmitted segments",
+    /// Times that a retransmission timer fired after the handshake.
+    Timeouts = "retransmission timeouts",
+    /// SYNs and SYN-ACKs that were sent again by their timer.
+    HandshakeTimeouts = "handshake timeouts",
+    /// Connections that ended because their peer did not answer in time.
+    TimedOut = "connections timed out",
+    /// Probes of a closed window.
+    WindowProbes = "window probes",
+    /// Questions to peers that were silent for long.
+    KeepAlives = "keep-alives",
+    /// Acknowledgments of what a blind attacker could have sent (RFC 5961).
+    ChallengeAcks = "challenge acknowledgments",
+    /// Acknowledgments that went out because their delay was over.
+    DelayedAcks = "delayed acknowledgments",
+    /// Segments with text beyond a hole.
+    OutOfOrder = "segments out of order",
+    /// Segments that lay before RCV.NXT in whole or in part.
+    Duplicates = "duplicate segments",
+    /// ICMP errors that were kept as soft errors of their connection.
+    SoftErrors = "soft errors",
+    /// Times that a connection's retransmissions reached R1, and the neighbour was suspected.
+    Suspicions = "neighbours suspected",
+}
+
+/// How often each [`TcpCount`] happened. They only grow.
+#[derive(Clone, Debug)]
+pub struct TcpCounts([Cell<u64>; TcpCount::ALL.len()]);
+
+impl Default for TcpCounts {
+    fn default() -> Self {
+        TcpCounts([const { Cell::new(0) }; TcpCount::ALL.len()])
+    }
+}
+
+impl TcpCounts {
+    pub(crate) fn add(&self, what: TcpCount, n: u32) {
+        let count = &self.0[what as usize];
+        count.set(count.get() + u64::from(n));
+    }
+
+    /// How often it happened.
+    pub fn get(&self, what: TcpCount) -> u64 {
+        self.0[what as usize].get()
+    }
+
+    /// Everything that happened, with its count.
+    pub fn seen(&self) -> impl Iterator<Item = (TcpCount, u64)> + '_ {
+        let all = TcpCount::ALL.iter().map(|what| (*what, self.get(*what)));
+        all.filter(|(_, count)| *count > 0)
+    }
 }
 
 /// Packets and bytes in one direction.

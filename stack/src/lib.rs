@@ -95,5 +95,6 @@ pub use socket::Serve;
 pub use socket::{Addresses, Shutdown, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
 pub use socket::{PingReply, PingSocket, ReadHalf, UdpSocket, WriteHalf};
 pub use tcp::{
-    Congestion, Connection, ListenerEntry, State, SynCookies, TcpConfig, TcpInfo, TcpStorage, TimeWaitEntry,
+    Congestion, Connection, KeepAlive, ListenerEntry, OptionsEntry, State, SynCookies, TcpConfig, TcpInfo,
+    TcpOptions, TcpStorage, TimeWaitEntry,
 };

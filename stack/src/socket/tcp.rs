@@ -9,7 +9,7 @@ use super::{ReadHalf, ToSocketAddrs, WriteHalf};
 use crate::error::Error;
 use crate::net::Net;
 use crate::stack::{Readiness, Stack, TcpHandle};
-use crate::tcp::{State, TcpInfo};
+use crate::tcp::{State, TcpInfo, TcpOptions};
 use crate::time::{Duration, Instant};
 
 /// Which directions of a connection are shut down.
@@ -262,15 +262,38 @@ impl TcpStream {
         self.net.with_stack(|stack| stack.tcp_info(self.handle, now))
     }
 
+    /// The connection's options.
+    pub fn options(&self) -> Result<TcpOptions, Error> {
+        self.net.with_stack(|stack| stack.tcp_options(self.handle))
+    }
+
+    /// Changes some of the connection's options.
+    ///
+    /// ```no_run
+    /// # fn example(stream: &barenet::TcpStream) -> Result<(), barenet::Error> {
+    /// stream.configure(|options| options.dscp = 46)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// [`Error::InvalidInput`]: a field is outside its range; nothing is changed then.
+    /// [`Error::OutOfMemory`]: too many connections have options of their own.
+    pub fn configure(&self, change: impl FnOnce(&mut TcpOptions)) -> Result<(), Error> {
+        self.net.call(|stack, now| {
+            let mut options = stack.tcp_options(self.handle)?;
+            change(&mut options);
+            stack.tcp_set_options(self.handle, options, now)
+        })
+    }
+
     /// True: small segments go out at once, not held back until earlier ones are acknowledged
     /// (Nagle's rule off). Default false.
     pub fn set_nodelay(&mut self, nodelay: bool) -> Result<(), Error> {
-        self.net.call(|stack, now| stack.tcp_set_nodelay(self.handle, nodelay, now))
+        self.configure(|options| options.nodelay = nodelay)
     }
 
     /// Do small segments go out at once?
     pub fn nodelay(&self) -> Result<bool, Error> {
-        self.net.with_stack(|stack| stack.tcp_nodelay(self.handle))
+        Ok(self.options()?.nodelay)
     }
 
     /// The longest that a read waits before [`Error::TimedOut`]; `None`, the default: for ever.

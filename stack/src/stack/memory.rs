@@ -6,7 +6,7 @@ use super::{Bucket, Interface, NeighborSlot, Slot, Storage};
 use crate::datagram::DatagramSocket;
 use crate::ip::routes::Route;
 use crate::pool::Pool;
-use crate::tcp::{Connection, ListenerEntry, TcpConfig, TcpStorage, TimeWaitEntry};
+use crate::tcp::{Connection, ListenerEntry, OptionsEntry, TcpConfig, TcpStorage, TimeWaitEntry};
 
 /// Bytes of a block, with the number that leads to the next: a third of a frame, so that little is
 /// lost at the end of each queue.
@@ -17,10 +17,13 @@ const INTERFACES: usize = 4;
 /// Hosts on the link that are known at a time.
 const NEIGHBORS: usize = 16;
 const ROUTES: usize = 8;
+/// Sets of socket options; connections with equal ones share one.
+const OPTIONS: usize = 3;
 
 /// The memory of a stack with `BLOCKS` blocks of 512 bytes for queued data and waiting packets,
 /// `CONNECTIONS` connections and as many listening ports, and `DATAGRAMS` UDP and ping sockets; with
-/// 4 interfaces, 16 neighbours and 8 routes. For other numbers fill a [`Storage`] by hand.
+/// 4 interfaces, 16 neighbours, 8 routes and 3 sets of socket options. For other numbers fill a
+/// [`Storage`] by hand.
 ///
 /// A network in statics, for instance with the crate `static_cell`:
 ///
@@ -60,6 +63,7 @@ pub struct Memory<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS
     connections: [Slot<Connection>; CONNECTIONS],
     listeners: [Slot<ListenerEntry>; CONNECTIONS],
     time_waits: [Slot<TimeWaitEntry>; CONNECTIONS],
+    options: [Slot<OptionsEntry>; OPTIONS],
     /// For connections, TIME-WAITs and listeners.
     buckets: [[Bucket; 6]; CONNECTIONS],
     datagrams: [Slot<DatagramSocket>; DATAGRAMS],
@@ -79,6 +83,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize>
             connections: [const { Slot::EMPTY }; CONNECTIONS],
             listeners: [const { Slot::EMPTY }; CONNECTIONS],
             time_waits: [const { Slot::EMPTY }; CONNECTIONS],
+            options: [const { Slot::EMPTY }; OPTIONS],
             buckets: [[Bucket::EMPTY; 6]; CONNECTIONS],
             datagrams: [const { Slot::EMPTY }; DATAGRAMS],
             datagram_buckets: [[Bucket::EMPTY; 2]; DATAGRAMS],
@@ -96,6 +101,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize>
                 connections: ManagedSlice::Borrowed(&mut self.connections),
                 listeners: ManagedSlice::Borrowed(&mut self.listeners),
                 time_waits: ManagedSlice::Borrowed(&mut self.time_waits),
+                options: ManagedSlice::Borrowed(&mut self.options),
                 buckets: ManagedSlice::Borrowed(self.buckets.as_flattened_mut()),
             },
             connections_max: CONNECTIONS,

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use super::{Resolution, Stack};
 use crate::bytes::Bytes;
-use crate::counters::Drop;
+use crate::counters::{Drop, TcpCount};
 use crate::device::segment::{TcpFrame, transmit};
 use crate::device::{Device, Pieces, RxChecksum, TX_PIECES, TxError};
 use crate::error::Error;
@@ -99,6 +99,9 @@ impl Stack<'_> {
 
     /// Sends a segment of no connection: a reset, TIME-WAIT's acknowledgment, a cookie.
     pub(crate) fn tcp_reply(&mut self, tuple: &Tuple, interface: InterfaceId, reply: Reply, now: Instant) {
+        if let Reply::Reset(_) = reply {
+            self.tcp.settings.counts.add(TcpCount::ResetsSent, 1);
+        }
         let (seq, ack, flags, window, options) = match reply {
             Reply::Reset(r) => match r.ack {
                 Some(ack) => (r.seq, ack, Flags::RST | Flags::ACK, 0, Options::default()),

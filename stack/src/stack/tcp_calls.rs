@@ -5,12 +5,13 @@ use core::net::{IpAddr, SocketAddr};
 use core::task::Waker;
 
 use super::Stack;
+use crate::counters::TcpCounts;
 use crate::datagram::with_zone;
 use crate::error::Error;
 use crate::ip::{self, InterfaceId};
 use crate::slab::Key;
 use crate::tcp::segment::Reset;
-use crate::tcp::{Connection, Interest, Reply, State, TcpConfig, TcpInfo, Tuple};
+use crate::tcp::{Connection, Interest, Reply, State, TcpConfig, TcpInfo, TcpOptions, Tuple};
 use crate::time::Instant;
 
 /// Names a connection for as long as its application holds it.
@@ -84,6 +85,18 @@ impl Stack<'_> {
         local: Option<SocketAddr>,
         now: Instant,
     ) -> Result<TcpHandle, Error> {
+        self.tcp_connect_with(remote, local, None, now)
+    }
+
+    /// The same with other options than the stack's, which count from the SYN on. Also
+    /// [`Error::InvalidInput`]: a field is outside its range.
+    pub fn tcp_connect_with(
+        &mut self,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+        options: Option<&TcpOptions>,
+        now: Instant,
+    ) -> Result<TcpHandle, Error> {
         self.has_memory_for_one()?;
         let zone = self.named_zone(&remote)?;
         let to = remote.ip().to_canonical();
@@ -104,7 +117,7 @@ impl Stack<'_> {
             remote_port: remote.port(),
         };
         self.tcp_give_up_orphan(now);
-        self.tcp.connect(tuple, path.interface, path.mtu, now, &mut self.pool).map(TcpHandle)
+        self.tcp.connect(tuple, path.interface, path.mtu, options, now, &mut self.pool).map(TcpHandle)
     }
 
     /// A connection needs a block for each direction: with less it would wait for ever for memory
@@ -127,7 +140,7 @@ impl Stack<'_> {
     /// What is known of the connection: see [`TcpInfo`].
     pub fn tcp_info(&self, handle: TcpHandle, now: Instant) -> Result<TcpInfo, Error> {
         let c = self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?;
-        Ok(c.tcb.info(now, &self.tcp.config))
+        Ok(c.tcb.info(now, &self.tcp.settings.config))
     }
 
     /// Local and remote address and port.
@@ -184,14 +197,46 @@ impl Stack<'_> {
         self.tcp.shutdown_read(handle.0, now, &mut self.pool)
     }
 
-    /// Nagle's rule off (`true`) or on.
-    pub fn tcp_set_nodelay(&mut self, handle: TcpHandle, nodelay: bool, now: Instant) -> Result<(), Error> {
-        self.tcp.set_nodelay(handle.0, nodelay, now, &mut self.pool)
+    /// The connection's options.
+    pub fn tcp_options(&self, handle: TcpHandle) -> Result<TcpOptions, Error> {
+        self.tcp.options(handle.0).copied()
     }
 
-    /// Is Nagle's rule off?
-    pub fn tcp_nodelay(&self, handle: TcpHandle) -> Result<bool, Error> {
-        Ok(self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.nodelay)
+    /// Other options for the connection. [`Error::InvalidInput`]: a field is outside its range;
+    /// [`Error::OutOfMemory`]: too many connections have options of their own.
+    pub fn tcp_set_options(
+        &mut self,
+        handle: TcpHandle,
+        options: TcpOptions,
+        now: Instant,
+    ) -> Result<(), Error> {
+        self.tcp.set_options(handle.0, options, now, &mut self.pool)
+    }
+
+    /// Nagle's rule off (`true`) or on: [`TcpOptions::nodelay`].
+    pub fn tcp_set_nodelay(&mut self, handle: TcpHandle, nodelay: bool, now: Instant) -> Result<(), Error> {
+        let options = self.tcp_options(handle)?;
+        self.tcp_set_options(handle, TcpOptions { nodelay, ..options }, now)
+    }
+
+    /// The options that the listener's connections inherit.
+    pub fn tcp_listener_options(&self, listener: ListenerHandle) -> Result<TcpOptions, Error> {
+        self.tcp.listener_options(listener.0).copied()
+    }
+
+    /// Other options for connections that come from now on; errors as for
+    /// [`tcp_set_options`](Stack::tcp_set_options).
+    pub fn tcp_set_listener_options(
+        &mut self,
+        listener: ListenerHandle,
+        options: TcpOptions,
+    ) -> Result<(), Error> {
+        self.tcp.set_listener_options(listener.0, options)
+    }
+
+    /// How often what happened in TCP: see [`TcpCount`](crate::counters::TcpCount).
+    pub fn tcp_counts(&self) -> &TcpCounts {
+        &self.tcp.settings.counts
     }
 
     /// Lets go of the connection: what was written is still sent, then a FIN, and the stack sees it
@@ -225,7 +270,7 @@ impl Stack<'_> {
 
     /// The settings of TCP.
     pub fn tcp_config(&mut self) -> &mut TcpConfig {
-        &mut self.tcp.config
+        &mut self.tcp.settings.config
     }
 
     /// The device of an interface is gone, and with it every connection through it. Acceptors look

@@ -4,13 +4,14 @@ use super::config::SynCookies;
 use super::cookies;
 use super::isn;
 use super::listener::Listener;
+use super::options::TcpOptions;
 use super::output::Outlook;
 use super::ready::has_memory;
 use super::segment::{Flags, Plan, Reset, Segment};
-use super::tcb::{Cx, Mss, Phase, Tcb};
+use super::tcb::{Mss, Phase, Tcb};
 use super::{
-    Connection, EPHEMERAL_TRIES, HalfOpen, Handshaking, LISTENER, ListenerEntry, Outcome, Refused, Reply,
-    Tcp, Tuple, passive, wake,
+    Connection, EPHEMERAL_TRIES, HalfOpen, Handshaking, LISTENER, ListenerEntry, Outcome, Profile, Refused,
+    Reply, Tcp, Tuple, passive, wake,
 };
 use crate::error::Error;
 use crate::ip::InterfaceId;
@@ -65,7 +66,7 @@ impl Tcp<'_> {
     /// Would a SYN for this tuple open a connection?
     pub(super) fn would_accept(&self, tuple: &Tuple, pool: &Pool<'_>) -> bool {
         let Some(listener) = self.listener_for(tuple.local, tuple.local_port) else { return false };
-        let room = self.has_syn_room(listener) || self.config.syn_cookies != SynCookies::Off;
+        let room = self.has_syn_room(listener) || self.settings.config.syn_cookies != SynCookies::Off;
         room && self.refuses_syns(listener, pool).is_none() && !self.connections.is_full()
     }
 
@@ -139,7 +140,7 @@ impl Tcp<'_> {
 
     /// The client tries again where there is no room (H010, H011).
     fn on_syn(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
-        let cookies = self.config.syn_cookies;
+        let cookies = self.settings.config.syn_cookies;
         if let Some(why) = self.refuses_syns(arrival.listener, pool) {
             arrival.drop(why)
         } else if cookies == SynCookies::Always {
@@ -160,7 +161,7 @@ impl Tcp<'_> {
     fn refuses_syns(&self, listener: u32, pool: &Pool<'_>) -> Option<Refused> {
         if !self.listeners.at(listener).is_some_and(|l| l.0.has_room()) {
             Some(Refused::AcceptQueueFull)
-        } else if self.connections.len() >= self.config.accept_limit as usize || !has_memory(pool) {
+        } else if self.connections.len() >= self.settings.config.accept_limit as usize || !has_memory(pool) {
             Some(Refused::AcceptLimit)
         } else {
             None
@@ -178,7 +179,7 @@ impl Tcp<'_> {
         let Arrival { listener, tuple, mss, segment, .. } = *arrival;
         let iss = isn::initial_sequence_number(&self.key, tuple, now);
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
-        let cx = Cx { now, pool, config: &self.config };
+        let cx = self.settings.cx(self.profile_of(listener), now, pool);
         let tcb = Tcb::accept(listener, segment, iss, ts_offset, mss, &cx);
         match self.admit_half(arrival, tcb) {
             Some(_) => Outcome::default(),
@@ -186,8 +187,14 @@ impl Tcp<'_> {
         }
     }
 
+    /// The options that its connections inherit.
+    fn profile_of(&self, listener: u32) -> Profile {
+        self.listeners.at(listener).map_or(Profile::STACK, |l| l.0.profile)
+    }
+
     fn admit_half(&mut self, arrival: &Arrival<'_>, tcb: Tcb) -> Option<u32> {
-        let index = self.admit(*arrival.tuple, arrival.interface, tcb)?;
+        let profile = self.profile_of(arrival.listener);
+        let index = self.admit(*arrival.tuple, arrival.interface, profile, tcb)?;
         let l = self.listeners.at_mut(arrival.listener)?;
         l.0.half_open += 1;
         l.0.syns.push(&mut HalfOpen(&mut self.connections), index);
@@ -200,12 +207,12 @@ impl Tcp<'_> {
     //= rfc4987#3.6
     fn send_cookie(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
         let Arrival { listener, tuple, mss, segment, .. } = *arrival;
-        let syn = cookies::remembered(segment, tuple, self.config.timestamps);
+        let syn = cookies::remembered(segment, tuple, self.settings.config.timestamps);
         let iss = cookies::number(&self.key, tuple, &syn, now);
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
-        let cx = Cx { now, pool, config: &self.config };
+        let cx = self.settings.cx(self.profile_of(listener), now, pool);
         let tcb = Tcb::accept(listener, &syn, iss, ts_offset, mss, &cx);
-        let outlook = Outlook { pool, config: &self.config };
+        let outlook = Outlook { pool, config: &self.settings.config };
         let Some(Plan { seq, ack, flags, window, mut options, .. }) = tcb.plan(0, now, &outlook) else {
             return Outcome::default();
         };
@@ -238,7 +245,7 @@ impl Tcp<'_> {
             return arrival.refuse(Refused::AcceptQueueFull);
         }
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
-        let cx = Cx { now, pool, config: &self.config };
+        let cx = self.settings.cx(self.profile_of(listener), now, pool);
         let tcb = Tcb::resume(listener, &syn, segment.ack - 1, ts_offset, mss, &cx);
         let Some(index) = self.admit_half(arrival, tcb) else {
             return arrival.refuse(Refused::TableFull);
@@ -305,8 +312,22 @@ impl Tcp<'_> {
             && let Some(mut l) = self.listeners.remove(listener.index)
         {
             self.demux.remove(self.key.hash(&l.0.port), listener.index | LISTENER);
+            self.settings.release(l.0.profile);
             l.0.acceptors.wake();
         }
+    }
+
+    /// The options that a listener's connections inherit.
+    pub(crate) fn listener_options(&self, listener: Key) -> Result<&TcpOptions, Error> {
+        let l = &self.listeners.get(listener).ok_or(Error::StaleHandle)?.0;
+        Ok(self.settings.options(l.profile))
+    }
+
+    /// Other options for connections that come from now on.
+    pub(crate) fn set_listener_options(&mut self, listener: Key, options: TcpOptions) -> Result<(), Error> {
+        let l = &mut self.listeners.get_mut(listener).ok_or(Error::StaleHandle)?.0;
+        l.profile = self.settings.change(l.profile, options)?;
+        Ok(())
     }
 
     /// Places of the table that may hold a connection.

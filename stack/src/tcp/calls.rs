@@ -1,5 +1,6 @@
 //! The application's calls, by key.
 
+use super::options::TcpOptions;
 use super::ready::has_memory;
 use super::segment::Reset;
 use super::tcb::{Cx, Phase};
@@ -19,7 +20,7 @@ impl Tcp<'_> {
         call: impl FnOnce(&mut Connection, &mut Cx<'_, '_>) -> R,
     ) -> Result<R, Error> {
         let c = self.connections.get_mut(key).ok_or(Error::StaleHandle)?;
-        let mut cx = Cx { now, pool, config: &self.config };
+        let mut cx = self.settings.cx(c.profile, now, pool);
         let result = call(c, &mut cx);
         self.after(key.index);
         Ok(result)
@@ -110,14 +111,21 @@ impl Tcp<'_> {
         })
     }
 
-    pub(crate) fn set_nodelay(
+    pub(crate) fn options(&self, key: Key) -> Result<&TcpOptions, Error> {
+        let c = self.connections.get(key).ok_or(Error::StaleHandle)?;
+        Ok(self.settings.options(c.profile))
+    }
+
+    pub(crate) fn set_options(
         &mut self,
         key: Key,
-        nodelay: bool,
+        options: TcpOptions,
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<(), Error> {
-        self.with(key, now, pool, |c, _| c.tcb.set_nodelay(nodelay))
+        let c = self.connections.get_mut(key).ok_or(Error::StaleHandle)?;
+        c.profile = self.settings.change(c.profile, options)?;
+        self.with(key, now, pool, |c, cx| c.tcb.take_options(cx))
     }
 
     /// The application lets go: the stack carries the connection to its end. A reset goes out
@@ -129,7 +137,7 @@ impl Tcp<'_> {
         pool: &mut Pool<'_>,
     ) -> Option<(Connection, Reset)> {
         let c = self.connections.get_mut(key)?;
-        let mut cx = Cx { now, pool, config: &self.config };
+        let mut cx = self.settings.cx(c.profile, now, pool);
         match (c.tcb.let_go(&mut cx), &c.tcb.phase) {
             (Some(reset), _) => self.take_out(key, pool).map(|c| (c, reset)),
             // Nothing was ever received from the peer: the record goes at once (H003).
@@ -166,6 +174,7 @@ impl Tcp<'_> {
             self.half_open_ends(listener, key.index);
         }
         let mut c = self.connections.remove(key.index)?;
+        self.settings.release(c.profile);
         c.tcb.clear(pool);
         wake(&mut c.reader);
         wake(&mut c.writer);

@@ -1,5 +1,6 @@
 //! What can be set for all connections of a stack.
 
+use super::options::TcpOptions;
 use crate::time::Duration;
 
 /// How a connection keeps from overloading the path.
@@ -84,6 +85,8 @@ pub struct TcpConfig {
     /// Segments that a connection sends before the first acknowledgment, and after an idle time, at
     /// least one; less of segments that are longer than 1460 bytes (RFC 6928 §2). Default 10.
     pub initial_window: u8,
+    /// What can be set for each connection, as it is where nobody set anything.
+    pub options: TcpOptions,
     /// Connections that wait for `accept` on a listener that names no other number. Default 128.
     pub backlog: u16,
     /// Connections of the stack beyond which SYNs are as good as lost, so that what is left of the
@@ -126,6 +129,7 @@ impl Default for TcpConfig {
             dsack: true,
             congestion: Congestion::Cubic,
             initial_window: 10,
+            options: TcpOptions::default(),
             backlog: 128,
             accept_limit: u32::MAX,
             syn_cookies: SynCookies::Auto,

@@ -30,7 +30,7 @@ impl Tcp<'_> {
         if c.tcb.orphan || !s.expects(segment, now) || !is_whole() {
             return false;
         }
-        let mut cx = Cx { now, pool, config: &self.config };
+        let mut cx = self.settings.cx(c.profile, now, pool);
         if segment.text.is_empty() {
             if s.take_expected_ack(segment, &mut cx).writable {
                 wake(&mut c.writer);

@@ -9,6 +9,7 @@ use super::rtt::Rtt;
 use super::segment::{Flags, Reset, Segment};
 use super::send::{Fin, Send, SendTimer};
 use super::tcb::{Closing, Cx, Dropped, Effects, End, Handshake, Origin, PeerSyn, Phase, Synchronized, Tcb};
+use crate::counters::TcpCount;
 use crate::error::Error;
 use crate::time::{Duration, Instant};
 
@@ -46,6 +47,7 @@ impl Tcb {
         // Second, the RST bit: believed only if it acknowledges our SYN.
         if flags.has(Flags::RST) {
             if acks_syn {
+                cx.count(TcpCount::ResetsReceived);
                 effects.end = Some(End::Failed(Error::ConnectionRefused));
                 return Ok(());
             }
@@ -101,6 +103,7 @@ impl Tcb {
                 h.send = true;
                 return Err(Dropped::Challenged);
             }
+            cx.count(TcpCount::ResetsReceived);
             effects.end = Some(match h.origin {
                 Origin::Passive(_) => End::Unnoticed,
                 Origin::Active => End::Failed(Error::ConnectionRefused),
@@ -137,12 +140,12 @@ impl Tcb {
     /// Our SYN is acknowledged and the peer's has come: ESTABLISHED.
     fn establish(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
         let our_scale = self.window_scale();
-        let (send_limit, receive_limit, nodelay) = (self.send_limit, self.receive_limit, self.nodelay);
+        let (send_limit, receive_limit) = (self.send_limit, self.receive_limit);
         let (Phase::SynSent(h) | Phase::SynReceived(h)) = core::mem::replace(&mut self.phase, over()) else {
             return;
         };
         let mut s = h.into_synchronized(our_scale, send_limit, receive_limit, cx);
-        s.send.nodelay = nodelay;
+        s.send.nodelay = cx.options.nodelay;
         s.send.ts_offset = self.ts_offset;
         // The window of a SYN is never scaled (RFC 7323 §2.2); the ACK of a SYN-ACK is.
         let has_syn = segment.flags.has(Flags::SYN);
@@ -183,7 +186,8 @@ impl Handshake {
         let mss = peer_mss.min(self.mss.ours).max(64) - option_len;
         let mut rtt = Rtt::new();
         rtt.leave_handshake(self.transmissions, self.timed.then(|| cx.now.since(self.first_sent)));
-        let controller = Controller::new(config, mss, self.transmissions > 1, self.iss + 1, cx.now);
+        let which = cx.options.congestion.unwrap_or(config.congestion);
+        let controller = Controller::new(which, config, mss, self.transmissions > 1, self.iss + 1, cx.now);
         let mut send = Send::new(self.iss, mss, send_limit, controller, rtt, cx.now);
         let scaled = peer.window_scale.is_some();
         send.scale = peer.window_scale.unwrap_or(0);
@@ -300,6 +304,9 @@ impl Synchronized {
                 ..*segment
             });
         }
+        if segment.seq.before(self.receive.nxt) {
+            cx.count(TcpCount::Duplicates);
+        }
         Ok(self.trim(segment))
     }
 
@@ -337,6 +344,9 @@ impl Synchronized {
     fn acknowledge_unacceptable(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) {
         let agrees = !segment.flags.has(Flags::SYN) && segment.ack.at_or_before(self.send.max);
         let old = segment.seq.before(self.receive.nxt);
+        if old && segment.len() > 0 {
+            cx.count(TcpCount::Duplicates);
+        }
         if old && agrees && (segment.len() > 0 || segment.seq + 1 == self.receive.nxt) {
             self.note_old(segment);
             self.receive.owed = Owed::Now;
@@ -347,6 +357,7 @@ impl Synchronized {
 
     fn challenge(&mut self, cx: &Cx<'_, '_>) {
         if cx.now >= self.challenge_at {
+            cx.count(TcpCount::ChallengeAcks);
             self.challenge_at = cx.now + CHALLENGE_INTERVAL;
             self.receive.owed = Owed::Now;
         }
@@ -377,6 +388,7 @@ impl Synchronized {
             self.challenge(cx);
             return Err(Dropped::Challenged);
         }
+        cx.count(TcpCount::ResetsReceived);
         effects.end = Some(End::Failed(Error::ConnectionReset));
         Ok(())
     }
@@ -577,6 +589,7 @@ impl Synchronized {
                 Err(Dropped::NoMemory)
             }
             Taken::OutOfOrder => {
+                cx.count(TcpCount::OutOfOrder);
                 self.receive.owe_duplicate(text.len() as u32);
                 Ok(())
             }

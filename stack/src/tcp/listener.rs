@@ -1,5 +1,6 @@
 //! A listener: not a connection state, but a place where connections wait for `accept`.
 
+use super::Profile;
 use super::cookies;
 use crate::list::{List, NONE};
 use crate::time::Instant;
@@ -12,6 +13,8 @@ pub(crate) struct Listener {
     /// One address of ours, `0.0.0.0` for every IPv4 address, or `::` for all of both families.
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
+    /// The options that its connections inherit.
+    pub(crate) profile: Profile,
     /// Most connections in the accept queue, and most in the SYN queue.
     pub(crate) backlog: u16,
     /// Connections in SYN-RECEIVED, and the oldest of them first.
@@ -34,6 +37,7 @@ impl Listener {
         Listener {
             address,
             port,
+            profile: Profile::STACK,
             backlog,
             half_open: 0,
             syns: List::default(),

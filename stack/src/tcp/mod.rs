@@ -16,6 +16,7 @@ mod input;
 mod isn;
 mod listener;
 mod open;
+mod options;
 mod output;
 pub(crate) mod ranges;
 mod ready;
@@ -24,6 +25,7 @@ mod recovery;
 mod rtt;
 pub(crate) mod segment;
 mod send;
+mod settings;
 pub(crate) mod tcb;
 #[cfg(all(test, feature = "alloc"))]
 mod tests;
@@ -34,8 +36,12 @@ mod wait;
 
 pub use config::{Congestion, SynCookies, TcpConfig};
 pub use info::TcpInfo;
+pub use options::{KeepAlive, TcpOptions};
+pub use settings::OptionsEntry;
+pub(crate) use settings::Profile;
 pub use tcb::State;
 
+use crate::counters::TcpCount;
 use crate::demux::{Bucket, Demux, HashKey};
 use crate::error::Error;
 use crate::ip::InterfaceId;
@@ -51,7 +57,8 @@ use core::task::Waker;
 use listener::Listener;
 use managed::ManagedSlice;
 use segment::{Flags, Options, Plan, Reset, Segment, Timestamps};
-use tcb::{Cx, Dropped, Effects, End, Origin, Phase, Tcb};
+use settings::Settings;
+use tcb::{Dropped, Effects, End, Origin, Phase, Tcb};
 use time_wait::TimeWait;
 
 /// Marks a number in the demux as one of TIME-WAIT.
@@ -78,6 +85,8 @@ pub struct Connection {
     pub(crate) tuple: Tuple,
     pub(crate) interface: InterfaceId,
     pub(crate) tcb: Tcb,
+    /// Its options.
+    pub(crate) profile: Profile,
     /// In the demux under `hash`.
     known: bool,
     hash: u32,
@@ -131,6 +140,9 @@ pub struct TcpStorage<'a> {
     pub listeners: ManagedSlice<'a, Slot<ListenerEntry>>,
     /// One for each connection in TIME-WAIT; with too few the oldest give way.
     pub time_waits: ManagedSlice<'a, Slot<TimeWaitEntry>>,
+    /// One for each set of socket options that differs from those of all others; with none, no option
+    /// can be set.
+    pub options: ManagedSlice<'a, Slot<OptionsEntry>>,
     /// The look-up table: twice as many as connections, TIME-WAITs and listeners together.
     pub buckets: ManagedSlice<'a, Bucket>,
 }
@@ -145,7 +157,7 @@ pub struct TimeWaitEntry(TimeWait);
 
 /// All of TCP.
 pub(crate) struct Tcp<'a> {
-    pub(crate) config: TcpConfig,
+    pub(crate) settings: Settings<'a>,
     connections: Slab<'a, Connection>,
     listeners: Slab<'a, ListenerEntry>,
     time_waits: Slab<'a, TimeWaitEntry>,
@@ -279,7 +291,7 @@ impl Links for Waiting<'_, '_> {
 impl<'a> Tcp<'a> {
     pub(crate) fn new(storage: TcpStorage<'a>, limit: usize, config: TcpConfig, random: &mut Random) -> Self {
         Tcp {
-            config,
+            settings: Settings::new(config, storage.options, limit),
             connections: Slab::new(storage.connections, limit),
             listeners: Slab::new(storage.listeners, limit),
             time_waits: Slab::new(storage.time_waits, limit),
@@ -375,7 +387,7 @@ impl<'a> Tcp<'a> {
         }
         let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };
         let was_passive = passive(&c.tcb);
-        let mut cx = Cx { now, pool, config: &self.config };
+        let mut cx = self.settings.cx(c.profile, now, pool);
         let effects = c.tcb.on_segment(segment, &mut cx);
         c.tcb.watch_orphan(now, &cx);
         self.apply(index, was_passive, &effects, now, pool)
@@ -398,6 +410,7 @@ impl<'a> Tcp<'a> {
         if effects.established {
             outcome.event = Some(ConnectionEvent::Established);
             if let Some(listener) = was_passive {
+                self.settings.counts.add(TcpCount::PassiveOpens, 1);
                 self.half_open_ends(listener, index);
                 self.queue_for_accept(listener, index);
             }
@@ -433,6 +446,7 @@ impl<'a> Tcp<'a> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> ConnectionEvent {
+        self.count_end(index, end);
         self.forget(index);
         if let Some(listener) = was_passive
             && matches!(end, End::Unnoticed | End::Failed(_))
@@ -448,13 +462,26 @@ impl<'a> Tcp<'a> {
             c.tcb.finish(error, pool);
             let unowned = c.tcb.orphan || end == End::Unnoticed;
             if let End::TimeWait(start) = end {
-                self.wait(TimeWait::new(tuple, start, now, &self.config), hash);
+                self.wait(TimeWait::new(tuple, start, now, &self.settings.config), hash);
             }
             if unowned {
                 self.discard(index, pool);
             }
         }
         error.map_or(ConnectionEvent::Closed, ConnectionEvent::Failed)
+    }
+
+    fn count_end(&self, index: u32, end: End) {
+        let counts = &self.settings.counts;
+        let was_open = self.connections.at(index).is_some_and(|c| c.tcb.connected().is_ok());
+        match (end, was_open) {
+            (End::Failed(_) | End::Unnoticed, false) => counts.add(TcpCount::FailedOpens, 1),
+            (End::Failed(_) | End::Unnoticed, true) => counts.add(TcpCount::FailedConnections, 1),
+            (End::TimeWait(_) | End::Closed, _) => {}
+        }
+        if end == End::Failed(Error::TimedOut) {
+            counts.add(TcpCount::TimedOut, 1);
+        }
     }
 
     /// No segment, timer or turn is for this connection any more.
@@ -475,6 +502,7 @@ impl<'a> Tcp<'a> {
     /// Frees the connection's place. It is off the tables already.
     fn discard(&mut self, index: u32, pool: &mut Pool<'_>) {
         if let Some(mut c) = self.connections.remove(index) {
+            self.settings.release(c.profile);
             c.tcb.clear(pool);
             wake(&mut c.reader);
             wake(&mut c.writer);
@@ -513,7 +541,7 @@ impl<'a> Tcp<'a> {
         let index = self.wheel.expire(&mut Timers(&mut self.connections), now)?;
         let c = self.connections.at_mut(index)?;
         let was_passive = passive(&c.tcb);
-        let cx = Cx { now, pool, config: &self.config };
+        let cx = self.settings.cx(c.profile, now, pool);
         let (tuple, interface) = (c.tuple, c.interface);
         let effects = c.tcb.on_timer(&cx);
         let outcome = self.apply(index, was_passive, &effects, now, pool);

@@ -1,8 +1,10 @@
 //! OPEN: ports, and the places of a new connection in the tables.
 
 use super::isn;
-use super::tcb::{Cx, Mss, Tcb};
-use super::{Connection, EPHEMERAL_FIRST, EPHEMERAL_TRIES, Tcp, Tuple};
+use super::options::TcpOptions;
+use super::tcb::{Mss, Tcb};
+use super::{Connection, EPHEMERAL_FIRST, EPHEMERAL_TRIES, Profile, Tcp, Tuple};
+use crate::counters::TcpCount;
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::list::{Link, NONE};
@@ -19,12 +21,14 @@ impl Tcp<'_> {
         EPHEMERAL_FIRST + (self.key.hash(&(self.ports, 2u8)) % range) as u16
     }
 
-    /// OPEN, active. `tuple.local_port` 0: one that is free for this peer.
+    /// OPEN, active. `tuple.local_port` 0: one that is free for this peer. Without options, with the
+    /// stack's.
     pub(crate) fn connect(
         &mut self,
         mut tuple: Tuple,
         interface: InterfaceId,
         mtu: u16,
+        options: Option<&TcpOptions>,
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<Key, Error> {
@@ -39,9 +43,17 @@ impl Tcp<'_> {
         let iss = isn::initial_sequence_number(&self.key, &tuple, now);
         let ts_offset = isn::timestamp_offset(&self.key, &tuple);
         let mss = Mss::for_mtu(mtu, tuple.remote.is_ipv6());
-        let cx = Cx { now, pool, config: &self.config };
+        let profile = match options {
+            Some(options) => self.settings.find(*options)?,
+            None => Profile::STACK,
+        };
+        let cx = self.settings.cx(profile, now, pool);
         let tcb = Tcb::connect(iss, ts_offset, mss, &cx);
-        let index = self.admit(tuple, interface, tcb).ok_or(Error::TooManySockets)?;
+        let index = self.admit(tuple, interface, profile, tcb);
+        // A connection has its own share of the options now.
+        self.settings.release(profile);
+        let index = index.ok_or(Error::TooManySockets)?;
+        self.settings.counts.add(TcpCount::ActiveOpens, 1);
         self.after(index);
         self.connections.key(index).ok_or(Error::TooManySockets)
     }
@@ -58,12 +70,19 @@ impl Tcp<'_> {
     }
 
     /// Gives a new connection its places in the tables.
-    pub(super) fn admit(&mut self, tuple: Tuple, interface: InterfaceId, tcb: Tcb) -> Option<u32> {
+    pub(super) fn admit(
+        &mut self,
+        tuple: Tuple,
+        interface: InterfaceId,
+        profile: Profile,
+        tcb: Tcb,
+    ) -> Option<u32> {
         let hash = self.key.hash(&tuple);
         let connection = Connection {
             tuple,
             interface,
             tcb,
+            profile,
             known: true,
             hash,
             timer: Node::default(),
@@ -81,6 +100,7 @@ impl Tcp<'_> {
             self.connections.remove(index);
             return None;
         }
+        self.settings.share(profile);
         Some(index)
     }
 }

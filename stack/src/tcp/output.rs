@@ -6,6 +6,7 @@ use super::receive::Owed;
 use super::segment::{Flags, Options, Plan, PlanKind, Timestamps};
 use super::send::Fin;
 use super::tcb::{Closing, Cx, Handshake, Phase, Synchronized, Tcb};
+use crate::counters::TcpCount;
 use crate::pool::Pool;
 use crate::seq::Seq;
 use crate::time::Instant;
@@ -148,6 +149,9 @@ impl Synchronized {
     fn on_sent(&mut self, plan: &Plan, cx: &mut Cx<'_, '_>) {
         let again = self.send.max.later_of(plan.seq).since(plan.seq).min(plan.seq_len());
         self.stats.on_sent(plan, again);
+        if again > 0 {
+            cx.counts.add(TcpCount::Retransmits, plan.segments(again));
+        }
         let send = &mut self.send;
         self.receive.on_ack_sent(cx.pool, plan.edge, plan.kind == PlanKind::Ack);
         if plan.kind == PlanKind::Ack {
@@ -161,6 +165,7 @@ impl Synchronized {
             }
             PlanKind::Probe => {
                 send.probe = false;
+                cx.count(TcpCount::WindowProbes);
                 send.max = send.max.later_of(send.una + plan.seq_len());
             }
             PlanKind::Handshake | PlanKind::Ack => {}

@@ -2,7 +2,6 @@
 
 use super::output::Outlook;
 use super::segment::Plan;
-use super::tcb::Cx;
 use super::user::memory_share;
 use super::{READY_LISTS, Ready, Starved, Tcp, Timers, ready_list, wake};
 use crate::ip::InterfaceId;
@@ -44,14 +43,14 @@ impl Tcp<'_> {
 
     /// See [`Tcb::plan`](super::tcb::Tcb::plan).
     pub(crate) fn plan(&self, index: u32, most: u32, now: Instant, pool: &Pool<'_>) -> Option<Plan> {
-        let outlook = Outlook { pool, config: &self.config };
+        let outlook = Outlook { pool, config: &self.settings.config };
         self.connections.at(index)?.tcb.plan(most, now, &outlook)
     }
 
     /// See [`Tcb::on_sent`](super::tcb::Tcb::on_sent).
     pub(crate) fn on_sent(&mut self, index: u32, plan: &Plan, now: Instant, pool: &mut Pool<'_>) {
         let Some(c) = self.connections.at_mut(index) else { return };
-        let mut cx = Cx { now, pool, config: &self.config };
+        let mut cx = self.settings.cx(c.profile, now, pool);
         c.tcb.on_sent(plan, &mut cx);
         let is_narrow = c.tcb.is_narrow(pool);
         // Most segments of a burst leave the timer as it is.

@@ -2,9 +2,11 @@
 
 use super::config::TcpConfig;
 use super::info::Stats;
+use super::options::TcpOptions;
 use super::receive::{Owed, Receive};
 use super::segment::{Reset, Segment};
 use super::send::{Fin, Send};
+use crate::counters::{TcpCount, TcpCounts};
 use crate::error::Error;
 use crate::pool::{Chain, Pool};
 use crate::seq::Seq;
@@ -15,6 +17,16 @@ pub(crate) struct Cx<'c, 'p> {
     pub(crate) now: Instant,
     pub(crate) pool: &'c mut Pool<'p>,
     pub(crate) config: &'c TcpConfig,
+    /// The connection's own settings.
+    pub(crate) options: &'c TcpOptions,
+    pub(crate) counts: &'c TcpCounts,
+}
+
+impl Cx<'_, '_> {
+    /// Counts something that happened.
+    pub(crate) fn count(&self, what: TcpCount) {
+        self.counts.add(what, 1);
+    }
 }
 
 /// How a connection came to be (RFC 9293 §3.5, MUST-11).
@@ -206,7 +218,6 @@ pub(crate) struct Tcb {
     pub(crate) ts_offset: u32,
     pub(crate) send_limit: u32,
     pub(crate) receive_limit: u32,
-    pub(crate) nodelay: bool,
     /// No application holds the connection any more: the stack carries it to its end.
     pub(crate) orphan: bool,
 }
@@ -278,9 +289,8 @@ impl Tcb {
         Tcb {
             phase,
             ts_offset,
-            send_limit: cx.config.send_buffer.min(LIMIT_MAX),
-            receive_limit: cx.config.receive_buffer.min(half),
-            nodelay: false,
+            send_limit: cx.options.send_limit(cx.config).min(LIMIT_MAX),
+            receive_limit: cx.options.receive_limit(cx.config).min(half),
             orphan: false,
         }
     }

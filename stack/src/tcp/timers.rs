@@ -5,6 +5,7 @@ use super::receive::Owed;
 use super::segment::Reset;
 use super::send::SendTimer;
 use super::tcb::{Cx, Effects, End, Handshake, Origin, Phase, Synchronized, Tcb};
+use crate::counters::TcpCount;
 use crate::error::Error;
 
 /// Timeouts in a row after which an orphan is not worth memory that others wait for: with the one
@@ -38,6 +39,7 @@ impl Handshake {
                 Origin::Passive(_) => End::Unnoticed,
             });
         } else {
+            cx.count(TcpCount::HandshakeTimeouts);
             self.send = true;
         }
     }
@@ -48,6 +50,7 @@ impl Synchronized {
         if let Owed::By(at) = self.receive.owed
             && at <= cx.now
         {
+            cx.count(TcpCount::DelayedAcks);
             self.receive.owed = Owed::Now;
         }
         if self.orphan_until.is_some_and(|at| at <= cx.now) {
@@ -79,6 +82,7 @@ impl Synchronized {
         send.controller.on_timeout(flight, cx.now, again);
         send.rtt.back_off();
         self.stats.timeouts = self.stats.timeouts.wrapping_add(1);
+        cx.count(TcpCount::Timeouts);
         send.go_back();
         send.restart_timer(cx.now, cx.config);
     }

@@ -158,11 +158,10 @@ impl Tcb {
         }
     }
 
-    /// Nagle's rule off or on.
-    pub(crate) fn set_nodelay(&mut self, nodelay: bool) {
-        self.nodelay = nodelay;
+    /// The connection has other options than before: what else knows of them follows.
+    pub(crate) fn take_options(&mut self, cx: &Cx<'_, '_>) {
         if let Phase::Synchronized(s) = &mut self.phase {
-            s.send.nodelay = nodelay;
+            s.send.nodelay = cx.options.nodelay;
         }
     }
 }

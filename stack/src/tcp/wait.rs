@@ -37,7 +37,7 @@ impl Tcp<'_> {
     fn acknowledge_again(&mut self, index: u32, now: Instant) -> Outcome {
         let Some(entry) = self.time_waits.at_mut(index) else { return Outcome::default() };
         let reply = entry.0.acknowledgment(now);
-        entry.0.until = now + self.config.time_wait;
+        entry.0.until = now + self.settings.config.time_wait;
         let mut links = Waiting(&mut self.time_waits);
         self.time_wait_queue.remove(&mut links, index);
         self.time_wait_queue.push(&mut links, index);

@@ -73,8 +73,15 @@ enum Law {
 impl Controller {
     /// A controller for segments of `mss` bytes, after a handshake that did or did not lose a SYN;
     /// `start` is the first number to be sent.
-    pub(crate) fn new(config: &TcpConfig, mss: u16, syn_lost: bool, start: Seq, now: Instant) -> Self {
-        let law = match config.congestion {
+    pub(crate) fn new(
+        which: Congestion,
+        config: &TcpConfig,
+        mss: u16,
+        syn_lost: bool,
+        start: Seq,
+        now: Instant,
+    ) -> Self {
+        let law = match which {
             Congestion::Cubic => Law::Cubic(Cubic::default()),
             Congestion::NewReno => Law::NewReno(NewReno::default()),
             Congestion::None => Law::None,

@@ -16,8 +16,7 @@ struct Sender {
 }
 
 fn controller(congestion: Congestion, start: Seq) -> Controller {
-    let config = TcpConfig { congestion, ..TcpConfig::default() };
-    Controller::new(&config, MSS as u16, false, start, Instant::ZERO)
+    Controller::new(congestion, &TcpConfig::default(), MSS as u16, false, start, Instant::ZERO)
 }
 
 impl Sender {
@@ -247,7 +246,7 @@ fn no_burst_after_recovery() {
 //= rfc5681#3.1
 #[test]
 fn a_lost_syn() {
-    let c = Controller::new(&TcpConfig::default(), 1460, true, START, Instant::ZERO);
+    let c = Controller::new(Congestion::Cubic, &TcpConfig::default(), 1460, true, START, Instant::ZERO);
     assert_eq!((c.window(), c.window.is_unbounded()), (1460, true));
 }
 

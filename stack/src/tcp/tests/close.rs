@@ -160,9 +160,9 @@ fn a_connect_avoids_time_wait() {
     let mut b = Bench::client();
     wait(&mut b);
     let mut tuple = b.tuple;
-    assert_eq!(b.tcp.connect(tuple, b.interface, MTU, b.now, &mut b.pool), Err(Error::AddrInUse));
+    assert_eq!(b.tcp.connect(tuple, b.interface, MTU, None, b.now, &mut b.pool), Err(Error::AddrInUse));
     tuple.local_port = 0;
-    let key = b.tcp.connect(tuple, b.interface, MTU, b.now, &mut b.pool).unwrap();
+    let key = b.tcp.connect(tuple, b.interface, MTU, None, b.now, &mut b.pool).unwrap();
     assert_ne!(b.tcp.connection(key).unwrap().tuple.local_port, b.tuple.local_port);
 }
 

@@ -213,7 +213,7 @@ fn small_writes_wait_for_each_other() {
     assert_eq!(b.out(), []);
     b.get(ack(1, 2));
     assert_eq!(brief(&b.out()), [(2, 2, 1)]);
-    b.tcp.set_nodelay(b.key.unwrap(), true, b.now, &mut b.pool).unwrap();
+    b.configure(|o| o.nodelay = true);
     b.write(b"d").unwrap();
     assert_eq!(brief(&b.out()), [(4, 1, 1)]);
 }

@@ -59,7 +59,7 @@ fn a_connect_can_be_cancelled() {
     let dropped = b.get(segment(SYN_ACK, 0, 1));
     assert_eq!(dropped, Some(Refused::NoConnection));
     assert_eq!(b.replies, [Reply::Reset(Reset { seq: b.iss + 1, ack: None })]);
-    assert!(b.tcp.connect(b.tuple, b.interface, MTU, b.now, &mut b.pool).is_ok());
+    assert!(b.tcp.connect(b.tuple, b.interface, MTU, None, b.now, &mut b.pool).is_ok());
 }
 
 /// H004, T01: both ends open at once, and it becomes one connection without a storm.

@@ -5,11 +5,11 @@ use crate::tcp::TcpInfo;
 
 impl Bench {
     fn info(&self) -> TcpInfo {
-        self.tcp.connection(self.key.unwrap()).unwrap().tcb.info(self.now, &self.tcp.config)
+        self.tcp.connection(self.key.unwrap()).unwrap().tcb.info(self.now, &self.tcp.settings.config)
     }
 }
 
-/// T20: state, round-trip time, windows, what is in flight, and counts, through a loss and a timeout.
+/// T20, R06: state, round-trip time, windows, what is in flight, and counts, through a loss and a timeout.
 #[test]
 fn what_a_connection_tells() {
     let mut b = Bench::connecting(quiet());
@@ -45,6 +45,9 @@ fn what_a_connection_tells() {
     assert!(info.timeouts > 0 && info.back_offs > 0 && info.segments_retransmitted > 0, "{info:?}");
     assert_eq!(info.bytes_retransmitted, u64::from(info.segments_retransmitted) * 1448);
     assert_eq!(info.cwnd, 1448);
+    assert_eq!(b.count(TcpCount::Timeouts), u64::from(info.timeouts));
+    assert_eq!(b.count(TcpCount::Retransmits), u64::from(info.segments_retransmitted));
+    assert_eq!((b.count(TcpCount::ActiveOpens), b.count(TcpCount::ResetsReceived)), (1, 0));
 
     let received = info.segments_received;
     b.get(data(1, 1449, &[7; 300]).ts(10, 0));
@@ -54,8 +57,10 @@ fn what_a_connection_tells() {
     assert_eq!(info.segments_received, received + 2);
     b.get(data(301, 1449, &[7; 100]).ts(10, 0));
     assert_eq!(b.info().bytes_received, 500, "what filled the hole, and what lay behind it");
+    assert_eq!(b.count(TcpCount::OutOfOrder), 1);
 
     b.get(rst(501));
+    assert_eq!((b.count(TcpCount::ResetsReceived), b.count(TcpCount::FailedConnections)), (1, 1));
     let info = b.info();
     assert_eq!((info.state, info.error), (State::Closed, Some(Error::ConnectionReset)));
     assert_eq!((info.bytes_received, info.bytes_acked, info.in_flight), (500, 1448, 0));

@@ -302,7 +302,7 @@ fn a_flood_leaves_half_of_the_table() {
     b.client_at(3);
     assert_eq!((b.get(syn()), b.replies.len()), (Some(Refused::AcceptLimit), 0));
     let remote = Tuple { local_port: 0, ..b.tuple };
-    assert!(b.tcp.connect(remote, b.interface, MTU, b.now, &mut b.pool).is_ok());
+    assert!(b.tcp.connect(remote, b.interface, MTU, None, b.now, &mut b.pool).is_ok());
 }
 
 /// T13: with the pool used up no connection is begun, and afterwards it is.

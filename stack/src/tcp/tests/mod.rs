@@ -10,6 +10,7 @@ mod data;
 mod handshake;
 mod info;
 mod listener;
+mod options;
 mod recovery;
 mod sack;
 mod security;
@@ -18,9 +19,11 @@ mod timers;
 mod user;
 
 use super::config::{SynCookies, TcpConfig};
+use super::options::TcpOptions;
 use super::segment::{Flags, Options, PlanKind, Reset, Segment, Timestamps};
 use super::{Interest, Outcome, Refused, Reply, State, Tcp, TcpStorage, Tuple};
 use crate::bytes::Bytes;
+use crate::counters::TcpCount;
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::pool::Pool;
@@ -145,6 +148,7 @@ impl Bench {
             connections: ManagedSlice::Owned(vec![]),
             listeners: ManagedSlice::Owned(vec![]),
             time_waits: ManagedSlice::Owned(vec![]),
+            options: ManagedSlice::Owned(vec![]),
             buckets: ManagedSlice::Owned(vec![]),
         };
         let mut interfaces = Slab::new(ManagedSlice::Owned(vec![]), 1);
@@ -193,7 +197,7 @@ impl Bench {
 
     fn connecting(config: TcpConfig) -> Bench {
         let mut b = Bench::new(config);
-        b.key = Some(b.tcp.connect(b.tuple, b.interface, b.mtu, b.now, &mut b.pool).unwrap());
+        b.key = Some(b.tcp.connect(b.tuple, b.interface, b.mtu, None, b.now, &mut b.pool).unwrap());
         b
     }
 
@@ -315,6 +319,19 @@ impl Bench {
         buf.truncate(n);
         self.tcp.check();
         Ok(buf)
+    }
+
+    /// Changes options of the connection.
+    fn configure(&mut self, change: impl FnOnce(&mut TcpOptions)) {
+        let key = self.key.unwrap();
+        let mut options = *self.tcp.options(key).unwrap();
+        change(&mut options);
+        self.tcp.set_options(key, options, self.now, &mut self.pool).unwrap();
+        self.tcp.check();
+    }
+
+    fn count(&self, what: TcpCount) -> u64 {
+        self.tcp.settings.counts.get(what)
     }
 
     fn shutdown(&mut self) {

@@ -95,7 +95,7 @@ fn each_duplicate_inflates_the_window() {
 #[test]
 fn a_retransmission_is_no_longer_than_what_was_sent() {
     let mut b = Bench::server();
-    b.tcp.set_nodelay(b.key.unwrap(), true, b.now, &mut b.pool).unwrap();
+    b.configure(|o| o.nodelay = true);
     for _ in 0..4 {
         b.write(b"ten bytes.").unwrap();
         b.out();

@@ -195,7 +195,7 @@ fn ephemeral_ports_are_spread() {
     let ports: Vec<u16> = (0..400)
         .map(|_| {
             tuple.local_port = 0;
-            let key = b.tcp.connect(tuple, b.interface, MTU, b.now, &mut b.pool).unwrap();
+            let key = b.tcp.connect(tuple, b.interface, MTU, None, b.now, &mut b.pool).unwrap();
             let port = b.tcp.connection(key).unwrap().tuple.local_port;
             b.key = Some(key);
             b.close();

@@ -101,7 +101,7 @@ fn a_writer_that_waits_for_memory() {
     b.tcp.feed_starved(&b.pool);
     assert!(b.is_ready(Interest::Write));
     let (in_all, share) = (b.pool.capacity(), b.pool.capacity() / 4);
-    b.tcp.config.send_buffer = u32::MAX;
+    b.tcp.settings.config.send_buffer = u32::MAX;
     while b.write(&pattern(10_000)).is_ok() {}
     assert!(b.pool.in_use() <= in_all - share + 500);
 }
@@ -110,7 +110,7 @@ fn a_writer_that_waits_for_memory() {
 #[test]
 fn a_writer_that_waits_for_its_peer_sleeps() {
     let mut b = Bench::server();
-    b.tcp.config.send_buffer = 1_000;
+    b.tcp.settings.config.send_buffer = 1_000;
     while b.write(&pattern(10_000)).is_ok() {}
     let waits = b.wait(Interest::Write);
     b.tcp.feed_starved(&b.pool);
@@ -206,7 +206,7 @@ fn buffers_have_a_limit() {
     let config = TcpConfig { send_buffer: u32::MAX, receive_buffer: u32::MAX, ..quiet() };
     let mut b = Bench::new(config);
     b.pool = Pool::growing(1 << 34, 65_536);
-    b.key = Some(b.tcp.connect(b.tuple, b.interface, MTU, b.now, &mut b.pool).unwrap());
+    b.key = Some(b.tcp.connect(b.tuple, b.interface, MTU, None, b.now, &mut b.pool).unwrap());
     let out = b.out();
     assert_eq!((out[0].window, out[0].options.window_scale), (65_535, Some(14)));
     let tcb = &b.tcp.connection(b.key.unwrap()).unwrap().tcb;

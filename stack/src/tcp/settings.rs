@@ -1,0 +1,118 @@
+//! The settings of all connections: the stack's, and the sets of options that connections have.
+
+use super::config::TcpConfig;
+use super::options::TcpOptions;
+use super::tcb::Cx;
+use crate::counters::TcpCounts;
+use crate::error::Error;
+use crate::pool::Pool;
+use crate::slab::{Slab, Slot};
+use crate::time::Instant;
+use managed::ManagedSlice;
+
+/// Names a connection's set of options, or the stack's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Profile(u32);
+
+impl Profile {
+    /// [`TcpConfig::options`].
+    pub(crate) const STACK: Profile = Profile(u32::MAX);
+}
+
+/// A set of options in its table, and how many connections and listeners have it.
+#[derive(Debug)]
+pub struct OptionsEntry {
+    options: TcpOptions,
+    users: u32,
+}
+
+/// All that a step of the engine is given beside the connection, the time and the memory.
+///
+/// Connections with equal options share one set, so that what a server sets on each of its
+/// connections takes the memory of one.
+pub(crate) struct Settings<'a> {
+    pub(crate) config: TcpConfig,
+    profiles: Slab<'a, OptionsEntry>,
+    pub(crate) counts: TcpCounts,
+}
+
+/// Programs have few different sets: an equal one is looked for only among so many, so that setting
+/// an option costs the same however many there are.
+const LOOKED_AT: u32 = 16;
+
+impl<'a> Settings<'a> {
+    pub(super) fn new(
+        config: TcpConfig,
+        storage: ManagedSlice<'a, Slot<OptionsEntry>>,
+        limit: usize,
+    ) -> Self {
+        Settings { config, profiles: Slab::new(storage, limit), counts: TcpCounts::default() }
+    }
+
+    /// What a step of a connection with this profile is given.
+    #[inline]
+    pub(super) fn cx<'c, 'p>(&'c self, profile: Profile, now: Instant, pool: &'c mut Pool<'p>) -> Cx<'c, 'p> {
+        Cx { now, pool, config: &self.config, options: self.options(profile), counts: &self.counts }
+    }
+
+    /// What a profile stands for.
+    #[inline]
+    pub(crate) fn options(&self, profile: Profile) -> &TcpOptions {
+        match profile {
+            Profile::STACK => &self.config.options,
+            Profile(index) => self.profiles.at(index).map_or(&self.config.options, |e| &e.options),
+        }
+    }
+
+    /// One user more.
+    pub(super) fn share(&mut self, profile: Profile) {
+        if let Some(entry) = self.profiles.at_mut(profile.0) {
+            entry.users += 1;
+        }
+    }
+
+    /// One user less.
+    pub(super) fn release(&mut self, profile: Profile) {
+        if let Some(entry) = self.profiles.at_mut(profile.0) {
+            entry.users -= 1;
+            if entry.users == 0 {
+                self.profiles.remove(profile.0);
+            }
+        }
+    }
+
+    /// A profile with these options. [`Error::OutOfMemory`]: there is no place for one more set.
+    pub(super) fn find(&mut self, options: TcpOptions) -> Result<Profile, Error> {
+        options.check()?;
+        if options == self.config.options {
+            return Ok(Profile::STACK);
+        }
+        let among = self.profiles.places().min(LOOKED_AT);
+        let equal = (0..among).find(|i| self.profiles.at(*i).is_some_and(|e| e.options == options));
+        if let Some(index) = equal {
+            self.share(Profile(index));
+            return Ok(Profile(index));
+        }
+        let key = self.profiles.insert(OptionsEntry { options, users: 1 }).map_err(|_| Error::OutOfMemory)?;
+        Ok(Profile(key.index))
+    }
+
+    /// Another set of options for one that has `profile`.
+    pub(super) fn change(&mut self, profile: Profile, options: TcpOptions) -> Result<Profile, Error> {
+        // In its own place, where it has one to itself: then there is always room.
+        let alone = self.profiles.at(profile.0).is_some_and(|e| e.users == 1);
+        match self.find(options) {
+            Ok(new) => {
+                self.release(profile);
+                Ok(new)
+            }
+            Err(Error::OutOfMemory) if alone => {
+                if let Some(entry) = self.profiles.at_mut(profile.0) {
+                    entry.options = options;
+                }
+                Ok(profile)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
