@@ -137,7 +137,8 @@ drops! {
     TcpAcceptQueueFull = "tcp: accept queue full",
     /// A SYN beyond what listeners may open, or for which there is no memory.
     TcpAcceptLimit = "tcp: no more connections accepted",
-    /// The ACK of a handshake that brings back no SYN cookie of ours; it is answered with a reset.
+    /// While SYN cookies are in use, a segment for a listener that brings back none of ours. Without
+    /// text it is answered with a reset.
     TcpBadCookie = "tcp: bad syn cookie",
     /// Data outside the receive window.
     TcpOutOfWindow = "tcp: out of window",

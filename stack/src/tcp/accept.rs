@@ -10,8 +10,8 @@ use super::ready::has_memory;
 use super::segment::{Flags, Plan, Reset, Segment};
 use super::tcb::{Mss, Phase, Tcb};
 use super::{
-    Connection, EPHEMERAL_TRIES, HalfOpen, Handshaking, LISTENER, ListenerEntry, Outcome, Profile, Refused,
-    Reply, Tcp, Tuple, passive, wake,
+    EPHEMERAL_TRIES, HalfOpen, Handshaking, LISTENER, ListenerEntry, Outcome, Profile, Refused, Reply, Tcp,
+    Tuple, passive, wake,
 };
 use crate::error::Error;
 use crate::ip::InterfaceId;
@@ -21,6 +21,10 @@ use crate::slab::Key;
 use crate::time::Instant;
 use core::net::IpAddr;
 use core::task::Waker;
+
+/// A SYN-ACK that was repeated twice in vain went to nobody, most likely: its place is for the next
+/// client. Else a trickle of SYNs from nowhere would keep every client out, or from having all options.
+const SILENT: u8 = 2;
 
 /// A segment for a listener.
 #[derive(Clone, Copy)]
@@ -102,12 +106,18 @@ impl Tcp<'_> {
     }
 
     /// Would this segment complete a connection that has no place to wait for `accept`?
-    pub(super) fn must_wait(&self, index: u32, segment: &Segment<'_>) -> bool {
-        let passive_on = self.connections.at(index).and_then(|c| passive(&c.tcb));
-        let listener = passive_on.and_then(|l| self.listeners.at(l));
-        listener.is_some_and(|l| !l.0.has_room())
+    pub(super) fn must_wait(&mut self, index: u32, segment: &Segment<'_>) -> bool {
+        let Some(c) = self.connections.at_mut(index) else { return false };
+        let listener = passive(&c.tcb).and_then(|l| self.listeners.at(l));
+        let waits = listener.is_some_and(|l| !l.0.has_room())
             && segment.flags.has(Flags::ACK)
-            && !segment.flags.has(Flags::RST)
+            && !segment.flags.has(Flags::RST);
+        if let Phase::SynReceived(h) = &mut c.tcb.phase
+            && waits
+        {
+            h.answered |= segment.ack == h.iss + 1;
+        }
+        waits
     }
 
     //= rfc9293#3.10.7.2, LISTEN
@@ -147,7 +157,7 @@ impl Tcp<'_> {
             self.send_cookie(arrival, now, pool)
         } else if self.has_syn_room(arrival.listener) {
             self.open_half(arrival, now, pool)
-        } else if self.give_up_silent(arrival.listener, pool) {
+        } else if self.give_up_oldest(arrival.listener, SILENT, pool) {
             let outcome = self.open_half(arrival, now, pool);
             Outcome { handshaking: Some(Handshaking::GaveWay), ..outcome }
         } else if cookies == SynCookies::Auto {
@@ -237,11 +247,16 @@ impl Tcp<'_> {
         };
         let recalled = cookies::recall(&self.key, tuple, segment, now);
         let Some(syn) = recalled.filter(|_| !segment.flags.has(Flags::SYN)) else {
-            return arrival.refuse(Refused::BadCookie);
+            // Text may be from a client whose first segments were lost: it sends them again, and they
+            // bring its cookie back. A reset would end a connection that is all right.
+            let may_be_later = segment.len() > 0 && !segment.flags.has(Flags::SYN);
+            let refuse = if may_be_later { Arrival::drop } else { Arrival::refuse };
+            return refuse(arrival, Refused::BadCookie);
         };
         // With room in the SYN queue alone the SYN-ACK is repeated, as for every client that finds the
         // accept queue full. Without, nothing would tell the client that it is not connected (H010).
-        if !l.0.has_room() && !self.has_syn_room(listener) {
+        let has_room = l.0.has_room() || self.has_syn_room(listener);
+        if !has_room && !self.give_up_oldest(listener, 0, pool) {
             return arrival.refuse(Refused::AcceptQueueFull);
         }
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
@@ -262,14 +277,15 @@ impl Tcp<'_> {
         }
     }
 
-    /// H058: the oldest half-open connection gives way if its SYN-ACK was repeated twice in vain: else
-    /// a trickle of SYNs from nowhere would keep every client out, or from having all options.
-    fn give_up_silent(&mut self, listener: u32, pool: &mut Pool<'_>) -> bool {
+    /// H058: the oldest half-open connection gives way if its client never answered, and its SYN-ACK
+    /// was sent more than `transmissions` times.
+    fn give_up_oldest(&mut self, listener: u32, transmissions: u8, pool: &mut Pool<'_>) -> bool {
         let Some(oldest) = self.listeners.at(listener).and_then(|l| l.0.syns.front()) else { return false };
-        let is_silent =
-            |c: &&Connection| matches!(&c.tcb.phase, Phase::SynReceived(h) if h.transmissions > 2);
-        let silent = self.connections.at(oldest).filter(is_silent).and_then(|_| self.connections.key(oldest));
-        silent.and_then(|key| self.take_out(key, pool)).is_some()
+        let silent = self.connections.at(oldest).is_some_and(|c| {
+            matches!(&c.tcb.phase, Phase::SynReceived(h) if !h.answered && h.transmissions > transmissions)
+        });
+        let key = self.connections.key(oldest).filter(|_| silent);
+        key.and_then(|key| self.take_out(key, pool)).is_some()
     }
 
     pub(super) fn queue_for_accept(&mut self, listener: u32, index: u32) {

@@ -185,7 +185,7 @@ impl Handshake {
         // A peer that asks for tiny segments makes us work for every byte: 64 is the least (malformed 11).
         let mss = peer_mss.min(self.mss.ours).max(64) - option_len;
         let mut rtt = Rtt::new();
-        rtt.leave_handshake(self.transmissions, self.timed.then(|| cx.now.since(self.first_sent)));
+        rtt.leave_handshake(self.transmissions, (!self.answered).then(|| cx.now.since(self.first_sent)));
         let which = cx.options.congestion.unwrap_or(config.congestion);
         let controller = Controller::new(which, config, mss, self.transmissions > 1, self.iss + 1, cx.now);
         let mut send = Send::new(self.iss, mss, send_limit, controller, rtt, cx.now);

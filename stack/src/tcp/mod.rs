@@ -233,7 +233,7 @@ pub(crate) enum Refused {
     AcceptQueueFull,
     /// There are as many connections as listeners may open, or no memory to serve another.
     AcceptLimit,
-    /// It acknowledges nothing that a listener of late has sent: answered with a reset.
+    /// It acknowledges no cookie that a listener has sent of late.
     BadCookie,
     /// The table of connections is full.
     TableFull,

@@ -60,8 +60,9 @@ pub(crate) struct Handshake {
     /// How often the SYN or SYN-ACK was sent.
     pub(crate) transmissions: u8,
     pub(crate) first_sent: Instant,
-    /// That is when it was sent: the answer tells the RTT.
-    pub(crate) timed: bool,
+    /// The client has answered, with a cookie or while the accept queue was full: its address is no
+    /// forgery, and when the answer that counts comes tells nothing of the RTT.
+    pub(crate) answered: bool,
     pub(crate) retransmit_at: Option<Instant>,
     /// It is to be sent, first or again.
     pub(crate) send: bool,
@@ -276,7 +277,7 @@ impl Tcb {
     ) -> Self {
         let mut tcb = Tcb::accept(listener, syn, iss, ts_offset, mss, cx);
         if let Phase::SynReceived(h) = &mut tcb.phase {
-            h.timed = false;
+            h.answered = true;
             h.on_sent(cx);
         }
         tcb
@@ -436,7 +437,7 @@ impl Handshake {
             peer: PeerSyn::default(),
             transmissions: 0,
             first_sent: now,
-            timed: true,
+            answered: false,
             retransmit_at: None,
             send: true,
             queue: Chain::new(),

@@ -418,3 +418,71 @@ fn what_listeners_do_is_told() {
     b.client_at(3);
     assert_eq!(told(&mut b, syn()), Some(Handshaking::GaveWay));
 }
+
+/// H058: in a flood segments get lost, too. One that comes before the first of its client, which
+/// holds the cookie, is no reason for a reset.
+#[test]
+fn the_first_segment_after_a_cookie_is_lost() {
+    let mut b = Bench::listening(always(), 1);
+    b.cookie(syn());
+    b.replies.clear();
+    assert_eq!(b.get(data(4, 1, b"def")), Some(Refused::BadCookie));
+    assert_eq!(b.get(fin(7, 1)), Some(Refused::BadCookie));
+    assert_eq!(b.resets(), 0);
+    assert_eq!(b.get(data(1, 1, b"abc")), None);
+    b.get(data(4, 1, b"def"));
+    b.accept();
+    assert_eq!(b.read(9).unwrap(), b"abcdef");
+}
+
+/// H058, H010: a client that has answered does not give way to one that has not; one that never did
+/// gives way to it.
+#[test]
+fn who_has_answered_keeps_its_place() {
+    let mut b = Bench::listening(quiet(), 1);
+    let mut isses = vec![];
+    for port in [1, 2] {
+        b.client_at(port);
+        b.cookie_or_syn_ack();
+        isses.push(b.iss);
+    }
+    // Client 2 came with a cookie and waits for accept. So does 3, in place of 1, which was silent.
+    assert_eq!(b.get(ack(1, 1)), None);
+    b.client_at(3);
+    assert_eq!(b.get(syn()), Some(Refused::AcceptQueueFull));
+    b.accept();
+    b.cookie_or_syn_ack();
+    isses.push(b.iss);
+    b.client_at(4);
+    b.cookie_or_syn_ack();
+    isses.push(b.iss);
+    let answer = |b: &mut Bench, n: u16| {
+        (b.tuple.remote_port, b.iss) = (n, isses[n as usize - 1]);
+        b.get(ack(1, 1))
+    };
+    assert_eq!(answer(&mut b, 3), None, "into the accept queue");
+    assert_eq!(answer(&mut b, 4), Some(Refused::AcceptQueueFull), "half-open, in place of 1");
+    b.replies.clear();
+    assert_eq!(answer(&mut b, 1), Some(Refused::BadCookie));
+    assert_eq!((b.resets(), b.tcp.len()), (1, 3));
+    // The SYN-ACK of 4 was repeated often: still it is not silent.
+    b.advance(20_000);
+    b.accept();
+    b.client_at(5);
+    b.cookie_or_syn_ack();
+    assert_eq!(answer(&mut b, 4), None);
+    b.accept();
+    assert_eq!(b.state(), State::Established);
+}
+
+impl Bench {
+    /// A SYN, and what answers it, of either kind.
+    fn cookie_or_syn_ack(&mut self) {
+        self.replies.clear();
+        assert_eq!(self.get(syn()), None);
+        match self.replies[..] {
+            [Reply::SynAck { seq, .. }] => self.iss = seq,
+            _ => assert!(self.out()[0].is(SYN_ACK)),
+        }
+    }
+}
