@@ -87,6 +87,9 @@ pub struct TcpConfig {
     pub initial_window: u8,
     /// What can be set for each connection, as it is where nobody set anything.
     pub options: TcpOptions,
+    /// Send what the congestion window allows evenly over the round trip, not in bursts: easier on
+    /// short queues, at the price of a timer each millisecond. Default false.
+    pub pacing: bool,
     /// Connections that wait for `accept` on a listener that names no other number. Default 128.
     pub backlog: u16,
     /// Connections of the stack beyond which SYNs are as good as lost, so that what is left of the
@@ -130,6 +133,7 @@ impl Default for TcpConfig {
             congestion: Congestion::Cubic,
             initial_window: 10,
             options: TcpOptions::default(),
+            pacing: false,
             backlog: 128,
             accept_limit: u32::MAX,
             syn_cookies: SynCookies::Auto,

@@ -41,6 +41,8 @@ pub struct TcpInfo {
     pub cwnd: u32,
     /// Slow start threshold; at least 2^30 before the first loss.
     pub ssthresh: u32,
+    /// Bytes in a second at which the window goes out; `None`: as fast as the device takes it.
+    pub pacing_rate: Option<u64>,
     /// Sequence numbers sent and not acknowledged, as congestion control counts them.
     pub in_flight: u32,
     /// Text that was sent at least once and is not acknowledged.
@@ -107,6 +109,7 @@ impl TcpInfo {
             back_offs: 0,
             cwnd: 0,
             ssthresh: 0,
+            pacing_rate: None,
             in_flight: 0,
             unacked: 0,
             unsent: 0,
@@ -179,6 +182,7 @@ impl Synchronized {
             back_offs: send.rtt.backoff(),
             cwnd: send.controller.window(),
             ssthresh: send.controller.ssthresh(),
+            pacing_rate: send.controller.pacer().rate(),
             in_flight: send.flight(),
             unacked,
             unsent: send.queue.len() as u32 - unacked,

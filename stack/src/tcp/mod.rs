@@ -18,6 +18,7 @@ mod listener;
 mod open;
 mod options;
 mod output;
+mod pacing;
 pub(crate) mod ranges;
 mod ready;
 mod receive;

@@ -162,6 +162,7 @@ impl Synchronized {
             PlanKind::Retransmit => {
                 send.recovery.retransmit = false;
                 send.timed = None;
+                send.controller.on_resent(plan.len, cx.now);
             }
             PlanKind::Probe => {
                 send.probe = false;

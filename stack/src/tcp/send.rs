@@ -6,7 +6,7 @@ use super::recovery::Recovery;
 use super::rtt::Rtt;
 use crate::pool::{Chain, Cursor};
 use crate::seq::Seq;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, earlier};
 use core::cell::Cell;
 
 /// How long a small window is left unused in the hope of a larger one.
@@ -199,11 +199,20 @@ impl Send {
         self.limit.saturating_sub(self.queue.len() as u32)
     }
 
-    /// What may go out now, at most `most` bytes of it: windows, Nagle's rule and the sender's
+    /// What may go out now, at most `most` bytes of it.
+    pub(crate) fn sendable(&self, most: u32) -> Sendable {
+        let pacer = self.controller.pacer();
+        if !pacer.is_open() {
+            return Sendable { len: 0, fin: false };
+        }
+        self.permitted(most.min(pacer.most()))
+    }
+
+    /// What may go out sooner or later without another word of the peer: windows, Nagle's rule and the sender's
     /// silly-window avoidance.
     //= rfc9293#3.8.6.2.1 MUST-38
     //= rfc9293#3.7.4 SHLD-7
-    pub(crate) fn sendable(&self, most: u32) -> Sendable {
+    fn permitted(&self, most: u32) -> Sendable {
         let nothing = Sendable { len: 0, fin: false };
         let unsent = self.unsent();
         let fin = self.fin_unsent();
@@ -244,7 +253,7 @@ impl Send {
         }
         self.nxt += seq_len;
         self.max = self.max.later_of(self.nxt);
-        self.controller.on_sent(self.nxt, self.flight());
+        self.controller.on_sent(self.nxt, self.flight(), text_len, now);
         if !text_len.is_multiple_of(self.mss as u32) {
             self.small_end = self.nxt;
         }
@@ -266,7 +275,7 @@ impl Send {
             _ if self.flight() == 0 && !self.has_unsent() => Off,
             _ if self.flight() > 0 => Retransmit(rto()),
             // Nothing in flight, and something queued. Does it wait for the window?
-            timer if self.sendable(u32::MAX) == (Sendable { len: 0, fin: false }) => match timer {
+            timer if self.permitted(u32::MAX) == (Sendable { len: 0, fin: false }) => match timer {
                 Persist(at) => Persist(at),
                 // A shrunk window turns a retransmission into probing: the count goes on.
                 Retransmit(at) => Persist(at.max(now)),
@@ -277,7 +286,7 @@ impl Send {
                     Persist(now + self.persist_delay(config))
                 }
             },
-            // It can go out, so it will in this turn.
+            // It can go out, so it will, in this turn or when the pacer lets it.
             _ => Off,
         };
         if self.flight() > 0 || !self.has_unsent() {
@@ -298,12 +307,13 @@ impl Send {
         self.update_timer(now, config);
     }
 
-    /// When the timer fires.
+    /// When the timer fires, or the pacer's gate opens.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        match self.timer {
+        let timer = match self.timer {
             SendTimer::Off => None,
             SendTimer::Retransmit(at) | SendTimer::Persist(at) => Some(at),
-        }
+        };
+        earlier(timer, self.controller.pacer().deadline())
     }
 
     /// Our own invariants, for tests and the simulation.

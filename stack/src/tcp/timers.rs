@@ -56,6 +56,7 @@ impl Synchronized {
         if self.orphan_until.is_some_and(|at| at <= cx.now) {
             effects.end = Some(End::Failed(Error::TimedOut));
         }
+        self.send.controller.on_timer(cx.now);
         match self.send.timer {
             SendTimer::Retransmit(at) | SendTimer::Persist(at)
                 if at <= cx.now && orphan && self.is_burden(cx) =>

@@ -14,6 +14,7 @@ mod usage;
 mod window;
 
 use super::config::{Congestion, TcpConfig};
+use super::pacing::Pacer;
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
 use cubic::Cubic;
@@ -25,6 +26,11 @@ use window::Window;
 /// How long a window is believed that the sender does not fill.
 //= rfc7661#4.4.3: the non-validated phase lasts no longer than five minutes
 const VALID: Duration = Duration::from_secs(300);
+
+/// What is paced goes out faster than a window in a round trip: twice in slow start, whose window
+/// doubles in a round, and a little faster in congestion avoidance.
+const SLOW_START_GAIN: (u64, u64) = (2, 1);
+const AVOIDANCE_GAIN: (u64, u64) = (6, 5);
 
 /// What an acknowledgment that delivered something tells.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +64,9 @@ pub(crate) struct Controller {
     window: Window,
     usage: Usage,
     slow_start: SlowStart,
+    /// What the window allows goes out at a rate.
+    paced: bool,
+    pacer: Pacer,
     law: Law,
 }
 
@@ -90,6 +99,8 @@ impl Controller {
             window: Window::new(mss, if syn_lost { 1 } else { config.initial_window }),
             usage: Usage::new(start, now),
             slow_start: SlowStart::new(start),
+            paced: config.pacing,
+            pacer: Pacer::default(),
             law,
         }
     }
@@ -110,15 +121,46 @@ impl Controller {
         }
     }
 
-    /// Something went out, and now `flight` bytes are on their way, up to `nxt`.
-    pub(crate) fn on_sent(&mut self, nxt: Seq, flight: u32) {
+    /// The gate through which the window's bytes go out, if they are paced.
+    pub(crate) fn pacer(&self) -> &Pacer {
+        &self.pacer
+    }
+
+    /// Time passed: the gate may open.
+    pub(crate) fn on_timer(&mut self, now: Instant) {
+        self.pacer.on_timer(now);
+    }
+
+    /// `bytes` of new text went out, and now `flight` bytes are on their way, up to `nxt`.
+    pub(crate) fn on_sent(&mut self, nxt: Seq, flight: u32, bytes: u32, now: Instant) {
         if self.window.is_used_by(flight) {
             self.usage.limited_until = nxt;
         }
+        self.pacer.on_sent(bytes, now);
+    }
+
+    /// `bytes` were sent again.
+    pub(crate) fn on_resent(&mut self, bytes: u32, now: Instant) {
+        self.pacer.on_sent(bytes, now);
     }
 
     /// An acknowledgment delivered something: always called, in recovery too.
     pub(crate) fn on_ack(&mut self, ack: &Ack) {
+        self.grow(ack);
+        if self.paced
+            && let Some(rate) = self.window_rate(ack.srtt)
+        {
+            self.pacer.set_rate(rate, self.window.mss);
+        }
+    }
+
+    /// The rate at which the window goes out in less than a round trip: it must not hold growth back.
+    fn window_rate(&self, srtt: Duration) -> Option<u64> {
+        let (parts, of) = if self.window.is_slow_start() { SLOW_START_GAIN } else { AVOIDANCE_GAIN };
+        (u64::from(self.window.cwnd) * parts * 1_000_000 / of).checked_div(srtt.micros())
+    }
+
+    fn grow(&mut self, ack: &Ack) {
         let limited = self.usage.on_ack(ack);
         if ack.now.since(self.usage.used_at) > VALID {
             self.window.halve_unused();
@@ -134,7 +176,7 @@ impl Controller {
         match &mut self.law {
             Law::None => {}
             _ if ack.recovering => {}
-            _ if self.window.is_slow_start() => self.slow_start.on_ack(&mut self.window, ack),
+            _ if self.window.is_slow_start() => self.slow_start.on_ack(&mut self.window, ack, self.paced),
             Law::Cubic(law) => law.avoid(&mut self.window, ack),
             Law::NewReno(law) => law.avoid(&mut self.window, ack.delivered),
         }
@@ -165,12 +207,14 @@ impl Controller {
         }
         //= rfc5681#3.1: "no more than 1 full-sized segment"; H053
         self.window.cwnd = self.window.mss;
+        self.pacer.open();
     }
 
     /// Nothing was on its way for `idle`, longer than which the timeout `rto` may be.
     pub(crate) fn on_idle(&mut self, idle: Duration, rto: Duration) {
         if idle > rto {
             self.window.restart();
+            self.pacer.open();
             if let Law::Cubic(law) = &mut self.law {
                 law.on_idle();
             }

@@ -15,7 +15,8 @@ const THRESHOLD_DIVISOR: u32 = 8;
 const SAMPLES: u8 = 8;
 const CSS_GROWTH_DIVISOR: u32 = 4;
 const CSS_ROUNDS: u8 = 5;
-/// Segments that one acknowledgment counts for at most: L of RFC 3465, as RFC 9406 has it.
+/// Segments that one acknowledgment counts for at most: L of RFC 3465, as RFC 9406 has it. Where what
+/// it stands for does not leave in one burst there is no limit.
 const LIMIT: u32 = 8;
 
 /// No sample yet.
@@ -52,9 +53,10 @@ impl SlowStart {
     /// no congestion has set the threshold.
     //= rfc5681#3.1
     //= rfc3465#2.2
-    pub(super) fn on_ack(&mut self, window: &mut Window, ack: &Ack) {
+    pub(super) fn on_ack(&mut self, window: &mut Window, ack: &Ack, paced: bool) {
         let room = window.ssthresh - window.cwnd;
-        let bytes = ack.delivered.min(LIMIT * window.mss).min(room);
+        let limit = if paced { u32::MAX } else { LIMIT * window.mss };
+        let bytes = ack.delivered.min(limit).min(room);
         if !window.is_unbounded() {
             return window.grow(bytes);
         }

@@ -36,7 +36,7 @@ impl Sender {
 
     fn send(&mut self, bytes: u32) {
         self.nxt += bytes;
-        self.c.on_sent(self.nxt, self.flight());
+        self.c.on_sent(self.nxt, self.flight(), bytes, self.now);
     }
 
     fn fill(&mut self) {

@@ -6,6 +6,7 @@
 mod behaviours;
 mod clauses;
 mod close;
+mod congestion;
 mod data;
 mod handshake;
 mod info;
