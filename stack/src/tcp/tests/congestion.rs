@@ -58,7 +58,7 @@ fn the_laws() {
         for _ in 0..3 {
             b.get(ack(1, nth(if congestion == Congestion::None { 0 } else { 10 })).win(10_000));
         }
-        let ssthresh = b.tcp.connection(b.key.unwrap()).unwrap().tcb.info(b.now, &b.tcp.config).ssthresh;
+        let ssthresh = b.info().ssthresh;
         assert_eq!(ssthresh, after.saturating_mul(if after == u32::MAX { 1 } else { MSS }), "{congestion:?}");
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::tcp::TcpInfo;
 
 impl Bench {
-    fn info(&self) -> TcpInfo {
+    pub(super) fn info(&self) -> TcpInfo {
         self.tcp.connection(self.key.unwrap()).unwrap().tcb.info(self.now, &self.tcp.settings.config)
     }
 }
