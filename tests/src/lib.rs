@@ -4,6 +4,7 @@ pub mod coverage;
 pub mod judge;
 pub mod kernel;
 pub mod netns;
+pub mod packetdrill;
 pub mod peers;
 pub mod runner;
 pub mod sim;
