@@ -84,6 +84,11 @@ impl TcpListener {
         Ok((TcpStream::new(self.net.clone(), handle), peer))
     }
 
+    /// Does a connection wait to be accepted?
+    pub fn is_acceptable(&self) -> Result<bool, Error> {
+        self.net.call(|stack, _| stack.tcp_is_acceptable(self.handle))
+    }
+
     /// [`accept`](TcpListener::accept) for an executor.
     pub async fn accept_async(&self) -> Result<(TcpStream, SocketAddr), Error> {
         core::future::poll_fn(|cx| self.poll_accept(cx)).await

@@ -107,7 +107,20 @@ impl TcpStream {
     /// Sends the SYN and does not wait: [`poll_connected`](TcpStream::poll_connected) tells how
     /// it goes.
     pub fn start_connect(net: &Net, to: SocketAddr) -> Result<TcpStream, Error> {
-        let handle = net.call(|stack, now| stack.tcp_connect(to, None, now))?;
+        Self::start_connect_from(net, None, to)
+    }
+
+    /// As [`start_connect`](TcpStream::start_connect), from this address and port of ours; an
+    /// unspecified address and port 0 are chosen.
+    ///
+    /// Besides [`connect`](TcpStream::connect)'s errors: [`Error::AddrNotAvailable`],
+    /// [`Error::AddrInUse`].
+    pub fn start_connect_from(
+        net: &Net,
+        local: Option<SocketAddr>,
+        to: SocketAddr,
+    ) -> Result<TcpStream, Error> {
+        let handle = net.call(|stack, now| stack.tcp_connect(to, local, now))?;
         Ok(TcpStream::new(net.clone(), handle))
     }
 
@@ -176,13 +189,25 @@ impl TcpStream {
         ReadHalf(self).read_exact(buf)
     }
 
-    /// Copies what [`read`](TcpStream::read) would give, without taking it; not all of it if it
-    /// lies in several blocks.
+    /// Copies what [`read`](TcpStream::read) would give, without taking it.
     pub fn peek(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
         let (net, timeout) = (self.net.clone(), self.read_timeout);
-        net.wait_for(timeout, |cx| {
-            self.poll(cx, Readiness::Readable, |stack, now| stack.tcp_peek(self.handle, buf, now))
-        })
+        net.wait_for(timeout, |cx| self.poll_peek(cx, buf))
+    }
+
+    /// [`peek`](TcpStream::peek) in poll form.
+    pub fn poll_peek(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize, Error>> {
+        self.poll(cx, Readiness::Readable, |stack, now| stack.tcp_peek(self.handle, buf, now))
+    }
+
+    /// Would a read give something now: data, the end, or an error?
+    pub fn is_readable(&self) -> Result<bool, Error> {
+        self.net.call(|stack, now| stack.tcp_is_ready(self.handle, Readiness::Readable, now))
+    }
+
+    /// Would a write take something now, or fail?
+    pub fn is_writable(&self) -> Result<bool, Error> {
+        self.net.call(|stack, now| stack.tcp_is_ready(self.handle, Readiness::Writable, now))
     }
 
     /// Queues at least one byte of `data` for sending, waiting for room, and says how many.

@@ -56,6 +56,11 @@ impl Stack<'_> {
         Ok((handle, remote))
     }
 
+    /// Does a connection wait for [`tcp_accept`](Stack::tcp_accept)?
+    pub fn tcp_is_acceptable(&self, listener: ListenerHandle) -> Result<bool, Error> {
+        self.tcp.is_acceptable(listener.0)
+    }
+
     /// Wakes `waker` when a connection waits to be accepted.
     pub fn tcp_register_acceptor(&mut self, listener: ListenerHandle, waker: &Waker) {
         self.tcp.register_acceptor(listener.0, waker);

@@ -315,6 +315,11 @@ impl Tcp<'_> {
         self.connections.key(index).ok_or(Error::WouldBlock)
     }
 
+    /// Does a connection wait for `accept`?
+    pub(crate) fn is_acceptable(&self, listener: Key) -> Result<bool, Error> {
+        self.listeners.get(listener).map(|l| l.0.waiting > 0).ok_or(Error::StaleHandle)
+    }
+
     pub(crate) fn register_acceptor(&mut self, listener: Key, waker: &Waker) {
         match self.listeners.get_mut(listener) {
             Some(l) => l.0.acceptors.register(waker),

@@ -47,12 +47,7 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<usize, Error> {
-        self.with(key, now, pool, |c, cx| {
-            let bytes = c.tcb.peek(cx)?;
-            let n = bytes.len().min(to.len());
-            to[..n].copy_from_slice(&bytes[..n]);
-            Ok(n)
-        })?
+        self.with(key, now, pool, |c, cx| c.tcb.peek(to, cx))?
     }
 
     pub(crate) fn write(

@@ -456,16 +456,15 @@ impl Receive {
 
     /// Moves readable bytes to the application.
     pub(crate) fn read(&mut self, pool: &mut Pool<'_>, to: &mut [u8]) -> usize {
-        let want = to.len().min(self.readable as usize);
-        let done = self.queue.copy_out(pool, 0, &mut to[..want]);
+        let done = self.peek(pool, to);
         self.consume(pool, done);
         done
     }
 
-    /// The readable bytes that lie together at the front.
-    pub(crate) fn front<'p>(&self, pool: &'p Pool<'_>) -> &'p [u8] {
-        let front = self.queue.front(pool);
-        &front[..front.len().min(self.readable as usize)]
+    /// Copies readable bytes, which stay.
+    pub(crate) fn peek(&self, pool: &Pool<'_>, to: &mut [u8]) -> usize {
+        let want = to.len().min(self.readable as usize);
+        self.queue.copy_out(pool, 0, &mut to[..want])
     }
 
     /// Drops `n` readable bytes from the front.

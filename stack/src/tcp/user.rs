@@ -80,18 +80,21 @@ impl Tcb {
         }
     }
 
-    /// Looks at readable bytes without taking them; same answers as `read` otherwise (H224).
-    pub(crate) fn peek<'p>(&self, cx: &'p Cx<'_, '_>) -> Result<&'p [u8], Error> {
+    /// Copies readable bytes without taking them; same answers as `read` otherwise (H224).
+    pub(crate) fn peek(&self, to: &mut [u8], cx: &Cx<'_, '_>) -> Result<usize, Error> {
+        if to.is_empty() {
+            return Ok(0);
+        }
         match &self.phase {
             Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
-            Phase::Synchronized(s) => match s.receive.front(cx.pool) {
-                [] if s.receive.finished || s.receive.shut => Ok(&[]),
-                [] => Err(Error::WouldBlock),
-                bytes => Ok(bytes),
+            Phase::Synchronized(s) => match s.receive.peek(cx.pool, to) {
+                0 if s.receive.finished || s.receive.shut => Ok(0),
+                0 => Err(Error::WouldBlock),
+                n => Ok(n),
             },
-            Phase::Over(over) => match (over.unread.front(cx.pool), over.error) {
-                ([], Some(error)) => Err(error),
-                (bytes, _) => Ok(bytes),
+            Phase::Over(over) => match (over.unread.copy_out(cx.pool, 0, to), over.error) {
+                (0, Some(error)) => Err(error),
+                (n, _) => Ok(n),
             },
         }
     }

@@ -1,7 +1,7 @@
 //! A stack on a link that only knows IP packets, in virtual time. The link answers ARP and neighbour
 //! solicitations itself, for every address.
 
-use super::wire::{IpPacket, Payload, Sum, protocol};
+use super::wire::{IpPacket, Payload, protocol};
 use barenet::bytes::Bytes;
 use barenet::device::{Capabilities, Device, Mac, RxChecksum, RxFrame, TxError, TxFrame};
 use barenet::ip::addresses::Cidr;

@@ -151,7 +151,8 @@ impl IpPacket {
     fn parse_v6(bytes: &[u8]) -> Result<IpPacket, String> {
         let first = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         let len = usize::from(u16::from_be_bytes([bytes[4], bytes[5]]));
-        let address = |at: usize| Ipv6Addr::from(<[u8; 16]>::try_from(&bytes[at..at + 16]).unwrap_or_default());
+        let address =
+            |at: usize| Ipv6Addr::from(<[u8; 16]>::try_from(&bytes[at..at + 16]).unwrap_or_default());
         let (source, destination) = (address(8).into(), address(24).into());
         let payload = bytes.get(40..40 + len).ok_or("its payload length is wrong")?;
         Ok(IpPacket {
@@ -241,9 +242,10 @@ fn emit_option(option: &TcpOption, to: &mut Vec<u8>) {
         TcpOption::Mss(mss) => (kind::MSS, mss.to_be_bytes().to_vec()),
         TcpOption::WindowScale(shift) => (kind::WINDOW_SCALE, vec![*shift]),
         TcpOption::SackOk => (kind::SACK_OK, Vec::new()),
-        TcpOption::Sack(blocks) => {
-            (kind::SACK, blocks.iter().flat_map(|(l, r)| [l.to_be_bytes(), r.to_be_bytes()].concat()).collect())
-        }
+        TcpOption::Sack(blocks) => (
+            kind::SACK,
+            blocks.iter().flat_map(|(l, r)| [l.to_be_bytes(), r.to_be_bytes()].concat()).collect(),
+        ),
         TcpOption::Timestamps(value, echo) => {
             (kind::TIMESTAMPS, [value.to_be_bytes(), echo.to_be_bytes()].concat())
         }
@@ -308,7 +310,9 @@ fn parse_option(kind: u8, data: &[u8]) -> TcpOption {
         }
         (kind::TIMESTAMPS, 8) => TcpOption::Timestamps(u32_at(0), u32_at(4)),
         (kind::FAST_OPEN, _) => TcpOption::FastOpen(data.to_vec(), false),
-        (kind::EXPERIMENT, 2..) if data[..2] == FAST_OPEN_MAGIC => TcpOption::FastOpen(data[2..].to_vec(), true),
+        (kind::EXPERIMENT, 2..) if data[..2] == FAST_OPEN_MAGIC => {
+            TcpOption::FastOpen(data[2..].to_vec(), true)
+        }
         (kind::ACC_ECN_0 | kind::ACC_ECN_1, len) if len <= 9 && len.is_multiple_of(3) => {
             use AccEcnField::{Ceb, E0b, E1b};
             let order = if kind == kind::ACC_ECN_0 { [E0b, Ceb, E1b] } else { [E1b, Ceb, E0b] };
@@ -321,16 +325,16 @@ fn parse_option(kind: u8, data: &[u8]) -> TcpOption {
 
 /// The Internet checksum (RFC 1071).
 #[derive(Default)]
-pub(super) struct Sum(u64);
+struct Sum(u64);
 
 impl Sum {
-    pub(super) fn add(&mut self, bytes: &[u8]) {
+    fn add(&mut self, bytes: &[u8]) {
         for pair in bytes.chunks(2) {
             self.0 += u64::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
         }
     }
 
-    pub(super) fn pseudo_header(&mut self, source: IpAddr, destination: IpAddr, protocol: u8, len: usize) {
+    fn pseudo_header(&mut self, source: IpAddr, destination: IpAddr, protocol: u8, len: usize) {
         for address in [source, destination] {
             match address {
                 IpAddr::V4(a) => self.add(&a.octets()),
@@ -340,7 +344,7 @@ impl Sum {
         self.0 += len as u64 + u64::from(protocol);
     }
 
-    pub(super) fn finish(&self) -> u16 {
+    fn finish(&self) -> u16 {
         let mut sum = self.0;
         while sum > 0xffff {
             sum = (sum >> 16) + (sum & 0xffff);
@@ -379,7 +383,9 @@ mod tests {
         let v6 = ["2001:db8::1", "2001:db8::2"].map(|a| a.parse::<IpAddr>().unwrap());
         for [source, destination] in [v4, v6] {
             let tcp = Payload::Tcp(80, 8080, segment.clone(), vec![1, 2, 3]);
-            for payload in [tcp, Payload::Udp(1, 2, vec![3; 5]), Payload::Icmp(3, 1, [1, 2, 3, 4], vec![9; 8])] {
+            for payload in
+                [tcp, Payload::Udp(1, 2, vec![3; 5]), Payload::Icmp(3, 1, [1, 2, 3, 4], vec![9; 8])]
+            {
                 let mut packet = IpPacket::new(source, destination, payload);
                 packet.tos = 3;
                 let read = IpPacket::parse(&packet.emit()).unwrap();

@@ -1,8 +1,6 @@
 //! Packets: TCP, UDP and ICMP, with what stands before them in brackets.
 
-use super::super::script::{
-    AccEcnField, Body, Ecn, Icmp, IpMarks, Packet, Quote, Segment, TcpOption, flag,
-};
+use super::super::script::{AccEcnField, Body, Ecn, Icmp, IpMarks, Packet, Quote, Segment, TcpOption, flag};
 use super::super::text::{Cursor, ParseError};
 
 pub(super) fn packet(cursor: &mut Cursor<'_>) -> Result<Packet, ParseError> {
@@ -241,7 +239,7 @@ fn icmp(cursor: &mut Cursor<'_>) -> Result<Icmp, ParseError> {
 }
 
 fn quote(cursor: &mut Cursor<'_>) -> Result<Quote, ParseError> {
-    let mut sized = |cursor: &mut Cursor<'_>| {
+    let sized = |cursor: &mut Cursor<'_>| {
         cursor.expect("(")?;
         let len = cursor.number("the length of what is quoted")?;
         cursor.expect(")").map(|()| len)

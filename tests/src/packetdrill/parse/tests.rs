@@ -39,7 +39,10 @@ fn every_form_of_time() {
     assert_eq!(call_of("1.000...1.500 accept(3, ..., ...) = 4").end, Some(1_500_000));
     assert_eq!(refused("* close(3) = 0"), "1:3: only a packet that the stack sends can have such a time");
     assert_eq!(refused("2~1 > . 1:1(0)"), "1:4: the range of times is backwards");
-    assert_eq!(refused("0\n+1~2 > . 1:1(0)"), "2:1: expected a packet or a system call, found \"+1~2 > . 1:1(0)\"");
+    assert_eq!(
+        refused("0\n+1~2 > . 1:1(0)"),
+        "2:1: expected a packet or a system call, found \"+1~2 > . 1:1(0)\""
+    );
 }
 
 #[test]
@@ -55,21 +58,27 @@ fn options_commands_and_code() {
         What::Shell(text) | What::Code(text) => text.trim(),
         other => panic!("{other:?}"),
     };
-    assert_eq!((what(0), what(1), what(2), what(3)), ("init //", "sysctl -w a=1", "assert a == 1, b", "cleanup"));
+    assert_eq!(
+        (what(0), what(1), what(2), what(3)),
+        ("init //", "sysctl -w a=1", "assert a == 1, b", "cleanup")
+    );
     assert_eq!(script.events[2].line, 5);
     assert_eq!(script.events[1].text, "`sysctl -w a=1`");
 }
 
 #[test]
 fn calls_with_all_kinds_of_arguments() {
-    let call = call_of("0 sendmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 4000}], msg_flags=0}, MSG_A|MSG_B) = 7");
+    let call =
+        call_of("0 sendmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 4000}], msg_flags=0}, MSG_A|MSG_B) = 7");
     let Value::Struct(fields) = &call.arguments[1] else { panic!() };
     let names: Vec<_> = fields.iter().map(|(n, _)| n.as_deref().unwrap()).collect();
     assert_eq!(names, ["msg_name", "msg_iov", "msg_flags"]);
     assert_eq!(call.arguments[2], Value::Or(vec![Value::Word("MSG_A".into()), Value::Word("MSG_B".into())]));
     let call = call_of("0 fcntl(3, F_GETFL) = 0x02 (flags O_RDWR)");
     assert_eq!((call.result, call.errno), (Value::Int(2), None));
-    let call = call_of("0 connect(3, {sa_family = AF_INET, sin_port = htons(80), sin_addr = inet_addr(\"1.2.3.4\")}, ...) = -1 EINPROGRESS (Operation now in progress)");
+    let call = call_of(
+        "0 connect(3, {sa_family = AF_INET, sin_port = htons(80), sin_addr = inet_addr(\"1.2.3.4\")}, ...) = -1 EINPROGRESS (Operation now in progress)",
+    );
     assert_eq!((call.result, call.errno.as_deref()), (Value::Int(-1), Some("EINPROGRESS")));
     assert_eq!(
         call.arguments[1].to_string(),
@@ -85,7 +94,9 @@ fn calls_with_all_kinds_of_arguments() {
 
 #[test]
 fn segments() {
-    let packet = packet_of("+0 < [ce] SEWA 10:20(10) ack 5 win 100 urg 3 <mss 1460,nop,wscale 6,sackOK,TS val 1 ecr 2>");
+    let packet = packet_of(
+        "+0 < [ce] SEWA 10:20(10) ack 5 win 100 urg 3 <mss 1460,nop,wscale 6,sackOK,TS val 1 ecr 2>",
+    );
     assert!(packet.inbound && packet.ip.ecn == Some(Ecn::Ce));
     let Body::Tcp(s) = packet.body else { panic!() };
     assert_eq!(s.flags, flag::SYN | flag::ECE | flag::CWR | flag::AE);
@@ -96,7 +107,9 @@ fn segments() {
     let Body::Tcp(s) = packet_of("0 > 8080 > 4000 FP. 1:1(0) <...>").body else { panic!() };
     assert_eq!((s.flags, s.options, s.window), (flag::FIN | flag::PSH | flag::ACK, None, None));
     assert_eq!(packet_of("0 > 8080>4000 . 1:1(0)").ports, Some((8080, 4000)));
-    let Body::Tcp(s) = packet_of("0 > 5. 1:1(0) <nop,nop,sack 1:2 4294967295:9,FO 0aff,FO,ECN e1b 1 ceb 0>").body else {
+    let Body::Tcp(s) =
+        packet_of("0 > 5. 1:1(0) <nop,nop,sack 1:2 4294967295:9,FO 0aff,FO,ECN e1b 1 ceb 0>").body
+    else {
         panic!()
     };
     assert_eq!(s.flags, flag::ACK | flag::AE | flag::ECE);
@@ -110,14 +123,22 @@ fn segments() {
     assert_eq!(refused("0 < . 1:1(0) ack 1 <...>"), "1:25: <...> is only for packets that the stack sends");
     assert_eq!(refused("0 < . 1:1(0) win 65536"), "1:18: the window is out of range");
     assert_eq!(refused("0 < S 1:1(0) <mss>"), "1:18: expected a number, found \">\"");
-    assert_eq!(refused("0 < X 1:1(0)"), "1:5: expected the flags of a segment, or the name of a protocol, found \"X 1:1(0)\"");
+    assert_eq!(
+        refused("0 < X 1:1(0)"),
+        "1:5: expected the flags of a segment, or the name of a protocol, found \"X 1:1(0)\""
+    );
 }
 
 #[test]
 fn datagrams_and_icmp() {
     assert_eq!(packet_of("0 < udp (1000)").body, Body::Udp(1000));
-    let Body::Icmp(icmp) = packet_of("0 < icmp unreachable frag_needed mtu 1200 [1:1461(1460)]").body else { panic!() };
-    assert_eq!((icmp.kind.as_str(), icmp.code.as_deref(), icmp.mtu), ("unreachable", Some("frag_needed"), Some(1200)));
+    let Body::Icmp(icmp) = packet_of("0 < icmp unreachable frag_needed mtu 1200 [1:1461(1460)]").body else {
+        panic!()
+    };
+    assert_eq!(
+        (icmp.kind.as_str(), icmp.code.as_deref(), icmp.mtu),
+        ("unreachable", Some("frag_needed"), Some(1200))
+    );
     assert_eq!(icmp.quote, Quote::Tcp(1, 1460));
     let Body::Icmp(icmp) = packet_of("0 < icmp packet_too_big mtu 1280 [udp (100)]").body else { panic!() };
     assert_eq!((icmp.code, icmp.quote), (None, Quote::Udp(100)));

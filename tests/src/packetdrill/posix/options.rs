@@ -4,7 +4,7 @@ use super::super::names::c;
 use super::tcp::{Role, Tcp};
 use super::{Errno, Posix, Result, What};
 use barenet::time::Duration;
-use barenet::{State, TcpListener, TcpStream};
+use barenet::{State, TcpInfo, TcpListener, TcpStream};
 
 /// What a program has set on a socket, for its connections to come.
 #[derive(Clone, Default)]
@@ -46,6 +46,14 @@ impl Posix {
             What::Tcp(tcp) => tcp.set_option(level, name, value),
             What::Udp(udp) => udp.set_option(level, name, int(value)?),
             What::Epoll(_) => Err(Errno::ENOTSOCK),
+        }
+    }
+
+    /// What the stack tells of a connection.
+    pub fn info(&mut self, fd: i32) -> Option<TcpInfo> {
+        match &mut self.get(fd).ok()?.what {
+            What::Tcp(Tcp { role: Role::Stream(stream), .. }) => stream.info().ok(),
+            _ => None,
         }
     }
 
@@ -93,7 +101,13 @@ impl Tcp {
             (c::SOL_SOCKET, c::SO_ERROR) => self.take_error(),
             (c::SOL_SOCKET, c::SO_TYPE) => c::SOCK_STREAM,
             (c::SOL_SOCKET, c::SO_PROTOCOL) => c::IPPROTO_TCP,
-            (c::SOL_SOCKET, c::SO_DOMAIN) => if self.v6 { c::AF_INET6 } else { c::AF_INET },
+            (c::SOL_SOCKET, c::SO_DOMAIN) => {
+                if self.v6 {
+                    c::AF_INET6
+                } else {
+                    c::AF_INET
+                }
+            }
             (c::SOL_SOCKET, c::SO_ACCEPTCONN) => matches!(self.role, Role::Listener(_)).into(),
             (c::SOL_SOCKET, c::SO_REUSEADDR | c::SO_REUSEPORT) => self.settings.reuse.into(),
             (c::SOL_SOCKET, c::SO_RCVBUF) => config.receive_buffer as i32,

@@ -270,13 +270,14 @@ impl Tcp {
     }
 
     pub(super) fn unread(&mut self) -> Result<i32> {
-        let mut buf = vec![0; 1 << 20];
         let Role::Stream(stream) = &mut self.role else { return Err(Errno::EINVAL) };
-        Ok(at_once(stream.poll_peek(&mut context(), &mut buf)).map_or(0, |n| n as i32))
+        Ok(stream.info()?.unread as i32)
     }
 
     pub(super) fn unsent(&mut self) -> Result<i32> {
-        Err(Errno::ENOTTY)
+        let Role::Stream(stream) = &mut self.role else { return Err(Errno::EINVAL) };
+        let info = stream.info()?;
+        Ok((info.unacked + info.unsent) as i32)
     }
 
     pub(super) fn events(&mut self) -> i32 {
@@ -284,18 +285,16 @@ impl Tcp {
         match &mut self.role {
             Role::Idle => c::POLLOUT | c::POLLHUP,
             Role::Listener(listener) => match listener.is_acceptable() {
-                true => c::POLLIN | c::POLLRDNORM,
-                false => 0,
+                Ok(true) => c::POLLIN | c::POLLRDNORM,
+                Ok(false) | Err(_) => 0,
             },
             Role::Stream(stream) => {
                 let failed = matches!(stream.poll_connected(&mut context()), Poll::Ready(Err(_)));
-                let readable = !matches!(stream.poll_peek(&mut context(), &mut [0]), Poll::Pending);
+                let readable = stream.is_readable().unwrap_or(true);
                 let state = stream.state().unwrap_or(State::Closed);
-                let writable = stream.is_writable();
-                let ended = matches!(
-                    state,
-                    State::CloseWait | State::LastAck | State::Closing | State::Closed
-                );
+                let writable = stream.is_writable().unwrap_or(true);
+                let ended =
+                    matches!(state, State::CloseWait | State::LastAck | State::Closing | State::Closed);
                 let mut events = if readable || reader_done { c::POLLIN | c::POLLRDNORM } else { 0 };
                 events |= if writable { c::POLLOUT | c::POLLWRNORM } else { 0 };
                 events |= if ended { c::POLLRDHUP } else { 0 };

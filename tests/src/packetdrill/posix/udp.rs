@@ -24,7 +24,11 @@ impl Udp {
         if self.socket.is_some() {
             return Err(Errno::EINVAL);
         }
-        let bind = if self.v6_only { UdpSocket::bind_v6_only(&self.net, address) } else { UdpSocket::bind(&self.net, address) };
+        let bind = if self.v6_only {
+            UdpSocket::bind_v6_only(&self.net, address)
+        } else {
+            UdpSocket::bind(&self.net, address)
+        };
         self.socket = Some(bind?);
         Ok(())
     }
