@@ -39,7 +39,7 @@ fn scripts_of_other_suites() {
     };
     let options = Options { neutral: true, ..Options::default() };
     let mut wrong = Vec::new();
-    for (path, text) in scripts(&[suites.clone()]).expect("scripts") {
+    for (path, text) in scripts(std::slice::from_ref(&suites)).expect("scripts") {
         match (run(&text, &options).failure, reason(&path)) {
             (Some(failure), None) => wrong.push(format!("{}:{failure}", path.display())),
             (None, Some(reason)) if !reason.starts_with("not yet") => {
