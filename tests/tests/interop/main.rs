@@ -1,5 +1,6 @@
 //! Our stack and the Linux kernel as peers over a TAP.
 
+mod agreement;
 mod crowd;
 mod datagrams;
 mod flood;
