@@ -272,6 +272,12 @@ pub fn exchange_at_once(ours: &mut TcpStream, kernel: &mut net::TcpStream, len: 
     });
 }
 
+/// Sets one of the kernel's switches, such as `net.ipv4.tcp_ecn`, in this thread's namespace. False:
+/// this kernel has no such switch, or not this value.
+pub fn try_sysctl(name: &str, value: &str) -> bool {
+    std::fs::write(format!("/proc/sys/{}", name.replace('.', "/")), value).is_ok()
+}
+
 /// A counter of the kernel's TCP in this thread's namespace, such as `TCPWinProbe`.
 ///
 /// # Panics

@@ -9,6 +9,7 @@ use crate::bytes::Bytes;
 use crate::device::{RxChecksum, RxFrame};
 use crate::ip::InterfaceId;
 use crate::slab::Key;
+use crate::tcp::segment::Mark;
 use crate::time::Instant;
 use crate::wire::tcp::parse_tcp;
 use crate::wire::{Checksum, ETHERNET_LEN, EtherType, EthernetHeader, IPV4_LEN, IPV6_LEN, protocol};
@@ -23,6 +24,8 @@ pub(super) struct Flow {
     interface: InterfaceId,
     connection: Key,
     v6: bool,
+    /// The ECN field of its packets.
+    mark: Mark,
     head: [u8; HEAD_LEN],
     /// Sum of the pseudo-header without the length.
     pseudo: Checksum,
@@ -45,7 +48,9 @@ impl Flow {
         let mut pseudo = Checksum::default();
         pseudo.add(if v6 { &head[22..54] } else { &head[26..34] });
         pseudo.add_word(u16::from(protocol::TCP));
-        Some(Flow { interface, connection, v6, head, pseudo })
+        // DSCP and ECN are the second byte of IPv4, and lie across the first two of IPv6.
+        let mark = Mark::of(if v6 { head[15] >> 4 } else { head[15] });
+        Some(Flow { interface, connection, v6, mark, head, pseudo })
     }
 
     /// The segment in a frame of this flow.
@@ -100,7 +105,8 @@ impl Stack<'_> {
     ) -> bool {
         let Some(flow) = &self.flow else { return false };
         let Some(bytes) = flow.segment_in(interface, frame) else { return false };
-        let Some((_, _, segment)) = parse_tcp(bytes) else { return false };
+        let Some((_, _, mut segment)) = parse_tcp(bytes) else { return false };
+        segment.mark = flow.mark;
         let is_whole = || frame.checksum == RxChecksum::Valid || flow.checksum_is_valid(bytes);
         if !self.tcp.take_expected(flow.connection, &segment, is_whole, now, &mut self.pool) {
             return false;

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::ip::{IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::seq::Seq;
-use crate::tcp::segment::{Flags, Options, Plan, PlanKind};
+use crate::tcp::segment::{Flags, Mark, Options, Plan, PlanKind};
 use crate::tcp::tcb::Dropped;
 use crate::tcp::{ConnectionEvent, Handshaking, Outcome, Refused, Reply, Tuple};
 use crate::time::Instant;
@@ -48,9 +48,13 @@ impl Stack<'_> {
         if meta.checksum != RxChecksum::Valid && !checksum_is_valid(meta, packet) {
             return self.count_drop(Drop::TcpChecksum, now); // MUST-3
         }
-        let Some((remote_port, local_port, segment)) = parse_tcp(packet) else {
+        let Some((remote_port, local_port, mut segment)) = parse_tcp(packet) else {
             return self.count_drop(Drop::TcpMalformed, now);
         };
+        segment.mark = Mark::of(meta.ecn);
+        if let Some(len) = meta.segment_len {
+            segment.packets = segment.text.len().div_ceil(usize::from(len.max(1))).max(1) as u16;
+        }
         let tuple = Tuple { local: meta.destination, remote: meta.source, local_port, remote_port };
         let Some(interface) = self.interfaces.get(meta.interface.0) else { return };
         let mtu = interface.mtu;
@@ -269,6 +273,7 @@ impl Stack<'_> {
         let mut buf = [0; HEADERS_LEN_MAX + TCP_LEN_MAX];
         let mut ip = IpHeader::new(c.tuple.local, c.tuple.remote, protocol::TCP, header.len() + len);
         ip.flow_label = c.flow_hash();
+        ip.traffic_class = plan.mark as u8;
         let transport = wire::emit_headers(&mut buf, link, &ip);
         let header_len = transport + header.emit(&mut buf[transport..]);
         let frame = TcpFrame { header: &mut buf[..header_len], transport, payload: &payload, mss: plan.mss };

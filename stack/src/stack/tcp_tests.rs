@@ -52,20 +52,31 @@ struct World {
     now: Instant,
     /// Frames that pass, in order, `true`: lost.
     lose: fn(usize) -> bool,
+    /// Packets that pass as ECN-capable and are marked.
+    mark: fn(usize) -> bool,
     passed: usize,
 }
 
 impl World {
     fn new() -> World {
-        World { hosts: [host(1), host(2)], now: Instant::from_millis(5), lose: |_| false, passed: 0 }
+        World {
+            hosts: [host(1), host(2)],
+            now: Instant::from_millis(5),
+            lose: |_| false,
+            mark: |_| false,
+            passed: 0,
+        }
     }
 
     fn turn(&mut self) -> bool {
         let mut busy = false;
         for to in [0, 1] {
-            while let Some(frame) = self.hosts[1 - to].out.frames.pop_front() {
+            while let Some(mut frame) = self.hosts[1 - to].out.frames.pop_front() {
                 busy = true;
                 self.passed += 1;
+                if (self.mark)(self.passed) {
+                    mark(&mut frame);
+                }
                 if !(self.lose)(self.passed) {
                     let parts: [&[u8]; 1] = [&frame];
                     let Host { stack, id, .. } = &mut self.hosts[to];
@@ -139,6 +150,18 @@ impl World {
     }
 }
 
+/// What a congested router does to an ECN-capable IPv4 packet.
+fn mark(frame: &mut [u8]) {
+    if frame[12..14] != [8, 0] || frame[15] & 3 == 0 {
+        return;
+    }
+    frame[15] |= 3;
+    frame[24..26].fill(0);
+    let mut sum = crate::wire::Checksum::default();
+    sum.add(&frame[14..34]);
+    frame[24..26].copy_from_slice(&sum.finish().to_be_bytes());
+}
+
 fn pattern(n: usize) -> Vec<u8> {
     (0..n).map(|i| (i * 7 + i / 251) as u8).collect()
 }
@@ -172,6 +195,27 @@ fn loss_is_repaired() {
     world.lose = |n| n % 23 == 0 || n % 57 == 3;
     let data = pattern(500_000);
     assert!(world.transfer(client, server, &data) == data);
+}
+
+/// T08: two stacks that ask for ECN use the accurate form; what is marked arrives, is told, and makes
+/// the sender slow down without a loss.
+//= rfc9768#3.1.1
+#[test]
+fn marks_are_told_and_heard() {
+    let mut world = World::new();
+    for host in &mut world.hosts {
+        host.stack.tcp_config().ecn = crate::Ecn::On;
+    }
+    world.mark = |n| n % 40 == 0;
+    let (client, server) = world.connect(7000);
+    world.hosts[1].stack.tcp_write(server, b"hello", world.now).unwrap();
+    let data = pattern(500_000);
+    assert!(world.transfer(client, server, &data) == data);
+    let info = |n: usize, handle| world.hosts[n].stack.tcp_info(handle, world.now).unwrap();
+    let (sender, receiver) = (info(0, client), info(1, server));
+    assert!(sender.ecn && sender.accurate_ecn && receiver.accurate_ecn);
+    assert!(receiver.marks_received > 5 && sender.ecn_reductions > 0, "{receiver:?}");
+    assert_eq!((sender.timeouts, sender.segments_retransmitted), (0, 0));
 }
 
 /// Two worlds in which everything is the same, but that the receiver of the second forgets the flow

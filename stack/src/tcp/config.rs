@@ -32,6 +32,22 @@ pub enum SynCookies {
     Always,
 }
 
+/// Explicit congestion notification: routers mark packets instead of dropping them (RFC 3168; the
+/// more accurate form of RFC 9768 with peers that have it).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Ecn {
+    /// Never.
+    Off,
+    /// On connections whose peer asks for it. The default: it costs nothing, while a SYN that asks is
+    /// still lost or answered with a reset on some paths, and the second try takes seconds.
+    #[default]
+    WhenAsked,
+    /// Our SYNs ask for it too; without an answer to two of them, the third does not.
+    On,
+}
+
 /// The timer wheel's tick. A timeout of nothing would fire again and again at the same instant.
 const RTO_LEAST: Duration = Duration::from_millis(1);
 
@@ -90,6 +106,8 @@ pub struct TcpConfig {
     /// Send what the congestion window allows evenly over the round trip, not in bursts: easier on
     /// short queues, at the price of a timer each millisecond. Default false.
     pub pacing: bool,
+    /// Explicit congestion notification on new connections. Default [`Ecn::WhenAsked`].
+    pub ecn: Ecn,
     /// Connections that wait for `accept` on a listener that names no other number. Default 128.
     pub backlog: u16,
     /// Connections of the stack beyond which SYNs are as good as lost, so that what is left of the
@@ -134,6 +152,7 @@ impl Default for TcpConfig {
             initial_window: 10,
             options: TcpOptions::default(),
             pacing: false,
+            ecn: Ecn::WhenAsked,
             backlog: 128,
             accept_limit: u32::MAX,
             syn_cookies: SynCookies::Auto,

@@ -13,7 +13,7 @@
 //! reset. That is why listeners look at cookies only while they hand them out.
 
 use super::Tuple;
-use super::segment::{Flags, Options, Segment};
+use super::segment::{Flags, Mark, Options, Segment};
 use crate::bytes::Bytes;
 use crate::demux::HashKey;
 use crate::seq::Seq;
@@ -59,6 +59,8 @@ pub(super) fn remembered(syn: &Segment<'_>, tuple: &Tuple, timestamps: bool) -> 
             sack_permitted: syn.options.sack_permitted && timestamps.is_some(),
             ..Options::default()
         },
+        mark: Mark::NotEct,
+        packets: 1,
         text: Bytes::empty(),
     }
 }
@@ -105,6 +107,8 @@ pub(super) fn recall(
             sack_permitted: stamp.is_some_and(|s| s & STAMP_SACK != 0),
             ..Options::default()
         },
+        mark: Mark::NotEct,
+        packets: 1,
         text: Bytes::empty(),
     })
 }

@@ -6,7 +6,7 @@
 //! steps that have nothing to do.
 
 use super::receive::Taken;
-use super::segment::{Flags, Segment};
+use super::segment::Segment;
 use super::send::{Fin, SendTimer};
 use super::tcb::{Cx, Effects, Phase, Synchronized};
 use super::{Tcp, wake};
@@ -52,7 +52,7 @@ impl Synchronized {
     /// acknowledgment without text?
     fn expects(&self, segment: &Segment<'_>, now: Instant) -> bool {
         let (send, receive) = (&self.send, &self.receive);
-        let is_plain = segment.flags.without(Flags::PSH) == Flags::ACK
+        let is_plain = self.ecn.is_quiet(segment)
             && segment.seq == receive.nxt
             && receive.fin.is_none()
             && !receive.is_old(segment, now);
@@ -80,6 +80,7 @@ impl Synchronized {
         self.note_arrival(cx.now);
         self.stats.bytes_received += segment.text.len() as u64;
         self.receive.take_timestamp(segment, cx.now);
+        self.ecn.on_quiet_text(segment);
         (self.send.wl1, self.send.wl2) = (segment.seq, segment.ack);
         self.receive.owe(cx.now, cx.config);
         true

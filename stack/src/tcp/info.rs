@@ -1,6 +1,7 @@
 //! What is known of one connection, for its application and for whoever watches.
 
 use super::config::TcpConfig;
+use super::ecn::Mode;
 use super::segment::Plan;
 use super::tcb::{Handshake, Over, Phase, State, Synchronized, Tcb};
 use crate::error::Error;
@@ -21,6 +22,10 @@ pub struct TcpInfo {
     pub error: Option<Error>,
     /// Timestamps are in use (RFC 7323 §3).
     pub timestamps: bool,
+    /// Explicit congestion notification is in use (RFC 3168)...
+    pub ecn: bool,
+    /// ... in its accurate form (RFC 9768).
+    pub accurate_ecn: bool,
     /// Shift of the peer's windows (RFC 7323 §2); 0 also when windows are not scaled.
     pub send_scale: u8,
     /// Shift of our windows.
@@ -75,6 +80,10 @@ pub struct TcpInfo {
     pub segments_retransmitted: u32,
     /// How often the retransmission timer fired.
     pub timeouts: u32,
+    /// Packets that arrived with a mark of congestion.
+    pub marks_received: u32,
+    /// How often the window was reduced because packets of ours arrived with one.
+    pub ecn_reductions: u32,
     /// Time since text or a FIN was last sent.
     pub since_sent: Option<Duration>,
     /// Time since anything came from the peer.
@@ -99,6 +108,8 @@ impl TcpInfo {
             state,
             error: None,
             timestamps: false,
+            ecn: false,
+            accurate_ecn: false,
             send_scale: 0,
             receive_scale: 0,
             mss: 0,
@@ -126,6 +137,8 @@ impl TcpInfo {
             segments_received: stats.segments_received,
             segments_retransmitted: stats.segments_retransmitted,
             timeouts: stats.timeouts,
+            marks_received: 0,
+            ecn_reductions: 0,
             since_sent: None,
             since_received: None,
         }
@@ -168,10 +181,14 @@ impl Handshake {
 
 impl Synchronized {
     fn info(&self, info: TcpInfo, now: Instant, config: &TcpConfig) -> TcpInfo {
-        let Synchronized { send, receive, stats, heard_at, .. } = self;
+        let Synchronized { send, receive, ecn, stats, heard_at, .. } = self;
         let unacked = send.text_sent();
         TcpInfo {
             timestamps: receive.ts_recent.is_some(),
+            ecn: ecn.mode() != Mode::Off,
+            accurate_ecn: ecn.mode() == Mode::Accurate,
+            marks_received: ecn.arrived,
+            ecn_reductions: ecn.reductions,
             send_scale: send.scale,
             receive_scale: receive.scale(),
             mss: send.mss,

@@ -1,6 +1,7 @@
 //! What came in: a segment arrives at a connection (RFC 9293 §3.10.7), step by step.
 
 use super::congestion::{Ack, Cause, Controller};
+use super::ecn::Ecn;
 use super::info::Stats;
 use super::ranges::Range;
 use super::receive::{Owed, Receive, SackUse, Taken};
@@ -59,6 +60,7 @@ impl Tcb {
         h.rcv_nxt = segment.seq + 1;
         h.peer = PeerSyn::of(segment);
         if acks_syn {
+            h.ecn.on_syn_ack(segment);
             self.establish(segment, cx, effects);
             return self.after_syn(segment, cx, effects);
         }
@@ -121,6 +123,7 @@ impl Tcb {
             effects.reset = Reset::answer_to(&segment);
             return Err(Dropped::BadAck);
         }
+        h.ecn.on_third(&segment);
         self.establish(whole, cx, effects);
         // The third segment may bring data and a FIN.
         let Phase::Synchronized(s) = &mut self.phase else { return Ok(()) };
@@ -207,6 +210,7 @@ impl Handshake {
         Synchronized {
             send,
             receive,
+            ecn: Ecn::new(&self.ecn, self.origin == Origin::Active, self.transmissions),
             closing: Closing::Neither,
             challenge_at: cx.now,
             orphan_until: None,
@@ -240,6 +244,9 @@ impl Synchronized {
         }
         self.check_ack(&segment, cx, effects)?;
         self.receive.take_timestamp(whole, cx.now);
+        if self.ecn.on_arrival(&segment) {
+            self.receive.owed = Owed::Now;
+        }
         if orphan && !segment.text.is_empty() && !self.receive.finished {
             // Nobody can read it any more, and the peer should know (RFC 1122 §4.2.2.13).
             effects.reset = Some(Reset {
@@ -396,6 +403,7 @@ impl Synchronized {
     /// Fourth: a SYN in a synchronized state is challenged, never obeyed (RFC 5961 §4, H022).
     fn check_syn(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) -> Step {
         if segment.flags.has(Flags::SYN) && !segment.flags.has(Flags::RST) {
+            self.ecn.on_syn_again(segment);
             self.challenge(cx);
             return Err(Dropped::Challenged);
         }
@@ -426,6 +434,7 @@ impl Synchronized {
         let window = (segment.window as u32) << self.send.scale;
         let advances = una.before(segment.ack);
         if advances {
+            self.take_feedback(segment, cx);
             self.new_ack(segment, cx, effects);
         } else if segment.ack == una && self.is_duplicate(segment, window) {
             self.duplicate_ack(cx.now);
@@ -439,6 +448,14 @@ impl Synchronized {
         Ok(())
     }
 
+    /// Routers have marked what is acknowledged here: congestion, which is answered once in a round.
+    fn take_feedback(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) {
+        let send = &mut self.send;
+        if self.ecn.on_ack(segment, send.max) {
+            send.controller.on_congestion(Cause::Ecn, send.flight(), cx.now);
+        }
+    }
+
     /// RFC 5681 §2, the definition of a duplicate acknowledgment.
     fn is_duplicate(&self, segment: &Segment<'_>, window: u32) -> bool {
         self.send.flight() > 0 && segment.len() == 0 && window == self.send.wnd
@@ -448,6 +465,7 @@ impl Synchronized {
         let send = &mut self.send;
         match send.recovery.on_duplicate(send.una, send.max) {
             Duplicate::Loss => {
+                self.ecn.on_reduced(send.max);
                 send.controller.on_congestion(Cause::Loss, send.flight(), now);
                 //= rfc5681#3.2 step 3: the three have left the network
                 send.recovery.window = send.controller.ssthresh();

@@ -10,6 +10,7 @@ mod calls;
 mod config;
 mod congestion;
 mod cookies;
+mod ecn;
 mod expected;
 mod info;
 mod input;
@@ -35,7 +36,7 @@ mod timers;
 mod user;
 mod wait;
 
-pub use config::{Congestion, SynCookies, TcpConfig};
+pub use config::{Congestion, Ecn, SynCookies, TcpConfig};
 pub use info::TcpInfo;
 pub use options::{KeepAlive, TcpOptions};
 pub use settings::OptionsEntry;

@@ -3,7 +3,7 @@
 
 use super::config::TcpConfig;
 use super::receive::Owed;
-use super::segment::{Flags, Options, Plan, PlanKind, Timestamps};
+use super::segment::{Flags, Mark, Options, Plan, PlanKind, Timestamps};
 use super::send::Fin;
 use super::tcb::{Closing, Cx, Handshake, Phase, Synchronized, Tcb};
 use crate::counters::TcpCount;
@@ -63,7 +63,10 @@ impl Handshake {
             kind: PlanKind::Handshake,
             seq: self.iss,
             ack: if answer { self.rcv_nxt } else { Seq(0) },
-            flags: if answer { Flags::SYN | Flags::ACK } else { Flags::SYN },
+            flags: match answer {
+                true => Flags::SYN | Flags::ACK | self.ecn.syn_ack_flags(self.transmissions),
+                false => Flags::SYN | self.ecn.syn_flags(self.transmissions),
+            },
             window: window as u16,
             options: Options {
                 mss: Some(self.mss.ours),
@@ -71,7 +74,9 @@ impl Handshake {
                 timestamps,
                 sack_permitted,
                 ..Options::default()
-            },
+            }
+            .with_ecn_bytes(self.ecn.report(self.transmissions)),
+            mark: Mark::NotEct,
             offset: 0,
             len: 0,
             mss: self.mss.ours,
@@ -103,7 +108,11 @@ impl Synchronized {
             let fin = len == queued && send.fin == Fin::Queued && send.max.since(send.una) > len;
             return Some(self.segment(PlanKind::Retransmit, 0, len, fin, clock, pool));
         }
-        let now = send.sendable(most);
+        if self.ecn.wants_pure_ack() && self.receive.owed == Owed::Now {
+            return Some(self.segment(PlanKind::Ack, 0, 0, false, clock, pool));
+        }
+        let one_segment = || u32::from(send.mss) - self.receive.sack_blocks(pool).option_len() as u32;
+        let now = send.sendable(if self.ecn.wants_one_segment() { one_segment() } else { most });
         if now.len > 0 || now.fin {
             return Some(self.segment(PlanKind::Data, send.flight(), now.len, now.fin, clock, pool));
         }
@@ -119,7 +128,7 @@ impl Synchronized {
         let send = &self.send;
         let (window, edge) = self.receive.window(pool);
         let seq = if kind == PlanKind::Ack { send.seq_without_text() } else { send.una + offset };
-        let mut flags = Flags::ACK;
+        let mut flags = Flags::ACK | self.ecn.flags(kind, len);
         if fin {
             flags = flags | Flags::FIN;
         }
@@ -137,7 +146,9 @@ impl Synchronized {
                 timestamps: self.receive.ts_recent.map(|echo| Timestamps { value: clock, echo }),
                 sack,
                 ..Options::default()
-            },
+            }
+            .with_ecn_bytes(self.ecn.report(kind)),
+            mark: self.ecn.mark(kind, len, !seq.before(send.max)),
             offset,
             len,
             // Blocks take their room from the text of each segment (RFC 9293 §3.7.1).
@@ -153,6 +164,7 @@ impl Synchronized {
             cx.counts.add(TcpCount::Retransmits, plan.segments(again));
         }
         let send = &mut self.send;
+        self.ecn.on_sent(plan);
         self.receive.on_ack_sent(cx.pool, plan.edge, plan.kind == PlanKind::Ack);
         if plan.kind == PlanKind::Ack {
             return;

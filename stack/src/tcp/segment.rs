@@ -7,7 +7,7 @@ use core::ops::BitOr;
 
 /// The control bits of a segment (RFC 9293 §3.1).
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Flags(pub(crate) u8);
+pub(crate) struct Flags(pub(crate) u16);
 
 impl Flags {
     pub(crate) const FIN: Flags = Flags(0x01);
@@ -15,6 +15,19 @@ impl Flags {
     pub(crate) const RST: Flags = Flags(0x04);
     pub(crate) const PSH: Flags = Flags(0x08);
     pub(crate) const ACK: Flags = Flags(0x10);
+    /// RFC 3168 §6.1; with AE (RFC 9768 §2.3) they are the ACE field.
+    pub(crate) const ECE: Flags = Flags(0x40);
+    pub(crate) const CWR: Flags = Flags(0x80);
+
+    /// AE, CWR and ECE as a number.
+    pub(crate) const fn to_ace(self) -> u8 {
+        (self.0 >> 6 & 7) as u8
+    }
+
+    /// The flags whose ACE field is this.
+    pub(crate) const fn ace(number: u8) -> Flags {
+        Flags((number as u16 & 7) << 6)
+    }
 
     pub(crate) const fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
@@ -39,11 +52,41 @@ impl BitOr for Flags {
 
 impl core::fmt::Debug for Flags {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let names = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
+        let names = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE"];
         let mut set = names.iter().enumerate().filter(|(i, _)| self.0 >> i & 1 == 1);
         f.write_str(set.next().map_or("-", |(_, n)| n))?;
         set.try_for_each(|(_, n)| write!(f, "|{n}"))
     }
+}
+
+/// The ECN field of the IP header (RFC 3168 §5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Mark {
+    #[default]
+    NotEct = 0,
+    Ect1 = 1,
+    Ect0 = 2,
+    Ce = 3,
+}
+
+impl Mark {
+    /// What the lowest two bits mean.
+    pub(crate) const fn of(bits: u8) -> Mark {
+        match bits & 3 {
+            0 => Mark::NotEct,
+            1 => Mark::Ect1,
+            2 => Mark::Ect0,
+            _ => Mark::Ce,
+        }
+    }
+}
+
+/// The AccECN option (RFC 9768 §3.2.3): bytes of text that arrived with each mark, 24 bits of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct EcnBytes {
+    pub(crate) e0: u32,
+    pub(crate) ce: u32,
+    pub(crate) e1: u32,
 }
 
 /// The timestamps option (RFC 7323 §3).
@@ -96,9 +139,19 @@ pub(crate) struct Options {
     pub(crate) timestamps: Option<Timestamps>,
     pub(crate) sack_permitted: bool,
     pub(crate) sack: Sack,
+    pub(crate) ecn_bytes: Option<EcnBytes>,
 }
 
+/// Bytes that a header has for options.
+const OPTIONS_LEN_MAX: usize = 40;
+
 impl Options {
+    /// The same, with the AccECN option if there is room for it.
+    pub(crate) const fn with_ecn_bytes(self, bytes: Option<EcnBytes>) -> Options {
+        let with = Options { ecn_bytes: bytes, ..self };
+        if with.len() <= OPTIONS_LEN_MAX { with } else { self }
+    }
+
     /// Bytes that they take in a header, with padding.
     pub(crate) const fn len(&self) -> usize {
         let mss = if self.mss.is_some() { 4 } else { 0 };
@@ -106,7 +159,8 @@ impl Options {
         // SACK-permitted takes the place of the padding before the timestamps.
         let timestamps = if self.timestamps.is_some() { 12 } else { 0 };
         let permitted = if self.sack_permitted && timestamps == 0 { 4 } else { 0 };
-        mss + scale + timestamps + permitted + self.sack.option_len()
+        let ecn_bytes = if self.ecn_bytes.is_some() { 12 } else { 0 };
+        mss + scale + timestamps + permitted + self.sack.option_len() + ecn_bytes
     }
 }
 
@@ -120,6 +174,10 @@ pub(crate) struct Segment<'a> {
     /// As it stands in the header, unscaled.
     pub(crate) window: u16,
     pub(crate) options: Options,
+    /// The ECN field of its packet.
+    pub(crate) mark: Mark,
+    /// How many packets a device merged into it.
+    pub(crate) packets: u16,
     pub(crate) text: Bytes<'a>,
 }
 
@@ -141,6 +199,8 @@ pub(crate) struct Plan {
     /// As it stands in the header.
     pub(crate) window: u16,
     pub(crate) options: Options,
+    /// The ECN field of its packet.
+    pub(crate) mark: Mark,
     /// Where the text starts in the send queue, and its length.
     pub(crate) offset: u32,
     pub(crate) len: u32,

@@ -1,6 +1,7 @@
 //! The state of one connection: a type for each phase, holding only that phase's own data.
 
 use super::config::TcpConfig;
+use super::ecn::{Ecn, Negotiation};
 use super::info::Stats;
 use super::options::TcpOptions;
 use super::receive::{Owed, Receive};
@@ -57,6 +58,7 @@ pub(crate) struct Handshake {
     pub(crate) rcv_nxt: Seq,
     pub(crate) mss: Mss,
     pub(crate) peer: PeerSyn,
+    pub(crate) ecn: Negotiation,
     /// How often the SYN or SYN-ACK was sent.
     pub(crate) transmissions: u8,
     pub(crate) first_sent: Instant,
@@ -118,6 +120,7 @@ impl PeerSyn {
 pub(crate) struct Synchronized {
     pub(crate) send: Send,
     pub(crate) receive: Receive,
+    pub(crate) ecn: Ecn,
     pub(crate) closing: Closing,
     /// No challenge ACK before this time (RFC 5961 §7).
     pub(crate) challenge_at: Instant,
@@ -246,7 +249,7 @@ pub enum State {
 impl Tcb {
     /// An active open: a SYN is to be sent.
     pub(crate) fn connect(iss: Seq, ts_offset: u32, mss: Mss, cx: &Cx<'_, '_>) -> Self {
-        let handshake = Handshake::new(Origin::Active, iss, mss, cx.now);
+        let handshake = Handshake::new(Origin::Active, iss, mss, cx);
         Tcb::new(Phase::SynSent(handshake), ts_offset, cx)
     }
 
@@ -259,9 +262,10 @@ impl Tcb {
         mss: Mss,
         cx: &Cx<'_, '_>,
     ) -> Self {
-        let mut handshake = Handshake::new(Origin::Passive(listener), iss, mss, cx.now);
+        let mut handshake = Handshake::new(Origin::Passive(listener), iss, mss, cx);
         handshake.rcv_nxt = syn.seq + 1;
         handshake.peer = PeerSyn::of(syn);
+        handshake.ecn.on_syn(syn);
         Tcb::new(Phase::SynReceived(handshake), ts_offset, cx)
     }
 
@@ -428,15 +432,16 @@ impl Tcb {
 }
 
 impl Handshake {
-    fn new(origin: Origin, iss: Seq, mss: Mss, now: Instant) -> Self {
+    fn new(origin: Origin, iss: Seq, mss: Mss, cx: &Cx<'_, '_>) -> Self {
         Handshake {
             origin,
             iss,
             rcv_nxt: Seq(0),
             mss,
             peer: PeerSyn::default(),
+            ecn: Negotiation::new(cx.config.ecn),
             transmissions: 0,
-            first_sent: now,
+            first_sent: cx.now,
             answered: false,
             retransmit_at: None,
             send: true,

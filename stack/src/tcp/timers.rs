@@ -84,6 +84,7 @@ impl Synchronized {
         send.rtt.back_off();
         self.stats.timeouts = self.stats.timeouts.wrapping_add(1);
         cx.count(TcpCount::Timeouts);
+        self.ecn.on_timeout(send.max, again);
         send.go_back();
         send.restart_timer(cx.now, cx.config);
     }

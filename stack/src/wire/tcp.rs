@@ -3,7 +3,7 @@
 use crate::bytes::Bytes;
 use crate::seq::Seq;
 use crate::tcp::ranges::Range;
-use crate::tcp::segment::{Flags, Options, Sack, Segment, Timestamps};
+use crate::tcp::segment::{EcnBytes, Flags, Mark, Options, Sack, Segment, Timestamps};
 use smoltcp::wire::TcpPacket;
 
 /// Bytes of a header without options.
@@ -13,8 +13,13 @@ pub(crate) const TCP_LEN_MAX: usize = 60;
 
 /// NOP, NOP, timestamps of ten bytes: how nearly every segment begins its options.
 const TIMESTAMPS_FIRST: [u8; 4] = [1, 1, 8, 10];
+/// The AccECN option in its two orders (RFC 9768 §3.2.3): bytes that came ECT(0), CE, ECT(1), or the
+/// other way round. With any number of its three fields.
+const ACCECN_0: u8 = 172;
+const ACCECN_1: u8 = 174;
 
-/// Ports and segment of a packet, if its header is whole. Options of a wrong length end the list
+/// Ports and segment of a packet, if its header is whole; what the IP header says of it is the
+/// caller's to add. Options of a wrong length end the list
 /// of options, and what came before them counts (MUST-7).
 #[inline(always)] // its result is large, and looked at in pieces
 pub(crate) fn parse_tcp(packet: Bytes<'_>) -> Option<(u16, u16, Segment<'_>)> {
@@ -23,14 +28,16 @@ pub(crate) fn parse_tcp(packet: Bytes<'_>) -> Option<(u16, u16, Segment<'_>)> {
     let view = TcpPacket::new_unchecked(fixed);
     let header_len = view.header_len() as usize;
     let options = packet.front().get(TCP_LEN..header_len)?;
-    // All eight bits of the flags; the reserved ones mean nothing to us.
-    let flags = Flags(fixed[13]);
+    // Nine bits of flags, AE among them; the reserved ones mean nothing to us.
+    let flags = Flags(u16::from(fixed[12] & 1) << 8 | u16::from(fixed[13]));
     let segment = Segment {
         seq: Seq(view.seq_number().0 as u32),
         ack: Seq(view.ack_number().0 as u32),
         flags,
         window: view.window_len(),
         options: parse_options(options),
+        mark: Mark::NotEct,
+        packets: 1,
         text: packet.slice(header_len, usize::MAX),
     };
     Some((view.src_port(), view.dst_port(), segment))
@@ -72,6 +79,15 @@ fn walk_options(mut options: &[u8]) -> Options {
                 let (value, echo) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
                 found.timestamps = Some(Timestamps { value, echo });
             }
+            // Without its second field it says nothing of marks.
+            (&ACCECN_0, [_, _, _, _, _, _, ..]) => {
+                let (e0, ce, e1) = fields(value);
+                found.ecn_bytes = Some(EcnBytes { e0, ce, e1 });
+            }
+            (&ACCECN_1, [_, _, _, _, _, _, ..]) => {
+                let (e1, ce, e0) = fields(value);
+                found.ecn_bytes = Some(EcnBytes { e0, ce, e1 });
+            }
             _ => {}
         }
         options = next;
@@ -79,7 +95,6 @@ fn walk_options(mut options: &[u8]) -> Options {
     found
 }
 
-/// A list of blocks that is no multiple of eight bytes means nothing (malformed input 6).
 fn parse_sack(value: &[u8]) -> Sack {
     let (blocks, rest) = value.as_chunks::<8>();
     let mut sack = Sack::default();
@@ -90,6 +105,13 @@ fn parse_sack(value: &[u8]) -> Sack {
         }
     }
     sack
+}
+
+/// Three fields of 24 bits. One that is left out has not changed.
+fn fields(data: &[u8]) -> (u32, u32, u32) {
+    let (fields, _) = data.as_chunks::<3>();
+    let field = |n: usize| fields.get(n).map_or(0, |[a, b, c]| u32::from_be_bytes([0, *a, *b, *c]));
+    (field(0), field(1), field(2))
 }
 
 /// What a TCP header is made of.
@@ -118,8 +140,9 @@ impl TcpHeader {
         buf[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
         buf[4..8].copy_from_slice(&self.seq.0.to_be_bytes());
         buf[8..12].copy_from_slice(&self.ack.0.to_be_bytes());
-        buf[12] = (len as u8 / 4) << 4;
-        buf[13] = self.flags.0;
+        let [reserved, flags] = self.flags.0.to_be_bytes();
+        buf[12] = (len as u8 / 4) << 4 | reserved;
+        buf[13] = flags;
         buf[14..16].copy_from_slice(&self.window.to_be_bytes());
         buf[16..20].fill(0);
         let mut at = TCP_LEN;
@@ -147,6 +170,12 @@ impl TcpHeader {
             for block in blocks {
                 put(&block.start.0.to_be_bytes());
                 put(&block.end.0.to_be_bytes());
+            }
+        }
+        if let Some(bytes) = self.options.ecn_bytes {
+            put(&[1, ACCECN_0, 11]);
+            for field in [bytes.e0, bytes.ce, bytes.e1] {
+                put(&field.to_be_bytes()[1..]);
             }
         }
         len
@@ -177,6 +206,7 @@ mod tests {
             timestamps: Some(Timestamps { value: 0x8000_0001, echo: 3 }),
             sack_permitted: true,
             sack: Sack::default(),
+            ecn_bytes: Some(EcnBytes { e0: 1, ce: 0xff_fffe, e1: 3 }),
         };
         let none = Options::default();
         let blocks = |n: u32| {
@@ -204,6 +234,30 @@ mod tests {
             assert_eq!((source, destination), (80, 50_000));
             assert_eq!((s.seq, s.ack, s.flags), (header.seq, header.ack, header.flags));
             assert_eq!((s.window, s.options, s.text.front()), (0x8001, options, &text[..]));
+        }
+    }
+
+    /// T08: the AccECN option in both orders, with fewer fields than three, and AE among the flags.
+    //= rfc9768#3.2.3
+    #[test]
+    fn the_accecn_option() {
+        let parse = |options: &[u8]| {
+            let mut buf = [0; 60];
+            let flags = Flags::ACK | Flags::ace(0b101);
+            TcpHeader { flags, ..header(Options::default()) }.emit(&mut buf);
+            buf[20..20 + options.len()].copy_from_slice(options);
+            buf[12] |= 10 << 4;
+            let parts: [&[u8]; 1] = [&buf];
+            let (_, _, s) = parse_tcp(Bytes::new(&parts)).unwrap();
+            assert_eq!((s.flags, s.flags.to_ace()), (flags, 0b101));
+            s.options.ecn_bytes
+        };
+        let bytes = |e0, ce, e1| Some(EcnBytes { e0, ce, e1 });
+        assert_eq!(parse(&[172, 11, 0, 0, 1, 0, 1, 0, 1, 0, 0]), bytes(1, 0x100, 0x1_0000));
+        assert_eq!(parse(&[174, 11, 0, 0, 1, 0, 1, 0, 1, 0, 0]), bytes(0x1_0000, 0x100, 1));
+        assert_eq!(parse(&[172, 8, 0, 0, 1, 0, 1, 0]), bytes(1, 0x100, 0));
+        for silent in [&[172, 2][..], &[174, 5, 0, 0, 1], &[172, 7, 0, 0, 1, 0, 1]] {
+            assert_eq!(parse(silent), None, "{silent:?}");
         }
     }
 

@@ -3,6 +3,7 @@
 mod agreement;
 mod crowd;
 mod datagrams;
+mod ecn;
 mod flood;
 mod frames;
 mod gone;

@@ -56,6 +56,8 @@ pub(crate) struct Ack {
 pub(crate) enum Cause {
     /// A segment was lost.
     Loss,
+    /// Routers marked packets instead of dropping them.
+    Ecn,
 }
 
 /// The congestion control of one connection.

@@ -398,6 +398,8 @@ fn what_listeners_do_is_told() {
             flags: s.flags,
             window: s.window,
             options: s.options,
+            mark: s.mark,
+            packets: 1,
             text: Bytes::new(&parts),
         };
         let (tuple, interface) = (b.tuple, b.interface);

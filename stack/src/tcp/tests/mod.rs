@@ -8,6 +8,7 @@ mod clauses;
 mod close;
 mod congestion;
 mod data;
+mod ecn;
 mod handshake;
 mod info;
 mod listener;
@@ -21,7 +22,7 @@ mod user;
 
 use super::config::{SynCookies, TcpConfig};
 use super::options::TcpOptions;
-use super::segment::{Flags, Options, PlanKind, Reset, Segment, Timestamps};
+use super::segment::{Flags, Mark, Options, PlanKind, Reset, Segment, Timestamps};
 use super::{Interest, Outcome, Refused, Reply, State, Tcp, TcpStorage, Tuple};
 use crate::bytes::Bytes;
 use crate::counters::TcpCount;
@@ -51,11 +52,12 @@ struct In<'a> {
     flags: Flags,
     window: u16,
     options: Options,
+    mark: Mark,
     text: &'a [u8],
 }
 
 fn segment<'a>(flags: Flags, seq: u32, ack: u32) -> In<'a> {
-    In { seq, ack, flags, window: 65_535, options: Options::default(), text: &[] }
+    In { seq, ack, flags, window: 65_535, options: Options::default(), mark: Mark::NotEct, text: &[] }
 }
 
 fn ack<'a>(seq: u32, ack: u32) -> In<'a> {
@@ -98,6 +100,9 @@ impl<'a> In<'a> {
         self.options.window_scale = Some(shift);
         self
     }
+    fn mark(self, mark: Mark) -> Self {
+        In { mark, ..self }
+    }
     fn text(self, text: &'a [u8]) -> Self {
         In { text, ..self }
     }
@@ -112,6 +117,7 @@ struct Out {
     flags: Flags,
     window: u16,
     options: Options,
+    mark: Mark,
     text: Vec<u8>,
 }
 
@@ -224,6 +230,8 @@ impl Bench {
             flags: s.flags,
             window: s.window,
             options: s.options,
+            mark: s.mark,
+            packets: 1,
             text: Bytes::new(&parts),
         };
         let (tuple, interface) = (self.tuple, self.interface);
@@ -261,6 +269,7 @@ impl Bench {
                 flags: plan.flags,
                 window: plan.window,
                 options: plan.options,
+                mark: plan.mark,
                 text,
             };
             // A long plan goes out in segments.

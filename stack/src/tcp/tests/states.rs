@@ -45,7 +45,7 @@ struct Scene {
 /// A kind of segment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Kind {
-    flags: u8,
+    flags: u16,
     seq: usize,
     ack: usize,
     text: bool,
@@ -263,7 +263,7 @@ impl Row<'_> {
 }
 
 fn kinds() -> impl Iterator<Item = Kind> {
-    let flags = (0..16u8).map(|bits| {
+    let flags = (0..16u16).map(|bits| {
         FLAGS.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).fold(0, |sum, (_, (_, f))| sum | f.0)
     });
     flags.flat_map(|flags| {

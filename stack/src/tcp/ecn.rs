@@ -1,0 +1,398 @@
+//! Explicit congestion notification: routers mark packets instead of dropping them, and the receiver
+//! tells the sender. RFC 3168 with every peer that has it; AccECN (RFC 9768), which counts the marks,
+//! with one that has that too.
+//!
+//! What a path does to marks and flags is not to be trusted: whatever can't be as it was sent ends
+//! our marking, and nothing else.
+
+use super::config::Ecn as Setting;
+use super::segment::{EcnBytes, Flags, Mark, Plan, PlanKind, Segment};
+use crate::seq::Seq;
+
+/// What the ACE field counts from (RFC 9768 §3.2.1), so that one that was zeroed on the way shows.
+const CEP_START: u8 = 5;
+/// What the byte counters start with, for the same reason.
+const BYTES_START: EcnBytes = EcnBytes { e0: 1, ce: 0, e1: 1 };
+/// The byte counters have 24 bits.
+const BYTES_MASK: u32 = 0xff_ffff;
+/// Acknowledgments in a row that carry the AccECN option when there is something new to tell: one
+/// may get lost.
+const REPORTS: u8 = 2;
+/// SYNs and SYN-ACKs that ask for ECN; more of them lost may be the work of a box that dislikes that.
+//= rfc9768#3.1.4.1
+const ASKED_MAX: u8 = 2;
+/// Timeouts for marked text without one round that got through: then the path loses what is marked.
+const STRIKES_MAX: u8 = 2;
+
+/// Which feedback the two ends have agreed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Mode {
+    /// None: nothing is marked.
+    #[default]
+    Off,
+    /// ECE until CWR, once in a round (RFC 3168).
+    Classic,
+    /// Counters (RFC 9768).
+    Accurate,
+}
+
+/// What the handshake finds out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Negotiation {
+    setting: Setting,
+    mode: Mode,
+    /// The ECN field of the peer's SYN or SYN-ACK.
+    mark: Mark,
+    /// The path has not changed what shows by itself.
+    is_intact: bool,
+}
+
+impl Negotiation {
+    pub(crate) fn new(setting: Setting) -> Self {
+        Negotiation { setting, mode: Mode::Off, mark: Mark::NotEct, is_intact: true }
+    }
+
+    /// The flags of a SYN that was sent so often already. The one for AccECN asks for RFC 3168 too.
+    //= rfc9768#3.1.1
+    //= rfc3168#6.1.1
+    pub(crate) fn syn_flags(&self, transmissions: u8) -> Flags {
+        let asks = self.setting == Setting::On && transmissions < ASKED_MAX;
+        if asks { Flags::ace(0b111) } else { Flags::default() }
+    }
+
+    /// The peer's SYN has come, on a passive open.
+    //= rfc9768#3.1.3: what is not known asks for AccECN
+    pub(crate) fn on_syn(&mut self, syn: &Segment<'_>) {
+        self.mark = syn.mark;
+        self.mode = match (self.setting, syn.flags.to_ace()) {
+            (Setting::Off, _) | (_, 0) => Mode::Off,
+            (Setting::WhenAsked | Setting::On, 0b011) => Mode::Classic,
+            (Setting::WhenAsked | Setting::On, _) => Mode::Accurate,
+        };
+    }
+
+    /// The flags of a SYN-ACK that was sent so often already.
+    //= rfc9768#3.1.4.2
+    pub(crate) fn syn_ack_flags(&self, transmissions: u8) -> Flags {
+        match self.mode {
+            _ if transmissions >= ASKED_MAX => Flags::default(),
+            Mode::Off => Flags::default(),
+            Mode::Classic => Flags::ECE,
+            Mode::Accurate => Flags::ace(encoded(self.mark)),
+        }
+    }
+
+    /// The option of a SYN-ACK that was sent so often already. If it does not get through, it is left
+    /// out the next time.
+    //= rfc9768#3.2.3.2.2
+    pub(crate) fn report(&self, transmissions: u8) -> Option<EcnBytes> {
+        (self.mode == Mode::Accurate && transmissions == 0).then_some(BYTES_START)
+    }
+
+    /// The peer's SYN-ACK has come.
+    //= rfc9768#3.1.2, table 2
+    //= rfc3168#6.1.1: all bits back is a peer that copies what it does not know
+    pub(crate) fn on_syn_ack(&mut self, syn_ack: &Segment<'_>) {
+        self.mark = syn_ack.mark;
+        let answer = syn_ack.flags.to_ace();
+        self.mode = match (self.setting, answer) {
+            (Setting::Off | Setting::WhenAsked, _) | (_, 0b000 | 0b111) => Mode::Off,
+            (Setting::On, 0b001 | 0b101) => Mode::Classic,
+            (Setting::On, _) => Mode::Accurate,
+        };
+        self.is_intact = self.mode != Mode::Accurate || self.our_syn_was_intact(answer);
+    }
+
+    /// The third segment of the handshake has come: a pure acknowledgment says how our SYN-ACK
+    /// arrived.
+    //= rfc9768#3.2.2.1, table 4
+    pub(crate) fn on_third(&mut self, third: &Segment<'_>) {
+        if self.mode == Mode::Accurate && third.len() == 0 {
+            let ace = third.flags.to_ace();
+            self.is_intact = matches!(ace, 0b001 | 0b101 | 0b111) || self.our_syn_was_intact(ace);
+        }
+    }
+
+    /// Both SYNs and SYN-ACKs leave without a mark, and nothing on the way may give them one.
+    //= rfc9768#3.2.2.3
+    fn our_syn_was_intact(&self, ace: u8) -> bool {
+        ace == encoded(Mark::NotEct)
+    }
+}
+
+/// The ACE field that says how a SYN or SYN-ACK arrived (RFC 9768 §3.1.1, table 2).
+fn encoded(mark: Mark) -> u8 {
+    match mark {
+        Mark::NotEct => 0b010,
+        Mark::Ect1 => 0b011,
+        Mark::Ect0 => 0b100,
+        Mark::Ce => 0b110,
+    }
+}
+
+/// Where a synchronized connection stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ecn {
+    mode: Mode,
+    /// New text leaves as ECN-capable.
+    sends_ect: bool,
+    /// ECE goes with every segment, until CWR comes (RFC 3168 §6.1.3).
+    echo: bool,
+    /// CWR goes with the next new text (RFC 3168 §6.1.2).
+    cwr: bool,
+    /// Timeouts without a round that got through between them.
+    strikes: u8,
+    /// The window was reduced; what was sent before that is not acknowledged up to here.
+    reduced_until: Option<Seq>,
+    /// The flags of a segment that brings no news of congestion.
+    quiet: Flags,
+    /// CE-marked packets that arrived, and reductions of the window for marks of ours: for `TcpInfo`.
+    pub(super) arrived: u32,
+    pub(super) reductions: u32,
+    counters: Counters,
+}
+
+/// What AccECN counts.
+#[derive(Clone, Copy, Debug)]
+struct Counters {
+    /// r.cep: CE-marked packets that arrived, as far as the ACE field shows it.
+    cep: u8,
+    /// s.cep: what the peer's ACE field said last.
+    peer_cep: u8,
+    /// A segment with the peer's counter has come.
+    has_peer_cep: bool,
+    /// The next pure acknowledgment says how the SYN-ACK arrived.
+    third: Option<Mark>,
+    /// Acknowledgments that are still to carry the option.
+    reports: u8,
+    /// r.e0b, r.ceb, r.e1b: bytes of text that arrived with each mark.
+    bytes: EcnBytes,
+    /// s.ceb: what the peer said last.
+    peer_ce: u32,
+}
+
+impl Ecn {
+    /// After the handshake, in which our SYN or SYN-ACK went out so often.
+    pub(crate) fn new(found: &Negotiation, is_active: bool, transmissions: u8) -> Self {
+        let Negotiation { setting: _, mode, mark, is_intact } = *found;
+        // A CE mark on a SYN-ACK counts, one on a SYN does not (RFC 9768 §3.2.2.2).
+        let cep = CEP_START + u8::from(is_active && mark == Mark::Ce);
+        // A SYN-ACK without flags may have been the one that got through.
+        let was_told = is_active || transmissions <= ASKED_MAX;
+        Ecn {
+            mode,
+            sends_ect: mode != Mode::Off && is_intact && was_told,
+            echo: false,
+            cwr: false,
+            strikes: 0,
+            reduced_until: None,
+            quiet: if mode == Mode::Accurate { Flags::ACK | Flags::ace(CEP_START) } else { Flags::ACK },
+            arrived: 0,
+            reductions: 0,
+            counters: Counters {
+                cep,
+                peer_cep: CEP_START,
+                has_peer_cep: false,
+                third: (mode == Mode::Accurate && is_active).then_some(mark),
+                reports: REPORTS,
+                bytes: BYTES_START,
+                peer_ce: 0,
+            },
+        }
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Does the segment say nothing about congestion that is new, and carries no mark? Most do, and
+    /// take the short way.
+    pub(super) fn is_quiet(&self, segment: &Segment<'_>) -> bool {
+        segment.flags.without(Flags::PSH) == self.quiet && segment.mark != Mark::Ce
+    }
+
+    /// Text of a quiet segment has arrived.
+    pub(super) fn on_quiet_text(&mut self, segment: &Segment<'_>) {
+        if self.mode == Mode::Accurate {
+            self.counters.count(segment);
+        }
+    }
+
+    /// A valid segment has arrived. True: it is acknowledged at once.
+    pub(super) fn on_arrival(&mut self, segment: &Segment<'_>) -> bool {
+        let is_marked = segment.mark == Mark::Ce;
+        if is_marked {
+            self.arrived = self.arrived.wrapping_add(u32::from(segment.packets));
+        }
+        match self.mode {
+            Mode::Off => false,
+            Mode::Classic => {
+                //= rfc3168#6.1.3
+                if segment.flags.has(Flags::CWR) {
+                    self.echo = false;
+                }
+                let has_text = !segment.text.is_empty();
+                self.echo |= is_marked && has_text;
+                is_marked && has_text
+            }
+            Mode::Accurate => {
+                self.counters.count(segment);
+                //= rfc9768#3.2.2.5.1: no later than with the second CE mark
+                is_marked && segment.len() > 0
+            }
+        }
+    }
+
+    /// An acknowledgment of new data. True: packets of ours were marked, and the window was not reduced
+    /// since they were sent; `max` is the end of what was sent until now.
+    pub(super) fn on_ack(&mut self, segment: &Segment<'_>, max: Seq) -> bool {
+        //= rfc3168#6.1.2: once in a round
+        let is_of_old = self.reduced_until.is_some_and(|end| segment.ack.at_or_before(end));
+        if self.reduced_until.is_some_and(|end| end.at_or_before(segment.ack)) {
+            self.reduced_until = None;
+        }
+        if !is_of_old {
+            self.strikes = 0;
+        }
+        let is_marked = match self.mode {
+            Mode::Off => false,
+            Mode::Classic => segment.flags.has(Flags::ECE),
+            Mode::Accurate => self.take_counters(segment),
+        };
+        if !is_marked || !self.sends_ect || is_of_old {
+            return false;
+        }
+        self.on_reduced(max);
+        self.reductions = self.reductions.wrapping_add(1);
+        true
+    }
+
+    /// The congestion window was reduced for whatever reason: the peer is told, and marks of what was
+    /// sent until now mean nothing more.
+    //= rfc3168#6.1.2
+    pub(super) fn on_reduced(&mut self, max: Seq) {
+        self.cwr = self.mode == Mode::Classic;
+        self.reduced_until = (self.mode != Mode::Off).then_some(max);
+    }
+
+    /// The retransmission timer fired, `again` if for data that it fired for before: everything up to
+    /// `max` counts as lost. What is sent again bears no mark; if it is always the marked that gets lost,
+    /// marking ends.
+    pub(super) fn on_timeout(&mut self, max: Seq, again: bool) {
+        self.on_reduced(max);
+        self.strikes = self.strikes.saturating_add(u8::from(!again));
+        self.sends_ect &= self.strikes < STRIKES_MAX;
+    }
+
+    /// A SYN came again: if it is the SYN-ACK, the acknowledgment says again how it arrived.
+    //= rfc9768#3.2.2.1
+    pub(super) fn on_syn_again(&mut self, syn: &Segment<'_>) {
+        if self.mode == Mode::Accurate && syn.flags.has(Flags::ACK) {
+            self.counters.third = Some(syn.mark);
+        }
+    }
+
+    /// Must a pure acknowledgment go out before any text?
+    pub(super) fn wants_pure_ack(&self) -> bool {
+        self.counters.third.is_some()
+    }
+
+    /// Is the next text to be no longer than a segment, because not every segment of it would bear the
+    /// same flags? Whoever cuts a long one leaves CWR to the first part alone.
+    pub(super) fn wants_one_segment(&self) -> bool {
+        match self.mode {
+            Mode::Off => false,
+            Mode::Classic => self.cwr,
+            Mode::Accurate => self.counters.cep & 0b010 != 0,
+        }
+    }
+
+    /// The flags of a segment.
+    pub(super) fn flags(&self, kind: PlanKind, len: u32) -> Flags {
+        let nothing = Flags::default();
+        match self.mode {
+            Mode::Off => nothing,
+            Mode::Classic => {
+                let ece = if self.echo { Flags::ECE } else { nothing };
+                //= rfc3168#6.1.2: on the first new data packet
+                let cwr = self.cwr && kind == PlanKind::Data && len > 0;
+                ece | if cwr { Flags::CWR } else { nothing }
+            }
+            Mode::Accurate => match self.counters.third {
+                Some(mark) if kind == PlanKind::Ack => Flags::ace(encoded(mark)),
+                Some(_) | None => Flags::ace(self.counters.cep & 7),
+            },
+        }
+    }
+
+    /// The ECN field of a segment with `len` bytes of text, none of them sent before if `is_new`.
+    //= rfc3168#6.1.4: not on pure acknowledgments
+    //= rfc3168#6.1.5: not on retransmissions
+    //= rfc3168#6.1.6: not on window probes
+    pub(super) fn mark(&self, kind: PlanKind, len: u32, is_new: bool) -> Mark {
+        let is_capable = self.sends_ect && kind == PlanKind::Data && len > 0 && is_new;
+        if is_capable { Mark::Ect0 } else { Mark::NotEct }
+    }
+
+    /// The AccECN option, if a pure acknowledgment is to carry it.
+    pub(super) fn report(&self, kind: PlanKind) -> Option<EcnBytes> {
+        let is_due = self.mode == Mode::Accurate && kind == PlanKind::Ack && self.counters.reports > 0;
+        is_due.then_some(self.counters.bytes)
+    }
+
+    /// The device has the segment of the plan.
+    pub(super) fn on_sent(&mut self, plan: &Plan) {
+        match self.mode {
+            Mode::Off => {}
+            Mode::Classic => self.cwr &= !plan.flags.has(Flags::CWR),
+            Mode::Accurate => {
+                if plan.kind == PlanKind::Ack {
+                    self.counters.third = None;
+                }
+                if plan.options.ecn_bytes.is_some() {
+                    self.counters.reports -= 1;
+                }
+            }
+        }
+    }
+
+    /// Takes the peer's counters. True: packets of ours were marked since the last time.
+    fn take_counters(&mut self, segment: &Segment<'_>) -> bool {
+        let ace = segment.flags.to_ace();
+        let counters = &mut self.counters;
+        if !counters.has_peer_cep {
+            counters.has_peer_cep = true;
+            //= rfc9768#3.2.2.4: it can't be zero yet
+            self.sends_ect &= ace != 0;
+        }
+        self.quiet = Flags::ACK | Flags::ace(ace);
+        let marked = ace.wrapping_sub(counters.peer_cep) & 7;
+        counters.peer_cep = ace;
+        let bytes = segment.options.ecn_bytes.map(|b| b.ce.wrapping_sub(counters.peer_ce) & BYTES_MASK);
+        // A counter that went back is an option that was overtaken, or no option of ours.
+        let bytes = bytes.filter(|more| *more <= BYTES_MASK / 2);
+        if let Some(more) = bytes {
+            counters.peer_ce = (counters.peer_ce + more) & BYTES_MASK;
+        }
+        // Eight marks look like none, but then the bytes tell; and without them, marks before these
+        // have reduced the window a moment ago.
+        marked > 0 || bytes.is_some_and(|more| more > 0)
+    }
+}
+
+impl Counters {
+    fn count(&mut self, segment: &Segment<'_>) {
+        let len = segment.text.len() as u32;
+        let counter = match segment.mark {
+            Mark::NotEct => return,
+            Mark::Ect0 => &mut self.bytes.e0,
+            Mark::Ect1 => &mut self.bytes.e1,
+            Mark::Ce => {
+                self.cep = self.cep.wrapping_add(segment.packets as u8) & 7;
+                self.reports = REPORTS;
+                &mut self.bytes.ce
+            }
+        };
+        *counter = counter.wrapping_add(len) & BYTES_MASK;
+    }
+}
