@@ -172,8 +172,9 @@ struct Counters {
 }
 
 impl Ecn {
-    /// After the handshake, in which our SYN or SYN-ACK went out so often.
-    pub(crate) fn new(found: &Negotiation, is_active: bool, transmissions: u8) -> Self {
+    /// After the handshake, in which our SYN or SYN-ACK went out so often. Only who `slows_down` when
+    /// told of a mark may ask routers for it.
+    pub(crate) fn new(found: &Negotiation, is_active: bool, transmissions: u8, slows_down: bool) -> Self {
         let Negotiation { setting: _, mode, mark, is_intact } = *found;
         // A CE mark on a SYN-ACK counts, one on a SYN does not (RFC 9768 §3.2.2.2).
         let cep = CEP_START + u8::from(is_active && mark == Mark::Ce);
@@ -181,7 +182,7 @@ impl Ecn {
         let was_told = is_active || transmissions <= ASKED_MAX;
         Ecn {
             mode,
-            sends_ect: mode != Mode::Off && is_intact && was_told,
+            sends_ect: mode != Mode::Off && is_intact && was_told && slows_down,
             echo: false,
             cwr: false,
             strikes: 0,

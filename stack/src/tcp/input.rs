@@ -1,5 +1,6 @@
 //! What came in: a segment arrives at a connection (RFC 9293 §3.10.7), step by step.
 
+use super::config::Congestion;
 use super::congestion::{Ack, Cause, Controller};
 use super::ecn::Ecn;
 use super::info::Stats;
@@ -207,10 +208,11 @@ impl Handshake {
             true if config.dsack => SackUse::WithDuplicates,
             true => SackUse::Holes,
         };
+        let slows_down = config.congestion != Congestion::None;
         Synchronized {
             send,
             receive,
-            ecn: Ecn::new(&self.ecn, self.origin == Origin::Active, self.transmissions),
+            ecn: Ecn::new(&self.ecn, self.origin == Origin::Active, self.transmissions, slows_down),
             closing: Closing::Neither,
             challenge_at: cx.now,
             orphan_until: None,

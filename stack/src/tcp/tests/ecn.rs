@@ -145,6 +145,20 @@ fn only_new_text_is_capable() {
     assert!(out[0].is(Flags::ACK | Flags::FIN) && out[0].mark == Mark::NotEct);
 }
 
+/// T08: without congestion control nothing would slow down.
+//= rfc3168#5
+#[test]
+fn nothing_is_marked_that_would_not_slow_down() {
+    let config = TcpConfig { congestion: crate::tcp::Congestion::None, ..quiet() };
+    let mut b = Bench::listening(config, 1);
+    b.get(In { flags: Flags::SYN | CWR | ECE, ..syn() });
+    assert_eq!(ace(&b.out()[0]), 0b001);
+    b.get(ack(1, 1));
+    b.accept();
+    b.write(b"x").unwrap();
+    assert_eq!(b.out()[0].mark, Mark::NotEct);
+}
+
 /// T08: a mark is told with every acknowledgment until CWR comes, and at once.
 //= rfc3168#6.1.3
 #[test]
