@@ -54,7 +54,7 @@ const OPTIONS: usize = 3;
 /// # Ok::<(), barenet::Error>(())
 /// ```
 ///
-/// A connection takes less than a kilobyte, besides its data; all that is not counted takes four.
+/// A connection takes less than five quarters of a kilobyte, besides its data; all that is not counted takes four.
 pub struct Memory<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize> {
     blocks: [[u8; BLOCK_TAKES]; BLOCKS],
     interfaces: [Slot<Interface>; INTERFACES],

@@ -208,7 +208,7 @@ impl Handshake {
             true if config.dsack => SackUse::WithDuplicates,
             true => SackUse::Holes,
         };
-        let slows_down = config.congestion != Congestion::None;
+        let slows_down = which != Congestion::None;
         Synchronized {
             send,
             receive,
