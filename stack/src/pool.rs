@@ -199,7 +199,7 @@ impl<'a> Pool<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)] // at every frame
     fn bytes_mut(&mut self, block: u32, at: usize, len: usize) -> &mut [u8] {
         let block = block as usize;
         match &mut self.memory {
@@ -332,15 +332,26 @@ impl Chain {
         len <= self.room(pool)
     }
 
+    /// Appends `data` if it lies in one piece and the last block has room for it: most segments are
+    /// shorter than a block. False: nothing was done.
+    #[inline(always)] // at every frame
+    pub fn append_in_place(&mut self, pool: &mut Pool<'_>, data: Bytes<'_>) -> bool {
+        let (data, whole) = (data.front(), data.len());
+        let (block_len, used) = (pool.block_len, self.start as usize + self.len as usize);
+        let Some(before) = (self.blocks as usize).checked_sub(1).map(|n| n * block_len) else { return false };
+        // Behind a `reserve` the queue may end before its last block.
+        let Some(at) = used.checked_sub(before) else { return false };
+        if data.len() != whole || block_len - at < whole {
+            return false;
+        }
+        pool.bytes_mut(self.tail, at, whole).copy_from_slice(data);
+        self.len += whole as u32;
+        true
+    }
+
     /// Appends as much of `data` as the pool has memory for and returns how much.
     pub fn append(&mut self, pool: &mut Pool<'_>, data: &[u8]) -> usize {
         let (tail, spare) = (self.tail, self.room(pool) - self.len as usize);
-        if data.len() <= spare && (1..=pool.block_len).contains(&spare) {
-            // Into the last block: most segments are shorter than a block.
-            pool.bytes_mut(tail, pool.block_len - spare, data.len()).copy_from_slice(data);
-            self.len += data.len() as u32;
-            return data.len();
-        }
         self.reserve(pool, self.len as usize + data.len());
         let (block, at) = match spare {
             0 if tail == NONE => (self.head, 0),

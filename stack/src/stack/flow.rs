@@ -11,7 +11,7 @@ use crate::ip::InterfaceId;
 use crate::slab::Key;
 use crate::tcp::segment::Mark;
 use crate::time::Instant;
-use crate::wire::tcp::parse_tcp;
+use crate::wire::tcp::parse_plain;
 use crate::wire::{Checksum, ETHERNET_LEN, EtherType, EthernetHeader, IPV4_LEN, IPV6_LEN, protocol};
 
 /// Ethernet, IPv6 and the ports of TCP.
@@ -29,6 +29,8 @@ pub(super) struct Flow {
     head: [u8; HEAD_LEN],
     /// Sum of the pseudo-header without the length.
     pseudo: Checksum,
+    /// Sum of the IPv4 header without length, identification and checksum.
+    ip: Checksum,
 }
 
 impl Flow {
@@ -48,9 +50,13 @@ impl Flow {
         let mut pseudo = Checksum::default();
         pseudo.add(if v6 { &head[22..54] } else { &head[26..34] });
         pseudo.add_word(u16::from(protocol::TCP));
+        let mut ip = Checksum::default();
+        ip.add(&head[14..16]);
+        ip.add(&head[20..24]);
+        ip.add(&head[26..34]);
         // DSCP and ECN are the second byte of IPv4, and lie across the first two of IPv6.
         let mark = Mark::of(if v6 { head[15] >> 4 } else { head[15] });
-        Some(Flow { interface, connection, v6, mark, head, pseudo })
+        Some(Flow { interface, connection, v6, mark, head, pseudo, ip })
     }
 
     /// The segment in a frame of this flow.
@@ -65,15 +71,20 @@ impl Flow {
     }
 
     /// Length, identification and header checksum may differ, and nothing else: not the TTL either.
+    #[inline]
     fn match_v4(&self, front: &[u8]) -> Option<(usize, usize)> {
         let (mine, head) = (&self.head, front.first_chunk::<HEAD_LEN_V4>()?);
+        let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
+        let total_len = usize::from(word(16));
         let is_same =
             head[..16] == mine[..16] && head[20..24] == mine[20..24] && head[26..38] == mine[26..38];
-        let (_, ip) = head[..ETHERNET_LEN + IPV4_LEN].split_last_chunk::<IPV4_LEN>()?;
-        if !is_same || !Checksum::of_words(ip).is_valid() {
+        let mut sum = self.ip;
+        sum.add_word(total_len as u16);
+        sum.add_word(word(18));
+        sum.add_word(word(24));
+        if !is_same || !sum.is_valid() {
             return None;
         }
-        let total_len = usize::from(u16::from_be_bytes([head[16], head[17]]));
         Some((ETHERNET_LEN + IPV4_LEN, total_len.checked_sub(IPV4_LEN)?))
     }
 
@@ -105,7 +116,7 @@ impl Stack<'_> {
     ) -> bool {
         let Some(flow) = &self.flow else { return false };
         let Some(bytes) = flow.segment_in(interface, frame) else { return false };
-        let Some((_, _, mut segment)) = parse_tcp(bytes) else { return false };
+        let Some(mut segment) = parse_plain(bytes) else { return false };
         segment.mark = flow.mark;
         let is_whole = || frame.checksum == RxChecksum::Valid || flow.checksum_is_valid(bytes);
         if !self.tcp.take_expected(flow.connection, &segment, is_whole, now, &mut self.pool) {

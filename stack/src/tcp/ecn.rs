@@ -208,14 +208,16 @@ impl Ecn {
 
     /// Does the segment say nothing about congestion that is new, and carries no mark? Most do, and
     /// take the short way.
-    pub(super) fn is_quiet(&self, segment: &Segment<'_>) -> bool {
-        segment.flags.without(Flags::PSH) == self.quiet && segment.mark != Mark::Ce
+    #[inline]
+    pub(super) fn is_quiet(&self, flags: Flags, mark: Mark) -> bool {
+        flags.without(Flags::PSH) == self.quiet && mark != Mark::Ce
     }
 
     /// Text of a quiet segment has arrived.
-    pub(super) fn on_quiet_text(&mut self, segment: &Segment<'_>) {
+    #[inline]
+    pub(super) fn on_quiet_text(&mut self, mark: Mark, len: usize) {
         if self.mode == Mode::Accurate {
-            self.counters.count(segment);
+            self.counters.count(mark, 0, len);
         }
     }
 
@@ -237,7 +239,7 @@ impl Ecn {
                 is_marked && has_text
             }
             Mode::Accurate => {
-                self.counters.count(segment);
+                self.counters.count(segment.mark, segment.packets, segment.text.len());
                 //= rfc9768#3.2.2.5.1: no later than with the second CE mark
                 is_marked && segment.len() > 0
             }
@@ -382,18 +384,18 @@ impl Ecn {
 }
 
 impl Counters {
-    fn count(&mut self, segment: &Segment<'_>) {
-        let len = segment.text.len() as u32;
-        let counter = match segment.mark {
+    /// `packets` with `len` bytes of text between them.
+    fn count(&mut self, mark: Mark, packets: u16, len: usize) {
+        let counter = match mark {
             Mark::NotEct => return,
             Mark::Ect0 => &mut self.bytes.e0,
             Mark::Ect1 => &mut self.bytes.e1,
             Mark::Ce => {
-                self.cep = self.cep.wrapping_add(segment.packets as u8) & 7;
+                self.cep = self.cep.wrapping_add(packets as u8) & 7;
                 self.reports = REPORTS;
                 &mut self.bytes.ce
             }
         };
-        *counter = counter.wrapping_add(len) & BYTES_MASK;
+        *counter = counter.wrapping_add(len as u32) & BYTES_MASK;
     }
 }

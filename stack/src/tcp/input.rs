@@ -245,7 +245,7 @@ impl Synchronized {
             return Ok(());
         }
         self.check_ack(&segment, cx, effects)?;
-        self.receive.take_timestamp(whole, cx.now);
+        self.receive.take_timestamp(whole.seq, whole.options.timestamps, cx.now);
         if self.ecn.on_arrival(&segment) {
             self.receive.owed = Owed::Now;
         }
@@ -374,7 +374,7 @@ impl Synchronized {
 
     //= rfc7323#5.3 R1; H033
     fn check_timestamp(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) -> Step {
-        if segment.flags.has(Flags::RST) || !self.receive.is_old(segment, cx.now) {
+        if segment.flags.has(Flags::RST) || !self.receive.is_old(segment.options.timestamps, cx.now) {
             return Ok(());
         }
         if segment.len() > 0 && !segment.flags.has(Flags::SYN) {

@@ -58,7 +58,7 @@ use core::net::IpAddr;
 use core::task::Waker;
 use listener::Listener;
 use managed::ManagedSlice;
-use segment::{Flags, Options, Plan, Reset, Segment, Timestamps};
+use segment::{Flags, Options, Plain, Plan, Reset, Segment, Timestamps};
 use settings::Settings;
 use tcb::{Dropped, Effects, End, Origin, Phase, Tcb};
 use time_wait::TimeWait;
@@ -379,7 +379,8 @@ impl<'a> Tcp<'a> {
         pool: &mut Pool<'_>,
     ) -> Outcome {
         if let Some(key) = self.connections.key(index)
-            && self.take_expected(key, segment, || true, now, pool)
+            && let Some(plain) = Plain::of(segment)
+            && self.take_expected(key, &plain, || true, now, pool)
         {
             return Outcome::default();
         }

@@ -2,7 +2,7 @@
 
 use super::config::TcpConfig;
 use super::ranges::{Inserted, Range, Ranges};
-use super::segment::{SACK_BLOCKS, Sack, Segment};
+use super::segment::{SACK_BLOCKS, Sack, Timestamps};
 use super::tcb::Cx;
 use crate::bytes::Bytes;
 use crate::pool::{Chain, Pool};
@@ -185,16 +185,18 @@ impl Receive {
 
     /// Is it an old duplicate by its timestamp (PAWS)?
     //= rfc7323#5.3 R1
-    pub(crate) fn is_old(&self, segment: &Segment<'_>, now: Instant) -> bool {
-        let (Some(recent), Some(ts)) = (self.ts_recent, segment.options.timestamps) else { return false };
+    #[inline]
+    pub(crate) fn is_old(&self, timestamps: Option<Timestamps>, now: Instant) -> bool {
+        let (Some(recent), Some(ts)) = (self.ts_recent, timestamps) else { return false };
         Seq(ts.value).before(Seq(recent)) && now.since(self.ts_recent_at) <= TIMESTAMP_AGE
     }
 
-    /// Remembers the timestamp of a segment that lies in the window and is not old.
+    /// Remembers the timestamp of a segment from `seq` on that lies in the window and is not old.
     //= rfc7323#5.3 R3
-    pub(crate) fn take_timestamp(&mut self, segment: &Segment<'_>, now: Instant) {
-        if let (Some(_), Some(ts)) = (self.ts_recent, segment.options.timestamps)
-            && segment.seq.at_or_before(self.last_ack)
+    #[inline]
+    pub(crate) fn take_timestamp(&mut self, seq: Seq, timestamps: Option<Timestamps>, now: Instant) {
+        if let (Some(_), Some(ts)) = (self.ts_recent, timestamps)
+            && seq.at_or_before(self.last_ack)
         {
             self.ts_recent = Some(ts.value);
             self.ts_recent_at = now;
@@ -226,9 +228,20 @@ impl Receive {
         taken
     }
 
-    /// May all of this text be taken?
-    pub(crate) fn has_room(&self, pool: &Pool<'_>, text: Bytes<'_>) -> bool {
-        room(pool) >= text.len()
+    /// Takes text at RCV.NXT, where nothing is missing and somebody reads. False: there is no
+    /// memory for all of it, and nothing was done.
+    #[inline(always)] // at every frame
+    pub(crate) fn expected_text(&mut self, pool: &mut Pool<'_>, text: Bytes<'_>) -> bool {
+        let len = text.len();
+        if room(pool) < len || !(self.queue.append_in_place(pool, text) || self.append(pool, text)) {
+            return false;
+        }
+        let len = len as u32;
+        self.mss_seen = self.mss_seen.max(len.min(self.mss as u32) as u16);
+        self.readable += len;
+        self.nxt += len;
+        self.unacked += len;
+        true
     }
 
     /// Nobody reads any more: the bytes count as received.
@@ -361,6 +374,7 @@ impl Receive {
 
     /// Decides when text that came in order is acknowledged.
     //= rfc9293#3.8.6.3 SHLD-19: at least every second full-sized segment
+    #[inline]
     pub(crate) fn owe(&mut self, now: Instant, config: &TcpConfig) {
         // With a small buffer the peer can't send that much before it has to wait for us.
         let full = (2 * self.mss_seen as u32).min(self.limit / 2);

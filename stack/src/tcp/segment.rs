@@ -121,10 +121,6 @@ impl Sack {
         &self.blocks[..self.len as usize]
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Bytes that the option takes in a header, with padding.
     pub(crate) const fn option_len(&self) -> usize {
         if self.len == 0 { 0 } else { 4 + 8 * self.len as usize }
@@ -185,6 +181,44 @@ impl Segment<'_> {
     /// SEG.LEN: text, SYN and FIN.
     pub(crate) fn len(&self) -> u32 {
         self.text.len() as u32 + self.flags.len()
+    }
+}
+
+/// What may stand beside ACK in a plain segment: PSH, and what ECN says.
+pub(crate) const PLAIN_FLAGS: u16 = 0x1c8;
+
+/// What nearly every segment is: an acknowledgment without options but timestamps, with text or
+/// without.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain<'a> {
+    pub(crate) seq: Seq,
+    pub(crate) ack: Seq,
+    /// Neither SYN, FIN, RST nor URG.
+    pub(crate) flags: Flags,
+    /// As it stands in the header, unscaled.
+    pub(crate) window: u16,
+    pub(crate) timestamps: Option<Timestamps>,
+    /// The ECN field of its packet.
+    pub(crate) mark: Mark,
+    pub(crate) text: Bytes<'a>,
+}
+
+impl<'a> Plain<'a> {
+    /// `segment`, if that is one.
+    pub(crate) fn of(segment: &Segment<'a>) -> Option<Self> {
+        let Segment { seq, ack, flags, window, options, mark, packets: _, text } = *segment;
+        let timestamps = options.timestamps;
+        let is_plain =
+            flags.0 & !PLAIN_FLAGS == Flags::ACK.0 && options == Options { timestamps, ..Options::default() };
+        is_plain.then_some(Plain { seq, ack, flags, window, timestamps, mark, text })
+    }
+}
+
+impl<'a> From<&Plain<'a>> for Segment<'a> {
+    fn from(plain: &Plain<'a>) -> Self {
+        let Plain { seq, ack, flags, window, timestamps, mark, text } = *plain;
+        let options = Options { timestamps, ..Options::default() };
+        Segment { seq, ack, flags, window, options, mark, packets: 1, text }
     }
 }
 

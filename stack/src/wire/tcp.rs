@@ -3,7 +3,7 @@
 use crate::bytes::Bytes;
 use crate::seq::Seq;
 use crate::tcp::ranges::Range;
-use crate::tcp::segment::{EcnBytes, Flags, Mark, Options, Sack, Segment, Timestamps};
+use crate::tcp::segment::{EcnBytes, Flags, Mark, Options, PLAIN_FLAGS, Plain, Sack, Segment, Timestamps};
 use smoltcp::wire::TcpPacket;
 
 /// Bytes of a header without options.
@@ -41,6 +41,36 @@ pub(crate) fn parse_tcp(packet: Bytes<'_>) -> Option<(u16, u16, Segment<'_>)> {
         text: packet.slice(header_len, usize::MAX),
     };
     Some((view.src_port(), view.dst_port(), segment))
+}
+
+/// The segment in a packet, if it is a plain one; what the IP header says of it is the caller's to
+/// add.
+#[inline]
+pub(crate) fn parse_plain(packet: Bytes<'_>) -> Option<Plain<'_>> {
+    let front = packet.front();
+    let fixed = front.first_chunk::<TCP_LEN>()?;
+    let word = |at: usize| u32::from_be_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
+    let offset_and_flags = u16::from_be_bytes([fixed[12], fixed[13]]);
+    let (header_len, timestamps) = match offset_and_flags & !PLAIN_FLAGS {
+        0x5010 => (TCP_LEN, None),
+        0x8010 => {
+            let options = front.get(TCP_LEN..)?.first_chunk::<12>()?;
+            let (words, _) = options.as_chunks::<4>();
+            let [TIMESTAMPS_FIRST, value, echo] = words else { return None };
+            let (value, echo) = (u32::from_be_bytes(*value), u32::from_be_bytes(*echo));
+            (TCP_LEN + 12, Some(Timestamps { value, echo }))
+        }
+        _ => return None,
+    };
+    Some(Plain {
+        seq: Seq(word(4)),
+        ack: Seq(word(8)),
+        flags: Flags(offset_and_flags & 0x1ff),
+        mark: Mark::NotEct,
+        window: u16::from_be_bytes([fixed[14], fixed[15]]),
+        timestamps,
+        text: packet.slice(header_len, usize::MAX),
+    })
 }
 
 #[inline]
@@ -282,7 +312,7 @@ mod tests {
             assert_eq!(parse(&bad).unwrap().sack, Sack::default(), "{bad:?}");
         }
         let five = [&[5, 42][..], &[7; 38]].concat();
-        assert!(parse(&five).unwrap().sack.is_empty(), "longer than the header");
+        assert!(parse(&five).unwrap().sack.blocks().is_empty(), "longer than the header");
         for kind in 0..=255 {
             for len in 0..=255 {
                 assert!(parse(&[kind, len, 1, 2, 3, 4, kind, len]).is_some());
