@@ -3,23 +3,25 @@
 /// No entry.
 pub(crate) const NONE: u32 = u32::MAX;
 
+/// In place of the number before: the entry is in no queue.
+const UNQUEUED: u32 = NONE - 1;
+
 /// The links of one entry in one queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
     prev: u32,
     next: u32,
-    queued: bool,
 }
 
 impl Default for Link {
     fn default() -> Self {
-        Link { prev: NONE, next: NONE, queued: false }
+        Link { prev: UNQUEUED, next: NONE }
     }
 }
 
 impl Link {
     pub(crate) fn is_queued(&self) -> bool {
-        self.queued
+        self.prev != UNQUEUED
     }
 }
 
@@ -54,10 +56,10 @@ impl List {
     /// Appends an entry, unless it is queued already.
     pub(crate) fn push(&mut self, links: &mut impl Links, index: u32) {
         let link = links.link(index);
-        if link.queued {
+        if link.is_queued() {
             return;
         }
-        *link = Link { prev: self.tail, next: NONE, queued: true };
+        *link = Link { prev: self.tail, next: NONE };
         if self.tail == NONE {
             self.head = index;
         } else {
@@ -75,8 +77,8 @@ impl List {
 
     /// Takes an entry out, wherever it stands, if it is queued.
     pub(crate) fn remove(&mut self, links: &mut impl Links, index: u32) {
-        let Link { prev, next, queued } = core::mem::take(links.link(index));
-        if !queued {
+        let Link { prev, next } = core::mem::take(links.link(index));
+        if prev == UNQUEUED {
             return;
         }
         if prev == NONE {

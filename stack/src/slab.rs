@@ -1,23 +1,100 @@
 //! A table whose entries keep their place: O(1) insert, remove and look-up, and handles that know
 //! when their entry was given to another (H221).
+//!
+//! On the heap it grows by chunks: nothing is ever moved, so no insertion costs more than another,
+//! and no memory lies idle but the rest of the last chunk.
 
+#[cfg(feature = "alloc")]
+use alloc::{boxed::Box, vec::Vec};
 use managed::ManagedSlice;
 
 const NONE: u32 = u32::MAX;
+/// Bytes of a chunk, about.
+#[cfg(feature = "alloc")]
+const CHUNK_BYTES: usize = 8192;
 
 /// One place of a table. Callers without a heap hand in a slice of them.
 #[derive(Debug)]
 pub struct Slot<T> {
     /// Counts the entries that this place has held.
     generation: u32,
-    /// The next free place, when this one is.
-    next_free: u32,
-    entry: Option<T>,
+    content: Content<T>,
+}
+
+#[derive(Debug)]
+enum Content<T> {
+    /// And the next free place.
+    Free(u32),
+    Entry(T),
 }
 
 impl<T> Slot<T> {
     /// A free place.
-    pub const EMPTY: Self = Slot { generation: 0, next_free: NONE, entry: None };
+    pub const EMPTY: Self = Slot { generation: 0, content: Content::Free(NONE) };
+
+    fn entry(&self) -> Option<&T> {
+        match &self.content {
+            Content::Entry(entry) => Some(entry),
+            Content::Free(_) => None,
+        }
+    }
+
+    fn entry_mut(&mut self) -> Option<&mut T> {
+        match &mut self.content {
+            Content::Entry(entry) => Some(entry),
+            Content::Free(_) => None,
+        }
+    }
+}
+
+/// The places of a table.
+enum Slots<'a, T> {
+    Given(&'a mut [Slot<T>]),
+    #[cfg(feature = "alloc")]
+    Heap(Vec<Box<[Slot<T>]>>),
+}
+
+impl<T> Slots<'_, T> {
+    /// Places of a chunk: a power of two of them.
+    #[cfg(feature = "alloc")]
+    const CHUNK: usize = {
+        let fit = CHUNK_BYTES / size_of::<Slot<T>>();
+        if fit == 0 { 1 } else { 1 << fit.ilog2() }
+    };
+
+    #[inline]
+    fn get(&self, index: u32) -> Option<&Slot<T>> {
+        match self {
+            Slots::Given(slots) => slots.get(index as usize),
+            #[cfg(feature = "alloc")]
+            Slots::Heap(chunks) => {
+                chunks.get(index as usize / Self::CHUNK)?.get(index as usize % Self::CHUNK)
+            }
+        }
+    }
+
+    #[inline]
+    fn get_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
+        match self {
+            Slots::Given(slots) => slots.get_mut(index as usize),
+            #[cfg(feature = "alloc")]
+            Slots::Heap(chunks) => {
+                chunks.get_mut(index as usize / Self::CHUNK)?.get_mut(index as usize % Self::CHUNK)
+            }
+        }
+    }
+
+    /// Makes sure that the place exists, if it may.
+    fn extend_to(&mut self, index: u32) {
+        #[cfg(feature = "alloc")]
+        if let Slots::Heap(chunks) = self
+            && chunks.len() == index as usize / Self::CHUNK
+        {
+            chunks.push((0..Self::CHUNK).map(|_| Slot::EMPTY).collect());
+        }
+        #[cfg(not(feature = "alloc"))]
+        let _ = index;
+    }
 }
 
 impl<T> Default for Slot<T> {
@@ -36,8 +113,8 @@ pub struct Key {
 
 /// A table of entries of one kind, bounded in number.
 pub(crate) struct Slab<'a, T> {
-    slots: ManagedSlice<'a, Slot<T>>,
-    /// First free place, then along `next_free`.
+    slots: Slots<'a, T>,
+    /// First free place, then along [`Content::Free`].
     free: u32,
     /// Places from here on were never used (a borrowed slice is not threaded beforehand).
     fresh: u32,
@@ -48,10 +125,13 @@ pub(crate) struct Slab<'a, T> {
 impl<'a, T> Slab<'a, T> {
     /// A table in `slots`; one on the heap grows up to `limit` entries.
     pub(crate) fn new(slots: ManagedSlice<'a, Slot<T>>, limit: usize) -> Self {
-        let limit = match &slots {
-            ManagedSlice::Borrowed(s) => s.len().min(limit),
+        let (slots, limit) = match slots {
+            ManagedSlice::Borrowed(s) => {
+                let limit = s.len().min(limit);
+                (Slots::Given(s), limit)
+            }
             #[cfg(feature = "alloc")]
-            ManagedSlice::Owned(_) => limit,
+            ManagedSlice::Owned(_) => (Slots::Heap(Vec::new()), limit),
         };
         Slab { slots, free: NONE, fresh: 0, len: 0, limit: limit.min(NONE as usize - 1) as u32 }
     }
@@ -74,79 +154,73 @@ impl<'a, T> Slab<'a, T> {
         self.fresh
     }
 
+    /// A free place, off the list of them.
     fn place(&mut self) -> Option<u32> {
         if self.free != NONE {
             let index = self.free;
-            self.free = self.slots[index as usize].next_free;
+            if let Some(Content::Free(next)) = self.slots.get(index).map(|s| &s.content) {
+                self.free = *next;
+            }
             return Some(index);
         }
         if self.fresh >= self.limit {
             return None;
         }
-        #[cfg(feature = "alloc")]
-        if let ManagedSlice::Owned(v) = &mut self.slots
-            && v.len() <= self.fresh as usize
-        {
-            v.push(Slot::default());
-        }
+        self.slots.extend_to(self.fresh);
         self.fresh += 1;
         Some(self.fresh - 1)
     }
 
     /// Adds an entry; gives it back if the table is full.
     pub(crate) fn insert(&mut self, entry: T) -> Result<Key, T> {
-        let Some(index) = self.place() else {
-            return Err(entry);
-        };
-        let slot = &mut self.slots[index as usize];
+        let Some(index) = self.place() else { return Err(entry) };
+        let Some(slot) = self.slots.get_mut(index) else { return Err(entry) };
         slot.generation = slot.generation.wrapping_add(1);
-        slot.entry = Some(entry);
+        slot.content = Content::Entry(entry);
         self.len += 1;
         Ok(Key { index, generation: slot.generation })
     }
 
     pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
-        let slot = self.slots.get_mut(index as usize)?;
-        let entry = slot.entry.take()?;
-        slot.next_free = self.free;
+        let slot = self.slots.get_mut(index)?;
+        slot.entry()?;
+        let Content::Entry(entry) = core::mem::replace(&mut slot.content, Content::Free(self.free)) else {
+            return None;
+        };
         self.free = index;
         self.len -= 1;
         Some(entry)
     }
 
+    #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
-        let slot = self.slots.get(key.index as usize)?;
-        slot.entry.as_ref().filter(|_| slot.generation == key.generation)
+        self.slots.get(key.index).filter(|slot| slot.generation == key.generation)?.entry()
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        let slot = self.slots.get_mut(key.index as usize)?;
-        slot.entry.as_mut().filter(|_| slot.generation == key.generation)
+        self.slots.get_mut(key.index).filter(|slot| slot.generation == key.generation)?.entry_mut()
     }
 
     /// The entry at a place that our own tables name.
+    #[inline]
     pub(crate) fn at(&self, index: u32) -> Option<&T> {
-        self.slots.get(index as usize)?.entry.as_ref()
+        self.slots.get(index)?.entry()
     }
 
+    #[inline]
     pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
-        self.slots.get_mut(index as usize)?.entry.as_mut()
+        self.slots.get_mut(index)?.entry_mut()
     }
 
     pub(crate) fn key(&self, index: u32) -> Option<Key> {
-        let slot = self.slots.get(index as usize)?;
-        slot.entry.as_ref().map(|_| Key { index, generation: slot.generation })
-    }
-
-    /// Every entry, to change it.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.slots[..self.fresh as usize].iter_mut().filter_map(|s| s.entry.as_mut())
+        let slot = self.slots.get(index)?;
+        slot.entry().map(|_| Key { index, generation: slot.generation })
     }
 
     /// Every entry: for orderly shutdown and tests, not for the data path.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let used = &self.slots[..self.fresh as usize];
-        used.iter().enumerate().filter_map(|(i, s)| Some((i as u32, s.entry.as_ref()?)))
+        (0..self.fresh).filter_map(|index| Some((index, self.at(index)?)))
     }
 }
 
@@ -169,5 +243,18 @@ mod tests {
         assert_eq!(slab.key(c.index), Some(c));
         assert_eq!(slab.iter().map(|(_, c)| *c).collect::<String>(), "cb");
         assert!(slab.is_full() && slab.len() == 2);
+    }
+
+    /// On the heap: over several chunks, up to the limit.
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn a_table_on_the_heap_grows_by_chunks() {
+        let mut slab = Slab::new(ManagedSlice::Owned(Vec::new()), 1000);
+        let keys: Vec<Key> = (0..1000).map(|n: u64| slab.insert([n; 10]).unwrap()).collect();
+        assert!(slab.insert([0; 10]).is_err() && slab.places() == 1000);
+        assert!((0..1000).all(|n| slab.get(keys[n]) == Some(&[n as u64; 10])));
+        (0..1000).for_each(|n| assert!(slab.remove(n).is_some() && slab.remove(n).is_none()));
+        assert!((0..1000).all(|_| slab.insert([1; 10]).is_ok()) && slab.is_full());
+        assert!(slab.at(1000).is_none() && keys.iter().all(|k| slab.get(*k).is_none()));
     }
 }
