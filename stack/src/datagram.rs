@@ -298,7 +298,7 @@ impl<'a> Datagrams<'a> {
 
     /// Wakes whoever waits for a datagram.
     pub(crate) fn wake_all(&mut self) {
-        self.slab.iter_mut().for_each(|socket| socket.readers.wake());
+        self.slab.for_each_mut(|socket| socket.readers.wake());
     }
 
     /// Gives a datagram to the one socket that is most specific about it (H137, H144), or, if it

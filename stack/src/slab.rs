@@ -111,6 +111,18 @@ pub struct Key {
     generation: u32,
 }
 
+impl Key {
+    /// Index and generation.
+    pub(crate) fn numbers(self) -> [u32; 2] {
+        [self.index, self.generation]
+    }
+
+    /// The other way.
+    pub(crate) fn of_numbers([index, generation]: [u32; 2]) -> Key {
+        Key { index, generation }
+    }
+}
+
 /// A table of entries of one kind, bounded in number.
 pub(crate) struct Slab<'a, T> {
     slots: Slots<'a, T>,
@@ -216,6 +228,15 @@ impl<'a, T> Slab<'a, T> {
     pub(crate) fn key(&self, index: u32) -> Option<Key> {
         let slot = self.slots.get(index)?;
         slot.entry().map(|_| Key { index, generation: slot.generation })
+    }
+
+    /// Calls `change` with every entry.
+    pub(crate) fn for_each_mut(&mut self, mut change: impl FnMut(&mut T)) {
+        (0..self.fresh).for_each(|index| {
+            if let Some(entry) = self.at_mut(index) {
+                change(entry);
+            }
+        });
     }
 
     /// Every entry: for orderly shutdown and tests, not for the data path.

@@ -6,7 +6,7 @@ use super::{Bucket, Interface, NeighborSlot, Slot, Storage};
 use crate::datagram::DatagramSocket;
 use crate::ip::routes::Route;
 use crate::pool::Pool;
-use crate::tcp::{Connection, ListenerEntry, OptionsEntry, TcpConfig, TcpStorage, TimeWaitEntry};
+use crate::tcp::{Connection, ListenerEntry, OptionsEntry, Place, TcpConfig, TcpStorage, TimeWaitEntry};
 
 /// Bytes of a block, with the number that leads to the next: a third of a frame, so that little is
 /// lost at the end of each queue.
@@ -54,13 +54,24 @@ const OPTIONS: usize = 3;
 /// # Ok::<(), barenet::Error>(())
 /// ```
 ///
-/// A connection takes less than five quarters of a kilobyte, besides its data; all that is not counted takes four.
-pub struct Memory<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize> {
+/// Only `ACTIVE` of the connections, all unless another number is given, can have something queued,
+/// in flight or owed at the same time. A connection takes half a kilobyte with its place for TIME-WAIT
+/// and for a listener, and a kilobyte more, besides its data, if it is one of these. While that many
+/// are busy, what idles has to wait: its peer is not heard, a write to it fails with
+/// [`OutOfMemory`](crate::Error::OutOfMemory), and letting go of it resets it. All that is not counted
+/// takes four kilobytes.
+pub struct Memory<
+    const BLOCKS: usize,
+    const CONNECTIONS: usize,
+    const DATAGRAMS: usize,
+    const ACTIVE: usize = CONNECTIONS,
+> {
     blocks: [[u8; BLOCK_TAKES]; BLOCKS],
     interfaces: [Slot<Interface>; INTERFACES],
     neighbors: [NeighborSlot; NEIGHBORS],
     routes: [Option<Route>; ROUTES],
-    connections: [Slot<Connection>; CONNECTIONS],
+    connections: [Slot<Place>; CONNECTIONS],
+    active: [Slot<Connection>; ACTIVE],
     listeners: [Slot<ListenerEntry>; CONNECTIONS],
     time_waits: [Slot<TimeWaitEntry>; CONNECTIONS],
     options: [Slot<OptionsEntry>; OPTIONS],
@@ -70,8 +81,8 @@ pub struct Memory<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS
     datagram_buckets: [[Bucket; 2]; DATAGRAMS],
 }
 
-impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize>
-    Memory<BLOCKS, CONNECTIONS, DATAGRAMS>
+impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, const ACTIVE: usize>
+    Memory<BLOCKS, CONNECTIONS, DATAGRAMS, ACTIVE>
 {
     /// Memory that holds nothing yet.
     pub const fn new() -> Self {
@@ -81,6 +92,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize>
             neighbors: [const { NeighborSlot::EMPTY }; NEIGHBORS],
             routes: [None; ROUTES],
             connections: [const { Slot::EMPTY }; CONNECTIONS],
+            active: [const { Slot::EMPTY }; ACTIVE],
             listeners: [const { Slot::EMPTY }; CONNECTIONS],
             time_waits: [const { Slot::EMPTY }; CONNECTIONS],
             options: [const { Slot::EMPTY }; OPTIONS],
@@ -99,6 +111,8 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize>
             routes: ManagedSlice::Borrowed(&mut self.routes),
             tcp: TcpStorage {
                 connections: ManagedSlice::Borrowed(&mut self.connections),
+                active: ManagedSlice::Borrowed(&mut self.active),
+                active_target: ACTIVE,
                 listeners: ManagedSlice::Borrowed(&mut self.listeners),
                 time_waits: ManagedSlice::Borrowed(&mut self.time_waits),
                 options: ManagedSlice::Borrowed(&mut self.options),
@@ -113,8 +127,8 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize>
     }
 }
 
-impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize> Default
-    for Memory<BLOCKS, CONNECTIONS, DATAGRAMS>
+impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, const ACTIVE: usize> Default
+    for Memory<BLOCKS, CONNECTIONS, DATAGRAMS, ACTIVE>
 {
     fn default() -> Self {
         Memory::new()

@@ -50,6 +50,9 @@ pub struct Limits {
     pub routes: usize,
     /// Connections of TCP; as many again may be in TIME-WAIT.
     pub connections: usize,
+    /// Connections that are kept in full. One that idles beyond takes some 230 bytes, and is unpacked when
+    /// something happens to it; while more than this are busy at a time, more are kept in full.
+    pub active: usize,
     /// UDP and ping sockets.
     pub datagrams: usize,
 }
@@ -63,6 +66,7 @@ impl Default for Limits {
             neighbors: 256,
             routes: 32,
             connections: 65_536,
+            active: 256,
             datagrams: 1024,
         }
     }
@@ -79,6 +83,8 @@ impl Storage<'static> {
             routes: ManagedSlice::Owned(alloc::vec![None; limits.routes]),
             tcp: TcpStorage {
                 connections: ManagedSlice::Owned(Vec::new()),
+                active: ManagedSlice::Owned(Vec::new()),
+                active_target: limits.active,
                 listeners: ManagedSlice::Owned(Vec::new()),
                 time_waits: ManagedSlice::Owned(Vec::new()),
                 options: ManagedSlice::Owned(Vec::new()),
@@ -122,6 +128,8 @@ mod tests {
                 routes: ManagedSlice::Borrowed(&mut routes),
                 tcp: TcpStorage {
                     connections: ManagedSlice::Borrowed(&mut []),
+                    active: ManagedSlice::Borrowed(&mut []),
+                    active_target: 0,
                     listeners: ManagedSlice::Borrowed(&mut []),
                     time_waits: ManagedSlice::Borrowed(&mut []),
                     options: ManagedSlice::Borrowed(&mut []),

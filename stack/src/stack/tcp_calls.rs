@@ -260,7 +260,7 @@ impl Stack<'_> {
 
     /// Resets a connection that nobody holds, if a new one needs its place. True: there is one now.
     pub(super) fn tcp_give_up_orphan(&mut self, now: Instant) -> bool {
-        let superfluous = self.tcp.superfluous();
+        let superfluous = self.tcp.superfluous(now);
         if let Some(key) = superfluous {
             self.tcp_abort(TcpHandle(key), now);
         }

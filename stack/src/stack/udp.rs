@@ -333,7 +333,7 @@ impl Stack<'_> {
     /// never come (H194).
     pub(super) fn wake_datagrams(&mut self) {
         self.datagrams.wake_all();
-        self.interfaces.iter_mut().for_each(|interface| interface.writers.wake());
+        self.interfaces.for_each_mut(|interface| interface.writers.wake());
     }
 
     /// Closes a socket. Unread datagrams are lost; who waits on it is woken.

@@ -11,7 +11,7 @@ use super::segment::{Flags, Plan, Reset, Segment};
 use super::tcb::{Mss, Phase, Tcb};
 use super::{
     EPHEMERAL_TRIES, HalfOpen, Handshaking, LISTENER, ListenerEntry, Outcome, Profile, Refused, Reply, Tcp,
-    Tuple, passive, wake,
+    Tuple, passive,
 };
 use crate::error::Error;
 use crate::ip::InterfaceId;
@@ -191,7 +191,7 @@ impl Tcp<'_> {
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
         let cx = self.settings.cx(self.profile_of(listener), now, pool);
         let tcb = Tcb::accept(listener, segment, iss, ts_offset, mss, &cx);
-        match self.admit_half(arrival, tcb) {
+        match self.admit_half(arrival, tcb, now) {
             Some(_) => Outcome::default(),
             None => arrival.drop(Refused::TableFull),
         }
@@ -202,9 +202,9 @@ impl Tcp<'_> {
         self.listeners.at(listener).map_or(Profile::STACK, |l| l.0.profile)
     }
 
-    fn admit_half(&mut self, arrival: &Arrival<'_>, tcb: Tcb) -> Option<u32> {
+    fn admit_half(&mut self, arrival: &Arrival<'_>, tcb: Tcb, now: Instant) -> Option<u32> {
         let profile = self.profile_of(arrival.listener);
-        let index = self.admit(*arrival.tuple, arrival.interface, profile, tcb)?;
+        let index = self.admit(*arrival.tuple, arrival.interface, profile, tcb, now)?;
         let l = self.listeners.at_mut(arrival.listener)?;
         l.0.half_open += 1;
         l.0.syns.push(&mut HalfOpen(&mut self.connections), index);
@@ -262,7 +262,7 @@ impl Tcp<'_> {
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
         let cx = self.settings.cx(self.profile_of(listener), now, pool);
         let tcb = Tcb::resume(listener, &syn, segment.ack - 1, ts_offset, mss, &cx);
-        let Some(index) = self.admit_half(arrival, tcb) else {
+        let Some(index) = self.admit_half(arrival, tcb, now) else {
             return arrival.refuse(Refused::TableFull);
         };
         let outcome = self.for_connection(index, segment, now, pool);
@@ -294,8 +294,8 @@ impl Tcp<'_> {
         l.0.waiting += 1;
         if last == NONE {
             l.0.first = index;
-        } else if let Some(c) = self.connections.at_mut(last) {
-            c.next_waiting = index;
+        } else if let Some(next) = self.connections.next_waiting(last) {
+            *next = index;
         }
         if let Some(l) = self.listeners.at_mut(listener) {
             l.0.acceptors.wake();
@@ -306,8 +306,8 @@ impl Tcp<'_> {
     pub(crate) fn accept(&mut self, listener: Key) -> Result<Key, Error> {
         let l = &mut self.listeners.get_mut(listener).ok_or(Error::StaleHandle)?.0;
         let index = l.first;
-        let c = self.connections.at_mut(index).ok_or(Error::WouldBlock)?;
-        l.first = core::mem::replace(&mut c.next_waiting, NONE);
+        let next = self.connections.next_waiting(index).ok_or(Error::WouldBlock)?;
+        l.first = core::mem::replace(next, NONE);
         l.waiting -= 1;
         if l.first == NONE {
             l.last = NONE;
@@ -363,20 +363,17 @@ impl Tcp<'_> {
 
     /// The connection at this place, if it is a live one through `interface`.
     pub(crate) fn live_on(&self, interface: InterfaceId, index: u32) -> Option<Tuple> {
-        let c = self.connections.at(index)?;
+        let c = self.connections.look(index)?;
         (c.known && c.interface == interface).then_some(c.tuple)
     }
 
     pub(crate) fn wake_acceptors(&mut self) {
-        self.listeners.iter_mut().for_each(|l| l.0.acceptors.wake());
+        self.listeners.for_each_mut(|l| l.0.acceptors.wake());
     }
 
     /// Wakes whoever waits for anything.
     pub(crate) fn wake_all(&mut self) {
         self.wake_acceptors();
-        for c in self.connections.iter_mut() {
-            wake(&mut c.reader);
-            wake(&mut c.writer);
-        }
+        self.connections.wake_all();
     }
 }

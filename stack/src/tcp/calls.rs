@@ -19,11 +19,28 @@ impl Tcp<'_> {
         pool: &mut Pool<'_>,
         call: impl FnOnce(&mut Connection, &mut Cx<'_, '_>) -> R,
     ) -> Result<R, Error> {
-        let c = self.connections.get_mut(key).ok_or(Error::StaleHandle)?;
+        let c = self.connections.activated(key, now)?;
         let mut cx = self.settings.cx(c.profile, now, pool);
         let result = call(c, &mut cx);
         self.after(key.index);
         Ok(result)
+    }
+
+    /// As `with`, but one that idles stays so: it has nothing to give.
+    fn with_reader<R>(
+        &mut self,
+        key: Key,
+        now: Instant,
+        pool: &mut Pool<'_>,
+        call: impl FnOnce(&mut Connection, &mut Cx<'_, '_>) -> R,
+    ) -> Result<R, Error> {
+        match self.connections.idle(key) {
+            Some(mut copy) => {
+                let mut cx = self.settings.cx(copy.profile, now, pool);
+                Ok(call(&mut copy, &mut cx))
+            }
+            None => self.with(key, now, pool, call),
+        }
     }
 
     pub(crate) fn read(
@@ -33,7 +50,7 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<usize, Error> {
-        let read = self.with(key, now, pool, |c, cx| c.tcb.read(to, cx))?;
+        let read = self.with_reader(key, now, pool, |c, cx| c.tcb.read(to, cx))?;
         if read.is_ok() {
             self.feed_starved(pool);
         }
@@ -47,7 +64,7 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<usize, Error> {
-        self.with(key, now, pool, |c, cx| c.tcb.peek(to, cx))?
+        self.with_reader(key, now, pool, |c, cx| c.tcb.peek(to, cx))?
     }
 
     pub(crate) fn write(
@@ -67,22 +84,23 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<bool, Error> {
-        self.with(key, now, pool, |c, cx| match interest {
-            Interest::Read => c.tcb.is_readable(),
-            Interest::Write => c.tcb.is_writable(cx),
-        })
+        match interest {
+            Interest::Read => self.with_reader(key, now, pool, |c, _| c.tcb.is_readable()),
+            Interest::Write => self.with(key, now, pool, |c, cx| c.tcb.is_writable(cx)),
+        }
     }
 
     /// Wakes `waker` when the connection can be read, or can be written.
     pub(crate) fn register(&mut self, key: Key, interest: Interest, waker: &Waker, pool: &Pool<'_>) {
-        let Some(c) = self.connections.get_mut(key) else { return waker.wake_by_ref() };
         let place = match interest {
-            Interest::Read => &mut c.reader,
-            Interest::Write => &mut c.writer,
+            Interest::Read => self.connections.reader(key),
+            // One that idles can be written.
+            Interest::Write => self.connections.get_mut(key).map(|c| &mut c.writer),
         };
         match place {
-            Some(w) if w.will_wake(waker) => {}
-            _ => *place = Some(waker.clone()),
+            Some(Some(w)) if w.will_wake(waker) => {}
+            Some(place) => *place = Some(waker.clone()),
+            None => return waker.wake_by_ref(),
         }
         // A writer that waits for its peer alone has nothing to do with others' memory.
         if interest == Interest::Write && !has_memory(pool) {
@@ -107,8 +125,8 @@ impl Tcp<'_> {
     }
 
     pub(crate) fn options(&self, key: Key) -> Result<&TcpOptions, Error> {
-        let c = self.connections.get(key).ok_or(Error::StaleHandle)?;
-        Ok(self.settings.options(c.profile))
+        let profile = self.connections.look_by(key).ok_or(Error::StaleHandle)?.profile;
+        Ok(self.settings.options(profile))
     }
 
     pub(crate) fn set_options(
@@ -118,7 +136,7 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<(), Error> {
-        let c = self.connections.get_mut(key).ok_or(Error::StaleHandle)?;
+        let c = self.connections.activated(key, now)?;
         c.profile = self.settings.change(c.profile, options)?;
         self.with(key, now, pool, |c, cx| c.tcb.take_options(cx))
     }
@@ -131,7 +149,7 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Option<(Connection, Reset)> {
-        let c = self.connections.get_mut(key)?;
+        let Ok(c) = self.connections.activated(key, now) else { return self.abort(key, pool) };
         let mut cx = self.settings.cx(c.profile, now, pool);
         match (c.tcb.let_go(&mut cx), &c.tcb.phase) {
             (Some(reset), _) => self.take_out(key, pool).map(|c| (c, reset)),
@@ -150,20 +168,20 @@ impl Tcp<'_> {
 
     /// With a full table, the connection that nobody has held for the longest: new ones come first
     /// (H019).
-    pub(crate) fn superfluous(&self) -> Option<Key> {
-        let oldest = self.orphans.front().filter(|_| self.connections.is_full())?;
+    pub(crate) fn superfluous(&mut self, now: Instant) -> Option<Key> {
+        let oldest = self.orphans.front().filter(|_| self.connections.is_exhausted(now))?;
         self.connections.key(oldest)
     }
 
     /// ABORT (RFC 9293 §3.10.5): the connection ends at once, and the peer is told.
     pub(crate) fn abort(&mut self, key: Key, pool: &mut Pool<'_>) -> Option<(Connection, Reset)> {
-        let reset = self.connections.get(key)?.tcb.reset();
+        let reset = self.connections.look_by(key)?.tcb.reset();
         let c = self.take_out(key, pool)?;
         reset.map(|reset| (c, reset))
     }
 
     pub(super) fn take_out(&mut self, key: Key, pool: &mut Pool<'_>) -> Option<Connection> {
-        let passive_on = passive(&self.connections.get(key)?.tcb);
+        let passive_on = passive(&self.connections.look_by(key)?.tcb);
         self.forget(key.index);
         if let Some(listener) = passive_on {
             self.half_open_ends(listener, key.index);

@@ -6,6 +6,7 @@
 //! our marking, and nothing else.
 
 use super::config::Ecn as Setting;
+use super::park::{Packer, Unpacker};
 use super::segment::{EcnBytes, Flags, Mark, Plan, PlanKind, Segment};
 use crate::seq::Seq;
 
@@ -200,6 +201,58 @@ impl Ecn {
                 peer_ce: 0,
             },
         }
+    }
+
+    /// See [`park`](super::park): nothing waits to be told.
+    pub(super) fn park(&self, una: Seq, to: &mut Packer) -> Option<()> {
+        let Ecn { mode, sends_ect, echo, cwr, strikes, reduced_until, quiet, arrived, reductions, counters } =
+            self;
+        let Counters { cep, peer_cep, has_peer_cep, third, reports, bytes, peer_ce } = counters;
+        if third.is_some() {
+            return None;
+        }
+        let [off, classic] = [Mode::Off, Mode::Classic].map(|m| m == *mode);
+        to.bits([off, classic, *sends_ect, *echo, *cwr, *has_peer_cep, reduced_until.is_some()]);
+        [*arrived, u32::from(*strikes)].iter().for_each(|n| to.number(*n));
+        reduced_until.iter().for_each(|end| to.near(*end, una));
+        if !off {
+            let EcnBytes { e0, ce, e1 } = bytes;
+            let flags = [quiet.0, u16::from(*cep), u16::from(*peer_cep), u16::from(*reports)];
+            flags.iter().for_each(|n| to.number(*n));
+            [*reductions, *e0, *ce, *e1, *peer_ce].iter().for_each(|n| to.number(*n));
+        }
+        Some(())
+    }
+
+    /// The other way.
+    pub(super) fn unpark(una: Seq, from: &mut Unpacker<'_>) -> Self {
+        let [off, classic, sends_ect, echo, cwr, has_peer_cep, reduced] = from.bits();
+        let (arrived, strikes) = (from.number() as u32, from.number() as u8);
+        let reduced_until = reduced.then(|| from.near(una));
+        let [quiet, cep, peer_cep, reports] = match off {
+            false => core::array::from_fn(|_| from.number() as u16),
+            true => [Flags::ACK.0, CEP_START.into(), CEP_START.into(), REPORTS.into()],
+        };
+        let [reductions, e0, ce, e1, peer_ce] = match off {
+            false => core::array::from_fn(|_| from.number() as u32),
+            true => [0, BYTES_START.e0, BYTES_START.ce, BYTES_START.e1, 0],
+        };
+        let mode = match (off, classic) {
+            (true, _) => Mode::Off,
+            (_, true) => Mode::Classic,
+            _ => Mode::Accurate,
+        };
+        let counters = Counters {
+            cep: cep as u8,
+            peer_cep: peer_cep as u8,
+            has_peer_cep,
+            third: None,
+            reports: reports as u8,
+            bytes: EcnBytes { e0, ce, e1 },
+            peer_ce,
+        };
+        let quiet = Flags(quiet);
+        Ecn { mode, sends_ect, echo, cwr, strikes, reduced_until, quiet, arrived, reductions, counters }
     }
 
     pub(crate) fn mode(&self) -> Mode {

@@ -2,6 +2,7 @@
 
 use super::config::TcpConfig;
 use super::ecn::Mode;
+use super::park::{Packer, Unpacker};
 use super::segment::Plan;
 use super::tcb::{Handshake, Over, Phase, State, Synchronized, Tcb};
 use crate::error::Error;
@@ -223,6 +224,36 @@ impl Over {
 }
 
 impl Stats {
+    /// See [`park`](super::park).
+    pub(super) fn park(&self, to: &mut Packer) {
+        let Stats {
+            bytes_acked,
+            bytes_received,
+            bytes_retransmitted,
+            segments_sent,
+            segments_received,
+            segments_retransmitted,
+            timeouts,
+        } = self;
+        [*bytes_acked, *bytes_received, *bytes_retransmitted].iter().for_each(|n| to.number(*n));
+        [*segments_sent, *segments_received, *segments_retransmitted, *timeouts]
+            .iter()
+            .for_each(|n| to.number(*n));
+    }
+
+    /// The other way.
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Stats {
+        Stats {
+            bytes_acked: from.number(),
+            bytes_received: from.number(),
+            bytes_retransmitted: from.number(),
+            segments_sent: from.number() as u32,
+            segments_received: from.number() as u32,
+            segments_retransmitted: from.number() as u32,
+            timeouts: from.number() as u32,
+        }
+    }
+
     /// A segment, or several in one, went out, the first `again` numbers of it not for the first time.
     pub(crate) fn on_sent(&mut self, plan: &Plan, again: u32) {
         self.segments_sent = self.segments_sent.wrapping_add(plan.segments(plan.len));

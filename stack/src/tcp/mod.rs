@@ -9,6 +9,7 @@ mod accept;
 mod calls;
 mod config;
 mod congestion;
+mod connections;
 mod cookies;
 mod ecn;
 mod expected;
@@ -20,6 +21,7 @@ mod open;
 mod options;
 mod output;
 mod pacing;
+mod park;
 pub(crate) mod ranges;
 mod ready;
 mod receive;
@@ -37,6 +39,7 @@ mod user;
 mod wait;
 
 pub use config::{Congestion, Ecn, SynCookies, TcpConfig};
+pub use connections::Place;
 pub use info::TcpInfo;
 pub use options::{KeepAlive, TcpOptions};
 pub use settings::OptionsEntry;
@@ -52,8 +55,9 @@ use crate::pool::Pool;
 use crate::random::Random;
 use crate::seq::Seq;
 use crate::slab::{Key, Slab, Slot};
-use crate::time::{Instant, earlier};
+use crate::time::{Duration, Instant, earlier};
 use crate::wheel::{Node, Nodes, Wheel};
+use connections::{Connections, Seen};
 use core::net::IpAddr;
 use core::task::Waker;
 use listener::Listener;
@@ -69,6 +73,8 @@ const TIME_WAIT: u32 = 1 << 31;
 const LISTENER: u32 = 1 << 30;
 /// Ephemeral ports: three quarters of all, chosen at random (RFC 6056 §3.2, H060).
 const EPHEMERAL_FIRST: u16 = 16_384;
+/// How long a timer waits while all connections in use are busy.
+const CROWDED: Duration = Duration::from_millis(10);
 /// How many ports are tried before a connect fails with `AddrInUse`.
 const EPHEMERAL_TRIES: usize = 64;
 
@@ -81,7 +87,7 @@ pub(crate) struct Tuple {
     pub(crate) remote_port: u16,
 }
 
-/// A connection with its places in the tables.
+/// A connection in use, with its places in the tables.
 #[derive(Debug)]
 pub struct Connection {
     pub(crate) tuple: Tuple,
@@ -89,6 +95,10 @@ pub struct Connection {
     pub(crate) tcb: Tcb,
     /// Its options.
     pub(crate) profile: Profile,
+    /// Its number in the table of connections.
+    index: u32,
+    /// Used since the table looked for one to park.
+    is_recent: bool,
     /// In the demux under `hash`.
     known: bool,
     hash: u32,
@@ -137,7 +147,12 @@ fn ready_list(interface: InterfaceId) -> usize {
 /// The memory of TCP's tables.
 pub struct TcpStorage<'a> {
     /// One for each connection.
-    pub connections: ManagedSlice<'a, Slot<Connection>>,
+    pub connections: ManagedSlice<'a, Slot<Place>>,
+    /// One for each connection that is in use at the same time: that has something queued, in
+    /// flight or owed. The others are kept in their [`Place`].
+    pub active: ManagedSlice<'a, Slot<Connection>>,
+    /// To how many `active` returns when fewer are busy, if it is on the heap.
+    pub active_target: usize,
     /// One for each listening port.
     pub listeners: ManagedSlice<'a, Slot<ListenerEntry>>,
     /// One for each connection in TIME-WAIT; with too few the oldest give way.
@@ -160,7 +175,7 @@ pub struct TimeWaitEntry(TimeWait);
 /// All of TCP.
 pub(crate) struct Tcp<'a> {
     pub(crate) settings: Settings<'a>,
-    connections: Slab<'a, Connection>,
+    connections: Connections<'a>,
     listeners: Slab<'a, ListenerEntry>,
     time_waits: Slab<'a, TimeWaitEntry>,
     time_wait_queue: List,
@@ -249,11 +264,11 @@ pub(crate) enum ConnectionEvent {
     Failed(Error),
 }
 
-struct Timers<'t, 'a>(&'t mut Slab<'a, Connection>);
-struct Ready<'t, 'a>(&'t mut Slab<'a, Connection>);
-struct Starved<'t, 'a>(&'t mut Slab<'a, Connection>);
-struct HalfOpen<'t, 'a>(&'t mut Slab<'a, Connection>);
-struct Orphaned<'t, 'a>(&'t mut Slab<'a, Connection>);
+struct Timers<'t, 'a>(&'t mut Connections<'a>);
+struct Ready<'t, 'a>(&'t mut Connections<'a>);
+struct Starved<'t, 'a>(&'t mut Connections<'a>);
+struct HalfOpen<'t, 'a>(&'t mut Connections<'a>);
+struct Orphaned<'t, 'a>(&'t mut Connections<'a>);
 struct Waiting<'t, 'a>(&'t mut Slab<'a, TimeWaitEntry>);
 
 /// The tables only ever name entries that exist.
@@ -261,7 +276,7 @@ const EXISTS: &str = "a table names a connection that does not exist";
 
 impl Nodes for Timers<'_, '_> {
     fn node(&mut self, index: u32) -> &mut Node {
-        &mut self.0.at_mut(index).expect(EXISTS).timer
+        self.0.timer(index).expect(EXISTS)
     }
 }
 impl Links for Ready<'_, '_> {
@@ -281,7 +296,7 @@ impl Links for HalfOpen<'_, '_> {
 }
 impl Links for Orphaned<'_, '_> {
     fn link(&mut self, index: u32) -> &mut Link {
-        &mut self.0.at_mut(index).expect(EXISTS).orphaned
+        self.0.orphaned(index).expect(EXISTS)
     }
 }
 impl Links for Waiting<'_, '_> {
@@ -294,7 +309,7 @@ impl<'a> Tcp<'a> {
     pub(crate) fn new(storage: TcpStorage<'a>, limit: usize, config: TcpConfig, random: &mut Random) -> Self {
         Tcp {
             settings: Settings::new(config, storage.options, limit),
-            connections: Slab::new(storage.connections, limit),
+            connections: Connections::new(storage.connections, storage.active, limit, storage.active_target),
             listeners: Slab::new(storage.listeners, limit),
             time_waits: Slab::new(storage.time_waits, limit),
             time_wait_queue: List::default(),
@@ -311,8 +326,9 @@ impl<'a> Tcp<'a> {
         }
     }
 
-    pub(crate) fn connection(&self, key: Key) -> Option<&Connection> {
-        self.connections.get(key)
+    /// A look at a connection.
+    pub(crate) fn connection(&self, key: Key) -> Option<Seen<'_>> {
+        self.connections.look_by(key)
     }
 
     /// Live connections, half-open ones included.
@@ -320,6 +336,7 @@ impl<'a> Tcp<'a> {
         self.connections.len()
     }
 
+    /// The connection in this place, if it is in use.
     pub(crate) fn at(&self, index: u32) -> Option<&Connection> {
         self.connections.at(index)
     }
@@ -339,7 +356,7 @@ impl<'a> Tcp<'a> {
         let hash = self.key.hash(tuple);
         let (connections, time_waits) = (&self.connections, &self.time_waits);
         let found = self.demux.find(hash, |id| match id & TIME_WAIT {
-            0 => connections.at(id).is_some_and(|c| c.tuple == *tuple),
+            0 => connections.is_of(id, tuple),
             _ => time_waits.at(id & !TIME_WAIT).is_some_and(|t| t.0.tuple == *tuple),
         })?;
         if found & TIME_WAIT == 0 {
@@ -383,6 +400,9 @@ impl<'a> Tcp<'a> {
             && self.take_expected(key, &plain, || true, now, pool)
         {
             return Outcome::default();
+        }
+        if !self.connections.activate(index, now) {
+            return Outcome { dropped: Some(Refused::TableFull), ..Outcome::default() };
         }
         // H010: with the accept queue full, the last ACK of the handshake is as good as lost.
         if self.must_wait(index, segment) {
@@ -490,14 +510,14 @@ impl<'a> Tcp<'a> {
     /// No segment, timer or turn is for this connection any more.
     fn forget(&mut self, index: u32) {
         self.wheel.cancel(&mut Timers(&mut self.connections), index);
-        let Some(c) = self.connections.at_mut(index) else { return };
-        let (list, blocked) = (ready_list(c.interface), c.blocked);
-        let (known, hash) = (core::mem::replace(&mut c.known, false), c.hash);
-        let list = if blocked { &mut self.blocked } else { &mut self.ready[list] };
-        list.remove(&mut Ready(&mut self.connections), index);
-        self.starved.remove(&mut Starved(&mut self.connections), index);
-        self.orphans.remove(&mut Orphaned(&mut self.connections), index);
-        if known {
+        if let Some(c) = self.connections.at(index) {
+            let (list, blocked) = (ready_list(c.interface), c.blocked);
+            let list = if blocked { &mut self.blocked } else { &mut self.ready[list] };
+            list.remove(&mut Ready(&mut self.connections), index);
+            self.starved.remove(&mut Starved(&mut self.connections), index);
+        }
+        if let Some(hash) = self.connections.leave_demux(index) {
+            self.orphans.remove(&mut Orphaned(&mut self.connections), index);
             self.demux.remove(hash, index);
         }
     }
@@ -541,7 +561,11 @@ impl<'a> Tcp<'a> {
         {
             self.stop_waiting(oldest);
         }
-        let index = self.wheel.expire(&mut Timers(&mut self.connections), now)?;
+        let mut index = self.wheel.expire(&mut Timers(&mut self.connections), now)?;
+        while !self.connections.activate(index, now) {
+            self.wheel.arm(&mut Timers(&mut self.connections), index, now + CROWDED);
+            index = self.wheel.expire(&mut Timers(&mut self.connections), now)?;
+        }
         let c = self.connections.at_mut(index)?;
         let was_passive = passive(&c.tcb);
         let cx = self.settings.cx(c.profile, now, pool);
@@ -553,6 +577,7 @@ impl<'a> Tcp<'a> {
 
     /// Fails a connection from outside: unreachable, refused by ICMP, device gone.
     pub(crate) fn fail(&mut self, index: u32, error: Error, now: Instant, pool: &mut Pool<'_>) -> Outcome {
+        self.connections.activate(index, now);
         let Some(c) = self.connections.at(index) else { return Outcome::default() };
         let was_passive = passive(&c.tcb);
         let end = if was_passive.is_some() { End::Unnoticed } else { End::Failed(error) };
@@ -571,15 +596,25 @@ impl<'a> Tcp<'a> {
         earlier(self.wheel.next(), oldest.map(|t| t.0.until))
     }
 
+    /// Parks everything that is at rest.
+    #[cfg(all(test, feature = "alloc"))]
+    pub(crate) fn park_all(&mut self, now: Instant) {
+        self.connections.park_all(now);
+    }
+
     /// Our own invariants, for tests and the simulation.
     pub(crate) fn check(&self) {
         let next_ms = self.wheel.next().map(Instant::millis);
         for (_, c) in self.connections.iter() {
             c.tcb.check();
             let due_ms = c.tcb.deadline().filter(|_| c.known).map(|at| at.micros().div_ceil(1000));
-            assert!(due_ms.is_none_or(|at| next_ms.is_some_and(|n| n <= at)), "a timer is not armed: {c:?}");
+            assert!(
+                due_ms.is_none_or(|at| next_ms.is_some_and(|n| n <= at)),
+                "a timer is not armed: {:?}",
+                *c
+            );
             let waits = c.known && c.tcb.wants_output();
-            assert!(!waits || c.ready.is_queued(), "something to send, and nobody will ask: {c:?}");
+            assert!(!waits || c.ready.is_queued(), "something to send, and nobody will ask: {:?}", *c);
         }
     }
 }

@@ -49,7 +49,7 @@ impl Tcp<'_> {
         };
         let cx = self.settings.cx(profile, now, pool);
         let tcb = Tcb::connect(iss, ts_offset, mss, &cx);
-        let index = self.admit(tuple, interface, profile, tcb);
+        let index = self.admit(tuple, interface, profile, tcb, now);
         // A connection has its own share of the options now.
         self.settings.release(profile);
         let index = index.ok_or(Error::TooManySockets)?;
@@ -76,6 +76,7 @@ impl Tcp<'_> {
         interface: InterfaceId,
         profile: Profile,
         tcb: Tcb,
+        now: Instant,
     ) -> Option<u32> {
         let hash = self.key.hash(&tuple);
         let connection = Connection {
@@ -83,6 +84,8 @@ impl Tcp<'_> {
             interface,
             tcb,
             profile,
+            index: NONE,
+            is_recent: true,
             known: true,
             hash,
             timer: Node::default(),
@@ -95,7 +98,7 @@ impl Tcp<'_> {
             reader: None,
             writer: None,
         };
-        let index = self.connections.insert(connection).ok()?.index;
+        let index = self.connections.insert(connection, now)?;
         if !self.demux.insert(hash, index) {
             self.connections.remove(index);
             return None;

@@ -4,6 +4,7 @@
 //! for. What passes at once is a millisecond's worth: shorter waits are beyond the timer wheel, and
 //! longer segments cost less. Where the round trip is shorter than that, the window alone decides.
 
+use super::park::{Packer, Unpacker};
 use crate::time::{Duration, Instant};
 
 /// A burst is what the rate pays for in 1/1000 s, the tick of the timer wheel,
@@ -26,6 +27,24 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
+    /// See [`park`](super::park): the gate is open.
+    pub(super) fn park(&self, to: &mut Packer) -> Option<()> {
+        let Pacer { rate, burst, ahead, paid, closed } = self;
+        if closed.is_some() {
+            return None;
+        }
+        [*rate, u64::from(*burst), u64::from(*ahead)].iter().for_each(|n| to.number(*n));
+        // Once it has passed, when it was is all the same.
+        to.instant((*paid).max(to.now()));
+        Some(())
+    }
+
+    /// The other way.
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Self {
+        let (rate, burst, ahead) = (from.number(), from.number() as u32, from.number() as u32);
+        Pacer { rate, burst, ahead, paid: from.instant(), closed: None }
+    }
+
     /// From now on `rate` bytes a second, for segments of `mss` bytes.
     pub(crate) fn set_rate(&mut self, rate: u64, mss: u32) {
         self.rate = rate.max(1);

@@ -1,6 +1,7 @@
 //! The receiving half of a synchronized connection: RCV.* of RFC 9293 §3.3.1.
 
 use super::config::TcpConfig;
+use super::park::{Packer, Unpacker};
 use super::ranges::{Inserted, Range, Ranges};
 use super::segment::{SACK_BLOCKS, Sack, Timestamps};
 use super::tcb::Cx;
@@ -138,6 +139,91 @@ impl Receive {
             ts_recent_at: cx.now,
             last_ack: nxt,
             sack: SackUse::Off,
+            dsack: Range::default(),
+        }
+    }
+
+    /// See [`park`](super::park): everything was read, nothing is missing or owed.
+    pub(super) fn park(&self, to: &mut Packer) -> Option<()> {
+        let Receive {
+            nxt,
+            edge,
+            queue,
+            readable: _,
+            ranges,
+            fin,
+            finished,
+            shut,
+            limit,
+            scale,
+            owed,
+            duplicates,
+            unacked,
+            quick,
+            mss_seen,
+            mss,
+            ts_recent,
+            ts_recent_at,
+            last_ack,
+            sack,
+            dsack,
+        } = self;
+        let awaits = !queue.is_empty() || !ranges.is_empty() || (fin.is_some() && !finished);
+        if awaits || *owed != Owed::Nothing || *duplicates > 0 || !dsack.is_empty() {
+            return None;
+        }
+        to.word(nxt.0);
+        to.near(*edge, *nxt);
+        to.near(*last_ack, *nxt);
+        let [holes, with_duplicates] = [SackUse::Holes, SackUse::WithDuplicates].map(|all| all == *sack);
+        to.bits([*finished, *shut, ts_recent.is_some(), holes, with_duplicates]);
+        for number in [*limit, u32::from(*scale), *unacked, u32::from(*quick), u32::from(*mss_seen)] {
+            to.number(number);
+        }
+        to.number(*mss);
+        if let Some(recent) = ts_recent {
+            to.word(*recent);
+            to.instant(*ts_recent_at);
+        }
+        Some(())
+    }
+
+    /// The other way.
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Receive {
+        let nxt = Seq(from.word());
+        let (edge, last_ack) = (from.near(nxt), from.near(nxt));
+        let [finished, shut, timestamps, holes, with_duplicates] = from.bits();
+        let (limit, scale, unacked) = (from.number() as u32, from.number() as u8, from.number() as u32);
+        let (quick, mss_seen, mss) = (from.number() as u8, from.number() as u16, from.number() as u16);
+        let (ts_recent, ts_recent_at) = match timestamps {
+            true => (Some(from.word()), from.instant()),
+            false => (None, Instant::ZERO),
+        };
+        Receive {
+            nxt,
+            edge,
+            queue: Chain::new(),
+            readable: 0,
+            ranges: Ranges::default(),
+            fin: finished.then(|| nxt - 1),
+            finished,
+            shut,
+            limit,
+            scale,
+            owed: Owed::Nothing,
+            duplicates: 0,
+            unacked,
+            quick,
+            mss_seen,
+            mss,
+            ts_recent,
+            ts_recent_at,
+            last_ack,
+            sack: match (holes, with_duplicates) {
+                (_, true) => SackUse::WithDuplicates,
+                (true, _) => SackUse::Holes,
+                _ => SackUse::Off,
+            },
             dsack: Range::default(),
         }
     }

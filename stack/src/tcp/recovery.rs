@@ -1,6 +1,7 @@
 //! Loss recovery at the sender: duplicate acknowledgments, fast retransmit and NewReno's fast
 //! recovery (RFC 5681 §3.2, RFC 6582), limited transmit (RFC 3042).
 
+use super::park::{Packer, Unpacker};
 use crate::seq::Seq;
 
 /// Duplicates that stand for a loss.
@@ -59,6 +60,24 @@ impl Recovery {
             timed_out_until: None,
             answered: false,
         }
+    }
+
+    /// See [`park`](super::park): no recovery goes on.
+    pub(super) fn park(&self, una: Seq, to: &mut Packer) -> Option<()> {
+        let Recovery { duplicates, until, recover, window: _, retransmit, timed_out_until, answered } = self;
+        if *duplicates > 0 || until.is_some() || *retransmit || timed_out_until.is_some() {
+            return None;
+        }
+        to.near(*recover, una);
+        to.bits([*answered]);
+        Some(())
+    }
+
+    /// The other way.
+    pub(super) fn unpark(una: Seq, from: &mut Unpacker<'_>) -> Recovery {
+        let recover = from.near(una);
+        let [answered] = from.bits();
+        Recovery { answered, ..Recovery::new(recover) }
     }
 
     /// Is one segment after the other acknowledged that was sent again after a timeout? Then the path

@@ -1,6 +1,7 @@
 //! Round-trip time and retransmission timeout (RFC 6298), in microseconds and integers.
 
 use super::config::TcpConfig;
+use super::park::{Packer, Unpacker};
 use crate::time::Duration;
 
 /// The estimator of one connection.
@@ -19,6 +20,20 @@ pub(crate) struct Rtt {
 impl Rtt {
     pub(crate) const fn new() -> Self {
         Rtt { srtt: 0, var: 0, backoff: 0, cautious: false }
+    }
+
+    /// See [`park`](super::park).
+    pub(super) fn park(&self, to: &mut Packer) {
+        let Rtt { srtt, var, backoff, cautious } = self;
+        [*srtt, *var, u32::from(*backoff)].iter().for_each(|n| to.number(*n));
+        to.bits([*cautious]);
+    }
+
+    /// The other way.
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Rtt {
+        let (srtt, var, backoff) = (from.number() as u32, from.number() as u32, from.number() as u8);
+        let [cautious] = from.bits();
+        Rtt { srtt, var, backoff, cautious }
     }
 
     /// Takes a measurement (RFC 6298 §2.2, §2.3).

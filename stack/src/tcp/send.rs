@@ -2,6 +2,7 @@
 
 use super::config::TcpConfig;
 use super::congestion::Controller;
+use super::park::{Packer, Unpacker};
 use super::recovery::Recovery;
 use super::rtt::Rtt;
 use crate::pool::{Chain, Cursor};
@@ -118,6 +119,94 @@ impl Send {
             timer: SendTimer::Off,
             since: now,
             sent_at: now,
+            probe: false,
+            ts_offset: 0,
+        }
+    }
+
+    /// See [`park`](super::park): nothing is queued, in flight or timed.
+    pub(super) fn park(&self, to: &mut Packer) -> Option<()> {
+        let Send {
+            una,
+            nxt,
+            max,
+            wnd,
+            wl1,
+            wl2,
+            wnd_max,
+            scale,
+            mss,
+            queue,
+            cursor: _,
+            fin,
+            limit,
+            small_end,
+            nodelay,
+            rtt,
+            timed,
+            controller,
+            recovery,
+            timer,
+            since: _,
+            sent_at,
+            probe,
+            ts_offset: _,
+        } = self;
+        let at_rest = nxt == una && max == una && queue.is_empty() && small_end.at_or_before(*una);
+        if !at_rest || *fin == Fin::Queued || timed.is_some() || *timer != SendTimer::Off || *probe {
+            return None;
+        }
+        to.word(una.0);
+        to.number(*wnd);
+        to.number(wnd_max.wrapping_sub(*wnd));
+        to.word(wl1.0);
+        to.near(*wl2, *una);
+        to.number(*scale);
+        to.number(*mss);
+        to.number(*limit);
+        to.bits([*fin == Fin::Acked, *nodelay]);
+        to.instant(*sent_at);
+        rtt.park(to);
+        controller.park(*una, to)?;
+        recovery.park(*una, to)
+    }
+
+    /// The other way.
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Send {
+        let una = Seq(from.word());
+        let wnd = from.number() as u32;
+        let wnd_max = wnd.wrapping_add(from.number() as u32);
+        let wl1 = Seq(from.word());
+        let wl2 = from.near(una);
+        let (scale, mss, limit) = (from.number() as u8, from.number() as u16, from.number() as u32);
+        let [is_closed, nodelay] = from.bits();
+        let sent_at = from.instant();
+        let rtt = Rtt::unpark(from);
+        let controller = Controller::unpark(una, from);
+        let recovery = Recovery::unpark(una, from);
+        Send {
+            una,
+            nxt: una,
+            max: una,
+            wnd,
+            wl1,
+            wl2,
+            wnd_max,
+            scale,
+            mss,
+            queue: Chain::new(),
+            cursor: Cell::new(Cursor::FRONT),
+            fin: if is_closed { Fin::Acked } else { Fin::Open },
+            limit,
+            small_end: una,
+            nodelay,
+            rtt,
+            timed: None,
+            controller,
+            recovery,
+            timer: SendTimer::Off,
+            since: sent_at,
+            sent_at,
             probe: false,
             ts_offset: 0,
         }

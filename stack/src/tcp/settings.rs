@@ -2,6 +2,7 @@
 
 use super::config::TcpConfig;
 use super::options::TcpOptions;
+use super::park::{Packer, Unpacker};
 use super::tcb::Cx;
 use crate::counters::TcpCounts;
 use crate::error::Error;
@@ -17,6 +18,18 @@ pub(crate) struct Profile(u32);
 impl Profile {
     /// [`TcpConfig::options`].
     pub(crate) const STACK: Profile = Profile(u32::MAX);
+
+    /// See [`park`](super::park).
+    pub(super) fn park(self, to: &mut Packer) {
+        let Profile(index) = self;
+        // The stack's own, the usual, is as short as zero.
+        to.number(index.wrapping_add(1));
+    }
+
+    /// The other way.
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Self {
+        Profile((from.number() as u32).wrapping_sub(1))
+    }
 }
 
 /// A set of options in its table, and how many connections and listeners have it.

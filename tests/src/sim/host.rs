@@ -46,6 +46,8 @@ impl Host {
             block_len: options.block_len,
             neighbors: 16,
             connections: 32,
+            // So that most of them are parked whenever they rest.
+            active: 2,
             ..Limits::default()
         };
         let mut storage = Storage::heap(&limits);

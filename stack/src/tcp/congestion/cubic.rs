@@ -4,6 +4,7 @@
 //! probes beyond; where the additive increase of Reno would be ahead, that decides. The curve follows
 //! the time, not the round trips, so that long paths are not at a disadvantage.
 
+use super::super::park::{Packer, Unpacker};
 use super::Ack;
 use super::window::{LARGEST, Window};
 use crate::time::{Duration, Instant};
@@ -50,6 +51,31 @@ struct Stage {
 }
 
 impl Cubic {
+    /// See [`park`](super::super::park).
+    pub(super) fn park(&self, to: &mut Packer) {
+        let Cubic { w_max, prior, stage } = self;
+        [*w_max, *prior].iter().for_each(|n| to.number(*n));
+        to.bits([stage.is_some()]);
+        if let Some(Stage { elapsed, seen, k_ms, plateau, w_est, est_rest, rest }) = stage {
+            to.instant(*seen);
+            [*k_ms, *plateau, *w_est].iter().for_each(|n| to.number(*n));
+            [elapsed.micros(), *est_rest, *rest].iter().for_each(|n| to.number(*n));
+        }
+    }
+
+    /// The other way.
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Self {
+        let (w_max, prior) = (from.number() as u32, from.number() as u32);
+        let [has_stage] = from.bits();
+        let stage = has_stage.then(|| {
+            let seen = from.instant();
+            let [k_ms, plateau, w_est] = core::array::from_fn(|_| from.number() as u32);
+            let [elapsed, est_rest, rest] = core::array::from_fn(|_| from.number());
+            Stage { elapsed: Duration::from_micros(elapsed), seen, k_ms, plateau, w_est, est_rest, rest }
+        });
+        Cubic { w_max, prior, stage }
+    }
+
     /// Congestion avoidance: `ack` delivered something that was sent with the window full.
     pub(super) fn avoid(&mut self, window: &mut Window, ack: &Ack) {
         let (w_max, prior) = (self.w_max, self.prior);

@@ -15,6 +15,7 @@ mod window;
 
 use super::config::{Congestion, TcpConfig};
 use super::pacing::Pacer;
+use super::park::{Packer, Unpacker};
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
 use cubic::Cubic;
@@ -105,6 +106,43 @@ impl Controller {
             pacer: Pacer::default(),
             law,
         }
+    }
+
+    /// See [`park`](super::park).
+    pub(super) fn park(&self, una: Seq, to: &mut Packer) -> Option<()> {
+        let Controller { window, usage, slow_start, law, paced, pacer } = self;
+        to.bits([*paced]);
+        pacer.park(to)?;
+        window.park(to);
+        usage.park(una, to);
+        slow_start.park(una, to);
+        match law {
+            Law::None => to.number(0u8),
+            Law::NewReno(law) => {
+                to.number(1u8);
+                law.park(to);
+            }
+            Law::Cubic(law) => {
+                to.number(2u8);
+                law.park(to);
+            }
+        }
+        Some(())
+    }
+
+    /// The other way.
+    pub(super) fn unpark(una: Seq, from: &mut Unpacker<'_>) -> Controller {
+        let [paced] = from.bits();
+        let pacer = Pacer::unpark(from);
+        let window = Window::unpark(from);
+        let usage = Usage::unpark(una, from);
+        let slow_start = SlowStart::unpark(una, from);
+        let law = match from.number() {
+            0 => Law::None,
+            1 => Law::NewReno(NewReno::unpark(from)),
+            _ => Law::Cubic(Cubic::unpark(from)),
+        };
+        Controller { window, usage, slow_start, law, paced, pacer }
     }
 
     /// Bytes that may be in flight outside fast recovery.

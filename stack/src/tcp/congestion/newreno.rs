@@ -1,5 +1,6 @@
 //! The additive increase and the halving of RFC 5681, counting bytes (RFC 3465).
 
+use super::super::park::{Packer, Unpacker};
 use super::window::Window;
 
 /// State in congestion avoidance.
@@ -10,6 +11,17 @@ pub(super) struct NewReno {
 }
 
 impl NewReno {
+    /// See [`park`](super::super::park).
+    pub(super) fn park(&self, to: &mut Packer) {
+        let NewReno { acked } = self;
+        to.number(*acked);
+    }
+
+    /// The other way.
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Self {
+        NewReno { acked: from.number() as u32 }
+    }
+
     /// A segment for each window that was acknowledged.
     //= rfc5681#3.1: "the RECOMMENDED way to increase cwnd during congestion avoidance"
     pub(super) fn avoid(&mut self, window: &mut Window, delivered: u32) {

@@ -4,6 +4,7 @@
 //! queue builds up: the window then grows at a quarter of the speed, and if they stay so for five
 //! rounds, slow start is over.
 
+use super::super::park::{Packer, Unpacker};
 use super::Ack;
 use super::window::Window;
 use crate::seq::Seq;
@@ -36,7 +37,7 @@ pub(super) struct SlowStart {
 }
 
 /// Conservative slow start: round trips took longer, or so it seemed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 struct Conservative {
     /// The least RTT when it began, in µs. Shorter ones say that it began for nothing.
     baseline: u32,
@@ -45,6 +46,29 @@ struct Conservative {
 }
 
 impl SlowStart {
+    /// See [`park`](super::super::park).
+    pub(super) fn park(&self, una: Seq, to: &mut Packer) {
+        let SlowStart { end, last, current, samples, conservative } = self;
+        to.near(*end, una);
+        // `NONE`, the usual, is as short as zero.
+        [*last, *current].iter().for_each(|n| to.number(n.wrapping_add(1)));
+        to.number(*samples);
+        let Conservative { baseline, rounds } = conservative.unwrap_or_default();
+        to.number(rounds);
+        if conservative.is_some() {
+            to.number(baseline);
+        }
+    }
+
+    /// The other way.
+    pub(super) fn unpark(una: Seq, from: &mut Unpacker<'_>) -> Self {
+        let end = from.near(una);
+        let [last, current] = [from.number(), from.number()].map(|n| (n as u32).wrapping_sub(1));
+        let (samples, rounds) = (from.number() as u8, from.number() as u8);
+        let conservative = (rounds > 0).then(|| Conservative { baseline: from.number() as u32, rounds });
+        SlowStart { end, last, current, samples, conservative }
+    }
+
     pub(super) fn new(start: Seq) -> Self {
         SlowStart { end: start, last: NONE, current: NONE, samples: 0, conservative: None }
     }

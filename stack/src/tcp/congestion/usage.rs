@@ -1,5 +1,6 @@
 //! Up to where the window was what limited the sender, and when it last did.
 
+use super::super::park::{Packer, Unpacker};
 use super::Ack;
 use crate::seq::Seq;
 use crate::time::Instant;
@@ -15,6 +16,19 @@ pub(super) struct Usage {
 }
 
 impl Usage {
+    /// See [`park`](super::super::park).
+    pub(super) fn park(&self, una: Seq, to: &mut Packer) {
+        let Usage { limited_until, used_at, una: at } = self;
+        to.near(*limited_until, una);
+        to.instant(*used_at);
+        to.near(*at, una);
+    }
+
+    /// The other way.
+    pub(super) fn unpark(una: Seq, from: &mut Unpacker<'_>) -> Self {
+        Usage { limited_until: from.near(una), used_at: from.instant(), una: from.near(una) }
+    }
+
     pub(super) fn new(start: Seq, now: Instant) -> Self {
         Usage { limited_until: start, used_at: now, una: start }
     }

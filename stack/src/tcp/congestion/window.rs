@@ -1,5 +1,7 @@
 //! The congestion window and the slow-start threshold, and what every law does with them.
 
+use super::super::park::{Packer, Unpacker};
+
 /// No window that a peer can offer is larger (65535 << 14).
 pub(super) const LARGEST: u32 = 1 << 30;
 
@@ -15,6 +17,20 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// See [`park`](super::super::park).
+    pub(super) fn park(&self, to: &mut Packer) {
+        let Window { cwnd, ssthresh, mss, initial } = self;
+        // Before the first loss it is the largest.
+        let below = LARGEST.wrapping_sub(*ssthresh);
+        [*cwnd, below, *mss, *initial].iter().for_each(|n| to.number(*n));
+    }
+
+    /// The other way.
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Self {
+        let [cwnd, below, mss, initial] = core::array::from_fn(|_| from.number() as u32);
+        Window { cwnd, ssthresh: LARGEST.wrapping_sub(below), mss, initial }
+    }
+
     /// The window begins with `segments`.
     //= rfc5681#3.1: ssthresh is arbitrarily high
     pub(super) fn new(mss: u16, segments: u8) -> Self {

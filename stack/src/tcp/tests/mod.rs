@@ -1,5 +1,8 @@
 //! A scripted peer against all of TCP: segments in, plans out, in virtual time.
 //!
+//! Between any two steps every connection that is at rest is parked: so all these tests show too that it
+//! comes back as it was.
+//!
 //! Numbers are relative, as in a capture: the peer's from its initial sequence number, ours from
 //! ours. Both lie so that they wrap early.
 
@@ -12,6 +15,7 @@ mod ecn;
 mod handshake;
 mod info;
 mod listener;
+mod memory;
 mod options;
 mod recovery;
 mod sack;
@@ -23,7 +27,7 @@ mod user;
 use super::config::{SynCookies, TcpConfig};
 use super::options::TcpOptions;
 use super::segment::{Flags, Mark, Options, PlanKind, Reset, Segment, Timestamps};
-use super::{Interest, Outcome, Refused, Reply, State, Tcp, TcpStorage, Tuple};
+use super::{Connection, Interest, Outcome, Refused, Reply, State, Tcp, TcpStorage, Tuple};
 use crate::bytes::Bytes;
 use crate::counters::TcpCount;
 use crate::error::Error;
@@ -31,7 +35,7 @@ use crate::ip::InterfaceId;
 use crate::pool::Pool;
 use crate::random::Random;
 use crate::seq::Seq;
-use crate::slab::{Key, Slab};
+use crate::slab::{Key, Slab, Slot};
 use crate::time::{Duration, Instant};
 use core::net::IpAddr;
 use managed::ManagedSlice;
@@ -151,8 +155,15 @@ struct Bench {
 
 impl Bench {
     fn new(config: TcpConfig) -> Bench {
-        let heap = || TcpStorage {
+        Bench::with_room(config, ManagedSlice::Owned(vec![]))
+    }
+
+    /// With room for so many connections in use.
+    fn with_room(config: TcpConfig, active: ManagedSlice<'static, Slot<Connection>>) -> Bench {
+        let storage = TcpStorage {
             connections: ManagedSlice::Owned(vec![]),
+            active,
+            active_target: 1,
             listeners: ManagedSlice::Owned(vec![]),
             time_waits: ManagedSlice::Owned(vec![]),
             options: ManagedSlice::Owned(vec![]),
@@ -162,7 +173,7 @@ impl Bench {
         let interface = InterfaceId(interfaces.insert(()).unwrap());
         let address = |n| IpAddr::from([10, 0, 0, n]);
         Bench {
-            tcp: Tcp::new(heap(), 8, config, &mut Random::new([7; 32])),
+            tcp: Tcp::new(storage, 8, config, &mut Random::new([7; 32])),
             pool: Pool::growing(1 << 20, 500),
             now: Instant::from_millis(10_000),
             tuple: Tuple { local: address(1), remote: address(2), local_port: PORT, remote_port: PEER_PORT },
@@ -239,9 +250,16 @@ impl Bench {
         self.note(outcome)
     }
 
+    /// After each step.
+    fn rest(&mut self) {
+        self.tcp.check();
+        self.tcp.park_all(self.now);
+        self.tcp.check();
+    }
+
     fn note(&mut self, outcome: Outcome) -> Option<Refused> {
         self.replies.extend(outcome.reply);
-        self.tcp.check();
+        self.rest();
         outcome.dropped
     }
 
@@ -289,7 +307,7 @@ impl Bench {
             }
             self.tcp.on_sent(index, &plan, self.now, &mut self.pool);
             self.tcp.queue_if_ready(index);
-            self.tcp.check();
+            self.rest();
         }
         all
     }
@@ -319,7 +337,7 @@ impl Bench {
 
     fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
         let written = self.tcp.write(self.key.unwrap(), data, self.now, &mut self.pool);
-        self.tcp.check();
+        self.rest();
         written
     }
 
@@ -327,7 +345,7 @@ impl Bench {
         let mut buf = vec![0; most];
         let n = self.tcp.read(self.key.unwrap(), &mut buf, self.now, &mut self.pool)?;
         buf.truncate(n);
-        self.tcp.check();
+        self.rest();
         Ok(buf)
     }
 

@@ -131,7 +131,7 @@ impl Scene {
         let b = &mut self.bench;
         match b.tcp.find(&b.tuple) {
             Some(id) if id & crate::tcp::TIME_WAIT != 0 => "TIME-WAIT",
-            Some(id) => name(&b.tcp.at(id).unwrap().tcb),
+            Some(id) => name(&b.tcp.connections.look(id).unwrap().tcb),
             None if b.listener.is_some() => "LISTEN",
             None => "CLOSED",
         }

@@ -1,0 +1,389 @@
+//! The table of connections. Each keeps its number for life; those in use are kept in full, and what
+//! idles gives its room to them and is kept in little ([`park`](super::park)).
+//!
+//! The working set has a size that it returns to. One more connection than that parks one that was
+//! not used lately, which is found by a hand that goes round (the clock algorithm): a few steps
+//! for each. If all of those are busy the set grows; where its memory was handed in, it can't, and a
+//! connection that is parked has to wait until another one rests.
+
+use super::park::{Packer, Parked, Unpacker};
+use super::tcb::Tcb;
+use super::{Connection, Profile, Tuple, wake};
+use crate::error::Error;
+use crate::ip::InterfaceId;
+use crate::list::{Link, NONE};
+use crate::slab::{Key, Slab, Slot};
+use crate::time::Instant;
+use crate::wheel::Node;
+use core::ops::Deref;
+use core::task::Waker;
+use managed::ManagedSlice;
+
+/// Connections that are looked at to find one that can be parked.
+const STEPS: u32 = 8;
+
+/// A connection's place in the table.
+#[derive(Debug)]
+pub struct Place {
+    /// Its number in the working set, unless it idles.
+    active: u32,
+    idle: Option<Idle>,
+}
+
+/// A connection that idles: everything of it that the tables need, and its state in little.
+#[derive(Debug)]
+struct Idle {
+    reader: Option<Waker>,
+    tuple: Tuple,
+    hash: u32,
+    timer: Node,
+    orphaned: Link,
+    next_waiting: u32,
+    state: Parked,
+}
+
+/// All connections.
+pub(super) struct Connections<'a> {
+    places: Slab<'a, Place>,
+    active: Slab<'a, Connection>,
+    /// So many are in use, unless more are busy.
+    target: usize,
+    /// Where the last one was parked.
+    hand: u32,
+}
+
+/// A connection to look at, wherever it is.
+pub(crate) struct Seen<'a> {
+    active: Option<&'a Connection>,
+    unparked: Option<Connection>,
+}
+
+impl Deref for Seen<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        let connection = self.active.or(self.unparked.as_ref());
+        connection.expect("one of the two is made")
+    }
+}
+
+impl<'a> Connections<'a> {
+    /// A table of `limit` connections at most, of which `target` are kept in full.
+    pub(super) fn new(
+        places: ManagedSlice<'a, Slot<Place>>,
+        active: ManagedSlice<'a, Slot<Connection>>,
+        limit: usize,
+        target: usize,
+    ) -> Self {
+        let target = match &active {
+            ManagedSlice::Borrowed(all) => target.min(all.len()),
+            #[cfg(feature = "alloc")]
+            ManagedSlice::Owned(_) => target,
+        };
+        Connections { places: Slab::new(places, limit), active: Slab::new(active, limit), target, hand: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// How many there can be.
+    pub(super) fn limit(&self) -> usize {
+        self.places.limit()
+    }
+
+    /// Is there no place for another?
+    pub(super) fn is_full(&self) -> bool {
+        self.places.is_full()
+    }
+
+    /// Places that were ever used.
+    pub(super) fn places(&self) -> u32 {
+        self.places.places()
+    }
+
+    pub(super) fn key(&self, index: u32) -> Option<Key> {
+        self.places.key(index)
+    }
+
+    /// The connection, if it is in use.
+    pub(super) fn at(&self, index: u32) -> Option<&Connection> {
+        self.active.at(self.places.at(index)?.active)
+    }
+
+    pub(super) fn at_mut(&mut self, index: u32) -> Option<&mut Connection> {
+        self.active.at_mut(self.places.at(index)?.active)
+    }
+
+    /// Can no connection be added, nor one that idles be used, before another one rests?
+    pub(super) fn is_exhausted(&mut self, now: Instant) -> bool {
+        self.make_room(now);
+        self.places.is_full() || self.active.is_full()
+    }
+
+    /// The connection that this key is for, in use. [`Error::OutOfMemory`]: it has to wait until
+    /// another one rests.
+    pub(super) fn activated(&mut self, key: Key, now: Instant) -> Result<&mut Connection, Error> {
+        self.places.get(key).ok_or(Error::StaleHandle)?;
+        self.activate(key.index, now);
+        self.get_mut(key).ok_or(Error::OutOfMemory)
+    }
+
+    /// A copy of the connection that this key is for, if it idles.
+    pub(super) fn idle(&self, key: Key) -> Option<Connection> {
+        self.places.get(key)?.idle.as_ref().map(|idle| idle.copy(key.index))
+    }
+
+    /// The connection, if it is in use; which it is the more for that.
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Connection> {
+        let c = self.active.at_mut(self.places.get(key)?.active)?;
+        c.is_recent = true;
+        Some(c)
+    }
+
+    /// A look at a connection, which changes nothing.
+    pub(super) fn look(&self, index: u32) -> Option<Seen<'_>> {
+        let place = self.places.at(index)?;
+        let unparked = place.idle.as_ref().map(|idle| idle.copy(index));
+        Some(Seen { active: self.active.at(place.active), unparked })
+    }
+
+    pub(super) fn look_by(&self, key: Key) -> Option<Seen<'_>> {
+        self.places.get(key)?;
+        self.look(key.index)
+    }
+
+    /// Every connection, for tests.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, Seen<'_>)> {
+        self.places.iter().filter_map(|(index, _)| Some((index, self.look(index)?)))
+    }
+
+    /// Is the connection at this place the one between these two?
+    pub(super) fn is_of(&self, index: u32, tuple: &Tuple) -> bool {
+        let Some(place) = self.places.at(index) else { return false };
+        match &place.idle {
+            Some(idle) => idle.tuple == *tuple,
+            None => self.active.at(place.active).is_some_and(|c| c.tuple == *tuple),
+        }
+    }
+
+    /// Adds a connection, if there is room for it.
+    pub(super) fn insert(&mut self, connection: Connection, now: Instant) -> Option<u32> {
+        self.make_room(now);
+        let at = self.active.insert(connection).ok()?.index;
+        let Ok(key) = self.places.insert(Place { active: at, idle: None }) else {
+            self.active.remove(at);
+            return None;
+        };
+        if let Some(c) = self.active.at_mut(at) {
+            c.index = key.index;
+        }
+        Some(key.index)
+    }
+
+    pub(super) fn remove(&mut self, index: u32) -> Option<Connection> {
+        match self.places.remove(index)? {
+            Place { idle: Some(idle), .. } => Some(idle.unpark(index)),
+            Place { active, .. } => self.active.remove(active),
+        }
+    }
+
+    /// Makes the connection one of those in use. False: there is none, or all of those are busy.
+    pub(super) fn activate(&mut self, index: u32, now: Instant) -> bool {
+        match self.places.at(index) {
+            None => return false,
+            Some(Place { idle: None, .. }) => return true,
+            Some(Place { idle: Some(_), .. }) => self.make_room(now),
+        }
+        let Some(place) = self.places.at_mut(index).filter(|_| !self.active.is_full()) else { return false };
+        let Some(idle) = place.idle.take() else { return true };
+        // There is room.
+        let Ok(key) = self.active.insert(idle.unpark(index)) else { return false };
+        place.active = key.index;
+        true
+    }
+
+    /// Parks what was not used lately, as long as there are more in use than there should be and a few
+    /// steps find some; as many steps as it takes, if there is no room at all.
+    fn make_room(&mut self, now: Instant) {
+        let steps = if self.active.is_full() { 2 * self.active.places() } else { STEPS };
+        for _ in 0..steps {
+            if self.active.len() < self.target {
+                return;
+            }
+            self.hand = if self.hand + 1 < self.active.places() { self.hand + 1 } else { 0 };
+            self.park_at(self.hand, now);
+        }
+    }
+
+    /// Parks the connection in this place of the working set, if it is at rest and was not used since
+    /// the hand was here last.
+    fn park_at(&mut self, at: u32, now: Instant) {
+        let Some(c) = self.active.at_mut(at) else { return };
+        if core::mem::take(&mut c.is_recent) {
+            return;
+        }
+        let index = c.index;
+        if let Some(idle) = Idle::of(c, now)
+            && let Some(place) = self.places.at_mut(index)
+        {
+            *place = Place { active: NONE, idle: Some(idle) };
+            self.active.remove(at);
+        }
+    }
+
+    /// The timer of a connection.
+    pub(super) fn timer(&mut self, index: u32) -> Option<&mut Node> {
+        let place = self.places.at_mut(index)?;
+        match &mut place.idle {
+            Some(idle) => Some(&mut idle.timer),
+            None => Some(&mut self.active.at_mut(place.active)?.timer),
+        }
+    }
+
+    /// The task that waits to read from it.
+    pub(super) fn reader(&mut self, key: Key) -> Option<&mut Option<Waker>> {
+        let place = self.places.get_mut(key)?;
+        match &mut place.idle {
+            Some(idle) => Some(&mut idle.reader),
+            None => Some(&mut self.active.at_mut(place.active)?.reader),
+        }
+    }
+
+    /// Its hash, if it is in the demux, from which it is taken now.
+    pub(super) fn leave_demux(&mut self, index: u32) -> Option<u32> {
+        let place = self.places.at(index)?;
+        match &place.idle {
+            Some(idle) => Some(idle.hash),
+            None => {
+                let c = self.active.at_mut(place.active)?;
+                core::mem::take(&mut c.known).then_some(c.hash)
+            }
+        }
+    }
+
+    /// Its links among the orphans.
+    pub(super) fn orphaned(&mut self, index: u32) -> Option<&mut Link> {
+        let place = self.places.at_mut(index)?;
+        match &mut place.idle {
+            Some(idle) => Some(&mut idle.orphaned),
+            None => Some(&mut self.active.at_mut(place.active)?.orphaned),
+        }
+    }
+
+    /// Which connection waits for `accept` after this one.
+    pub(super) fn next_waiting(&mut self, index: u32) -> Option<&mut u32> {
+        let place = self.places.at_mut(index)?;
+        match &mut place.idle {
+            Some(idle) => Some(&mut idle.next_waiting),
+            None => Some(&mut self.active.at_mut(place.active)?.next_waiting),
+        }
+    }
+
+    /// Wakes every task that waits for a connection.
+    pub(super) fn wake_all(&mut self) {
+        self.active.for_each_mut(|c| {
+            wake(&mut c.reader);
+            wake(&mut c.writer);
+        });
+        self.places.for_each_mut(|place| {
+            if let Some(idle) = &mut place.idle {
+                wake(&mut idle.reader);
+            }
+        });
+    }
+
+    /// Parks everything that is at rest, for tests.
+    #[cfg(all(test, feature = "alloc"))]
+    pub(super) fn park_all(&mut self, now: Instant) {
+        for _ in 0..2 {
+            (0..self.active.places()).for_each(|at| self.park_at(at, now));
+        }
+    }
+}
+
+impl InterfaceId {
+    fn park(self, to: &mut Packer) {
+        let InterfaceId(key) = self;
+        key.numbers().into_iter().for_each(|n| to.number(n));
+    }
+
+    fn unpark(from: &mut Unpacker<'_>) -> Self {
+        InterfaceId(Key::of_numbers(core::array::from_fn(|_| from.number() as u32)))
+    }
+}
+
+impl Idle {
+    /// What is left of a connection at rest. It stays as it is, but for its waker.
+    fn of(c: &mut Connection, now: Instant) -> Option<Idle> {
+        let Connection {
+            tuple,
+            interface,
+            tcb,
+            profile,
+            index: _,
+            is_recent: _,
+            known,
+            hash,
+            timer,
+            ready,
+            blocked,
+            starved,
+            orphaned,
+            half_open,
+            next_waiting,
+            reader,
+            writer,
+        } = c;
+        let is_queued = ready.is_queued() || *blocked || starved.is_queued() || half_open.is_queued();
+        if !*known || is_queued || writer.is_some() {
+            return None;
+        }
+        let mut to = Packer::new(now);
+        tcb.park(&mut to)?;
+        interface.park(&mut to);
+        profile.park(&mut to);
+        Some(Idle {
+            state: to.finish()?,
+            reader: reader.take(),
+            tuple: *tuple,
+            hash: *hash,
+            timer: *timer,
+            orphaned: *orphaned,
+            next_waiting: *next_waiting,
+        })
+    }
+
+    fn unpark(self, index: u32) -> Connection {
+        let mut connection = self.copy(index);
+        connection.reader = self.reader;
+        connection
+    }
+
+    /// The connection as it was, without its waker.
+    fn copy(&self, index: u32) -> Connection {
+        let mut from = self.state.unpacker();
+        let tcb = Tcb::unpark(&mut from);
+        let interface = InterfaceId::unpark(&mut from);
+        let profile = Profile::unpark(&mut from);
+        Connection {
+            tuple: self.tuple,
+            interface,
+            tcb,
+            profile,
+            index,
+            is_recent: true,
+            known: true,
+            hash: self.hash,
+            timer: self.timer,
+            ready: Link::default(),
+            blocked: false,
+            starved: Link::default(),
+            orphaned: self.orphaned,
+            half_open: Link::default(),
+            next_waiting: self.next_waiting,
+            reader: None,
+            writer: None,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What a connection takes, and what happens when there is no room.
+
+use super::*;
+use crate::demux::Bucket;
+use crate::tcp::Place;
+
+/// Bytes that an idle connection takes at most, with everything that leads to it.
+const IDLE_MOST: usize = 256;
+/// Just after it has grown, the demux has so many places for each entry.
+const BUCKETS_PER_ENTRY: f64 = 8.0 / 3.0;
+
+/// R03: the place of a connection holds all that one that idles has.
+#[test]
+fn an_idle_connection_is_small() {
+    let demux = (size_of::<Bucket>() as f64 * BUCKETS_PER_ENTRY).ceil() as usize;
+    let place = size_of::<Slot<Place>>();
+    assert!(place + demux <= IDLE_MOST, "{place} bytes, and {demux} in the demux");
+}
+
+/// Is the connection of the bench parked?
+fn is_parked(b: &Bench) -> bool {
+    b.tcp.connection(b.key.unwrap()).unwrap();
+    b.tcp.at(b.key.unwrap().index).is_none()
+}
+
+/// R03: one that has moved data both ways, with all options, is parked when everything is
+/// acknowledged and read, and not before. A segment, a call and a timer find it.
+#[test]
+fn what_idles_is_parked_and_what_happens_finds_it() {
+    let mut b = Bench::server_with(TcpConfig::default(), syn().mss(1460).scale(7).ts(1, 0));
+    assert!(is_parked(&b));
+    b.get(data(1, 1, &pattern(1000)).ts(2, 1));
+    assert!(!is_parked(&b), "an acknowledgment is owed, and text was not read");
+    b.out();
+    assert!(!is_parked(&b));
+    b.read(2000).unwrap();
+    assert!(is_parked(&b));
+    b.write(&pattern(3000)).unwrap();
+    assert_eq!(b.out().len(), 3);
+    assert!(!is_parked(&b));
+    b.advance(5);
+    b.get(ack(1001, 3001).ts(3, 10_005));
+    assert!(is_parked(&b));
+    b.advance(100_000);
+    assert_eq!((is_parked(&b), b.state()), (true, State::Established));
+    b.get(fin(1001, 3001).ts(4, 10_005));
+    assert_eq!(b.out().len(), 1);
+    assert_eq!((is_parked(&b), b.state()), (true, State::CloseWait));
+    assert_eq!(b.read(1), Ok(vec![]));
+    assert_eq!((is_parked(&b), b.connected()), (true, Ok(())), "looking at it leaves it as it is");
+    b.shutdown();
+    assert_eq!(b.out().len(), 1);
+    assert_eq!((is_parked(&b), b.state()), (false, State::LastAck));
+}
+
+/// R02, H199: with memory for one connection in use and that one busy, the others wait: their peers
+/// are not heard, nothing is lost, and they go on when it rests.
+#[test]
+fn with_no_room_for_another_in_use_it_waits() {
+    let mut b = Bench::with_room(quiet(), ManagedSlice::Borrowed(Vec::leak(vec![Slot::EMPTY])));
+    b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4).unwrap().0);
+    let mut opened = [0, 1].map(|n| {
+        b.tuple.remote_port = PEER_PORT + n;
+        b.get(syn());
+        b.out();
+        b.get(ack(1, 1));
+        b.accept();
+        (b.tuple, b.key, b.iss)
+    });
+    let mut switch = |b: &mut Bench| {
+        (b.tuple, b.key, b.iss) = opened[0];
+        opened.swap(0, 1);
+    };
+    b.write(b"busy").unwrap();
+    b.out();
+    switch(&mut b);
+    assert_eq!(b.get(data(1, 1, b"not heard")), Some(Refused::TableFull));
+    assert_eq!(b.write(b"no"), Err(Error::OutOfMemory));
+    assert_eq!((b.read(10), b.state()), (Err(Error::WouldBlock), State::Established));
+    b.tuple.remote_port += 2;
+    assert_eq!(b.get(syn()), Some(Refused::TableFull));
+    switch(&mut b);
+    b.get(ack(1, 5));
+    switch(&mut b);
+    assert_eq!(b.get(data(1, 1, b"heard")), None);
+    assert_eq!(b.read(10), Ok(b"heard".to_vec()));
+    assert_eq!(b.write(b"yes"), Ok(3));
+}
+
+/// H019: letting go of a connection that can't be finished resets it.
+#[test]
+fn with_no_room_letting_go_is_a_reset() {
+    let mut b = Bench::with_room(quiet(), ManagedSlice::Borrowed(Vec::leak(vec![Slot::EMPTY])));
+    b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4).unwrap().0);
+    b.get(syn());
+    b.out();
+    b.get(ack(1, 1));
+    b.accept();
+    b.tuple.remote_port += 1;
+    b.get(syn());
+    assert_eq!(b.close(), Some(Reset { seq: b.iss + 1, ack: Some(PEER_ISS + 1) }));
+    assert_eq!(b.tcp.len(), 1);
+}
