@@ -1,75 +1,128 @@
-//! Simulates whole networks: `--seeds N` for many seeds, `--seed N` to replay one with a record.
+//! Simulates whole networks: many seeds at a time, or one to look at.
 
-use barenet_tests::sim;
+use barenet::time::Duration;
+use barenet_tests::sim::{self, Cuts};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Instant;
 
-const USAGE: &str = "usage: sim --seeds COUNT [--from SEED] | sim --seed SEED";
+const USAGE: &str = "usage: sim --seeds COUNT [--from SEED]
+       sim --seed SEED [--cut WHAT,...]
+  --seeds  runs so many on all processors; shrinks what fails, and says how to replay it
+  --seed   runs one, keeps its frames and a log
+  --cut    leaves something out of its world, as the report of a failure says";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let number = |name: &str| {
-        let at = args.iter().position(|a| a == name)?;
-        args.get(at + 1)?.parse::<u64>().ok()
-    };
-    match (number("--seed"), number("--seeds")) {
-        (Some(seed), None) => replay(seed),
-        (None, Some(count)) => many(number("--from").unwrap_or(0), count),
-        _ => {
-            eprintln!("{USAGE}");
+    match command(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("{why}\n{USAGE}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn replay(seed: u64) -> ExitCode {
-    let (outcome, stem) = sim::replay(seed);
-    let stem = stem.canonicalize().unwrap_or(stem);
-    println!("kept: {0}.pcapng and {0}.log", stem.display());
-    match outcome {
-        Ok(summary) => {
-            println!("seed {seed}: {summary:?}");
-            ExitCode::SUCCESS
+/// Options come in pairs. True: everything ended well.
+fn command(args: &[String]) -> Result<bool, String> {
+    let (mut seed, mut count, mut from, mut cuts) = (None, None, 0, Cuts::default());
+    for pair in args.chunks(2) {
+        let [name, value] = pair else { return Err(format!("{} needs a value", pair[0])) };
+        let number = || value.parse::<u64>().map_err(|e| format!("{name} {value}: {e}"));
+        match name.as_str() {
+            "--seed" => seed = Some(number()?),
+            "--seeds" => count = Some(number()?),
+            "--from" => from = number()?,
+            "--cut" => cuts = value.parse()?,
+            _ => return Err(format!("unknown option {name}")),
         }
-        Err(report) => {
-            eprintln!("seed {seed}: {report}");
-            ExitCode::FAILURE
-        }
+    }
+    match (seed, count) {
+        (Some(seed), None) => replay(seed, &cuts),
+        (None, Some(count)) => Ok(many(from, count)),
+        _ => Err("either --seed or --seeds".to_owned()),
     }
 }
 
-fn many(from: u64, count: u64) -> ExitCode {
-    std::panic::set_hook(Box::new(|_| {}));
-    let began = Instant::now();
-    // A line that is written over where somebody watches, now and then a line for a log.
-    let (start, end, step) = match std::io::stderr().is_terminal() {
-        true => ("\r", "   ", 20),
-        false => ("", "\n", 2000),
-    };
-    let (mut failed, mut frames, mut bytes) = (0, 0, 0);
-    let mut slowest = (barenet::time::Duration::ZERO, from);
-    for seed in from..from + count {
-        match sim::run_or_explain(seed) {
+fn replay(seed: u64, cuts: &Cuts) -> Result<bool, String> {
+    let replay = sim::replay(seed, cuts, Duration::from_millis(1)).map_err(|e| e.to_string())?;
+    println!("kept: {0}.pcapng and {0}.log", replay.stem.display());
+    match &replay.outcome {
+        Ok(summary) => println!("seed {seed}: {summary:?}"),
+        Err(report) => eprintln!("seed {seed}: {report}"),
+    }
+    Ok(replay.outcome.is_ok())
+}
+
+fn many(from: u64, count: u64) -> bool {
+    std::panic::set_hook(Box::new(|_| {})); // they are in the reports
+    let mut progress = Progress::new(count);
+    let (mut frames, mut bytes) = (0, 0);
+    let mut slowest = (Duration::ZERO, from);
+    sim::run_all(from..from + count, |seed, outcome| {
+        match outcome {
             Ok(summary) => {
                 frames += summary.frames;
-                slowest = slowest.max((summary.recovered, seed));
                 bytes += summary.bytes;
+                slowest = slowest.max((summary.recovered, seed));
             }
-            Err(report) => {
-                failed += 1;
-                eprintln!("{start}{report}");
-            }
+            Err(report) => progress.failed(&report),
         }
-        let done = seed - from + 1;
-        if done.is_multiple_of(step) || done == count {
-            let s = began.elapsed().as_secs_f64();
-            eprint!(
-                "{start}{done} of {count} seeds, {failed} failed, {frames} frames, {bytes} bytes, {s:.1} s{end}"
-            );
-        }
+        progress.one_more();
+    });
+    println!(
+        "{frames} frames, {bytes} bytes; slowest to recover: seed {} in {} s",
+        slowest.1,
+        slowest.0.millis() / 1000
+    );
+    progress.failures == 0
+}
+
+/// A bar that is written over where somebody watches, a line now and then for a log.
+struct Progress {
+    count: u64,
+    done: u64,
+    failures: u64,
+    began: Instant,
+    shown: Instant,
+    bar: bool,
+}
+
+impl Progress {
+    const WIDTH: u64 = 30;
+
+    fn new(count: u64) -> Progress {
+        let now = Instant::now();
+        let bar = std::io::stderr().is_terminal();
+        Progress { count, done: 0, failures: 0, began: now, shown: now, bar }
     }
-    eprintln!();
-    println!("slowest to recover: seed {} in {} s", slowest.1, slowest.0.millis() / 1000);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+
+    fn failed(&mut self, report: &str) {
+        self.failures += 1;
+        eprintln!("{}{report}", if self.bar { "\r\x1b[K" } else { "" });
+    }
+
+    fn one_more(&mut self) {
+        self.done += 1;
+        let pause = if self.bar { 100 } else { 10_000 };
+        if self.done < self.count && self.shown.elapsed().as_millis() < pause {
+            return;
+        }
+        self.shown = Instant::now();
+        let s = self.began.elapsed().as_secs_f64();
+        let rate = self.done as f64 / s;
+        let left = (self.count - self.done) as f64 / rate;
+        let full = (Self::WIDTH * self.done / self.count) as usize;
+        let bar = format!("{}{}", "#".repeat(full), ".".repeat(Self::WIDTH as usize - full));
+        eprint!(
+            "{}[{bar}] {:.1} %, {} of {}, {} failed, {rate:.0}/s, {s:.0} s, {left:.0} s left{}",
+            if self.bar { "\r\x1b[K" } else { "" },
+            self.done as f64 * 100.0 / self.count as f64,
+            self.done,
+            self.count,
+            self.failures,
+            if self.bar && self.done < self.count { "" } else { "\n" },
+        );
+    }
 }

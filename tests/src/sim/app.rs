@@ -2,9 +2,10 @@
 //! never looks otherwise: a wake-up that is lost stops the run.
 
 use super::options::{Ending, Script};
-use barenet::Error;
+use super::stream;
 use barenet::stack::{ListenerHandle, Readiness, Stack, TcpHandle};
 use barenet::time::{Duration, Instant};
+use barenet::{Error, TcpInfo};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,6 +82,9 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct App {
     pub(super) name: String,
+    /// The flow's number, and which of its ends this is: 0 the client, 1 the server.
+    pub(super) flow: usize,
+    pub(super) end: usize,
     script: Script,
     pub(super) state: State,
     remote: Option<SocketAddr>,
@@ -92,20 +96,36 @@ pub(super) struct App {
     ended: bool,
     reading: Wait,
     writing: Wait,
+    /// What was known of the connection when the application parted with it.
+    pub(super) last_info: Option<TcpInfo>,
+    /// How often it tries again where nobody answers.
+    tries: u32,
     buffer: Vec<u8>,
 }
 
-/// What there is to tell about a step.
-pub(super) type Told = Vec<String>;
+/// How long a client waits before it tries again, and how often it does.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+const TRIES_MAX: u32 = 60;
 
 impl App {
-    pub(super) fn new(name: String, script: Script, state: State, salts: [u64; 2], begins: Instant) -> App {
+    /// An end of a flow, and the salts of the streams: the one that it sends, and the other.
+    pub(super) fn new(
+        (flow, end): (usize, usize),
+        host: usize,
+        script: Script,
+        state: State,
+        salts: [u64; 2],
+        begins: Instant,
+    ) -> App {
+        let name = format!("flow {flow} {} (host {host})", ["client", "server"][end]);
         let remote = match state {
             State::Idle(remote) => Some(remote),
             _ => None,
         };
         let mut app = App {
             name,
+            flow,
+            end,
             script,
             state,
             remote,
@@ -116,7 +136,9 @@ impl App {
             ended: false,
             reading: Wait::new(),
             writing: Wait::new(),
-            buffer: vec![0; script.read_len.max(script.write_len) as usize],
+            last_info: None,
+            tries: 0,
+            buffer: vec![0; script.read_len as usize],
         };
         app.writing.pause = begins;
         app
@@ -126,7 +148,8 @@ impl App {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Done(_) => None,
-            State::Idle(_) | State::Connecting(_) => self.writing.deadline(),
+            State::Idle(_) => self.writing.deadline(),
+            State::Connecting(_) => self.writing.is_woken().then_some(Instant::ZERO),
             State::Listening(_) => self.reading.deadline(),
             State::Open(_) => {
                 let write = self.writing.deadline().filter(|_| self.written < self.script.send);
@@ -136,18 +159,20 @@ impl App {
         }
     }
 
+    /// What a step can change.
+    pub(super) fn stands(&self) -> (State, u64, u64, bool, bool) {
+        (self.state, self.written, self.read, self.shut, self.ended)
+    }
+
     /// Does all that can be done at `now`.
-    pub(super) fn step(&mut self, stack: &mut Stack<'_>, now: Instant) -> Result<Told, String> {
-        let before = (self.state, self.written, self.read, self.shut, self.ended);
+    pub(super) fn step(&mut self, stack: &mut Stack<'_>, now: Instant) -> Result<(), String> {
         match self.state {
-            State::Idle(remote) if self.writing.may(now) => self.connect(stack, remote, now)?,
-            State::Connecting(handle) if self.writing.may(now) => self.connecting(stack, handle, now)?,
-            State::Listening(listener) if self.reading.may(now) => self.accept(stack, listener, now)?,
-            State::Open(handle) => self.open(stack, handle, now)?,
-            _ => {}
+            State::Idle(remote) if self.writing.may(now) => self.connect(stack, remote, now),
+            State::Connecting(handle) if self.writing.is_woken() => self.connecting(stack, handle, now),
+            State::Listening(listener) if self.reading.may(now) => self.accept(stack, listener, now),
+            State::Open(handle) => self.open(stack, handle, now),
+            _ => Ok(()),
         }
-        let after = (self.state, self.written, self.read, self.shut, self.ended);
-        Ok(if before == after { vec![] } else { vec![format!("{}: {:?} -> {:?}", self.name, before, after)] })
     }
 
     fn connect(&mut self, stack: &mut Stack<'_>, remote: SocketAddr, now: Instant) -> Result<(), String> {
@@ -167,6 +192,7 @@ impl App {
     fn connecting(&mut self, stack: &mut Stack<'_>, handle: TcpHandle, now: Instant) -> Result<(), String> {
         match stack.tcp_connected(handle) {
             Ok(()) => {
+                self.reading.pause = now + self.script.read_wait;
                 self.state = State::Open(handle);
                 self.open(stack, handle, now)
             }
@@ -179,9 +205,10 @@ impl App {
                 Ok(())
             }
             // Nobody answered ARP or NDP, since the link lost it all. A program tries again.
-            Err(Error::HostUnreachable) => {
+            Err(Error::HostUnreachable) if self.tries < TRIES_MAX => {
                 stack.tcp_close(handle, now);
-                self.writing.pause = now + Duration::from_millis(500);
+                self.tries += 1;
+                self.writing.pause = now + RETRY_PAUSE;
                 self.written = 0;
                 self.state = self.remote.map_or(self.state, State::Idle);
                 Ok(())
@@ -203,6 +230,7 @@ impl App {
             Ok((handle, _)) => {
                 stack.tcp_unlisten(listener, now);
                 self.expect("set_nodelay", stack.tcp_set_nodelay(handle, self.script.nodelay, now))?;
+                self.reading.pause = now + self.script.read_wait;
                 self.state = State::Open(handle);
                 self.open(stack, handle, now)
             }
@@ -230,12 +258,14 @@ impl App {
     fn write(&mut self, stack: &mut Stack<'_>, handle: TcpHandle, now: Instant) -> Result<(), String> {
         while self.written < self.script.send && self.writing.may(now) {
             let len = self.script.write_len.min(self.script.send - self.written) as usize;
-            fill(&mut self.buffer[..len], self.salts[0], self.written);
-            match stack.tcp_write(handle, &self.buffer[..len], now) {
+            let half = self.script.send / 2;
+            match stack.tcp_write(handle, stream::bytes(self.salts[0], self.written, len), now) {
                 Ok(n) if n == 0 || n > len => return Err(format!("{}: wrote {n} of {len}", self.name)),
                 Ok(n) => {
+                    let is_half = self.written <= half && half < self.written + n as u64;
                     self.written += n as u64;
-                    self.writing.pause = now + self.script.write_pause;
+                    let idle = if is_half { self.script.idle } else { Duration::ZERO };
+                    self.writing.pause = now + self.script.write_pause + idle;
                 }
                 Err(Error::WouldBlock) => {
                     stack.tcp_register(handle, Readiness::Writable, self.writing.sleep());
@@ -274,8 +304,11 @@ impl App {
             match stack.tcp_read(handle, &mut self.buffer[..len], now) {
                 Ok(0) => self.ended = true,
                 Ok(n) => {
-                    if let Some(at) = differs(&self.buffer[..n], self.salts[1], self.read) {
-                        return Err(format!("{}: byte {} is not what was sent", self.name, self.read + at));
+                    let sent = stream::bytes(self.salts[1], self.read, n);
+                    if self.buffer[..n] != *sent {
+                        let at = (0..n).find(|at| self.buffer[*at] != sent[*at]).unwrap_or(n);
+                        let at = self.read + at as u64;
+                        return Err(format!("{}: byte {at} is not what was sent", self.name));
                     }
                     self.read += n as u64;
                     self.reading.pause = now + self.script.read_pause;
@@ -301,6 +334,7 @@ impl App {
             Ending::Early(n) | Ending::Abort(n) => (self.written + self.read >= n).then_some(Outcome::Left),
         };
         let Some(outcome) = outcome else { return };
+        self.last_info = self.info(stack, now);
         match self.script.ending {
             Ending::Abort(_) => stack.tcp_abort(handle, now),
             _ => stack.tcp_close(handle, now),
@@ -308,9 +342,17 @@ impl App {
         self.state = State::Done(outcome);
     }
 
-    /// Which flow it is an end of.
-    pub(super) fn flow(&self) -> String {
-        self.name.split_whitespace().take(2).collect()
+    /// What is known of its connection.
+    pub(super) fn info(&self, stack: &Stack<'_>, now: Instant) -> Option<TcpInfo> {
+        match self.state {
+            State::Connecting(handle) | State::Open(handle) => stack.tcp_info(handle, now).ok(),
+            State::Idle(_) | State::Listening(_) | State::Done(_) => self.last_info,
+        }
+    }
+
+    /// Does it pause, so that nothing need happen?
+    pub(super) fn is_pausing(&self, now: Instant) -> bool {
+        self.deadline().is_some_and(|at| at > now)
     }
 
     /// Aborts a connection whose peer is known to have left. True if there was one.
@@ -329,21 +371,4 @@ impl App {
     fn expect(&self, what: &str, result: Result<(), Error>) -> Result<(), String> {
         result.map_err(|e| format!("{}: {what}: {e}", self.name))
     }
-}
-
-/// The byte at `offset` of the stream with this salt: the two differ by any shift that a mistake
-/// could make.
-fn byte(salt: u64, offset: u64) -> u8 {
-    (offset.wrapping_mul(salt | 1) >> 3) as u8 ^ (offset >> 8) as u8 ^ (offset >> 16) as u8
-}
-
-fn fill(buffer: &mut [u8], salt: u64, offset: u64) {
-    for (b, at) in buffer.iter_mut().zip(offset..) {
-        *b = byte(salt, at);
-    }
-}
-
-fn differs(bytes: &[u8], salt: u64, offset: u64) -> Option<u64> {
-    let wrong = bytes.iter().zip(offset..).position(|(b, at)| *b != byte(salt, at));
-    wrong.map(|at| at as u64)
 }

@@ -11,11 +11,20 @@ pub(super) struct Frame {
     pub(super) bytes: Vec<u8>,
     pub(super) checksum: RxChecksum,
     pub(super) segment_len: Option<u16>,
+    /// A bit of it was inverted. A second could undo to the checksum what the first did.
+    pub(super) corrupted: bool,
 }
 
 impl Frame {
-    fn plain(bytes: Vec<u8>) -> Frame {
-        Frame { bytes, checksum: RxChecksum::Unchecked, segment_len: None }
+    pub(super) fn plain(bytes: Vec<u8>) -> Frame {
+        Frame { bytes, checksum: RxChecksum::Unchecked, segment_len: None, corrupted: false }
+    }
+
+    /// Bytes of the largest IP packet that stands for it on a wire.
+    pub(super) fn packet_len(&self) -> usize {
+        let whole = self.bytes.len() - 14;
+        // Without the options of TCP, about.
+        self.segment_len.map_or(whole, |len| whole.min(usize::from(len) + 60))
     }
 }
 
@@ -59,8 +68,9 @@ impl Device for SimDevice {
                 let most = if s.v6 { self.capabilities.tso6 } else { self.capabilities.tso4 };
                 assert!(bytes.len() - 14 <= most as usize, "a frame beyond the device's segmentation");
                 if self.passes_whole {
-                    let segment_len = Some(s.segment_len);
-                    self.sent.push(Frame { bytes, checksum: RxChecksum::Valid, segment_len });
+                    let mut whole = Frame::plain(bytes);
+                    (whole.checksum, whole.segment_len) = (RxChecksum::Valid, Some(s.segment_len));
+                    self.sent.push(whole);
                 } else {
                     self.cut(&frame, c, s.segment_len);
                 }

@@ -2,8 +2,9 @@
 
 use super::app::App;
 use super::device::{Frame, SimDevice};
-use super::options::HostOptions;
+use super::options::{HostOptions, LinkOptions};
 use super::random::Random;
+use super::record::Record;
 use barenet::bytes::Bytes;
 use barenet::device::{Capabilities, Mac, RxFrame};
 use barenet::ip::InterfaceId;
@@ -22,25 +23,37 @@ pub(super) struct Port {
 }
 
 pub(super) struct Host {
+    number: usize,
+    options: HostOptions,
     pub(super) stack: Stack<'static>,
     pub(super) ports: Vec<Port>,
     pub(super) apps: Vec<App>,
-    pub(super) poll_us: u64,
+    /// When it wants its next turn.
+    pub(super) due: Option<Instant>,
 }
 
-/// The address of a host on a link.
-pub(super) fn address(link: usize, host: usize, v6: bool) -> IpAddr {
+/// The address of a host in a network.
+pub(super) fn address(net: usize, host: usize, v6: bool) -> IpAddr {
     match v6 {
-        false => IpAddr::from([10, link as u8, 0, host as u8 + 1]),
-        true => Ipv6Addr::new(0xfd00, link as u16, 0, 0, 0, 0, 0, host as u16 + 1).into(),
+        false => IpAddr::from([10, net as u8, 0, host as u8 + 1]),
+        true => Ipv6Addr::new(0xfd00, net as u16, 0, 0, 0, 0, 0, host as u16 + 1).into(),
     }
+}
+
+fn mac(net: usize, host: usize) -> Mac {
+    Mac([2, 0, 0, net as u8, 0, host as u8 + 1])
+}
+
+/// Whose hardware address this is; `None`: a group's.
+pub(super) fn station(mac: &[u8]) -> Option<usize> {
+    if mac[0] & 1 == 1 { None } else { Some(usize::from(mac[5]).wrapping_sub(1)) }
 }
 
 /// The headers of a frame lie in one piece: Ethernet, IPv6, TCP with all options.
 const HEADERS: usize = 14 + 40 + 60;
 
 impl Host {
-    pub(super) fn new(options: &HostOptions, r: &mut Random) -> Host {
+    pub(super) fn new(number: usize, options: &HostOptions, start: Instant, r: &mut Random) -> Host {
         let limits = Limits {
             memory: options.memory,
             block_len: options.block_len,
@@ -55,20 +68,21 @@ impl Host {
         let mut seed = [0; 32];
         seed.chunks_mut(8).for_each(|c| c.copy_from_slice(&r.next_u64().to_le_bytes()));
         let stack = Stack::new(storage, seed);
-        Host { stack, ports: vec![], apps: vec![], poll_us: options.poll_us }
+        Host { number, options: options.clone(), stack, ports: vec![], apps: vec![], due: Some(start) }
     }
 
-    /// Joins the host, which has this number, to an end of a link.
+    /// Joins the host to one end of a link, each named by its number.
     pub(super) fn join(
         &mut self,
-        options: &HostOptions,
-        number: usize,
-        (link, end, mtu): (usize, usize, u16),
+        (link, end): (usize, usize),
+        properties: &LinkOptions,
         passes_whole: bool,
         r: &mut Random,
         now: Instant,
     ) -> Result<(), barenet::Error> {
-        let mut capabilities = Capabilities::new(Mac([2, 0, 0, link as u8, 0, number as u8 + 1]), mtu);
+        let (net, mtu) = (properties.net, properties.mtu);
+        let (number, options) = (self.number, &self.options);
+        let mut capabilities = Capabilities::new(mac(net, number), mtu);
         if options.tx_checksum {
             capabilities = capabilities.with_tx_checksum();
         }
@@ -77,9 +91,9 @@ impl Host {
             capabilities = capabilities.with_tso(most, most);
         }
         let id = self.stack.add_interface(capabilities)?;
-        self.stack.add_address(id, Cidr::new(address(link, number, false), 24)?, now)?;
+        self.stack.add_address(id, Cidr::new(address(net, number, false), 24)?, now)?;
         if mtu >= 1280 {
-            self.stack.add_address(id, Cidr::new(address(link, number, true), 64)?, now)?;
+            self.stack.add_address(id, Cidr::new(address(net, number, true), 64)?, now)?;
         }
         let device = SimDevice {
             capabilities,
@@ -94,34 +108,47 @@ impl Host {
         Ok(())
     }
 
-    /// A frame has arrived on a port, in pieces that the generator chooses.
-    pub(super) fn receive(&mut self, port: usize, frame: &Frame, r: &mut Random, now: Instant) {
+    /// When the host looks at what arrives at `at`.
+    pub(super) fn looks_at(&self, at: Instant) -> Instant {
+        let poll_us = self.options.poll_us;
+        Instant::from_micros(at.micros().div_ceil(poll_us) * poll_us)
+    }
+
+    /// A frame has arrived by a link, in pieces that the generator chooses.
+    pub(super) fn receive(&mut self, link: usize, frame: &Frame, r: &mut Random, now: Instant) {
+        let Some(port) = self.ports.iter().find(|p| p.link == link) else { return };
         let front = frame.bytes.len().min(HEADERS);
         let rest = frame.bytes.len() - front;
         let (a, b) = frame.bytes.split_at(front + r.below(rest as u64 + 1) as usize);
         let (b, c) = b.split_at(r.below(b.len() as u64 + 1) as usize);
         let parts = [a, b, c];
         let (checksum, segment_len) = (frame.checksum, frame.segment_len);
-        let id = self.ports[port].id;
-        self.stack.on_frame(id, RxFrame { bytes: Bytes::new(&parts), checksum, segment_len }, now);
+        self.stack.on_frame(port.id, RxFrame { bytes: Bytes::new(&parts), checksum, segment_len }, now);
         self.stack.check();
+        self.due = Some(now);
     }
 
     /// Timers, applications, output.
-    pub(super) fn turn(&mut self, now: Instant) -> Result<Vec<String>, String> {
+    pub(super) fn turn(&mut self, now: Instant, mut record: Option<&mut Record>) -> Result<(), String> {
         self.stack.on_timers(now);
         self.stack.check();
-        let mut told = vec![];
         for app in &mut self.apps {
-            told.append(&mut app.step(&mut self.stack, now)?);
-            self.stack.check();
+            let before = app.stands();
+            app.step(&mut self.stack, now)?;
+            if app.stands() != before {
+                self.stack.check();
+                if let Some(record) = &mut record {
+                    record.line(now, format_args!("{}: {before:?} -> {:?}", app.name, app.stands()));
+                }
+            }
         }
         for port in &mut self.ports {
             port.device.turn(now);
             self.stack.egress(port.id, &mut port.device, now);
             self.stack.check();
         }
-        Ok(told)
+        self.due = self.deadline(now);
+        Ok(())
     }
 
     /// When the host wants a turn.

@@ -1,9 +1,9 @@
 //! One direction of a link: bandwidth, delay, a queue with an end, and faults.
 
 use super::device::Frame;
-use super::options::{FaultOptions, LinkOptions};
+use super::mangle::{corrupt, forge, mark, too_big};
+use super::options::{FaultOptions, Hole, LinkOptions};
 use super::random::Random;
-use barenet::device::RxChecksum;
 use barenet::time::{Duration, Instant};
 
 /// One direction.
@@ -11,14 +11,39 @@ use barenet::time::{Duration, Instant};
 pub(super) struct Pipe {
     bytes_per_s: u64,
     delay: Duration,
+    /// How long a frame may wait before it is dropped, and before it is marked.
     queue: Duration,
+    mark: Option<Duration>,
     faults: FaultOptions,
+    /// From when until when, and what.
+    hole: Option<(Instant, Instant, Hole)>,
+    cut: Option<Instant>,
     random: Random,
     in_burst: bool,
     /// When the last frame has left the sender.
     busy_until: Instant,
     /// When the last frame arrives that keeps its place.
     last: Instant,
+    pub(super) stats: PipeStats,
+}
+
+/// What crossed one direction of a link, and what did not.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct PipeStats {
+    /// Frames that were to cross it.
+    pub offered: u64,
+    /// Frames for which the queue had no room.
+    pub dropped: u64,
+    /// Frames that a fault took.
+    pub lost: u64,
+    /// Frames that were marked for congestion.
+    pub marked: u64,
+    /// Bytes that crossed it or were lost on it, with Ethernet headers.
+    pub bytes: u64,
+    /// How long all frames together waited in the queue, in microseconds.
+    pub waited_us: u64,
+    /// The longest that one waited.
+    pub waited_us_max: u64,
 }
 
 /// What becomes of a frame.
@@ -30,45 +55,86 @@ pub(super) struct Fate {
     pub(super) what: &'static str,
     /// What somebody else sends behind it.
     pub(super) forged: Option<Frame>,
+    /// What its sender is told.
+    pub(super) answer: Option<Frame>,
 }
 
 impl Pipe {
-    pub(super) fn new(options: &LinkOptions, direction: usize, seed: u64) -> Pipe {
-        let us = |bytes: u64| Duration::from_micros(bytes * 1_000_000 / options.bytes_per_s);
+    pub(super) fn new(options: &LinkOptions, direction: usize, start: Instant, seed: u64) -> Pipe {
+        let us = |bytes: u64| Duration::from_micros(bytes.saturating_mul(1_000_000) / options.bytes_per_s);
         Pipe {
             bytes_per_s: options.bytes_per_s,
             delay: Duration::from_micros(options.delay_us),
             queue: us(options.queue),
+            mark: options.mark.map(us),
             faults: options.faults[direction],
+            hole: options.hole.map(|h| (start + h.from, start + h.until, h)),
+            cut: options.cut.map(|at| start + at),
             random: Random::new(seed),
             in_burst: false,
             busy_until: Instant::ZERO,
             last: Instant::ZERO,
+            stats: PipeStats::default(),
         }
     }
 
     /// The faults stop.
     pub(super) fn heal(&mut self) {
         self.faults = FaultOptions::default();
+        self.hole = None;
         self.in_burst = false;
     }
 
-    /// A frame sets out at `now`; what is corrupted is changed in place.
+    /// A frame sets out at `now`; what is corrupted or marked is changed in place.
     pub(super) fn carry(&mut self, frame: &mut Frame, now: Instant) -> Fate {
-        let f = self.faults;
-        let r = &mut self.random;
+        self.stats.offered += 1;
         let starts = self.busy_until.max(now);
-        if starts.since(now) > self.queue {
+        let waits = starts.since(now);
+        let mut what = "";
+        if waits > self.queue {
+            self.stats.dropped += 1;
             return Fate { what: "queue full", ..Fate::default() };
         }
+        if self.mark.is_some_and(|m| waits > m) {
+            what = "marked";
+            if !mark(frame) {
+                self.stats.dropped += 1;
+                return Fate { what: "queue long", ..Fate::default() };
+            }
+            self.stats.marked += 1;
+        }
+        self.stats.bytes += frame.bytes.len() as u64;
+        self.stats.waited_us += waits.micros();
+        self.stats.waited_us_max = self.stats.waited_us_max.max(waits.micros());
         let takes = frame.bytes.len() as u64 * 1_000_000 / self.bytes_per_s;
         self.busy_until = starts + Duration::from_micros(takes);
-        let forged = if r.chance(f.forge) { forge(frame, r) } else { None };
-        self.in_burst = if self.in_burst { !r.chance(125_000) } else { r.chance(f.burst) };
-        if self.in_burst || r.chance(f.loss) {
-            return Fate { what: "lost", forged, ..Fate::default() };
+        let mut fate = self.meet(frame, now, what);
+        self.stats.lost += fate.arrivals.is_empty() as u64;
+        // What does not cross the link tells the sender so.
+        if fate.arrivals.is_empty() && fate.what == "too big" && self.hole.is_some_and(|(_, _, h)| h.tells) {
+            fate.answer = self.hole.and_then(|(_, _, h)| too_big(frame, h.above));
         }
-        let mut what = "";
+        fate
+    }
+
+    /// The faults.
+    fn meet(&mut self, frame: &mut Frame, now: Instant, mut what: &'static str) -> Fate {
+        let f = self.faults;
+        let is_cut = self.cut.is_some_and(|at| at <= now);
+        let hole = self.hole.filter(|(from, until, _)| (*from..*until).contains(&now));
+        let r = &mut self.random;
+        let forged = if r.chance(f.forge) && !is_cut { forge(frame, r) } else { None };
+        self.in_burst = if self.in_burst { !r.chance(f.burst_end) } else { r.chance(f.burst) };
+        let swallowed = match hole {
+            _ if is_cut => Some("cut"),
+            Some((_, _, h)) if h.above == 0 => Some("in the hole"),
+            Some((_, _, h)) if frame.packet_len() > usize::from(h.above) => Some("too big"),
+            _ if self.in_burst || r.chance(f.loss) => Some("lost"),
+            _ => None,
+        };
+        if let Some(what) = swallowed {
+            return Fate { what, forged, ..Fate::default() };
+        }
         if r.chance(f.corrupt) {
             what = "corrupted";
             if !corrupt(frame, r) {
@@ -89,59 +155,6 @@ impl Pipe {
             what = "doubled";
             let _ = arrivals.push(in_order + Duration::from_micros(r.below(f.reorder_us + 1)));
         }
-        Fate { arrivals, what, forged }
+        Fate { arrivals, what, forged, answer: None }
     }
-}
-
-/// Inverts a bit that a checksum covers. What only Ethernet's own covers is lost instead, since
-/// the simulation has none: then this returns false.
-fn corrupt(frame: &mut Frame, r: &mut Random) -> bool {
-    let is_ip = matches!(frame.bytes[12..14], [0x08, 0x00] | [0x86, 0xdd]);
-    let at = r.below(frame.bytes.len() as u64) as usize;
-    if !is_ip || at < 14 || frame.checksum == RxChecksum::Valid {
-        return false;
-    }
-    frame.bytes[at] ^= 1 << r.below(8);
-    true
-}
-
-/// A segment for the connection of this one with numbers drawn at random. A connection that is not
-/// established has no defence against such, so SYNs are not copied.
-fn forge(frame: &Frame, r: &mut Random) -> Option<Frame> {
-    let (tcp, length_at) = match (&frame.bytes[12..14], frame.bytes.get(23), frame.bytes.get(20)) {
-        ([8, 0], Some(6), _) => (34, 16),
-        ([0x86, 0xdd], _, Some(6)) => (54, 18),
-        _ => return None,
-    };
-    let is_syn = frame.bytes.get(tcp + 13)? & 2 != 0;
-    if is_syn {
-        return None;
-    }
-    let mut bytes = frame.bytes.get(..tcp + 20)?.to_vec();
-    for at in [tcp + 4, tcp + 8] {
-        bytes[at..at + 4].copy_from_slice(&(r.next_u64() as u32).to_be_bytes());
-    }
-    // A reset, a SYN, an acknowledgment, a FIN, or any flags at all; with a timestamp that is hard
-    // to beat, and perhaps text.
-    bytes[tcp + 12] = 8 << 4;
-    let any = r.next_u64() as u8;
-    bytes[tcp + 13] = r.pick(&[4, 2, 16, 17, 20, any]);
-    bytes.extend_from_slice(&[1, 1, 8, 10]);
-    bytes.extend_from_slice(&r.next_u64().to_be_bytes());
-    bytes.resize(bytes.len() + r.pick(&[0, 0, 1, 500]), 0xee);
-    let ip_len = if tcp == 34 { bytes.len() - 14 } else { bytes.len() - 54 };
-    bytes[length_at..length_at + 2].copy_from_slice(&(ip_len as u16).to_be_bytes());
-    if tcp == 34 {
-        header_checksum(&mut bytes[14..34]);
-    }
-    Some(Frame { bytes, checksum: RxChecksum::Valid, segment_len: None })
-}
-
-fn header_checksum(header: &mut [u8]) {
-    header[10..12].fill(0);
-    let words = header.chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])));
-    let sum: u32 = words.sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    let folded = (folded & 0xffff) + (folded >> 16);
-    header[10..12].copy_from_slice(&(!(folded as u16)).to_be_bytes());
 }

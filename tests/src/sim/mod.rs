@@ -1,80 +1,160 @@
 //! A whole network of stacks in one thread, in virtual time, from one seed.
 //!
-//! The seed draws everything: how many hosts, what their links lose, double, reorder, corrupt and
-//! delay, what their devices can do, how their applications behave. After a while the links heal;
-//! from then on every transfer has to complete, every connection to reach its end, and all memory
-//! to come back. The same seed gives the same run, so a failure is replayed with
-//! `cargo run -p barenet-tests --bin sim -- --seed N`.
+//! The seed draws everything: how many hosts, what joins them, what their links lose, double, reorder,
+//! corrupt, delay and swallow, what their devices can do, how their applications behave. After a while
+//! the links heal; from then on every transfer has to complete, every connection to reach its end, and
+//! all memory to come back. The same seed gives the same run. A failure shrinks: what it does not need
+//! is left out of its world, and the report says how to replay the rest.
 
 mod app;
 mod checker;
+mod cut;
 mod device;
+mod draw;
 mod host;
+mod judge;
 mod link;
+mod mangle;
+mod network;
 mod options;
 mod random;
 mod record;
+mod stream;
+mod trace;
 mod world;
 
+use barenet::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use options::Options;
+pub use cut::Cuts;
+pub use link::PipeStats;
+pub use options::{Ending, FaultOptions, FlowOptions, Hole, HostOptions, LinkOptions, Node, Options, Script};
 pub use random::Random;
+pub use stream::WRITE_MAX;
+pub use trace::{Point, Trace};
 pub use world::Summary;
 
 use record::Record;
 use world::World;
+
+/// A run to its end, and what was found.
+type Outcome = Result<Summary, String>;
 
 /// Runs one seed.
 ///
 /// # Errors
 ///
 /// What went wrong, in words.
-pub fn run(seed: u64) -> Result<Summary, String> {
-    guarded(seed, None)
+pub fn run(seed: u64) -> Outcome {
+    guarded(seed, &Cuts::default(), None, None).0
 }
 
-/// Runs one seed and keeps what crossed the links, as pcapng, and a log of events. Returns the
-/// outcome and where the files are: `.pcapng` and `.log`.
-pub fn replay(seed: u64) -> (Result<Summary, String>, PathBuf) {
+/// What is kept of a replay.
+#[derive(Debug)]
+pub struct Replay {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The world that it was in.
+    pub options: Options,
+    /// What it looked like.
+    pub trace: Trace,
+    /// Where what crossed the links (`.pcapng`) and the log of events (`.log`) are.
+    pub stem: PathBuf,
+}
+
+/// Runs one seed without what is cut, and keeps what there is to see. Looks at flows every so often.
+///
+/// # Errors
+///
+/// The files could not be written.
+pub fn replay(seed: u64, cuts: &Cuts, every: Duration) -> std::io::Result<Replay> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/sim");
-    let stem = folder.join(format!("seed-{seed}"));
-    match Record::create(&stem) {
-        Ok(record) => (guarded(seed, Some(record)), stem),
-        Err(error) => (Err(format!("can't write {}.log: {error}", stem.display())), stem),
-    }
+    std::fs::create_dir_all(&folder)?;
+    let stem = folder.canonicalize()?.join(format!("seed-{seed}"));
+    let record = Record::create(&stem)?;
+    let (outcome, trace) = guarded(seed, cuts, Some(record), Some(every));
+    Ok(Replay { outcome, options: world_of(seed, cuts), trace, stem })
 }
 
-/// Runs one seed; a failure is replayed with a record, and told with all that one needs to go on.
+/// Runs one seed; a failure is shrunk, replayed with a record, and told with all that one needs to go
+/// on.
 ///
 /// # Errors
 ///
 /// The report.
-pub fn run_or_explain(seed: u64) -> Result<Summary, String> {
+pub fn run_or_explain(seed: u64) -> Outcome {
     let first = match run(seed) {
         Ok(summary) => return Ok(summary),
         Err(first) => first,
     };
-    let (again, stem) = replay(seed);
-    let again = match again {
-        Err(again) if again == first => String::new(),
-        other => format!("\n  the replay ended differently: {other:?}"),
+    let fails = |cuts: &Cuts| guarded(seed, cuts, None, None).0.is_err_and(|e| kind(&e) == kind(&first));
+    let cuts = Cuts::shrink(&Options::draw(seed), fails);
+    let (shrunk, stem) = match replay(seed, &cuts, Duration::from_secs(1)) {
+        Ok(replay) => (replay.outcome.err().unwrap_or_default(), replay.stem),
+        Err(error) => (format!("no record: {error}"), PathBuf::new()),
     };
-    let stem = stem.canonicalize().unwrap_or(stem);
     Err(format!(
-        "seed {seed}: {first}{again}\n  replay: SEED={seed} cargo test -p barenet-tests --test sim replay -- --nocapture\n  \
-         or: cargo run -p barenet-tests --bin sim -- --seed {seed}\n  kept: {stem}.pcapng and {stem}.log",
-        stem = stem.display()
+        "seed {seed}: {first}\n  shrunk: {shrunk}\n  replay: cargo run -p barenet-tests --bin sim -- --seed {seed} \
+         --cut {cuts}\n  kept: {0}.pcapng and {0}.log",
+        stem.display()
     ))
 }
 
+/// Runs many seeds on all processors, and hands each outcome to `done`, in any order.
+pub fn run_all(seeds: std::ops::Range<u64>, done: impl FnMut(u64, Outcome) + Send) {
+    let next = AtomicU64::new(seeds.start);
+    let done = Mutex::new(done);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let seed = next.fetch_add(1, Ordering::Relaxed)
+                    && seed < seeds.end
+                {
+                    let outcome = run_or_explain(seed);
+                    // A panic of `done` is the caller's, who sees it at the end of the scope.
+                    if let Ok(mut done) = done.lock() {
+                        done(seed, outcome);
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Runs a world for so long, or until its applications are done, and looks at its flows every so often.
+///
+/// # Errors
+///
+/// What went wrong, in words.
+pub fn watch(options: Options, seed: u64, span: Duration, every: Duration) -> Result<Trace, String> {
+    World::new(options, seed, None, Some(every))?.watch(span)
+}
+
+/// What a failure is about, so that shrinking does not end at another one.
+fn kind(failure: &str) -> String {
+    let first = failure.lines().next().unwrap_or_default();
+    let about = first.split(": ").take(3).collect::<Vec<_>>().join(": ");
+    about.chars().filter(|c| !c.is_ascii_digit()).take(60).collect()
+}
+
+fn world_of(seed: u64, cuts: &Cuts) -> Options {
+    let mut options = Options::draw(seed);
+    cuts.apply(&mut options);
+    options
+}
+
 /// A panic is a failure like others.
-fn guarded(seed: u64, record: Option<Record>) -> Result<Summary, String> {
-    let run = || World::new(&Options::draw(seed), seed, record).run();
+fn guarded(seed: u64, cuts: &Cuts, record: Option<Record>, trace: Option<Duration>) -> (Outcome, Trace) {
+    let run = || match World::new(world_of(seed, cuts), seed, record, trace) {
+        Ok(mut world) => (world.run(), world.seen()),
+        Err(error) => (Err(error), Trace::default()),
+    };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("without a message");
-        Err(format!("panic: {text}"))
+        (Err(format!("panic: {text}")), Trace::default())
     })
 }

@@ -1,34 +1,46 @@
-//! What a seed stands for.
+//! What a world is made of. `draw` makes one of these from a seed, a benchmark writes it down.
 
-use super::random::Random;
 use barenet::time::{Duration, Instant};
 use barenet::{Congestion, TcpConfig};
 
-/// A world, drawn from a seed.
+/// A world.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// When the clock starts.
     pub start: Instant,
     /// How long the faults last.
     pub faulty: Duration,
-    /// One for each host.
+    /// The machines.
     pub hosts: Vec<HostOptions>,
-    /// Every two hosts have a link: (0, 1), (0, 2), (1, 2).
+    /// What joins them. The links of one network form a tree.
     pub links: Vec<LinkOptions>,
     /// Connections, one listening port for each.
     pub flows: Vec<FlowOptions>,
 }
 
+/// Where a link ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Node {
+    /// A machine, by its place in [`Options::hosts`].
+    Host(usize),
+    /// A switch; it belongs to one network, and sends each frame where its destination is.
+    Switch(usize),
+}
+
 /// A machine.
 #[derive(Clone, Debug)]
 pub struct HostOptions {
-    /// Bytes of the stack's pool, and of one block of it.
+    /// Bytes of the stack's pool.
     pub memory: usize,
+    /// Bytes of one block of it.
     pub block_len: usize,
+    /// The engine's settings.
     pub tcp: TcpConfig,
-    /// What its devices do: complete checksums, cut segments, take frames that are merged.
+    /// Its devices complete checksums.
     pub tx_checksum: bool,
+    /// Its devices cut segments.
     pub tso: bool,
+    /// Its devices take frames that are merged, if they come from another machine directly.
     pub merged: bool,
     /// How often a device is full, in frames of a million.
     pub full_ppm: u32,
@@ -36,61 +48,191 @@ pub struct HostOptions {
     pub poll_us: u64,
 }
 
-/// A link between two hosts; the same both ways, but for the faults.
+impl Default for HostOptions {
+    fn default() -> Self {
+        HostOptions {
+            memory: 4 << 20,
+            block_len: 2044,
+            tcp: TcpConfig::default(),
+            tx_checksum: false,
+            tso: false,
+            merged: false,
+            full_ppm: 0,
+            poll_us: 1,
+        }
+    }
+}
+
+/// A link; the same both ways, but for the faults.
 #[derive(Clone, Debug)]
 pub struct LinkOptions {
-    pub ends: [usize; 2],
+    /// Its two ends.
+    pub ends: [Node; 2],
+    /// The network that it is part of: the third byte of its IPv4 addresses.
+    pub net: usize,
+    /// Bytes of the largest IP packet, the same in the whole network.
     pub mtu: u16,
+    /// Bandwidth.
     pub bytes_per_s: u64,
+    /// Time from one end to the other, in microseconds.
     pub delay_us: u64,
     /// Frames that wait for the link are dropped beyond so many bytes.
     pub queue: u64,
+    /// Frames behind so many bytes in the queue are marked (RFC 3168), or dropped if they can't be.
+    pub mark: Option<u64>,
+    /// For some time it swallows frames.
+    pub hole: Option<Hole>,
+    /// From this time on, counted from the start, nothing crosses it any more.
+    pub cut: Option<Duration>,
+    /// What else happens, from the first end to the second and back.
     pub faults: [FaultOptions; 2],
+}
+
+impl LinkOptions {
+    /// A link of 1 Gbit/s and 1 ms without faults, with room for whatever waits.
+    pub fn new(net: usize, ends: [Node; 2]) -> Self {
+        LinkOptions {
+            ends,
+            net,
+            mtu: 1500,
+            bytes_per_s: 125_000_000,
+            delay_us: 1_000,
+            queue: 1 << 24,
+            mark: None,
+            hole: None,
+            cut: None,
+            faults: [FaultOptions::default(); 2],
+        }
+    }
+}
+
+/// A link that swallows frames for a time, both ways.
+#[derive(Clone, Copy, Debug)]
+pub struct Hole {
+    /// From when, counted from the start.
+    pub from: Duration,
+    /// Until when.
+    pub until: Duration,
+    /// IP packets above so many bytes; 0: all.
+    pub above: u16,
+    /// The sender is told what would fit (ICMP "fragmentation needed", "packet too big").
+    pub tells: bool,
 }
 
 /// What may happen to a frame, in frames of a million.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FaultOptions {
+    /// Lost, each by itself.
     pub loss: u32,
-    /// A run of losses begins; it ends with each frame one time in eight.
+    /// A run of losses begins (Gilbert's model),
     pub burst: u32,
+    /// and ends, with each frame.
+    pub burst_end: u32,
+    /// Arrives twice.
     pub duplicate: u32,
+    /// A bit is inverted.
     pub corrupt: u32,
+    /// Is overtaken by others.
     pub reorder: u32,
     /// Somebody who knows addresses and ports, but no numbers, adds a segment of his own.
     pub forge: u32,
     /// A frame that is reordered comes so many microseconds later at most.
     pub reorder_us: u64,
+    /// Every frame comes so many microseconds later at most, in order.
     pub jitter_us: u64,
 }
 
 /// A connection and the two applications at its ends.
 #[derive(Clone, Debug)]
 pub struct FlowOptions {
-    /// The client's host, the server's, and the link by which the client names the server.
+    /// The client's host and the server's.
     pub hosts: [usize; 2],
-    pub link: usize,
+    /// The network by whose address the client names the server.
+    pub net: usize,
+    /// Over IPv6.
     pub v6: bool,
     /// When the client connects.
     pub begins: Duration,
+    /// The listener's.
     pub backlog: u16,
     /// Nobody listens.
     pub refused: bool,
+    /// Left out.
+    pub absent: bool,
+    /// The client's and the server's.
     pub scripts: [Script; 2],
+}
+
+impl FlowOptions {
+    /// The client sends so many bytes at once, the server reads them, and both close.
+    pub fn bulk(net: usize, hosts: [usize; 2], bytes: u64) -> Self {
+        let scripts = [Script::new(bytes), Script::new(0)];
+        FlowOptions {
+            hosts,
+            net,
+            v6: false,
+            begins: Duration::ZERO,
+            backlog: 1,
+            refused: false,
+            absent: false,
+            scripts,
+        }
+    }
 }
 
 /// What an application does.
 #[derive(Clone, Copy, Debug)]
 pub struct Script {
-    /// What it sends, in how large writes, and how long it waits between two.
+    /// How many bytes it sends.
     pub send: u64,
+    /// In how large writes, at most [`WRITE_MAX`](super::WRITE_MAX),
     pub write_len: u64,
+    /// and how long it waits between two.
     pub write_pause: Duration,
+    /// How long it does nothing when half of it is written.
+    pub idle: Duration,
+    /// Without Nagle's rule.
     pub nodelay: bool,
-    /// How much it reads at once, and how long it waits between two.
+    /// How much it reads at once,
     pub read_len: u64,
+    /// how long it waits between two,
     pub read_pause: Duration,
+    /// and before the first.
+    pub read_wait: Duration,
+    /// How it parts.
     pub ending: Ending,
+}
+
+impl Script {
+    /// Sends so many bytes as fast as it can and reads likewise.
+    pub fn new(send: u64) -> Self {
+        Script {
+            send,
+            write_len: 65_536,
+            write_pause: Duration::ZERO,
+            idle: Duration::ZERO,
+            nodelay: false,
+            read_len: 65_536,
+            read_pause: Duration::ZERO,
+            read_wait: Duration::ZERO,
+            ending: Ending::Orderly,
+        }
+    }
+
+    /// Does it stay to the end of both streams?
+    pub(super) fn is_patient(&self) -> bool {
+        matches!(self.ending, Ending::Orderly | Ending::AfterPeer)
+    }
+
+    /// Does it stay until the other has what it wants? One that lets go does no harm to one that
+    /// sends nothing.
+    pub(super) fn keeps_promise(&self, other: &Script) -> bool {
+        self.is_patient()
+            || (self.ending == Ending::LetGo
+                && other.send == 0
+                && other.ending == Ending::Orderly
+                && other.read_wait == Duration::ZERO)
+    }
 }
 
 /// How an application parts with its connection.
@@ -109,139 +251,55 @@ pub enum Ending {
 }
 
 impl Options {
-    /// What `seed` stands for.
-    pub fn draw(seed: u64) -> Options {
-        let r = &mut Random::new(seed);
-        let count = r.pick(&[2, 2, 2, 3]);
-        let faulty = Duration::from_millis(r.scaled(100, 40_000));
-        // Soon after some of these, 31 or 32 bits of milliseconds or microseconds are used up.
-        let start = r.pick(&[5_000, 4_290_000_000, 2_147_480_000_000, 4_294_960_000_000, 3 << 50]);
-        let start = Instant::from_micros(start + r.below(1 << 20));
-        let hosts: Vec<_> = (0..count).map(|_| HostOptions::draw(r)).collect();
-        let pairs = (0..count).flat_map(|b| (0..b).map(move |a| [a, b]));
-        let mut links: Vec<_> = pairs.map(|ends| LinkOptions::draw(r, ends)).collect();
-        for link in &mut links {
-            // No congestion control is for links that don't drop what is too much.
-            if link.ends.iter().any(|end| hosts[*end].tcp.congestion == Congestion::None) {
-                link.queue = 1 << 24;
+    /// The links of a network.
+    fn links_of(&self, net: usize) -> impl Iterator<Item = &LinkOptions> {
+        self.links.iter().filter(move |l| l.net == net)
+    }
+
+    /// Is a network cut for ever?
+    pub(super) fn is_cut(&self, net: usize) -> bool {
+        self.links_of(net).any(|l| l.cut.is_some())
+    }
+
+    /// No congestion control is for links that don't drop what is too much: they get a queue that
+    /// holds everything.
+    pub(super) fn widen_queues(&mut self) {
+        let careless = |h: &HostOptions| h.tcp.congestion == Congestion::None;
+        let mut nets: Vec<usize> = vec![];
+        for link in &self.links {
+            if link.ends.iter().any(|end| matches!(end, Node::Host(h) if careless(&self.hosts[*h]))) {
+                nets.push(link.net);
             }
         }
-        let flows = r.pick(&[1, 1, 2, 3, 6, 15]);
-        let flows = (0..flows).map(|_| FlowOptions::draw(r, &links, faulty)).collect();
-        Options { start, faulty, hosts, links, flows }
-    }
-}
-
-impl HostOptions {
-    fn draw(r: &mut Random) -> HostOptions {
-        let mut tcp = TcpConfig::default();
-        tcp.send_buffer = r.scaled(2_000, 600_000) as u32;
-        tcp.receive_buffer = r.scaled(2_000, 1_500_000) as u32;
-        tcp.ack_delay = Duration::from_millis(r.pick(&[0, 10, 40, 40, 200, 900]));
-        tcp.quick_acks = r.pick(&[0, 8, 8, 100]);
-        tcp.rto_min = Duration::from_millis(r.pick(&[50, 200, 200, 1000]));
-        tcp.timestamps = r.chance(700_000);
-        tcp.congestion = r.pick(&[Congestion::Cubic, Congestion::NewReno, Congestion::None]);
-        tcp.time_wait = Duration::from_secs(r.pick(&[1, 60]));
-        let tso = r.chance(300_000);
-        HostOptions {
-            memory: r.pick(&[64 << 10, 256 << 10, 1 << 20, 4 << 20]),
-            block_len: r.pick(&[252, 508, 1500, 2044]),
-            tcp,
-            tx_checksum: tso || r.chance(300_000),
-            tso,
-            merged: r.chance(500_000),
-            full_ppm: if r.chance(250_000) { r.scaled(1_000, 300_000) as u32 } else { 0 },
-            poll_us: r.pick(&[1, 1, 1, 50, 1_000, 10_000]),
+        for link in self.links.iter_mut().filter(|l| nets.contains(&l.net)) {
+            (link.queue, link.mark) = (1 << 24, None);
         }
     }
-}
 
-impl LinkOptions {
-    fn draw(r: &mut Random, ends: [usize; 2]) -> LinkOptions {
-        let bytes_per_s = r.scaled(20_000, 1_000_000_000);
-        let delay_us = r.scaled(1, 300_000);
-        // From two frames to several times what is in flight.
-        let flight = bytes_per_s.saturating_mul(delay_us) / 1_000_000;
-        LinkOptions {
-            ends,
-            mtu: r.pick(&[1500, 1500, 1500, 1280, 9000, 600]),
-            bytes_per_s,
-            delay_us,
-            queue: r.scaled(20_000, 40_000 + 8 * flight),
-            faults: [FaultOptions::draw(r), FaultOptions::draw(r)],
-        }
+    /// How long after the faults everything must be over at the latest. Generous: what is stuck is
+    /// stuck for ever, and virtual time costs nothing.
+    pub(super) fn patience(&self) -> Duration {
+        let transfers: u64 = self.flows.iter().map(|f| self.transfer_s(f)).sum();
+        // A SYN or data backed off to the longest timeout, FIN-WAIT-2 and TIME-WAIT.
+        Duration::from_secs(600 + transfers)
     }
-}
 
-impl FaultOptions {
-    fn draw(r: &mut Random) -> FaultOptions {
-        let mut rate = |most| if r.chance(400_000) { r.scaled(500, most) as u32 } else { 0 };
-        FaultOptions {
-            loss: rate(200_000),
-            burst: rate(20_000),
-            duplicate: rate(100_000),
-            corrupt: rate(50_000),
-            reorder: rate(200_000),
-            forge: rate(200_000),
-            reorder_us: r.scaled(10, 200_000),
-            jitter_us: r.pick(&[0, 0, 10, 1_000]),
-        }
-    }
-}
-
-impl FlowOptions {
-    fn draw(r: &mut Random, links: &[LinkOptions], faulty: Duration) -> FlowOptions {
-        let link = r.below(links.len() as u64) as usize;
-        let mut hosts = links[link].ends;
-        if r.chance(500_000) {
-            hosts.reverse();
-        }
-        // What the link carries in a few seconds.
-        let most = (links[link].bytes_per_s * 4).min(1 << 20);
-        let mut scripts = [Script::draw(r, most), Script::draw(r, most)];
-        if scripts.iter().all(|s| s.ending == Ending::AfterPeer) {
-            scripts[0].ending = Ending::Orderly;
-        }
-        FlowOptions {
-            hosts,
-            link,
-            v6: links[link].mtu >= 1280 && r.chance(400_000),
-            begins: Duration::from_micros(r.below(faulty.micros().min(5_000_000))),
-            backlog: r.pick(&[0, 1, 8]),
-            refused: r.chance(50_000),
-            scripts,
-        }
-    }
-}
-
-impl Script {
-    fn draw(r: &mut Random, most: u64) -> Script {
-        let send = if r.chance(200_000) { 0 } else { r.scaled(1, most) };
-        let early = |r: &mut Random| r.below(send + 1);
-        let ending = match r.below(20) {
-            0 => Ending::LetGo,
-            1 => Ending::Early(early(r)),
-            2 => Ending::Abort(early(r)),
-            3..8 => Ending::AfterPeer,
-            _ => Ending::Orderly,
+    fn transfer_s(&self, flow: &FlowOptions) -> u64 {
+        let bytes_per_s = self.links_of(flow.net).map(|l| l.bytes_per_s).min().unwrap_or(1);
+        let delay_us: u64 = self.links_of(flow.net).map(|l| l.delay_us).sum();
+        let window = |from: usize, to: usize| {
+            let memory = self.hosts[from].memory.min(self.hosts[to].memory) as u64 / 16;
+            let (send, receive) = (self.hosts[from].tcp.send_buffer, self.hosts[to].tcp.receive_buffer);
+            memory.min(send.into()).min(receive.into()).clamp(500, 10_000)
         };
-        // Pauses add up to ten seconds or so.
-        let write_len = if r.chance(300_000) { r.scaled(1, 1_000) } else { r.scaled(100, 100_000) };
-        let write_len = write_len.max(send / 5_000);
-        let read_len = r.scaled(1, 65_536).max(most / 5_000);
-        let mut pause = |len: u64, of: u64| {
-            let most = 10_000_000 * len / of.max(len);
-            Duration::from_micros(if r.chance(300_000) { r.below(most.min(1_000_000) + 1) } else { 0 })
+        let [a, b] = flow.hosts;
+        // Each window waits for its acknowledgment, which may be delayed.
+        let round_ms = 2 * delay_us / 1000 + 600;
+        let of = |script: &Script, window: u64| {
+            let pauses = (script.idle + script.read_wait).millis() / 1000;
+            script.send / bytes_per_s + script.send / window * round_ms / 1000 + pauses + 30
         };
-        Script {
-            send,
-            write_len,
-            write_pause: pause(write_len, send),
-            read_pause: pause(read_len, most),
-            nodelay: r.chance(300_000),
-            read_len,
-            ending,
-        }
+        let all = of(&flow.scripts[0], window(a, b)) + of(&flow.scripts[1], window(b, a));
+        2 * all
     }
 }

@@ -1,13 +1,15 @@
-//! The network and its clock.
+//! Everything there is, and its clock.
 
-use super::app::{App, Outcome, State};
+use super::app::{App, State};
 use super::checker::Checker;
 use super::device::Frame;
 use super::host::{Host, address};
-use super::link::Pipe;
-use super::options::{Ending, FlowOptions, LinkOptions, Options, Script};
+use super::link::Fate;
+use super::network::Network;
+use super::options::{Node, Options};
 use super::random::Random;
 use super::record::{Record, describe};
+use super::trace::Trace;
 use barenet::Error;
 use barenet::time::{Duration, Instant};
 use std::collections::BTreeMap;
@@ -22,7 +24,7 @@ pub struct Summary {
     pub lost: u64,
     /// Bytes that applications read.
     pub bytes: u64,
-    /// Turns of all hosts.
+    /// Steps of the clock.
     pub steps: u64,
     /// Virtual time.
     pub took: Duration,
@@ -33,169 +35,199 @@ pub struct Summary {
     pub stalled: Duration,
 }
 
-/// A frame that will arrive.
+/// A frame that will arrive, by a link.
 struct Arrival {
-    host: usize,
-    port: usize,
+    node: Node,
+    link: usize,
     frame: Frame,
 }
 
 pub(super) struct World {
-    options: Options,
-    hosts: Vec<Host>,
-    pipes: Vec<[Pipe; 2]>,
+    pub(super) options: Options,
+    seed: u64,
+    pub(super) hosts: Vec<Host>,
+    network: Network,
     /// In the order of their time, and of their number among those of one time.
     arrivals: BTreeMap<(Instant, u64), Arrival>,
     numbered: u64,
-    now: Instant,
+    pub(super) now: Instant,
     healed: bool,
+    /// Steps since the clock moved.
+    spins: u32,
     random: Random,
     record: Option<Record>,
+    pub(super) trace: Option<Trace>,
     checker: Checker,
-    summary: Summary,
+    pub(super) summary: Summary,
+    /// How many frames had set out when the last quiet time began.
+    quiet: (u64, Instant),
 }
 
-/// More turns than this without any time passing is a stack that spins.
+/// More steps than this without any time passing is a stack that spins.
 const SPIN_MAX: u32 = 20_000;
-
-/// A pool that many connections may fill.
-const SMALL: usize = 64 << 10;
 /// By then every timer that was backed off during the faults has fired.
 const SETTLED: Duration = Duration::from_secs(70);
-/// On a healthy link nothing waits longer than a delayed acknowledgment or an application's pause.
+/// On a healthy link nothing waits longer than a delayed acknowledgment.
 const STALL_MAX: Duration = Duration::from_secs(2);
 
 impl World {
-    pub(super) fn new(options: &Options, seed: u64, record: Option<Record>) -> World {
+    /// A world with all its connections before their beginning.
+    pub(super) fn new(
+        options: Options,
+        seed: u64,
+        record: Option<Record>,
+        trace: Option<Duration>,
+    ) -> Result<World, String> {
         let mut random = Random::new(!seed);
         let r = &mut random;
-        let hosts = options.hosts.iter().map(|h| Host::new(h, r)).collect();
-        let pipes = options.links.iter();
-        let pipes = pipes.map(|l| [Pipe::new(l, 0, r.next_u64()), Pipe::new(l, 1, r.next_u64())]).collect();
-        World {
-            options: options.clone(),
+        let start = options.start;
+        let hosts = options.hosts.iter().enumerate().map(|(n, h)| Host::new(n, h, start, r)).collect();
+        let network = Network::new(&options, r);
+        let trace = trace.map(|every| Trace::new(every, start, options.flows.len()));
+        let mut world = World {
+            seed,
             hosts,
-            pipes,
+            network,
             arrivals: BTreeMap::new(),
             numbered: 0,
-            now: options.start,
+            now: start,
             healed: false,
+            spins: 0,
             random,
             record,
+            trace,
             checker: Checker::default(),
             summary: Summary::default(),
+            quiet: (0, start),
+            options,
+        };
+        if let Some(record) = &mut world.record {
+            record.line(start, format_args!("{:#?}", world.options));
         }
+        world.join().map_err(|e| format!("setting up: {e}"))?;
+        for flow in 0..world.options.flows.len() {
+            if world.options.flows[flow].absent {
+                continue;
+            }
+            world.begin(flow).map_err(|e| format!("flow {flow}: {e}"))?;
+        }
+        Ok(world)
     }
 
     /// From the start to the end of everything.
-    pub(super) fn run(mut self) -> Result<Summary, String> {
-        let options = self.options.clone();
-        self.tell(format_args!("{options:#?}"));
-        self.join().map_err(|e| format!("setting up: {e}"))?;
-        for number in 0..options.flows.len() {
-            self.begin(number).map_err(|e| format!("flow {number}: {e}"))?;
-        }
-        let heal_at = options.start + options.faulty;
-        let patience = options.patience();
-        let (mut spins, mut last) = (0, self.now);
-        let (mut frames, mut quiet_since) = (0, self.now);
+    pub(super) fn run(&mut self) -> Result<Summary, String> {
+        let patience = self.options.patience();
+        let heal_at = self.options.start + self.options.faulty;
         self.turn()?;
         while !self.is_over() {
-            let next = self.next(if self.healed { None } else { Some(heal_at) });
-            let Some(next) = next.or_else(|| self.give_up_abandoned()) else {
-                return Err(format!("nothing is due any more: {}", self.standing()));
-            };
-            self.now = self.now.max(next);
-            spins = if self.now == last { spins + 1 } else { 0 };
-            last = self.now;
-            if spins > SPIN_MAX {
-                return Err(format!("the stack spins: {}", self.standing()));
-            }
             if self.now.since(heal_at) > patience {
-                return Err(format!(
-                    "not over {} s after the links healed: {}",
-                    patience.millis() / 1000,
-                    self.standing()
-                ));
+                let s = patience.millis() / 1000;
+                return Err(format!("not over {s} s after the links healed: {}", self.standing()));
             }
-            if !self.healed && self.now >= heal_at {
-                self.healed = true;
-                self.pipes.iter_mut().flatten().for_each(Pipe::heal);
-                self.tell(format_args!("the links heal"));
-            }
-            self.deliver();
-            self.turn()?;
-            if !self.apps_are_done() {
-                self.summary.recovered = self.now.since(heal_at);
-                if self.summary.frames > frames {
-                    (frames, quiet_since) = (self.summary.frames, self.now);
-                } else if quiet_since > heal_at + SETTLED {
-                    self.summary.stalled = self.summary.stalled.max(self.now.since(quiet_since));
-                }
-            }
+            let pausing = self.apps().any(|a| a.is_pausing(self.now));
+            self.step()?;
+            self.watch_for_stalls(heal_at, pausing);
         }
         self.judge()?;
-        if self.summary.stalled > STALL_MAX {
-            return Err(format!(
-                "nothing happened for {} ms on healthy links",
-                self.summary.stalled.millis()
-            ));
+        let cut = self.options.links.iter().any(|l| l.cut.is_some());
+        if self.summary.stalled > STALL_MAX && !cut {
+            let ms = self.summary.stalled.millis();
+            return Err(format!("nothing happened for {ms} ms on healthy links"));
         }
-        self.summary.took = self.now.since(options.start);
+        self.summary.took = self.now.since(self.options.start);
         Ok(self.summary)
     }
 
+    /// Runs for so long, or to the end of everything, and gives what was seen.
+    pub(super) fn watch(mut self, span: Duration) -> Result<Trace, String> {
+        self.turn()?;
+        while !self.apps_are_done() && self.now < self.options.start + span {
+            self.step()?;
+        }
+        Ok(self.seen())
+    }
+
+    /// What was seen so far.
+    pub(super) fn seen(&mut self) -> Trace {
+        let mut trace = self.trace.take().unwrap_or_default();
+        trace.pipes = self.network.stats();
+        trace
+    }
+
+    /// On to the next event.
+    fn step(&mut self) -> Result<(), String> {
+        let Some(next) = self.next().or_else(|| self.give_up_abandoned()) else {
+            return Err(format!("nothing is due any more: {}", self.standing()));
+        };
+        self.spins = if self.now < next { 0 } else { self.spins + 1 };
+        if self.spins > SPIN_MAX {
+            return Err(format!("the stack spins: {}", self.standing()));
+        }
+        self.now = self.now.max(next);
+        if !self.healed && self.now >= self.options.start + self.options.faulty {
+            self.healed = true;
+            self.network.heal();
+            self.tell(format_args!("the links heal"));
+        }
+        self.deliver();
+        self.turn()?;
+        self.look();
+        Ok(())
+    }
+
+    fn watch_for_stalls(&mut self, heal_at: Instant, pausing: bool) {
+        if self.apps_are_done() {
+            return;
+        }
+        self.summary.recovered = self.now.since(heal_at);
+        if self.summary.frames > self.quiet.0 || pausing {
+            self.quiet = (self.summary.frames, self.now);
+        } else if self.quiet.1 > heal_at + SETTLED {
+            self.summary.stalled = self.summary.stalled.max(self.now.since(self.quiet.1));
+        }
+    }
+
     fn join(&mut self) -> Result<(), Error> {
-        let options = self.options.clone();
-        for (number, link) in options.links.iter().enumerate() {
+        for (number, link) in self.options.links.iter().enumerate() {
             for end in [0, 1] {
-                let (host, other) = (link.ends[end], link.ends[1 - end]);
-                let whole = options.hosts[other].merged;
-                let place = (number, end, link.mtu);
-                self.hosts[host].join(
-                    &options.hosts[host],
-                    host,
-                    place,
-                    whole,
-                    &mut self.random,
-                    self.now,
-                )?;
                 if let Some(record) = &mut self.record {
-                    record.interface(format!("link{number}-host{host}"));
+                    record.interface(format!("link{number}-{:?}", link.ends[end]));
                 }
+                let Node::Host(host) = link.ends[end] else { continue };
+                let passes_whole = link.ends[1 - end].host().is_some_and(|h| self.options.hosts[h].merged);
+                let r = &mut self.random;
+                self.hosts[host].join((number, end), link, passes_whole, r, self.now)?;
             }
         }
         Ok(())
     }
 
+    /// Sets up the applications of a flow. What it needs of chance does not depend on other flows.
     fn begin(&mut self, number: usize) -> Result<(), Error> {
-        let flow = self.options.flows[number].clone();
+        let flow = &self.options.flows[number];
         let [client, server] = flow.hosts;
-        let port = 1000 + number as u16;
-        let salts = [self.random.next_u64(), self.random.next_u64()];
+        let mut r = Random::new(self.seed.rotate_left(32) ^ number as u64);
+        let salts = [r.next_u64(), r.next_u64()];
         let begins = self.options.start + flow.begins;
+        let port = 1000 + number as u16;
         if !flow.refused {
             let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
             let (listener, _) = self.hosts[server].stack.tcp_listen(any, flow.backlog)?;
             let state = State::Listening(listener);
-            let name = format!("flow {number} server (host {server})");
-            self.hosts[server].apps.push(App::new(
-                name,
-                flow.scripts[1],
-                state,
-                [salts[1], salts[0]],
-                begins,
-            ));
+            let salts = [salts[1], salts[0]];
+            let app = App::new((number, 1), server, flow.scripts[1], state, salts, begins);
+            self.hosts[server].apps.push(app);
         }
-        let remote = SocketAddr::from((address(flow.link, server, flow.v6), port));
-        let name = format!("flow {number} client (host {client})");
-        self.hosts[client].apps.push(App::new(name, flow.scripts[0], State::Idle(remote), salts, begins));
+        let state = State::Idle(SocketAddr::from((address(flow.net, server, flow.v6), port)));
+        let app = App::new((number, 0), client, flow.scripts[0], state, salts, begins);
+        self.hosts[client].apps.push(app);
         Ok(())
     }
 
-    fn next(&self, heal_at: Option<Instant>) -> Option<Instant> {
+    fn next(&self) -> Option<Instant> {
         let arrival = self.arrivals.keys().next().map(|(at, _)| *at);
-        let hosts = self.hosts.iter().filter_map(|h| h.deadline(self.now));
+        let heal_at = Some(self.options.start + self.options.faulty).filter(|_| !self.healed);
+        let hosts = self.hosts.iter().filter_map(|h| h.due);
         hosts.chain(arrival).chain(heal_at).min()
     }
 
@@ -203,29 +235,38 @@ impl World {
         while let Some(entry) = self.arrivals.first_entry()
             && entry.key().0 <= self.now
         {
-            let Arrival { host, port, frame } = entry.remove();
-            self.hosts[host].receive(port, &frame, &mut self.random, self.now);
+            let Arrival { node, link, frame } = entry.remove();
+            match node {
+                Node::Host(host) => self.hosts[host].receive(link, &frame, &mut self.random, self.now),
+                Node::Switch(switch) => {
+                    for (link, end) in self.network.onward(switch, link, &frame) {
+                        self.carry(link, end, frame.clone());
+                    }
+                }
+            }
         }
     }
 
     fn turn(&mut self) -> Result<(), String> {
         self.summary.steps += 1;
         for host in 0..self.hosts.len() {
-            for line in self.hosts[host].turn(self.now)? {
-                self.tell(format_args!("{line}"));
+            if self.hosts[host].due.is_none_or(|at| at > self.now) {
+                continue;
             }
+            self.hosts[host].turn(self.now, self.record.as_mut())?;
             for port in 0..self.hosts[host].ports.len() {
                 let p = &mut self.hosts[host].ports[port];
                 let (link, end) = (p.link, p.end);
                 for frame in std::mem::take(&mut p.device.sent) {
-                    self.send(link, end, frame)?;
+                    self.set_out(link, end, frame)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn send(&mut self, link: usize, end: usize, mut frame: Frame) -> Result<(), String> {
+    /// A host has sent a frame.
+    fn set_out(&mut self, link: usize, end: usize, mut frame: Frame) -> Result<(), String> {
         // A link pads what is short, with anything (H212).
         if frame.bytes.len() < 60 && self.random.chance(500_000) {
             frame.bytes.resize(60, self.random.next_u64() as u8);
@@ -234,23 +275,40 @@ impl World {
             record.frame((2 * link + end) as u32, self.now, &frame.bytes);
         }
         self.checker.see(&frame)?;
-        let text = if self.record.is_some() { describe(&frame.bytes) } else { String::new() };
-        let fate = self.pipes[link][end].carry(&mut frame, self.now);
-        let to = self.options.links[link].ends[1 - end];
-        let from = self.options.links[link].ends[end];
-        self.tell(format_args!("host {from} to {to}: {text} {}", fate.what));
         self.summary.frames += 1;
-        self.summary.lost += fate.arrivals.is_empty() as u64;
-        let host = &self.hosts[to];
-        let Some(port) = host.ports.iter().position(|p| p.link == link) else { return Ok(()) };
-        let poll = host.poll_us;
-        let forged = fate.forged.map(|f| (self.now, f));
-        for (at, frame) in fate.arrivals.into_iter().map(|at| (at, frame.clone())).chain(forged) {
-            let at = Instant::from_micros(at.micros().div_ceil(poll) * poll);
-            self.numbered += 1;
-            self.arrivals.insert((at, self.numbered), Arrival { host: to, port, frame });
-        }
+        self.carry(link, end, frame);
         Ok(())
+    }
+
+    /// A frame sets out on one link of its way.
+    fn carry(&mut self, link: usize, end: usize, mut frame: Frame) {
+        let text = if self.record.is_some() { describe(&frame.bytes) } else { String::new() };
+        let (fate, to) = self.network.carry(link, end, &mut frame, self.now);
+        let from = self.network.node(link, end);
+        self.tell(format_args!("{from:?} to {to:?}: {text} {}", fate.what));
+        let Fate { arrivals, what, forged, answer } = fate;
+        if arrivals.is_empty() {
+            self.summary.lost += 1;
+            if let Some(trace) = &mut self.trace {
+                trace.drops.push((self.now, link, end, what));
+            }
+        }
+        if let [first, rest @ ..] = &arrivals[..] {
+            rest.iter().for_each(|at| self.arrive(*at, to, link, frame.clone()));
+            self.arrive(*first, to, link, frame);
+        }
+        if let Some(forged) = forged {
+            self.arrive(self.now, to, link, forged);
+        }
+        if let Some(answer) = answer {
+            self.arrive(self.now, from, link, answer);
+        }
+    }
+
+    fn arrive(&mut self, at: Instant, node: Node, link: usize, frame: Frame) {
+        let at = node.host().map_or(at, |host| self.hosts[host].looks_at(at));
+        self.numbered += 1;
+        self.arrivals.insert((at, self.numbered), Arrival { node, link, frame });
     }
 
     fn tell(&mut self, text: std::fmt::Arguments<'_>) {
@@ -269,14 +327,14 @@ impl World {
     /// is TCP without keep-alives. It gives up then. A stack resets a connection that its application
     /// has let go of also when it needs the memory (H019).
     fn give_up_abandoned(&mut self) -> Option<Instant> {
-        let left: Vec<String> =
-            self.apps().filter(|a| matches!(a.state, State::Done(_))).map(|a| a.flow()).collect();
+        let left = |a: &&App| matches!(a.state, State::Done(_));
+        let left: Vec<usize> = self.apps().filter(left).map(|a| a.flow).collect();
         let now = self.now;
         let mut gave_up = None;
         for host in &mut self.hosts {
-            for app in host.apps.iter_mut().filter(|a| left.contains(&a.flow())) {
+            for app in host.apps.iter_mut().filter(|a| left.contains(&a.flow)) {
                 if app.give_up(&mut host.stack, now) {
-                    gave_up = Some(now);
+                    (gave_up, host.due) = (Some(now), Some(now));
                 }
             }
         }
@@ -289,118 +347,5 @@ impl World {
 
     fn apps_are_done(&self) -> bool {
         self.apps().all(|a| matches!(a.state, State::Done(_) | State::Listening(_)))
-    }
-
-    /// Where everything stands, for the report of a failure.
-    fn standing(&self) -> String {
-        let mut text = String::new();
-        for (number, host) in self.hosts.iter().enumerate() {
-            text += &format!(
-                "\n  host {number}: memory {:?}, connections and time-waits {:?}",
-                host.stack.memory(),
-                host.stack.tcp_count()
-            );
-            for app in &host.apps {
-                let state = match app.state {
-                    State::Open(h) | State::Connecting(h) => {
-                        format!("{:?} {:?}", app.state, host.stack.tcp_state(h))
-                    }
-                    other => format!("{other:?}"),
-                };
-                text += &format!("\n    {}: {state}, wrote {}, read {}", app.name, app.written, app.read);
-            }
-        }
-        text
-    }
-
-    /// Did every application get what its script and its peer's promise?
-    fn judge(&mut self) -> Result<(), String> {
-        for (number, flow) in self.options.flows.iter().enumerate() {
-            let of = |host: usize, role: &str| {
-                let name = format!("flow {number} {role} (host {host})");
-                self.hosts[host].apps.iter().find(move |a| a.name == name)
-            };
-            let (Some(client), server) = (of(flow.hosts[0], "client"), of(flow.hosts[1], "server")) else {
-                return Err(format!("flow {number} has no client"));
-            };
-            let wrong = |a: &App, what: &str| {
-                Err(format!("{}: {what}: {:?}, wrote {}, read {}", a.name, a.state, a.written, a.read))
-            };
-            let Some(server) = server else {
-                match client.state {
-                    State::Done(Outcome::Failed(Error::ConnectionRefused)) => continue,
-                    State::Done(Outcome::Left) if !is_patient(&flow.scripts[0]) => continue,
-                    _ => return wrong(client, "should have been refused"),
-                }
-            };
-            for (app, mine, other, peer) in [
-                (client, &flow.scripts[0], &flow.scripts[1], server),
-                (server, &flow.scripts[1], &flow.scripts[0], client),
-            ] {
-                self.summary.bytes += app.read;
-                if app.read > peer.written {
-                    return wrong(app, "read more than was written");
-                }
-                // The peer's stack had to reset what the peer had let go of.
-                let host = flow.hosts[usize::from(!std::ptr::eq(peer, client))];
-                let memory = self.options.hosts[host].memory;
-                let short = memory <= SMALL || (self.options.flows.len() > 6 && memory <= 16 * SMALL);
-                let let_go = matches!(peer.state, State::Done(Outcome::Orderly | Outcome::Left));
-                let given_up = short && let_go;
-                let fine = match app.state {
-                    State::Done(Outcome::Orderly) => {
-                        !keeps_promise(other, mine) || (app.read == other.send && app.written == mine.send)
-                    }
-                    State::Done(Outcome::Left) => !is_patient(mine),
-                    State::Listening(_) => !keeps_promise(other, mine),
-                    State::Done(Outcome::Failed(Error::ConnectionReset | Error::ClosedByPeer)) => {
-                        given_up || !(keeps_promise(mine, other) && keeps_promise(other, mine))
-                    }
-                    _ => false,
-                };
-                if !fine {
-                    return wrong(app, "ended wrongly");
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_patient(script: &Script) -> bool {
-    matches!(script.ending, Ending::Orderly | Ending::AfterPeer)
-}
-
-/// Does this side stay until the other has what it wants? One that lets go does no harm to one that
-/// sends nothing.
-fn keeps_promise(script: &Script, other: &Script) -> bool {
-    is_patient(script)
-        || (script.ending == Ending::LetGo && other.send == 0 && other.ending == Ending::Orderly)
-}
-
-impl Options {
-    /// How long after the faults everything must be over at the latest. Generous: what is stuck is
-    /// stuck for ever, and virtual time costs nothing.
-    fn patience(&self) -> Duration {
-        let transfers: u64 = self.flows.iter().map(|f| self.transfer_s(f)).sum();
-        // A SYN or data backed off to the longest timeout, FIN-WAIT-2 and TIME-WAIT.
-        Duration::from_secs(600 + transfers)
-    }
-
-    fn transfer_s(&self, flow: &FlowOptions) -> u64 {
-        let LinkOptions { bytes_per_s, delay_us, .. } = self.links[flow.link];
-        let window = |from: usize, to: usize| {
-            let memory = self.hosts[from].memory.min(self.hosts[to].memory) as u64 / 16;
-            let (send, receive) = (self.hosts[from].tcp.send_buffer, self.hosts[to].tcp.receive_buffer);
-            memory.min(send.into()).min(receive.into()).clamp(500, 10_000)
-        };
-        let [a, b] = flow.hosts;
-        // Each window waits for its acknowledgment, which may be delayed.
-        let round_ms = 2 * delay_us / 1000 + 600;
-        let of = |script: &Script, window: u64| {
-            script.send / bytes_per_s + script.send / window * round_ms / 1000 + 30
-        };
-        let all = of(&flow.scripts[0], window(a, b)) + of(&flow.scripts[1], window(b, a));
-        2 * all
     }
 }
