@@ -3,6 +3,7 @@
 use super::options::{Ending, FaultOptions, Options, Script};
 use barenet::TcpConfig;
 use barenet::time::{Duration, Instant};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,7 +11,7 @@ use std::str::FromStr;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Cuts {
     /// Features, by their place in `FEATURES`.
-    features: Vec<usize>,
+    features: BTreeSet<usize>,
     /// Only these flows are left.
     flows: Option<Vec<usize>>,
     /// No application sends more bytes.
@@ -118,7 +119,9 @@ impl Cuts {
         for _ in 0..2 {
             for feature in 0..FEATURES.len() {
                 if !cuts.features.contains(&feature) {
-                    attempt(&mut cuts, &|c| c.features.push(feature));
+                    attempt(&mut cuts, &|c| {
+                        c.features.insert(feature);
+                    });
                 }
             }
             let most = options.flows.iter().flat_map(|f| f.scripts).map(|s| s.send).max().unwrap_or(0);
@@ -130,10 +133,13 @@ impl Cuts {
     }
 }
 
-/// As `--cut` takes it: `loss,mtu,only=3+5,bytes=512,faulty=20`.
+/// As `--cut` takes it: `loss,mtu,only=3+5,bytes=512,faulty=20`, or `all,+mtu` for all but one.
 impl fmt::Display for Cuts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut words: Vec<String> = self.features.iter().map(|at| FEATURES[*at].0.to_owned()).collect();
+        let most = self.features.len() > FEATURES.len() / 2;
+        let mut words = if most { vec!["all".to_owned()] } else { vec![] };
+        let named = (0..FEATURES.len()).filter(|at| self.features.contains(at) != most);
+        words.extend(named.map(|at| format!("{}{}", if most { "+" } else { "" }, FEATURES[at].0)));
         if let Some(flows) = &self.flows {
             let flows: Vec<String> = flows.iter().map(usize::to_string).collect();
             words.push(format!("only={}", flows.join("+")));
@@ -158,9 +164,12 @@ impl FromStr for Cuts {
                 }
                 Some(("bytes", n)) => cuts.bytes = Some(number(n)?),
                 Some(("faulty", n)) => cuts.faulty_ms = Some(number(n)?),
+                _ if word == "all" => cuts.features = (0..FEATURES.len()).collect(),
                 _ => {
-                    let at = FEATURES.iter().position(|(name, _)| *name == word);
-                    cuts.features.push(at.ok_or_else(|| format!("nothing is called {word}"))?);
+                    let (name, kept) = word.strip_prefix('+').map_or((word, false), |name| (name, true));
+                    let at = FEATURES.iter().position(|f| f.0 == name);
+                    let at = at.ok_or_else(|| format!("nothing is called {name}"))?;
+                    let _ = if kept { cuts.features.remove(&at) } else { cuts.features.insert(at) };
                 }
             }
         }
@@ -176,9 +185,13 @@ mod tests {
     #[test]
     fn cuts_can_be_written_and_read() {
         let cuts =
-            Cuts { features: vec![3, 0], flows: Some(vec![2, 5]), bytes: Some(512), faulty_ms: Some(0) };
-        assert_eq!(cuts.to_string(), "reorder,forge,only=2+5,bytes=512,faulty=0");
+            Cuts { features: [0, 3].into(), flows: Some(vec![2, 5]), bytes: Some(512), faulty_ms: Some(0) };
+        assert_eq!(cuts.to_string(), "forge,reorder,only=2+5,bytes=512,faulty=0");
         assert_eq!(cuts.to_string().parse(), Ok(cuts));
+        let mut most = Cuts { features: (0..FEATURES.len()).collect(), ..Cuts::default() };
+        most.features.remove(&1);
+        assert_eq!(most.to_string(), "all,+corrupt");
+        assert_eq!(most.to_string().parse(), Ok(most));
         assert!("wings".parse::<Cuts>().is_err());
     }
 

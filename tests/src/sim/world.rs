@@ -1,6 +1,6 @@
 //! Everything there is, and its clock.
 
-use super::app::{App, State};
+use super::app::{App, Outcome, State};
 use super::checker::Checker;
 use super::device::Frame;
 use super::host::{Host, address};
@@ -176,7 +176,7 @@ impl World {
     }
 
     fn watch_for_stalls(&mut self, heal_at: Instant, pausing: bool) {
-        if self.apps_are_done() {
+        if !self.apps().any(|a| self.is_at_work(a)) {
             return;
         }
         self.summary.recovered = self.now.since(heal_at);
@@ -339,6 +339,14 @@ impl World {
             }
         }
         gave_up
+    }
+
+    /// Has the application still to do, and its peer not left? What the peer's reset, if it was lost,
+    /// would have ended is no stall.
+    fn is_at_work(&self, app: &App) -> bool {
+        let peer = self.app(app.flow, 1 - app.end).map(|a| a.state);
+        let left = matches!(peer, Some(State::Done(Outcome::Left | Outcome::Failed(_))));
+        !left && !matches!(app.state, State::Done(_) | State::Listening(_))
     }
 
     fn apps(&self) -> impl Iterator<Item = &App> {
