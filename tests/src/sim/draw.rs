@@ -113,7 +113,7 @@ fn host(r: &mut Random, swarm: &Swarm) -> HostOptions {
     let has = |odd| swarm.has(odd);
     let mut host = HostOptions { memory: 1 << 20, ..HostOptions::default() };
     let tcp = &mut host.tcp;
-    tcp.time_wait = Duration::from_secs(r.pick(&[1, 60]));
+    tcp.time_wait = Duration::from_secs(r.pick(&[1, 60, 60, 60]));
     if has(Odd::Buffers) {
         tcp.send_buffer = r.scaled(2_000, 600_000) as u32;
         tcp.receive_buffer = r.scaled(2_000, 1_500_000) as u32;
@@ -129,7 +129,7 @@ fn host(r: &mut Random, swarm: &Swarm) -> HostOptions {
         tcp.timestamps = r.chance(500_000);
     }
     if has(Odd::Congestion) {
-        tcp.congestion = r.pick(&[Congestion::NewReno, Congestion::None]);
+        tcp.congestion = r.pick(&[Congestion::Cubic, Congestion::NewReno, Congestion::None]);
     }
     if has(Odd::LittleMemory) {
         host.memory = r.pick(&[64 << 10, 256 << 10, 1 << 20, 4 << 20]);

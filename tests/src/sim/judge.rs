@@ -51,7 +51,9 @@ impl World {
         // The peer's stack had to reset what the peer had let go of.
         let memory = self.options.hosts[flow.hosts[peer.end]].memory;
         let short = memory <= SMALL || (self.options.flows.len() > 6 && memory <= 16 * SMALL);
-        // Nor does it wait for ever for somebody who does not read.
+        // A peer whose TIME-WAIT is over answers a FIN with a reset.
+        let brief = self.options.hosts[flow.hosts[peer.end]].tcp.time_wait < Duration::from_secs(60);
+        // Nor does a stack wait for ever for somebody who does not read.
         let slow = mine.read_wait > ORPHAN_PATIENCE;
         let let_go = matches!(peer.state, State::Done(Outcome::Orderly | Outcome::Left));
         match app.state {
@@ -61,7 +63,8 @@ impl World {
             State::Done(Outcome::Left) => !mine.is_patient(),
             State::Listening(_) => !other.keeps_promise(mine),
             State::Done(Outcome::Failed(Error::ConnectionReset | Error::ClosedByPeer)) => {
-                ((short || slow) && let_go) || !(mine.keeps_promise(other) && other.keeps_promise(mine))
+                ((short || slow || brief) && let_go)
+                    || !(mine.keeps_promise(other) && other.keeps_promise(mine))
             }
             _ => false,
         }

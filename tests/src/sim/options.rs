@@ -284,6 +284,14 @@ impl Options {
         Duration::from_secs(600 + transfers)
     }
 
+    /// How long nothing may happen on healthy links: a delayed acknowledgment, and a few timeouts where
+    /// a queue may overflow.
+    pub(super) fn stall_max(&self) -> Duration {
+        let most_us = |of: fn(&LinkOptions) -> u64| self.links.iter().map(of).sum::<u64>();
+        let round_us = most_us(|l| 2 * l.delay_us + l.queue.min(1 << 18) * 1_000_000 / l.bytes_per_s);
+        Duration::from_secs(2) + Duration::from_micros(8 * round_us)
+    }
+
     fn transfer_s(&self, flow: &FlowOptions) -> u64 {
         let bytes_per_s = self.links_of(flow.net).map(|l| l.bytes_per_s).min().unwrap_or(1);
         let delay_us: u64 = self.links_of(flow.net).map(|l| l.delay_us).sum();

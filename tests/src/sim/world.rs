@@ -67,9 +67,6 @@ pub(super) struct World {
 const SPIN_MAX: u32 = 20_000;
 /// By then every timer that was backed off during the faults has fired.
 const SETTLED: Duration = Duration::from_secs(70);
-/// On a healthy link nothing waits longer than a delayed acknowledgment.
-const STALL_MAX: Duration = Duration::from_secs(2);
-
 impl World {
     /// A world with all its connections before their beginning.
     pub(super) fn new(
@@ -130,7 +127,7 @@ impl World {
         }
         self.judge()?;
         let cut = self.options.links.iter().any(|l| l.cut.is_some());
-        if self.summary.stalled > STALL_MAX && !cut {
+        if self.summary.stalled > self.options.stall_max() && !cut {
             let ms = self.summary.stalled.millis();
             return Err(format!("nothing happened for {ms} ms on healthy links"));
         }
