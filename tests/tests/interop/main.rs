@@ -1,12 +1,14 @@
 //! Our stack and the Linux kernel as peers over a TAP.
 
 mod agreement;
+mod alive;
 mod crowd;
 mod datagrams;
 mod ecn;
 mod flood;
 mod frames;
 mod gone;
+mod losses;
 mod refusals;
 mod streams;
 mod waiting;
