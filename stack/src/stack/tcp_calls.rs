@@ -66,14 +66,13 @@ impl Stack<'_> {
         self.tcp.register_acceptor(listener.0, waker);
     }
 
-    /// Stops listening. Connections that nobody accepted are reset.
+    /// Stops listening. Connections that nobody accepted are reset; the next segment of one that is
+    /// half-open is.
     pub fn tcp_unlisten(&mut self, listener: ListenerHandle, now: Instant) {
         while let Ok((handle, _)) = self.tcp_accept(listener) {
             self.tcp_abort(handle, now);
         }
-        while let Some(key) = self.tcp.oldest_half_open(listener.0) {
-            self.tcp_abort(TcpHandle(key), now);
-        }
+        self.tcp.forget_half_open(listener.0, &mut self.pool);
         self.tcp.unlisten(listener.0);
     }
 

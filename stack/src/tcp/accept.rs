@@ -356,9 +356,14 @@ impl Tcp<'_> {
         self.connections.places()
     }
 
-    /// The oldest half-open connection of this listener.
-    pub(crate) fn oldest_half_open(&self, listener: Key) -> Option<Key> {
-        self.connections.key(self.listeners.get(listener)?.0.syns.front()?)
+    /// Forgets the half-open connections of this listener. A client that is there goes on with the
+    /// handshake and meets a reset then; one that never was gets none, so that closing a listener
+    /// under a flood answers no forged address once more.
+    pub(crate) fn forget_half_open(&mut self, listener: Key, pool: &mut Pool<'_>) {
+        let oldest = |tcp: &Self| tcp.connections.key(tcp.listeners.get(listener)?.0.syns.front()?);
+        while let Some(key) = oldest(self) {
+            self.take_out(key, pool);
+        }
     }
 
     /// The connection at this place, if it is a live one through `interface`.
