@@ -13,6 +13,7 @@ use crate::net::Net;
 use crate::stack::ListenerHandle;
 #[cfg(feature = "alloc")]
 use crate::sync::Lock;
+use crate::tcp::TcpOptions;
 
 /// A TCP port that accepts connections. Dropping it stops that: connections that nobody accepted
 /// are reset, accepted ones live on.
@@ -82,6 +83,21 @@ impl TcpListener {
         let accepted = self.net.call(|stack, _| stack.tcp_accept(self.handle));
         let (handle, peer) = accepted.map_err(closed)?;
         Ok((TcpStream::new(self.net.clone(), handle), peer))
+    }
+
+    /// The options that its connections inherit.
+    pub fn options(&self) -> Result<TcpOptions, Error> {
+        self.net.with_stack(|stack| stack.tcp_listener_options(self.handle))
+    }
+
+    /// Changes some of the options that connections inherit which come from now on; errors as for
+    /// [`TcpStream::configure`].
+    pub fn configure(&self, change: impl FnOnce(&mut TcpOptions)) -> Result<(), Error> {
+        self.net.call(|stack, _| {
+            let mut options = stack.tcp_listener_options(self.handle)?;
+            change(&mut options);
+            stack.tcp_set_listener_options(self.handle, options)
+        })
     }
 
     /// Does a connection wait to be accepted?

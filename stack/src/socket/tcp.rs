@@ -107,20 +107,22 @@ impl TcpStream {
     /// Sends the SYN and does not wait: [`poll_connected`](TcpStream::poll_connected) tells how
     /// it goes.
     pub fn start_connect(net: &Net, to: SocketAddr) -> Result<TcpStream, Error> {
-        Self::start_connect_from(net, None, to)
+        Self::start_connect_with(net, to, None, None)
     }
 
-    /// As [`start_connect`](TcpStream::start_connect), from this address and port of ours; an
-    /// unspecified address and port 0 are chosen.
+    /// As [`start_connect`](TcpStream::start_connect), from this address and port of ours (an
+    /// unspecified address and port 0 are chosen) and with other options than the stack's, which
+    /// count from the SYN on.
     ///
     /// Besides [`connect`](TcpStream::connect)'s errors: [`Error::AddrNotAvailable`],
-    /// [`Error::AddrInUse`].
-    pub fn start_connect_from(
+    /// [`Error::AddrInUse`], and [`Error::InvalidInput`] for an option outside its range.
+    pub fn start_connect_with(
         net: &Net,
-        local: Option<SocketAddr>,
         to: SocketAddr,
+        local: Option<SocketAddr>,
+        options: Option<&TcpOptions>,
     ) -> Result<TcpStream, Error> {
-        let handle = net.call(|stack, now| stack.tcp_connect(to, local, now))?;
+        let handle = net.call(|stack, now| stack.tcp_connect_with(to, local, options, now))?;
         Ok(TcpStream::new(net.clone(), handle))
     }
 

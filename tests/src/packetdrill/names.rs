@@ -81,12 +81,16 @@ pub mod c {
     pub const TCP_KEEPIDLE: i32 = 4;
     pub const TCP_KEEPINTVL: i32 = 5;
     pub const TCP_KEEPCNT: i32 = 6;
+    pub const TCP_SYNCNT: i32 = 7;
     pub const TCP_LINGER2: i32 = 8;
     pub const TCP_DEFER_ACCEPT: i32 = 9;
+    pub const TCP_WINDOW_CLAMP: i32 = 10;
     pub const TCP_INFO: i32 = 11;
     pub const TCP_QUICKACK: i32 = 12;
+    pub const TCP_CONGESTION: i32 = 13;
     pub const TCP_USER_TIMEOUT: i32 = 18;
     pub const TCP_FASTOPEN: i32 = 23;
+    pub const TCP_NOTSENT_LOWAT: i32 = 25;
     pub const TCP_FASTOPEN_CONNECT: i32 = 30;
     pub const IP_TOS: i32 = 1;
     pub const IP_TTL: i32 = 2;

@@ -38,7 +38,7 @@ struct Open {
 }
 
 enum What {
-    Tcp(Tcp),
+    Tcp(Box<Tcp>),
     Udp(Udp),
     Epoll(Epoll),
 }
@@ -93,7 +93,7 @@ impl Posix {
         };
         let net = self.net.clone();
         let what = match (kind & !(c::SOCK_NONBLOCK | c::SOCK_CLOEXEC), protocol) {
-            (c::SOCK_STREAM, 0 | c::IPPROTO_TCP) => What::Tcp(Tcp::new(net, v6)),
+            (c::SOCK_STREAM, 0 | c::IPPROTO_TCP) => What::Tcp(Box::new(Tcp::new(net, v6))),
             (c::SOCK_DGRAM, 0 | 17) => What::Udp(Udp::new(net, v6)),
             _ => return Err(Errno::EPROTONOSUPPORT),
         };
@@ -122,7 +122,7 @@ impl Posix {
         let accepted = self.tcp(fd).and_then(Tcp::accept);
         or_wait(waits, accepted).map(|accepted| {
             let (stream, peer) = accepted?;
-            let fd = self.add(flags & c::SOCK_NONBLOCK != 0, What::Tcp(stream))?;
+            let fd = self.add(flags & c::SOCK_NONBLOCK != 0, What::Tcp(Box::new(stream)))?;
             Ok((fd, peer))
         })
     }

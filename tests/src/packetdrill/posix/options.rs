@@ -4,39 +4,45 @@ use super::super::names::c;
 use super::tcp::{Role, Tcp};
 use super::{Errno, Posix, Result, What};
 use barenet::time::Duration;
-use barenet::{State, TcpInfo, TcpListener, TcpStream};
+use barenet::{Congestion, KeepAlive, Net, State, TcpInfo, TcpOptions};
 
-/// What a program has set on a socket, for its connections to come.
-#[derive(Clone, Default)]
+/// What a program has set on a socket.
+#[derive(Clone, Copy)]
 pub(super) struct Settings {
-    nodelay: Option<bool>,
-    reuse: bool,
-    linger: Option<(i32, i32)>,
+    pub(super) options: TcpOptions,
+    /// How to keep alive when that is on.
+    pub(super) keep_alive: KeepAlive,
+    /// SO_REUSEADDR, SO_REUSEPORT: our ports of old connections are free anyway.
+    pub(super) reuse: bool,
 }
 
 impl Settings {
-    /// How long a close lingers; `None`: it does not.
-    pub(super) fn linger(&self) -> Option<Duration> {
-        self.linger.filter(|(on, _)| *on != 0).map(|(_, s)| Duration::from_secs(s.max(0) as u64))
-    }
-
-    /// Sets on a connection what was set on its socket.
-    pub(super) fn apply(&self, stream: &mut TcpStream) -> Result<()> {
-        if let Some(on) = self.nodelay {
-            stream.set_nodelay(on)?;
-        }
-        Ok(())
-    }
-
-    /// Sets on a listener what was set on its socket.
-    pub(super) fn apply_to_listener(&self, _listener: &TcpListener) -> Result<()> {
-        Ok(())
+    pub(super) fn new(net: &Net) -> Settings {
+        let options = net.with_stack(|stack| stack.tcp_config().options);
+        Settings { options, keep_alive: options.keep_alive.unwrap_or_default(), reuse: false }
     }
 }
 
 /// The first number of a value.
 fn int(value: &[u8]) -> Result<i32> {
     value.first_chunk().map(|bytes| i32::from_ne_bytes(*bytes)).ok_or(Errno::EINVAL)
+}
+
+/// A number that must not be negative.
+fn unsigned(value: &[u8]) -> Result<u32> {
+    u32::try_from(int(value)?).map_err(|_| Errno::EINVAL)
+}
+
+fn byte(value: &[u8]) -> Result<u8> {
+    u8::try_from(int(value)?).map_err(|_| Errno::EINVAL)
+}
+
+fn seconds(value: &[u8]) -> Result<Duration> {
+    Ok(Duration::from_secs(unsigned(value)?.into()))
+}
+
+fn in_seconds(duration: Duration) -> i32 {
+    (duration.micros() / 1_000_000) as i32
 }
 
 impl Posix {
@@ -51,9 +57,9 @@ impl Posix {
 
     /// What the stack tells of a connection.
     pub fn info(&mut self, fd: i32) -> Option<TcpInfo> {
-        match &mut self.get(fd).ok()?.what {
-            What::Tcp(Tcp { role: Role::Stream(stream), .. }) => stream.info().ok(),
-            _ => None,
+        match &self.tcp(fd).ok()?.role {
+            Role::Stream(stream) => stream.info().ok(),
+            Role::Idle | Role::Listener(_) => None,
         }
     }
 
@@ -79,24 +85,88 @@ pub(super) enum Value {
 
 impl Tcp {
     fn set_option(&mut self, level: i32, name: i32, value: &[u8]) -> Result<()> {
-        let settings = &mut self.settings;
+        let on = int(value).unwrap_or(0) != 0;
+        if (level, name) == (c::SOL_SOCKET, c::SO_REUSEADDR)
+            || (level, name) == (c::SOL_SOCKET, c::SO_REUSEPORT)
+        {
+            self.settings.reuse = on;
+            return Ok(());
+        }
+        let mut options = self.settings.options;
+        let o = &mut options;
         match (level, name) {
             (c::SOL_SOCKET, c::SO_LINGER) => {
-                settings.linger = Some((int(value)?, int(value.get(4..).unwrap_or_default())?));
-                return Ok(());
+                let time = seconds(value.get(4..).unwrap_or_default())?;
+                o.linger = on.then_some(time);
             }
-            (c::SOL_SOCKET, c::SO_REUSEADDR | c::SO_REUSEPORT) => settings.reuse = int(value)? != 0,
-            (c::IPPROTO_TCP, c::TCP_NODELAY) => settings.nodelay = Some(int(value)? != 0),
+            (c::SOL_SOCKET, c::SO_KEEPALIVE) => o.keep_alive = on.then_some(self.settings.keep_alive),
+            (c::SOL_SOCKET, c::SO_RCVBUF) => o.receive_buffer = Some(unsigned(value)?),
+            (c::SOL_SOCKET, c::SO_SNDBUF) => o.send_buffer = Some(unsigned(value)?),
+            (c::IPPROTO_TCP, c::TCP_NODELAY) => o.nodelay = on,
+            (c::IPPROTO_TCP, c::TCP_CORK) => o.cork = on,
+            (c::IPPROTO_TCP, c::TCP_MAXSEG) => {
+                o.max_segment = Some(u16::try_from(int(value)?).map_err(|_| Errno::EINVAL)?);
+            }
+            (c::IPPROTO_TCP, c::TCP_KEEPIDLE) => {
+                let idle = seconds(value)?;
+                return self.set_keep_alive(|k| k.idle = idle);
+            }
+            (c::IPPROTO_TCP, c::TCP_KEEPINTVL) => {
+                let interval = seconds(value)?;
+                return self.set_keep_alive(|k| k.interval = interval);
+            }
+            (c::IPPROTO_TCP, c::TCP_KEEPCNT) => {
+                let probes = byte(value)?;
+                return self.set_keep_alive(|k| k.probes = probes);
+            }
+            (c::IPPROTO_TCP, c::TCP_SYNCNT) => o.syn_retries = Some(byte(value)?),
+            (c::IPPROTO_TCP, c::TCP_LINGER2) => o.fin_wait_2_timeout = Some(seconds(value)?),
+            (c::IPPROTO_TCP, c::TCP_DEFER_ACCEPT) => {
+                o.defer_accept = Some(seconds(value)?).filter(|d| *d != Duration::ZERO);
+            }
+            (c::IPPROTO_TCP, c::TCP_WINDOW_CLAMP) => {
+                o.window_clamp = Some(unsigned(value)?).filter(|w| *w > 0)
+            }
+            (c::IPPROTO_TCP, c::TCP_QUICKACK) => o.quick_acks = Some(if on { 16 } else { 0 }),
+            (c::IPPROTO_TCP, c::TCP_USER_TIMEOUT) => {
+                let timeout = Duration::from_millis(unsigned(value)?.into());
+                o.user_timeout = Some(timeout).filter(|t| *t != Duration::ZERO);
+            }
+            (c::IPPROTO_TCP, c::TCP_NOTSENT_LOWAT) => {
+                o.unsent_max = Some(unsigned(value)?).filter(|n| *n > 0)
+            }
+            (c::IPPROTO_TCP, c::TCP_CONGESTION) => o.congestion = Some(controller(value)?),
+            (c::IPPROTO_IP, c::IP_TOS) | (c::IPPROTO_IPV6, c::IPV6_TCLASS) => o.dscp = byte(value)? >> 2,
+            (c::IPPROTO_IP, c::IP_TTL) | (c::IPPROTO_IPV6, c::IPV6_UNICAST_HOPS) => {
+                o.hop_limit = byte(value)?
+            }
             _ => return Err(Errno::ENOPROTOOPT),
         }
-        if let Role::Stream(stream) = &mut self.role {
-            self.settings.apply(stream)?;
+        self.set_options(options)
+    }
+
+    fn set_options(&mut self, options: TcpOptions) -> Result<()> {
+        match &self.role {
+            Role::Idle => {}
+            Role::Listener(listener) => listener.configure(|o| *o = options)?,
+            Role::Stream(stream) => stream.configure(|o| *o = options)?,
         }
+        self.settings.options = options;
         Ok(())
+    }
+
+    /// How to keep alive; whether is another option.
+    fn set_keep_alive(&mut self, change: impl Fn(&mut KeepAlive)) -> Result<()> {
+        change(&mut self.settings.keep_alive);
+        let mut options = self.settings.options;
+        options.keep_alive.as_mut().map(&change);
+        self.set_options(options)
     }
 
     fn option(&mut self, level: i32, name: i32) -> Result<Value> {
         let config = self.net.with_stack(|stack| *stack.tcp_config());
+        let o = self.settings.options;
+        let keep_alive = self.settings.keep_alive;
         let number = match (level, name) {
             (c::SOL_SOCKET, c::SO_ERROR) => self.take_error(),
             (c::SOL_SOCKET, c::SO_TYPE) => c::SOCK_STREAM,
@@ -110,16 +180,29 @@ impl Tcp {
             }
             (c::SOL_SOCKET, c::SO_ACCEPTCONN) => matches!(self.role, Role::Listener(_)).into(),
             (c::SOL_SOCKET, c::SO_REUSEADDR | c::SO_REUSEPORT) => self.settings.reuse.into(),
-            (c::SOL_SOCKET, c::SO_RCVBUF) => config.receive_buffer as i32,
-            (c::SOL_SOCKET, c::SO_SNDBUF) => config.send_buffer as i32,
+            (c::SOL_SOCKET, c::SO_RCVBUF) => o.receive_buffer.unwrap_or(config.receive_buffer) as i32,
+            (c::SOL_SOCKET, c::SO_SNDBUF) => o.send_buffer.unwrap_or(config.send_buffer) as i32,
+            (c::SOL_SOCKET, c::SO_KEEPALIVE) => o.keep_alive.is_some().into(),
             (c::SOL_SOCKET, c::SO_LINGER) => {
-                let (on, seconds) = self.settings.linger.unwrap_or((0, 0));
-                return Ok(Value::Bytes([on.to_ne_bytes(), seconds.to_ne_bytes()].concat()));
+                let (on, time) = (i32::from(o.linger.is_some()), o.linger.map_or(0, in_seconds));
+                return Ok(Value::Bytes([on.to_ne_bytes(), time.to_ne_bytes()].concat()));
             }
-            (c::IPPROTO_TCP, c::TCP_NODELAY) => match &self.role {
-                Role::Stream(stream) => stream.nodelay()?.into(),
-                Role::Idle | Role::Listener(_) => self.settings.nodelay.unwrap_or(false).into(),
+            (c::IPPROTO_TCP, c::TCP_NODELAY) => o.nodelay.into(),
+            (c::IPPROTO_TCP, c::TCP_CORK) => o.cork.into(),
+            (c::IPPROTO_TCP, c::TCP_KEEPIDLE) => in_seconds(keep_alive.idle),
+            (c::IPPROTO_TCP, c::TCP_KEEPINTVL) => in_seconds(keep_alive.interval),
+            (c::IPPROTO_TCP, c::TCP_KEEPCNT) => keep_alive.probes.into(),
+            (c::IPPROTO_TCP, c::TCP_LINGER2) => {
+                in_seconds(o.fin_wait_2_timeout.unwrap_or(config.fin_wait_2_timeout))
+            }
+            (c::IPPROTO_TCP, c::TCP_DEFER_ACCEPT) => o.defer_accept.map_or(0, in_seconds),
+            (c::IPPROTO_TCP, c::TCP_USER_TIMEOUT) => o.user_timeout.map_or(0, |t| (t.micros() / 1000) as i32),
+            (c::IPPROTO_TCP, c::TCP_MAXSEG) => match &self.role {
+                Role::Stream(stream) => stream.info()?.mss.into(),
+                Role::Idle | Role::Listener(_) => o.max_segment.unwrap_or(536).into(),
             },
+            (c::IPPROTO_IP, c::IP_TTL) | (c::IPPROTO_IPV6, c::IPV6_UNICAST_HOPS) => o.hop_limit.into(),
+            (c::IPPROTO_IP, c::IP_TOS) | (c::IPPROTO_IPV6, c::IPV6_TCLASS) => i32::from(o.dscp) << 2,
             (c::IPPROTO_TCP, c::TCP_INFO) => return Ok(Value::Bytes(self.info())),
             _ => return Err(Errno::ENOPROTOOPT),
         };
@@ -150,5 +233,14 @@ impl Tcp {
         let mut info = vec![0; 104];
         info[0] = self.state_number();
         info
+    }
+}
+
+/// Congestion control by the names of Linux and FreeBSD.
+fn controller(name: &[u8]) -> Result<Congestion> {
+    match name.split(|byte| *byte == 0).next().unwrap_or_default() {
+        b"reno" | b"newreno" => Ok(Congestion::NewReno),
+        b"cubic" => Ok(Congestion::Cubic),
+        _ => Err(Errno::ENOENT),
     }
 }

@@ -45,7 +45,8 @@ fn at_once<T>(poll: Poll<std::result::Result<T, Error>>) -> Result<T> {
 
 impl Tcp {
     pub(super) fn new(net: Net, v6: bool) -> Tcp {
-        Tcp::with(net, v6, Role::Idle, Settings::default())
+        let settings = Settings::new(&net);
+        Tcp::with(net, v6, Role::Idle, settings)
     }
 
     fn with(net: Net, v6: bool, role: Role, settings: Settings) -> Tcp {
@@ -91,16 +92,16 @@ impl Tcp {
         let backlog = backlog.clamp(1, i32::from(u16::MAX)) as u16;
         let listener = TcpListener::bind_with_backlog(&self.net, local, backlog)?;
         self.local = Some(listener.local_addr());
-        self.settings.apply_to_listener(&listener)?;
+        listener.configure(|options| *options = self.settings.options)?;
         self.role = Role::Listener(listener);
         Ok(())
     }
 
     pub(super) fn accept(&mut self) -> Result<(Tcp, SocketAddr)> {
         let Role::Listener(listener) = &self.role else { return Err(Errno::EINVAL) };
-        let (mut stream, peer) = at_once(listener.poll_accept(&mut context()))?;
-        self.settings.apply(&mut stream)?;
-        let mut accepted = Tcp::with(self.net.clone(), self.v6, Role::Stream(stream), self.settings.clone());
+        let (stream, peer) = at_once(listener.poll_accept(&mut context()))?;
+        let settings = Settings { options: stream.options()?, ..self.settings };
+        let mut accepted = Tcp::with(self.net.clone(), self.v6, Role::Stream(stream), settings);
         accepted.local = self.local;
         Ok((accepted, shown(peer, self.v6)))
     }
@@ -111,8 +112,8 @@ impl Tcp {
             Role::Listener(_) => Err(Errno::EISCONN),
             Role::Idle => {
                 let local = self.local.filter(|l| l.port() != 0 || !l.ip().is_unspecified());
-                let mut stream = TcpStream::start_connect_from(&self.net, local, to)?;
-                self.settings.apply(&mut stream)?;
+                let stream =
+                    TcpStream::start_connect_with(&self.net, to, local, Some(&self.settings.options))?;
                 self.role = Role::Stream(stream);
                 (self.told, self.reader_done, self.connecting) = (false, false, true);
                 Err(Errno::EINPROGRESS)
@@ -237,7 +238,7 @@ impl Tcp {
     /// May the descriptor go? Not while a connection lingers.
     pub(super) fn finish(&mut self, waits: bool) -> bool {
         let Role::Stream(stream) = &mut self.role else { return true };
-        let Some(linger) = self.settings.linger() else { return true };
+        let Some(linger) = self.settings.options.linger else { return true };
         if linger == Duration::ZERO {
             self.abort();
             return true;
