@@ -9,6 +9,8 @@ mod effort;
 mod engine;
 mod report;
 mod s10;
+mod s11;
+mod s12;
 mod s9;
 mod table;
 mod tap;
@@ -21,6 +23,8 @@ const USAGE: &str = "usage: cargo bench -p barenet-tests [-- SECTION... --quick 
 sections (all but the last if none is named):
   s9        the engine alone in memory: instructions and Gb/s
   s10       one flow over a lossy link, in virtual time
+  s11       1 to 64 flows through one bottleneck, in virtual time
+  s12       reordering, tail loss, black holes and the like, in virtual time
   s1, s1b   bulk send over TAP, with offloads and without
   s2, s2b   bulk receive over TAP, with offloads and without
   profile   the most expensive functions of our engine
@@ -29,7 +33,7 @@ options:
   --write   keep the tables in tests/benches/RESULTS.md";
 
 /// What is measured when nothing is named.
-const SECTIONS: [&str; 6] = ["s9", "s10", "s1", "s1b", "s2", "s2b"];
+const SECTIONS: [&str; 8] = ["s9", "s10", "s11", "s12", "s1", "s1b", "s2", "s2b"];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -87,6 +91,8 @@ fn measure(section: &str, effort: &Effort) -> Result<Vec<Table>, String> {
             vec![costs, goals, s9::rates(effort)]
         }
         "s10" => s10::tables(effort),
+        "s11" => vec![s11::table(effort)?],
+        "s12" => s12::tables()?,
         "profile" => {
             count::check()?;
             s9::profile()

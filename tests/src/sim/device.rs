@@ -20,6 +20,18 @@ impl Frame {
         Frame { bytes, checksum: RxChecksum::Unchecked, segment_len: None, corrupted: false }
     }
 
+    /// Is it a TCP segment with text?
+    pub(super) fn has_text(&self) -> bool {
+        let b = &self.bytes;
+        let word = |at: usize| usize::from(u16::from_be_bytes([b[at], b[at + 1]]));
+        let (tcp, end) = match b[12..14] {
+            [0x08, 0x00] if b[23] == 6 => (34, 14 + word(16)),
+            [0x86, 0xdd] if b[20] == 6 => (54, 54 + word(18)),
+            _ => return false,
+        };
+        end > tcp + usize::from(b[tcp + 12] >> 4) * 4
+    }
+
     /// Bytes of the largest IP packet that stands for it on a wire.
     pub(super) fn packet_len(&self) -> usize {
         let whole = self.bytes.len() - 14;

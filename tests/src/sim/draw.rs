@@ -189,6 +189,7 @@ fn faults(r: &mut Random, swarm: &Swarm) -> FaultOptions {
         forge: rate(Odd::Forge, 200_000),
         burst_end: r.pick(&[500_000, 125_000, 30_000]),
         reorder_us: r.scaled(10, 200_000),
+        text: [0, 0],
         jitter_us: if swarm.has(Odd::Jitter) { r.pick(&[10, 1_000, 20_000]) } else { 0 },
     }
 }

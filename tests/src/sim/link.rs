@@ -12,7 +12,7 @@ pub(super) struct Pipe {
     bytes_per_s: u64,
     delay: Duration,
     /// How long a frame may wait before it is dropped, and before it is marked.
-    queue: Duration,
+    room: Duration,
     mark: Option<Duration>,
     faults: FaultOptions,
     /// From when until when, and what.
@@ -36,6 +36,10 @@ pub struct PipeStats {
     pub dropped: u64,
     /// Frames that a fault took.
     pub lost: u64,
+    /// Frames with TCP text that were to cross it.
+    pub text: u64,
+    /// Those of them that did not.
+    pub text_lost: u64,
     /// Frames that were marked for congestion.
     pub marked: u64,
     /// Bytes that crossed it or were lost on it, with Ethernet headers.
@@ -65,7 +69,7 @@ impl Pipe {
         Pipe {
             bytes_per_s: options.bytes_per_s,
             delay: Duration::from_micros(options.delay_us),
-            queue: us(options.queue),
+            room: us(options.queue),
             mark: options.mark.map(us),
             faults: options.faults[direction],
             hole: options.hole.map(|h| (start + h.from, start + h.until, h)),
@@ -87,11 +91,19 @@ impl Pipe {
 
     /// A frame sets out at `now`; what is corrupted or marked is changed in place.
     pub(super) fn carry(&mut self, frame: &mut Frame, now: Instant) -> Fate {
+        let has_text = frame.has_text();
         self.stats.offered += 1;
+        self.stats.text += has_text as u64;
+        let fate = self.queue(frame, now);
+        self.stats.text_lost += (has_text && fate.arrivals.is_empty()) as u64;
+        fate
+    }
+
+    fn queue(&mut self, frame: &mut Frame, now: Instant) -> Fate {
         let starts = self.busy_until.max(now);
         let waits = starts.since(now);
         let mut what = "";
-        if waits > self.queue {
+        if waits > self.room {
             self.stats.dropped += 1;
             return Fate { what: "queue full", ..Fate::default() };
         }
@@ -130,6 +142,9 @@ impl Pipe {
             Some((_, _, h)) if h.above == 0 => Some("in the hole"),
             Some((_, _, h)) if frame.packet_len() > usize::from(h.above) => Some("too big"),
             _ if self.in_burst || r.chance(f.loss) => Some("lost"),
+            _ if (f.text[0]..f.text[1]).contains(&self.stats.text.wrapping_sub(1)) && frame.has_text() => {
+                Some("lost")
+            }
             _ => None,
         };
         if let Some(what) = swallowed {

@@ -140,6 +140,9 @@ pub struct FaultOptions {
     pub reorder_us: u64,
     /// Every frame comes so many microseconds later at most, in order.
     pub jitter_us: u64,
+    /// Of the frames that carry text these are lost, counted from 0: from the first number to before
+    /// the second.
+    pub text: [u64; 2],
 }
 
 /// A connection and the two applications at its ends.

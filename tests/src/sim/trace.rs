@@ -38,6 +38,11 @@ impl Trace {
     pub(super) fn new(every: Duration, start: Instant, flows: usize) -> Trace {
         Trace { every, next: start, start, flows: vec![vec![]; flows], ..Trace::default() }
     }
+
+    /// The next look is not to wait.
+    pub(super) fn look_now(&mut self) {
+        self.next = self.start;
+    }
 }
 
 impl World {

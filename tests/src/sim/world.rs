@@ -146,6 +146,8 @@ impl World {
 
     /// What was seen so far.
     pub(super) fn seen(&mut self) -> Trace {
+        self.trace.iter_mut().for_each(Trace::look_now);
+        self.look();
         let mut trace = self.trace.take().unwrap_or_default();
         trace.pipes = self.network.stats();
         trace
