@@ -73,7 +73,7 @@ pub struct Memory<
     connections: [Slot<Place>; CONNECTIONS],
     active: [Slot<Connection>; ACTIVE],
     listeners: [Slot<ListenerEntry>; CONNECTIONS],
-    time_waits: [Slot<TimeWaitEntry>; CONNECTIONS],
+    time_waits: [TimeWaitEntry; CONNECTIONS],
     options: [Slot<OptionsEntry>; OPTIONS],
     /// For connections, TIME-WAITs and listeners.
     buckets: [[Bucket; 6]; CONNECTIONS],
@@ -94,7 +94,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             connections: [const { Slot::EMPTY }; CONNECTIONS],
             active: [const { Slot::EMPTY }; ACTIVE],
             listeners: [const { Slot::EMPTY }; CONNECTIONS],
-            time_waits: [const { Slot::EMPTY }; CONNECTIONS],
+            time_waits: [TimeWaitEntry::EMPTY; CONNECTIONS],
             options: [const { Slot::EMPTY }; OPTIONS],
             buckets: [[Bucket::EMPTY; 6]; CONNECTIONS],
             datagrams: [const { Slot::EMPTY }; DATAGRAMS],

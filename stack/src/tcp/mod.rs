@@ -45,6 +45,7 @@ pub use options::{KeepAlive, TcpOptions};
 pub use settings::OptionsEntry;
 pub(crate) use settings::Profile;
 pub use tcb::State;
+pub use time_wait::TimeWaitEntry;
 
 use crate::counters::TcpCount;
 use crate::demux::{Bucket, Demux, HashKey};
@@ -65,7 +66,7 @@ use managed::ManagedSlice;
 use segment::{Flags, Options, Plain, Plan, Reset, Segment, Timestamps};
 use settings::Settings;
 use tcb::{Dropped, Effects, End, Origin, Phase, Tcb};
-use time_wait::TimeWait;
+use time_wait::TimeWaits;
 
 /// Marks a number in the demux as one of TIME-WAIT.
 const TIME_WAIT: u32 = 1 << 31;
@@ -156,7 +157,7 @@ pub struct TcpStorage<'a> {
     /// One for each listening port.
     pub listeners: ManagedSlice<'a, Slot<ListenerEntry>>,
     /// One for each connection in TIME-WAIT; with too few the oldest give way.
-    pub time_waits: ManagedSlice<'a, Slot<TimeWaitEntry>>,
+    pub time_waits: ManagedSlice<'a, TimeWaitEntry>,
     /// One for each set of socket options that differs from those of all others; with none, no option
     /// can be set.
     pub options: ManagedSlice<'a, Slot<OptionsEntry>>,
@@ -168,17 +169,12 @@ pub struct TcpStorage<'a> {
 #[derive(Debug)]
 pub struct ListenerEntry(Listener);
 
-/// A TIME-WAIT record in its table.
-#[derive(Debug)]
-pub struct TimeWaitEntry(TimeWait);
-
 /// All of TCP.
 pub(crate) struct Tcp<'a> {
     pub(crate) settings: Settings<'a>,
     connections: Connections<'a>,
     listeners: Slab<'a, ListenerEntry>,
-    time_waits: Slab<'a, TimeWaitEntry>,
-    time_wait_queue: List,
+    time_waits: TimeWaits<'a>,
     demux: Demux<'a>,
     key: HashKey,
     wheel: Wheel,
@@ -269,7 +265,6 @@ struct Ready<'t, 'a>(&'t mut Connections<'a>);
 struct Starved<'t, 'a>(&'t mut Connections<'a>);
 struct HalfOpen<'t, 'a>(&'t mut Connections<'a>);
 struct Orphaned<'t, 'a>(&'t mut Connections<'a>);
-struct Waiting<'t, 'a>(&'t mut Slab<'a, TimeWaitEntry>);
 
 /// The tables only ever name entries that exist.
 const EXISTS: &str = "a table names a connection that does not exist";
@@ -299,20 +294,13 @@ impl Links for Orphaned<'_, '_> {
         self.0.orphaned(index).expect(EXISTS)
     }
 }
-impl Links for Waiting<'_, '_> {
-    fn link(&mut self, index: u32) -> &mut Link {
-        &mut self.0.at_mut(index).expect(EXISTS).0.link
-    }
-}
-
 impl<'a> Tcp<'a> {
     pub(crate) fn new(storage: TcpStorage<'a>, limit: usize, config: TcpConfig, random: &mut Random) -> Self {
         Tcp {
             settings: Settings::new(config, storage.options, limit),
             connections: Connections::new(storage.connections, storage.active, limit, storage.active_target),
             listeners: Slab::new(storage.listeners, limit),
-            time_waits: Slab::new(storage.time_waits, limit),
-            time_wait_queue: List::default(),
+            time_waits: TimeWaits::new(storage.time_waits, limit),
             demux: Demux::new(storage.buckets),
             key: HashKey(random.key()),
             wheel: Wheel::new(),
@@ -357,7 +345,7 @@ impl<'a> Tcp<'a> {
         let (connections, time_waits) = (&self.connections, &self.time_waits);
         let found = self.demux.find(hash, |id| match id & TIME_WAIT {
             0 => connections.is_of(id, tuple),
-            _ => time_waits.at(id & !TIME_WAIT).is_some_and(|t| t.0.tuple == *tuple),
+            _ => time_waits.get(id & !TIME_WAIT).is_some_and(|t| t.tuple == *tuple),
         })?;
         if found & TIME_WAIT == 0 {
             self.last = found;
@@ -485,7 +473,7 @@ impl<'a> Tcp<'a> {
             c.tcb.finish(error, pool);
             let unowned = c.tcb.orphan || end == End::Unnoticed;
             if let End::TimeWait(start) = end {
-                self.wait(TimeWait::new(tuple, start, now, &self.settings.config), hash);
+                self.wait(&tuple, &start, hash, now);
             }
             if unowned {
                 self.discard(index, pool);
@@ -556,8 +544,8 @@ impl<'a> Tcp<'a> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Option<(Tuple, InterfaceId, Outcome)> {
-        while let Some(oldest) = self.time_wait_queue.front()
-            && self.time_waits.at(oldest).is_some_and(|t| t.0.until <= now)
+        while self.time_waits.deadline().is_some_and(|at| at <= now)
+            && let Some(oldest) = self.time_waits.oldest()
         {
             self.stop_waiting(oldest);
         }
@@ -592,8 +580,7 @@ impl<'a> Tcp<'a> {
 
     /// When `expire` wants to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let oldest = self.time_wait_queue.front().and_then(|i| self.time_waits.at(i));
-        earlier(self.wheel.next(), oldest.map(|t| t.0.until))
+        earlier(self.wheel.next(), self.time_waits.deadline())
     }
 
     /// Parks everything that is at rest.

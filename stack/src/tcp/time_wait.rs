@@ -1,24 +1,77 @@
 //! TIME-WAIT: what is left of a connection for two segment lifetimes (RFC 9293 §3.6.1).
 //!
-//! A record of its own, without buffers or timers. Every record waits equally long, so the queue
-//! in order of arrival is the queue in order of expiry, and the oldest gives way when the table
-//! is full (H018).
+//! A record of its own, without buffers, timers or links: every record waits equally long, so a ring
+//! in order of arrival is in order of expiry, and the oldest gives way when it is full (H018). On the
+//! heap the ring takes memory by chunks, and gives it back.
 
-use super::config::TcpConfig;
 use super::segment::{Flags, Segment, Timestamps};
 use super::tcb::TimeWaitStart;
-use super::{Reply, Tuple};
-use crate::list::Link;
+use super::{Reply, Tuple, isn};
+use crate::demux::HashKey;
 use crate::seq::Seq;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
+#[cfg(feature = "alloc")]
+use alloc::{boxed::Box, vec::Vec};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use managed::ManagedSlice;
 
-/// One waiting record.
-#[derive(Debug)]
+/// Own IPv6 addresses that records may name at a time. Of a connection of one more nothing is kept.
+const LOCALS: usize = 16;
+/// Records of a chunk.
+#[cfg(feature = "alloc")]
+const CHUNK: usize = 256;
+/// Numbers of places stay below the marks of the demux.
+const PLACES_MAX: usize = (1 << 30) - 1;
+/// Longer no record waits: its time is kept in 32 bits.
+const WAIT_MAX: Duration = Duration::from_secs(20 * 24 * 3600);
+
+/// A TIME-WAIT record in its place.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeWaitEntry {
+    snd_nxt: Seq,
+    rcv_nxt: Seq,
+    ts_recent: u32,
+    /// In milliseconds, modulo 2^32.
+    until_ms: u32,
+    /// The peer's IPv6 address; or its IPv4 address, then ours.
+    address: [u8; 16],
+    local_port: u16,
+    remote_port: u16,
+    timestamps: bool,
+    family: Family,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Family {
+    /// No connection's: the place is free.
+    Free,
+    V4,
+    /// With the number of our address.
+    V6(u8),
+}
+
+impl TimeWaitEntry {
+    /// A free place.
+    pub const EMPTY: Self = TimeWaitEntry {
+        snd_nxt: Seq(0),
+        rcv_nxt: Seq(0),
+        ts_recent: 0,
+        until_ms: 0,
+        address: [0; 16],
+        local_port: 0,
+        remote_port: 0,
+        timestamps: false,
+        family: Family::Free,
+    };
+}
+
+/// A waiting connection.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct TimeWait {
     pub(crate) tuple: Tuple,
-    start: TimeWaitStart,
-    pub(crate) until: Instant,
-    pub(crate) link: Link,
+    snd_nxt: Seq,
+    rcv_nxt: Seq,
+    ts_recent: Option<u32>,
 }
 
 impl TimeWaitStart {
@@ -44,13 +97,12 @@ pub(crate) enum Verdict {
 }
 
 impl TimeWait {
-    pub(crate) fn new(tuple: Tuple, start: TimeWaitStart, now: Instant, config: &TcpConfig) -> Self {
-        TimeWait { tuple, start, until: now + config.time_wait, link: Link::default() }
-    }
-
-    /// The acknowledgment of the peer's FIN, again.
-    pub(crate) fn acknowledgment(&self, now: Instant) -> Reply {
-        self.start.acknowledgment(now)
+    /// What it began with.
+    pub(crate) fn start(&self, key: &HashKey) -> TimeWaitStart {
+        let TimeWait { tuple, snd_nxt, rcv_nxt, ts_recent } = *self;
+        // A connection's timestamps always begin there.
+        let ts_offset = isn::timestamp_offset(key, &tuple);
+        TimeWaitStart { snd_nxt, rcv_nxt, ts_recent, ts_offset, acknowledge: true }
     }
 
     //= rfc9293#3.10.7.4, TIME-WAIT
@@ -61,8 +113,8 @@ impl TimeWait {
             return Verdict::Ignore;
         }
         if flags.has(Flags::SYN) && !flags.has(Flags::ACK) {
-            let newer_number = self.start.rcv_nxt.before(segment.seq);
-            let newer = match (self.start.ts_recent, segment.options.timestamps) {
+            let newer_number = self.rcv_nxt.before(segment.seq);
+            let newer = match (self.ts_recent, segment.options.timestamps) {
                 (Some(old), Some(new)) if old != new.value => Seq(old).before(Seq(new.value)),
                 _ => newer_number,
             };
@@ -71,9 +123,245 @@ impl TimeWait {
         // A FIN again, or text, wants an answer; an ACK of our last FIN does not. A peer that sends
         // anything else knows another connection (RFC 9293 §3.10.7.4 first).
         match segment.len() {
-            0 if segment.seq == self.start.rcv_nxt => Verdict::Ignore,
+            0 if segment.seq == self.rcv_nxt => Verdict::Ignore,
             0 => Verdict::Remind,
             _ => Verdict::Acknowledge,
         }
     }
 }
+
+/// Where the records lie: a place has its number for good.
+enum Places<'a> {
+    Given(&'a mut [TimeWaitEntry]),
+    #[cfg(feature = "alloc")]
+    Heap {
+        /// Those in which records are waiting.
+        chunks: Vec<Option<Box<[TimeWaitEntry; CHUNK]>>>,
+        len: usize,
+    },
+}
+
+impl Places<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Places::Given(places) => places.len().min(PLACES_MAX),
+            #[cfg(feature = "alloc")]
+            Places::Heap { len, .. } => *len,
+        }
+    }
+
+    fn get(&self, at: u32) -> Option<&TimeWaitEntry> {
+        match self {
+            Places::Given(places) => places.get(at as usize),
+            #[cfg(feature = "alloc")]
+            Places::Heap { chunks, .. } => {
+                chunks.get(at as usize / CHUNK)?.as_ref()?.get(at as usize % CHUNK)
+            }
+        }
+    }
+
+    /// The place, which is to be used.
+    fn get_mut(&mut self, at: u32) -> Option<&mut TimeWaitEntry> {
+        match self {
+            Places::Given(places) => places.get_mut(at as usize),
+            #[cfg(feature = "alloc")]
+            Places::Heap { chunks, len } => {
+                let chunk = at as usize / CHUNK;
+                if chunk >= chunks.len() {
+                    chunks.resize_with((chunk + 1).min(len.div_ceil(CHUNK)), || None);
+                }
+                let empty = || Box::new([TimeWaitEntry::EMPTY; CHUNK]);
+                chunks.get_mut(chunk)?.get_or_insert_with(empty).get_mut(at as usize % CHUNK)
+            }
+        }
+    }
+
+    /// No place of the chunk of `at` is used: its memory is given back.
+    #[cfg(feature = "alloc")]
+    fn release(&mut self, at: u32) {
+        if let Places::Heap { chunks, .. } = self
+            && let Some(chunk) = chunks.get_mut(at as usize / CHUNK)
+        {
+            *chunk = None;
+        }
+    }
+}
+
+/// All that wait.
+pub(crate) struct TimeWaits<'a> {
+    places: Places<'a>,
+    /// The oldest record, and how many places from there on may be used: some may be free again.
+    head: u32,
+    span: u32,
+    /// Records.
+    len: u32,
+    locals: heapless::Vec<Local, LOCALS>,
+    /// When the last record came, in milliseconds: what [`until_ms`](TimeWaitEntry::until_ms) is near.
+    last_ms: u64,
+}
+
+/// An own address, and how many records name it.
+struct Local {
+    address: Ipv6Addr,
+    users: u32,
+}
+
+impl<'a> TimeWaits<'a> {
+    /// `limit`: most records, if they lie on the heap.
+    pub(crate) fn new(places: ManagedSlice<'a, TimeWaitEntry>, limit: usize) -> Self {
+        let places = match places {
+            ManagedSlice::Borrowed(places) => Places::Given(places),
+            #[cfg(feature = "alloc")]
+            ManagedSlice::Owned(_) => Places::Heap { chunks: Vec::new(), len: limit.min(PLACES_MAX) },
+        };
+        #[cfg(not(feature = "alloc"))]
+        let _ = limit;
+        TimeWaits { places, head: 0, span: 0, len: 0, locals: heapless::Vec::new(), last_ms: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Must the oldest give way for another?
+    pub(crate) fn is_full(&self) -> bool {
+        self.span as usize >= self.places.len()
+    }
+
+    /// The record that has waited longest.
+    pub(crate) fn oldest(&self) -> Option<u32> {
+        (self.len > 0).then_some(self.head)
+    }
+
+    /// When that has waited long enough.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let entry = self.places.get(self.oldest()?)?;
+        let left = entry.until_ms.wrapping_sub(self.last_ms as u32) as i32;
+        Some(Instant::from_millis(self.last_ms.saturating_add_signed(left.into())))
+    }
+
+    /// Adds a connection that waits until then. `None`: there is no place for it.
+    pub(crate) fn insert(
+        &mut self,
+        tuple: &Tuple,
+        start: &TimeWaitStart,
+        now: Instant,
+        wait: Duration,
+    ) -> Option<u32> {
+        if self.is_full() {
+            return None;
+        }
+        let (family, address) = self.packed(tuple)?;
+        let until = now + wait.min(WAIT_MAX);
+        let at = ((self.head as usize + self.span as usize) % self.places.len()) as u32;
+        *self.places.get_mut(at)? = TimeWaitEntry {
+            snd_nxt: start.snd_nxt,
+            rcv_nxt: start.rcv_nxt,
+            ts_recent: start.ts_recent.unwrap_or(0),
+            until_ms: until.micros().div_ceil(1000) as u32,
+            address,
+            local_port: tuple.local_port,
+            remote_port: tuple.remote_port,
+            timestamps: start.ts_recent.is_some(),
+            family,
+        };
+        self.span += 1;
+        self.len += 1;
+        self.last_ms = now.millis();
+        Some(at)
+    }
+
+    /// The addresses in 16 bytes and a number.
+    fn packed(&mut self, tuple: &Tuple) -> Option<(Family, [u8; 16])> {
+        match (tuple.remote, tuple.local) {
+            (IpAddr::V4(remote), IpAddr::V4(local)) => {
+                let mut address = [0; 16];
+                address[..4].copy_from_slice(&remote.octets());
+                address[4..8].copy_from_slice(&local.octets());
+                Some((Family::V4, address))
+            }
+            (IpAddr::V6(remote), IpAddr::V6(local)) => {
+                let known = self.locals.iter().position(|l| l.address == local);
+                let number = match known.or_else(|| self.locals.iter().position(|l| l.users == 0)) {
+                    Some(number) => number,
+                    None => {
+                        self.locals.push(Local { address: local, users: 0 }).ok()?;
+                        self.locals.len() - 1
+                    }
+                };
+                let users = self.locals[number].users + 1;
+                self.locals[number] = Local { address: local, users };
+                Some((Family::V6(number as u8), remote.octets()))
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
+        }
+    }
+
+    /// The connection of a record.
+    pub(crate) fn get(&self, at: u32) -> Option<TimeWait> {
+        let entry = self.places.get(at)?;
+        let [a, b, c, d, e, f, g, h, ..] = entry.address;
+        let (remote, local): (IpAddr, IpAddr) = match entry.family {
+            Family::Free => return None,
+            Family::V4 => (Ipv4Addr::new(a, b, c, d).into(), Ipv4Addr::new(e, f, g, h).into()),
+            Family::V6(number) => {
+                (Ipv6Addr::from(entry.address).into(), self.locals.get(usize::from(number))?.address.into())
+            }
+        };
+        Some(TimeWait {
+            tuple: Tuple { local, remote, local_port: entry.local_port, remote_port: entry.remote_port },
+            snd_nxt: entry.snd_nxt,
+            rcv_nxt: entry.rcv_nxt,
+            ts_recent: entry.timestamps.then_some(entry.ts_recent),
+        })
+    }
+
+    /// How much longer does it wait?
+    pub(crate) fn left(&self, at: u32, now: Instant) -> Duration {
+        let left = |e: &TimeWaitEntry| e.until_ms.wrapping_sub(now.millis() as u32) as i32;
+        Duration::from_millis(self.places.get(at).map_or(0, left).max(0) as u64)
+    }
+
+    /// Takes a record out.
+    pub(crate) fn remove(&mut self, at: u32) {
+        let Some(entry) = self.places.get_mut(at) else { return };
+        let family = core::mem::replace(&mut entry.family, Family::Free);
+        if family == Family::Free {
+            return;
+        }
+        if let Family::V6(number) = family
+            && let Some(local) = self.locals.get_mut(usize::from(number))
+        {
+            local.users -= 1;
+        }
+        self.len -= 1;
+        self.skip_free();
+    }
+
+    /// Lets the ring begin with a record, if there is one.
+    fn skip_free(&mut self) {
+        while self.span > 0 && self.places.get(self.head).is_none_or(|e| e.family == Family::Free) {
+            let before = self.head;
+            self.head = if (self.head as usize) + 1 < self.places.len() { self.head + 1 } else { 0 };
+            self.span -= 1;
+            #[cfg(feature = "alloc")]
+            self.release_chunk_of(before);
+            #[cfg(not(feature = "alloc"))]
+            let _ = before;
+        }
+    }
+
+    /// The ring has left a place: with the last of its chunk, or the last of all, the chunk goes.
+    #[cfg(feature = "alloc")]
+    fn release_chunk_of(&mut self, before: u32) {
+        let chunk = |at: u32| at as usize / CHUNK;
+        let end = (self.head as usize + (self.span as usize).saturating_sub(1)) % self.places.len();
+        let is_left = self.span == 0 || (chunk(self.head) != chunk(before) && end / CHUNK != chunk(before));
+        if is_left {
+            self.places.release(before);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

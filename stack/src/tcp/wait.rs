@@ -1,11 +1,16 @@
 //! Connections in TIME-WAIT: who waits, for whom, and who gives way.
 
 use super::segment::Segment;
-use super::time_wait::{TimeWait, Verdict};
-use super::{Outcome, TIME_WAIT, Tcp, TimeWaitEntry, Waiting};
+use super::tcb::TimeWaitStart;
+use super::time_wait::Verdict;
+use super::{Outcome, TIME_WAIT, Tcp, Tuple};
 use crate::ip::InterfaceId;
 use crate::pool::Pool;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
+
+/// The wait starts anew only after so much of it. Each start takes a place of the ring until the older
+/// ones have gone, so one peer's FINs must not take many.
+const RESTART: Duration = Duration::from_secs(1);
 
 impl Tcp<'_> {
     pub(super) fn for_time_wait(
@@ -17,51 +22,49 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Outcome {
-        let Some(entry) = self.time_waits.at(index) else { return Outcome::default() };
-        let (verdict, tuple) = (entry.0.on_segment(segment), entry.0.tuple);
-        match verdict {
+        let Some(record) = self.time_waits.get(index) else { return Outcome::default() };
+        let start = record.start(&self.key);
+        let acknowledge = || Outcome { reply: Some(start.acknowledgment(now)), ..Outcome::default() };
+        match record.on_segment(segment) {
             Verdict::Ignore => Outcome::default(),
-            Verdict::Remind => {
-                let reply = Some(entry.0.acknowledgment(now));
-                Outcome { reply, ..Outcome::default() }
-            }
-            Verdict::Reuse if self.would_accept(&tuple, pool) => {
+            Verdict::Remind => acknowledge(),
+            Verdict::Reuse if self.would_accept(&record.tuple, pool) => {
                 self.stop_waiting(index);
-                self.for_listener(&tuple, interface, mtu, segment, now, pool)
+                self.for_listener(&record.tuple, interface, mtu, segment, now, pool)
             }
             // A SYN that nobody waits for ends nothing: it may be forged.
-            Verdict::Reuse | Verdict::Acknowledge => self.acknowledge_again(index, now),
+            Verdict::Reuse | Verdict::Acknowledge => {
+                self.wait_anew(index, &record.tuple, &start, now);
+                acknowledge()
+            }
         }
     }
 
-    fn acknowledge_again(&mut self, index: u32, now: Instant) -> Outcome {
-        let Some(entry) = self.time_waits.at_mut(index) else { return Outcome::default() };
-        let reply = entry.0.acknowledgment(now);
-        entry.0.until = now + self.settings.config.time_wait;
-        let mut links = Waiting(&mut self.time_waits);
-        self.time_wait_queue.remove(&mut links, index);
-        self.time_wait_queue.push(&mut links, index);
-        Outcome { reply: Some(reply), ..Outcome::default() }
+    fn wait_anew(&mut self, index: u32, tuple: &Tuple, start: &TimeWaitStart, now: Instant) {
+        let wait = self.settings.config.time_wait;
+        if self.time_waits.left(index, now) + RESTART <= wait {
+            self.stop_waiting(index);
+            self.wait(tuple, start, self.key.hash(tuple), now);
+        }
     }
 
-    pub(super) fn wait(&mut self, record: TimeWait, hash: u32) {
+    pub(super) fn wait(&mut self, tuple: &Tuple, start: &TimeWaitStart, hash: u32, now: Instant) {
         if self.time_waits.is_full()
-            && let Some(oldest) = self.time_wait_queue.front()
+            && let Some(oldest) = self.time_waits.oldest()
         {
             self.stop_waiting(oldest);
         }
-        let Ok(key) = self.time_waits.insert(TimeWaitEntry(record)) else { return };
-        if self.demux.insert(hash, key.index | TIME_WAIT) {
-            self.time_wait_queue.push(&mut Waiting(&mut self.time_waits), key.index);
-        } else {
-            self.time_waits.remove(key.index);
+        let wait = self.settings.config.time_wait;
+        let Some(index) = self.time_waits.insert(tuple, start, now, wait) else { return };
+        if !self.demux.insert(hash, index | TIME_WAIT) {
+            self.time_waits.remove(index);
         }
     }
 
     pub(super) fn stop_waiting(&mut self, index: u32) {
-        self.time_wait_queue.remove(&mut Waiting(&mut self.time_waits), index);
-        if let Some(entry) = self.time_waits.remove(index) {
-            self.demux.remove(self.key.hash(&entry.0.tuple), index | TIME_WAIT);
+        if let Some(record) = self.time_waits.get(index) {
+            self.demux.remove(self.key.hash(&record.tuple), index | TIME_WAIT);
+            self.time_waits.remove(index);
         }
     }
 }

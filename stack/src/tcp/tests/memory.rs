@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::demux::Bucket;
-use crate::tcp::Place;
+use crate::tcp::{Place, TimeWaitEntry};
 
 /// Bytes that an idle connection takes at most, with everything that leads to it.
 const IDLE_MOST: usize = 256;
+/// And one in TIME-WAIT.
+const TIME_WAIT_MOST: usize = 64;
 /// Just after it has grown, the demux has so many places for each entry.
 const BUCKETS_PER_ENTRY: f64 = 8.0 / 3.0;
 
@@ -15,6 +17,14 @@ fn an_idle_connection_is_small() {
     let demux = (size_of::<Bucket>() as f64 * BUCKETS_PER_ENTRY).ceil() as usize;
     let place = size_of::<Slot<Place>>();
     assert!(place + demux <= IDLE_MOST, "{place} bytes, and {demux} in the demux");
+}
+
+/// T13, H018: and that of one in TIME-WAIT.
+#[test]
+fn one_in_time_wait_is_smaller() {
+    let demux = (size_of::<Bucket>() as f64 * BUCKETS_PER_ENTRY).ceil() as usize;
+    let record = size_of::<TimeWaitEntry>();
+    assert!(record + demux <= TIME_WAIT_MOST, "{record} bytes, and {demux} in the demux");
 }
 
 /// Is the connection of the bench parked?
