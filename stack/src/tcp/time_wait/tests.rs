@@ -11,7 +11,7 @@ fn tuple(n: u32, v6: bool) -> Tuple {
 }
 
 fn start(n: u32) -> TimeWaitStart {
-    let ts_recent = (n % 2 == 0).then_some(n);
+    let ts_recent = n.is_multiple_of(2).then_some(n);
     TimeWaitStart { snd_nxt: Seq(n), rcv_nxt: Seq(!n), ts_recent, ts_offset: 0, acknowledge: false }
 }
 
