@@ -20,16 +20,28 @@ impl Frame {
         Frame { bytes, checksum: RxChecksum::Unchecked, segment_len: None, corrupted: false }
     }
 
+    /// Where the TCP header begins and the packet ends.
+    fn tcp(&self) -> Option<(usize, usize)> {
+        let b = &self.bytes;
+        match b[12..14] {
+            [0x08, 0x00] if b[23] == 6 => Some((34, 14 + usize::from(self.word(16)))),
+            [0x86, 0xdd] if b[20] == 6 => Some((54, 54 + usize::from(self.word(18)))),
+            _ => None,
+        }
+    }
+
+    fn word(&self, at: usize) -> u16 {
+        u16::from_be_bytes([self.bytes[at], self.bytes[at + 1]])
+    }
+
     /// Is it a TCP segment with text?
     pub(super) fn has_text(&self) -> bool {
-        let b = &self.bytes;
-        let word = |at: usize| usize::from(u16::from_be_bytes([b[at], b[at + 1]]));
-        let (tcp, end) = match b[12..14] {
-            [0x08, 0x00] if b[23] == 6 => (34, 14 + word(16)),
-            [0x86, 0xdd] if b[20] == 6 => (54, 54 + word(18)),
-            _ => return false,
-        };
-        end > tcp + usize::from(b[tcp + 12] >> 4) * 4
+        self.tcp().is_some_and(|(tcp, end)| end > tcp + usize::from(self.bytes[tcp + 12] >> 4) * 4)
+    }
+
+    /// The ports of a TCP segment.
+    pub(super) fn ports(&self) -> Option<[u16; 2]> {
+        self.tcp().map(|(tcp, _)| [self.word(tcp), self.word(tcp + 2)])
     }
 
     /// Bytes of the largest IP packet that stands for it on a wire.

@@ -15,10 +15,21 @@ pub struct Trace {
     pub start: Instant,
     /// For each flow, how the end that sends more fared.
     pub flows: Vec<Vec<Point>>,
-    /// Frames that did not arrive: when they set out, by which link and from which of its ends, and why.
-    pub drops: Vec<(Instant, usize, usize, &'static str)>,
+    /// Frames that did not arrive.
+    pub drops: Vec<Lost>,
     /// What crossed each link until the end, from its first end to its second and back.
     pub pipes: Vec<[PipeStats; 2]>,
+}
+
+/// A frame that did not arrive.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost {
+    /// When it set out on the link where it was lost.
+    pub at: Instant,
+    /// The flow that it belongs to, if any.
+    pub flow: Option<usize>,
+    /// Does it carry text?
+    pub has_text: bool,
 }
 
 /// One look at a flow.
@@ -37,6 +48,12 @@ pub struct Point {
 impl Trace {
     pub(super) fn new(every: Duration, start: Instant, flows: usize) -> Trace {
         Trace { every, next: start, start, flows: vec![vec![]; flows], ..Trace::default() }
+    }
+
+    /// The flow of which most was read.
+    pub fn largest(&self) -> usize {
+        let read = |flow: &usize| self.flows[*flow].last().map_or(0, |p| p.read);
+        (0..self.flows.len()).max_by_key(read).unwrap_or(0)
     }
 
     /// The next look is not to wait.

@@ -9,7 +9,7 @@ use super::network::Network;
 use super::options::{Node, Options};
 use super::random::Random;
 use super::record::{Record, describe};
-use super::trace::Trace;
+use super::trace::{Lost, Trace};
 use barenet::Error;
 use barenet::time::{Duration, Instant};
 use std::collections::BTreeMap;
@@ -65,6 +65,8 @@ pub(super) struct World {
 
 /// More steps than this without any time passing is a stack that spins.
 const SPIN_MAX: u32 = 20_000;
+/// Of the first flow's server; the others follow.
+const PORT: u16 = 1000;
 /// By then every timer that was backed off during the faults has fired.
 const SETTLED: Duration = Duration::from_secs(70);
 impl World {
@@ -208,7 +210,7 @@ impl World {
         let mut r = Random::new(self.seed.rotate_left(32) ^ number as u64);
         let salts = [r.next_u64(), r.next_u64()];
         let begins = self.options.start + flow.begins;
-        let port = 1000 + number as u16;
+        let port = PORT + number as u16;
         if !flow.refused {
             let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
             let (listener, _) = self.hosts[server].stack.tcp_listen(any, flow.backlog)?;
@@ -281,15 +283,16 @@ impl World {
 
     /// A frame sets out on one link of its way.
     fn carry(&mut self, link: usize, end: usize, mut frame: Frame) {
+        let (has_text, flow) = (frame.has_text(), self.flow_of(&frame));
         let text = if self.record.is_some() { describe(&frame.bytes) } else { String::new() };
         let (fate, to) = self.network.carry(link, end, &mut frame, self.now);
         let from = self.network.node(link, end);
         self.tell(format_args!("{from:?} to {to:?}: {text} {}", fate.what));
-        let Fate { arrivals, what, forged, answer } = fate;
+        let Fate { arrivals, forged, answer, .. } = fate;
         if arrivals.is_empty() {
             self.summary.lost += 1;
             if let Some(trace) = &mut self.trace {
-                trace.drops.push((self.now, link, end, what));
+                trace.drops.push(Lost { at: self.now, flow, has_text });
             }
         }
         if let [first, rest @ ..] = &arrivals[..] {
@@ -302,6 +305,11 @@ impl World {
         if let Some(answer) = answer {
             self.arrive(self.now, from, link, answer);
         }
+    }
+
+    fn flow_of(&self, frame: &Frame) -> Option<usize> {
+        let servers = PORT..PORT + self.options.flows.len() as u16;
+        frame.ports()?.into_iter().find(|p| servers.contains(p)).map(|p| usize::from(p - PORT))
     }
 
     fn arrive(&mut self, at: Instant, node: Node, link: usize, frame: Frame) {
