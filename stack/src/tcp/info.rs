@@ -3,6 +3,7 @@
 use super::config::TcpConfig;
 use super::ecn::Mode;
 use super::park::{Packer, Unpacker};
+use super::recovery::RecoveryPhase;
 use super::segment::Plan;
 use super::tcb::{Handshake, Over, Phase, State, Synchronized, Tcb};
 use crate::error::Error;
@@ -49,10 +50,21 @@ pub struct TcpInfo {
     pub ssthresh: u32,
     /// Bytes in a second at which the window goes out; `None`: as fast as the device takes it.
     pub pacing_rate: Option<u64>,
-    /// Sequence numbers sent and not acknowledged, as congestion control counts them.
+    /// Bytes on their way, as far as is known: less than what is unacknowledged by what was
+    /// selectively acknowledged and by what is lost (RFC 6675 §4).
     pub in_flight: u32,
     /// Text that was sent at least once and is not acknowledged.
     pub unacked: u32,
+    /// Of it, what the peer selectively acknowledged.
+    pub sacked: u32,
+    /// Of it, what is lost and not sent again yet.
+    pub lost: u32,
+    /// Whether losses are being recovered from.
+    pub recovery: RecoveryPhase,
+    /// Selective acknowledgments are in use (RFC 2018).
+    pub sack: bool,
+    /// The path was seen to reorder segments.
+    pub reordering: bool,
     /// Text that was written and never sent.
     pub unsent: u32,
     /// Text that was received in order and not read.
@@ -124,6 +136,11 @@ impl TcpInfo {
             pacing_rate: None,
             in_flight: 0,
             unacked: 0,
+            sacked: 0,
+            lost: 0,
+            recovery: RecoveryPhase::Open,
+            sack: false,
+            reordering: false,
             unsent: 0,
             unread: 0,
             send_window: 0,
@@ -201,8 +218,13 @@ impl Synchronized {
             cwnd: send.controller.window(),
             ssthresh: send.controller.ssthresh(),
             pacing_rate: send.controller.pacer().rate(),
-            in_flight: send.flight(),
+            in_flight: send.pipe(),
             unacked,
+            sacked: send.scoreboard.sacked(),
+            lost: send.scoreboard.lost(),
+            recovery: send.recovery.phase(),
+            sack: send.recovery.sack,
+            reordering: send.recovery.is_reordered(),
             unsent: send.queue.len() as u32 - unacked,
             unread: receive.readable(),
             send_window: send.wnd,

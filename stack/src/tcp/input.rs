@@ -1,18 +1,19 @@
 //! What came in: a segment arrives at a connection (RFC 9293 §3.10.7), step by step.
 
 use super::config::Congestion;
-use super::congestion::{Ack, Cause, Controller};
+use super::congestion::{Cause, Controller};
 use super::ecn::Ecn;
 use super::info::Stats;
 use super::ranges::Range;
 use super::receive::{Owed, Receive, SackUse, Taken};
-use super::recovery::{Duplicate, Progress};
+use super::recovery::Heard;
 use super::rtt::Rtt;
 use super::segment::{Flags, Reset, Segment};
 use super::send::{Fin, Send, SendTimer};
 use super::tcb::{Closing, Cx, Dropped, Effects, End, Handshake, Origin, PeerSyn, Phase, Synchronized, Tcb};
 use crate::counters::TcpCount;
 use crate::error::Error;
+use crate::seq::Seq;
 use crate::time::{Duration, Instant};
 
 /// Least time between two challenge ACKs of one connection. Each connection has its own limit,
@@ -195,6 +196,7 @@ impl Handshake {
         let mut send = Send::new(self.iss, mss, send_limit, controller, rtt, cx.now);
         let scaled = peer.window_scale.is_some();
         send.scale = peer.window_scale.unwrap_or(0);
+        send.recovery.sack = peer.sack_permitted && config.sack;
         send.queue = self.queue;
         send.fin = if self.fin { Fin::Queued } else { Fin::Open };
         //= rfc7323#2.2: the SYN's own window is not scaled, and the edge follows from it (H023)
@@ -435,11 +437,19 @@ impl Synchronized {
         }
         let window = (segment.window as u32) << self.send.scale;
         let advances = una.before(segment.ack);
+        let duplicate = segment.ack == una && self.is_duplicate(segment, window);
         if advances {
             self.take_feedback(segment, cx);
-            self.new_ack(segment, cx, effects);
-        } else if segment.ack == una && self.is_duplicate(segment, window) {
-            self.duplicate_ack(cx.now);
+        }
+        let acked = if advances { self.take_acknowledged(segment.ack, cx, effects) } else { 0 };
+        let is_smooth = segment.options.sack.blocks().is_empty() && self.send.is_smooth();
+        if advances && is_smooth {
+            self.send.on_ack_in_order(acked, cx);
+        } else if duplicate || !is_smooth {
+            let heard = self.heard(segment, acked, duplicate, cx);
+            if self.send.on_ack_disturbed(&heard, cx) {
+                self.ecn.on_reduced(max);
+            }
         }
         self.take_window(segment, window, advances, cx);
         // Whatever it says, the peer is there: probing may go on for ever (H028).
@@ -463,77 +473,32 @@ impl Synchronized {
         self.send.flight() > 0 && segment.len() == 0 && window == self.send.wnd
     }
 
-    fn duplicate_ack(&mut self, now: Instant) {
+    /// SND.UNA moves on: by how much.
+    fn take_acknowledged(&mut self, ack: Seq, cx: &mut Cx<'_, '_>, effects: &mut Effects) -> u32 {
         let send = &mut self.send;
-        match send.recovery.on_duplicate(send.una, send.max) {
-            Duplicate::Loss => {
-                self.ecn.on_reduced(send.max);
-                send.controller.on_congestion(Cause::Loss, send.flight(), now);
-                //= rfc5681#3.2 step 3: the three have left the network
-                send.recovery.window = send.controller.ssthresh();
-                send.inflate(3);
-                send.timed = None;
-            }
-            Duplicate::Further => send.inflate(1),
-            Duplicate::Limited | Duplicate::Ignored => {}
-        }
-    }
-
-    /// SND.UNA moves on.
-    fn new_ack(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
-        let send = &mut self.send;
-        let acked = segment.ack.since(send.una);
+        let acked = ack.since(send.una);
         let text = acked.min(send.queue.len() as u32);
         send.queue.consume(cx.pool, text as usize);
         self.stats.bytes_acked += u64::from(text);
         if acked > text {
             send.fin = Fin::Acked;
         }
-        send.una = segment.ack;
+        send.una = ack;
         send.nxt = send.nxt.later_of(send.una);
-        let rtt = self.measure(segment, cx);
-        let send = &mut self.send;
-        let progress = send.recovery.on_progress(send.una);
-        match progress {
-            Progress::Normal => {}
-            Progress::Partial => send.deflate(acked),
-            Progress::Recovered => send.controller.on_recovered(send.flight(), cx.now),
-        }
-        send.controller.on_ack(&Ack {
-            now: cx.now,
-            una: send.una,
-            max: send.max,
-            delivered: acked,
-            rtt,
-            srtt: send.rtt.smoothed().unwrap_or(Duration::ZERO),
-            recovering: progress != Progress::Normal,
-        });
-        send.since = cx.now;
-        send.restart_timer(cx.now, cx.config);
         effects.writable |= text > 0;
+        acked
     }
 
-    /// A round-trip sample, by the timed segment or by the echoed timestamp (RFC 6298 §3, H049).
-    fn measure(&mut self, segment: &Segment<'_>, cx: &Cx<'_, '_>) -> Option<Duration> {
-        let sample = match self.send.timed {
-            Some((end, sent)) if end.at_or_before(self.send.una) => Some(cx.now.since(sent)),
-            Some(_) => None,
-            // What was acknowledged may have been sent twice: only a timestamp tells.
-            None => match self.elapsed_by_timestamp(segment, cx) {
-                Some(elapsed) => Some(elapsed),
-                // Text of before the timeout may be all that there is to send: the back-off must not
-                // wait for new text, or each further loss doubles it again (H049).
-                None if self.send.recovery.is_answered() => None,
-                None => return None,
-            },
-        };
-        let send = &mut self.send;
-        send.rtt.forget_back_off();
-        if let Some(rtt) = sample {
-            send.rtt.sample(rtt);
-            send.timed = None;
+    /// What recovery wants to know of an acknowledgment.
+    fn heard<'s>(&self, segment: &'s Segment<'_>, acked: u32, duplicate: bool, cx: &Cx<'_, '_>) -> Heard<'s> {
+        Heard {
+            acked,
+            ack: segment.ack,
+            sack: segment.options.sack.blocks(),
+            timestamps: self.receive.ts_recent.and(segment.options.timestamps),
+            elapsed: self.elapsed_by_timestamp(segment, cx),
+            duplicate,
         }
-        sample
     }
 
     /// Time since we sent the timestamp that the segment echoes, if that makes sense.

@@ -27,6 +27,7 @@ mod ready;
 mod receive;
 mod recovery;
 mod rtt;
+mod scoreboard;
 pub(crate) mod segment;
 mod send;
 mod settings;
@@ -42,6 +43,7 @@ pub use config::{Congestion, Ecn, SynCookies, TcpConfig};
 pub use connections::Place;
 pub use info::TcpInfo;
 pub use options::{KeepAlive, TcpOptions};
+pub use recovery::RecoveryPhase;
 pub use settings::OptionsEntry;
 pub(crate) use settings::Profile;
 pub use tcb::State;
@@ -556,9 +558,9 @@ impl<'a> Tcp<'a> {
         }
         let c = self.connections.at_mut(index)?;
         let was_passive = passive(&c.tcb);
-        let cx = self.settings.cx(c.profile, now, pool);
+        let mut cx = self.settings.cx(c.profile, now, pool);
         let (tuple, interface) = (c.tuple, c.interface);
-        let effects = c.tcb.on_timer(&cx);
+        let effects = c.tcb.on_timer(&mut cx);
         let outcome = self.apply(index, was_passive, &effects, now, pool);
         Some((tuple, interface, outcome))
     }

@@ -2,9 +2,9 @@
 //! so, once the device has the frame.
 
 use super::config::TcpConfig;
+use super::ranges::Range;
 use super::receive::Owed;
 use super::segment::{Flags, Mark, Options, Plan, PlanKind, Timestamps};
-use super::send::Fin;
 use super::tcb::{Closing, Cx, Handshake, Phase, Synchronized, Tcb};
 use crate::counters::TcpCount;
 use crate::pool::Pool;
@@ -102,11 +102,8 @@ impl Synchronized {
     fn plan(&self, most: u32, clock: u32, pool: &Pool<'_>) -> Option<Plan> {
         let send = &self.send;
         let queued = send.queue.len() as u32;
-        if send.recovery.retransmit {
-            // No more than was sent before: what goes beyond counts as sent nowhere.
-            let len = queued.min(send.mss as u32).min(send.max.since(send.una));
-            let fin = len == queued && send.fin == Fin::Queued && send.max.since(send.una) > len;
-            return Some(self.segment(PlanKind::Retransmit, 0, len, fin, clock, pool));
+        if let Some(range) = send.resendable(most) {
+            return Some(self.again(PlanKind::Retransmit, range, clock, pool));
         }
         if self.ecn.wants_pure_ack() && self.receive.owed == Owed::Now {
             return Some(self.segment(PlanKind::Ack, 0, 0, false, clock, pool));
@@ -116,12 +113,22 @@ impl Synchronized {
         if now.len > 0 || now.fin {
             return Some(self.segment(PlanKind::Data, send.flight(), now.len, now.fin, clock, pool));
         }
+        if let Some(range) = send.tail_segment(most) {
+            return Some(self.again(PlanKind::TailProbe, range, clock, pool));
+        }
         if send.probe {
             // A byte, or the FIN, beyond the closed window.
             let len = queued.min(1);
             return Some(self.segment(PlanKind::Probe, 0, len, len == 0, clock, pool));
         }
         (self.receive.owed == Owed::Now).then(|| self.segment(PlanKind::Ack, 0, 0, false, clock, pool))
+    }
+
+    /// What was sent before.
+    fn again(&self, kind: PlanKind, range: Range, clock: u32, pool: &Pool<'_>) -> Plan {
+        let (offset, queued) = (range.start.since(self.send.una), self.send.queue.len() as u32);
+        let len = range.len().min(queued.saturating_sub(offset));
+        self.segment(kind, offset, len, len < range.len(), clock, pool)
     }
 
     fn segment(&self, kind: PlanKind, offset: u32, len: u32, fin: bool, clock: u32, pool: &Pool<'_>) -> Plan {
@@ -170,11 +177,21 @@ impl Synchronized {
             return;
         }
         match plan.kind {
-            PlanKind::Data => send.on_sent(plan.seq_len(), plan.len, cx.now),
-            PlanKind::Retransmit => {
-                send.recovery.retransmit = false;
-                send.timed = None;
+            PlanKind::Data => {
+                let probes = send.recovery.probe_is_due();
+                send.on_sent(plan.seq_len(), plan.len, cx.pool, cx.now);
+                if probes {
+                    send.on_tail_sent(false, cx.now, cx.config);
+                }
+            }
+            PlanKind::Retransmit | PlanKind::TailProbe => {
+                let range = Range { start: plan.seq, end: plan.seq + plan.seq_len() };
+                let clock = plan.options.timestamps.map_or(0, |t| t.value);
                 send.controller.on_resent(plan.len, cx.now);
+                send.on_resent(range, clock, cx);
+                if plan.kind == PlanKind::TailProbe {
+                    send.on_tail_sent(true, cx.now, cx.config);
+                }
             }
             PlanKind::Probe => {
                 send.probe = false;

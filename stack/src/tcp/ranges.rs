@@ -25,6 +25,10 @@ impl Range {
         self.start == self.end
     }
 
+    pub(crate) fn len(&self) -> u32 {
+        self.end.since(self.start)
+    }
+
     /// The numbers that are in both, if there are any; `base` is before all of them.
     pub(crate) fn overlap(&self, other: &Range, base: Seq) -> Option<Range> {
         let start = self.start.since(base).max(other.start.since(base));

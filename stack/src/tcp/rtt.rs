@@ -11,6 +11,8 @@ pub(crate) struct Rtt {
     srtt: u32,
     /// RTTVAR in µs.
     var: u32,
+    /// The shortest sample in µs; 0: none.
+    min: u32,
     /// Timeouts in a row: each doubles the RTO.
     backoff: u8,
     /// The SYN had to be sent again, so the start value is 3 s (RFC 6298 §5.7).
@@ -19,27 +21,29 @@ pub(crate) struct Rtt {
 
 impl Rtt {
     pub(crate) const fn new() -> Self {
-        Rtt { srtt: 0, var: 0, backoff: 0, cautious: false }
+        Rtt { srtt: 0, var: 0, min: 0, backoff: 0, cautious: false }
     }
 
     /// See [`park`](super::park).
     pub(super) fn park(&self, to: &mut Packer) {
-        let Rtt { srtt, var, backoff, cautious } = self;
-        [*srtt, *var, u32::from(*backoff)].iter().for_each(|n| to.number(*n));
+        let Rtt { srtt, var, min, backoff, cautious } = self;
+        [*srtt, *var, *min, u32::from(*backoff)].iter().for_each(|n| to.number(*n));
         to.bits([*cautious]);
     }
 
     /// The other way.
     pub(super) fn unpark(from: &mut Unpacker<'_>) -> Rtt {
-        let (srtt, var, backoff) = (from.number() as u32, from.number() as u32, from.number() as u8);
+        let (srtt, var, min) = (from.number() as u32, from.number() as u32, from.number() as u32);
+        let backoff = from.number() as u8;
         let [cautious] = from.bits();
-        Rtt { srtt, var, backoff, cautious }
+        Rtt { srtt, var, min, backoff, cautious }
     }
 
     /// Takes a measurement (RFC 6298 §2.2, §2.3).
     pub(crate) fn sample(&mut self, rtt: Duration) {
         // A minute is more than any path has; it keeps the products below inside 32 bits.
         let rtt = rtt.micros().clamp(1, 60_000_000) as u32;
+        self.min = if self.min == 0 { rtt } else { self.min.min(rtt) };
         if self.srtt == 0 {
             (self.srtt, self.var) = (rtt, rtt / 2);
         } else {
@@ -67,6 +71,16 @@ impl Rtt {
         };
         let base = Duration::from_micros(base).max(config.rto_min);
         config.backed_off(base, self.backoff)
+    }
+
+    /// The shortest sample in µs; 0 without one.
+    pub(crate) fn min(&self) -> u32 {
+        self.min
+    }
+
+    /// SRTT in µs; 0 without a sample.
+    pub(crate) fn smoothed_micros(&self) -> u32 {
+        self.srtt
     }
 
     /// The timer fired (RFC 6298 §5.5).

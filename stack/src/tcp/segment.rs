@@ -251,8 +251,10 @@ pub(crate) enum PlanKind {
     Handshake,
     /// Text or FIN from SND.NXT on.
     Data,
-    /// One segment from SND.UNA again: fast retransmit.
+    /// What is lost, again.
     Retransmit,
+    /// The last segment again, to hear of the tail (RFC 8985 §7).
+    TailProbe,
     /// One byte beyond the peer's window.
     Probe,
     /// Nothing but an acknowledgment.

@@ -5,7 +5,8 @@ use super::congestion::Controller;
 use super::park::{Packer, Unpacker};
 use super::recovery::Recovery;
 use super::rtt::Rtt;
-use crate::pool::{Chain, Cursor};
+use super::scoreboard::Scoreboard;
+use crate::pool::{Chain, Cursor, Pool};
 use crate::seq::Seq;
 use crate::time::{Duration, Instant, earlier};
 use core::cell::Cell;
@@ -30,6 +31,10 @@ pub(crate) enum SendTimer {
     Off,
     /// Something is in flight.
     Retransmit(Instant),
+    /// Something is, and before it is taken as lost its end is probed (RFC 8985 §7).
+    Tail(Instant),
+    /// Something is lost by then, unless the path has only reordered it (RFC 8985 §6).
+    Reorder(Instant),
     /// Nothing is, but the peer's window keeps what is queued from going out.
     Persist(Instant),
 }
@@ -46,9 +51,9 @@ pub(crate) struct Sendable {
 pub(crate) struct Send {
     /// SND.UNA; the queue starts here.
     pub(crate) una: Seq,
-    /// SND.NXT; goes back to SND.UNA on a timeout.
+    /// SND.NXT; goes back to SND.UNA when the peer has closed its window over what was sent.
     pub(crate) nxt: Seq,
-    /// The highest number ever sent, plus one: SND.NXT, but for a timeout.
+    /// The highest number ever sent, plus one: SND.NXT, but for that and for window probes.
     pub(crate) max: Seq,
     /// SND.WND in bytes, and the segment that it came from.
     pub(crate) wnd: u32,
@@ -71,9 +76,9 @@ pub(crate) struct Send {
     small_end: Seq,
     pub(crate) nodelay: bool,
     pub(crate) rtt: Rtt,
-    /// The segment that is being timed: its end and when it was sent. Never a retransmitted one.
-    pub(crate) timed: Option<(Seq, Instant)>,
     pub(crate) controller: Controller,
+    /// From SND.UNA to SND.NXT.
+    pub(crate) scoreboard: Scoreboard,
     pub(crate) recovery: Recovery,
     pub(crate) timer: SendTimer,
     /// Since when the peer owes an answer: R2 counts from here.
@@ -113,8 +118,8 @@ impl Send {
             small_end: una,
             nodelay: false,
             rtt,
-            timed: None,
             controller,
+            scoreboard: Scoreboard::new(una),
             recovery: Recovery::new(iss),
             timer: SendTimer::Off,
             since: now,
@@ -124,7 +129,7 @@ impl Send {
         }
     }
 
-    /// See [`park`](super::park): nothing is queued, in flight or timed.
+    /// See [`park`](super::park): nothing is queued or in flight.
     pub(super) fn park(&self, to: &mut Packer) -> Option<()> {
         let Send {
             una,
@@ -143,7 +148,7 @@ impl Send {
             small_end,
             nodelay,
             rtt,
-            timed,
+            scoreboard: _,
             controller,
             recovery,
             timer,
@@ -153,7 +158,7 @@ impl Send {
             ts_offset: _,
         } = self;
         let at_rest = nxt == una && max == una && queue.is_empty() && small_end.at_or_before(*una);
-        if !at_rest || *fin == Fin::Queued || timed.is_some() || *timer != SendTimer::Off || *probe {
+        if !at_rest || *fin == Fin::Queued || *timer != SendTimer::Off || *probe {
             return None;
         }
         to.word(una.0);
@@ -201,8 +206,8 @@ impl Send {
             small_end: una,
             nodelay,
             rtt,
-            timed: None,
             controller,
+            scoreboard: Scoreboard::new(una),
             recovery,
             timer: SendTimer::Off,
             since: sent_at,
@@ -227,15 +232,16 @@ impl Send {
     pub(crate) fn seq_without_text(&self) -> Seq {
         match self.timer {
             SendTimer::Persist(_) if self.wnd == 0 => self.nxt,
-            SendTimer::Persist(_) | SendTimer::Off | SendTimer::Retransmit(_) => self.max,
+            _ => self.max,
         }
     }
 
-    /// Everything is to be sent again from SND.UNA on, the small segment at its end too.
-    pub(crate) fn go_back(&mut self) {
+    /// The peer has closed its window over what was sent: that counts as never sent.
+    //= rfc9293#3.8.6 MUST-35
+    pub(crate) fn go_back(&mut self, pool: &mut Pool<'_>) {
         self.nxt = self.una;
         self.small_end = self.una;
-        self.timed = None;
+        self.scoreboard.clear(pool, self.una);
     }
 
     /// The application writes: after an idle time the window is no longer known to fit the path.
@@ -244,28 +250,6 @@ impl Send {
         if self.flight() == 0 && self.queue.is_empty() {
             self.controller.on_idle(now.since(self.sent_at), self.rtt.rto(config)); // H048
         }
-    }
-
-    /// Bytes that congestion control and recovery allow in flight.
-    fn cwnd(&self) -> u32 {
-        if self.recovery.is_active() {
-            return self.recovery.window;
-        }
-        self.controller.window().saturating_add(self.recovery.limited_transmit(self.mss))
-    }
-
-    /// Segments have left the network in fast recovery: as many may follow (H052).
-    //= rfc5681#3.2 step 4
-    pub(crate) fn inflate(&mut self, segments: u32) {
-        self.recovery.window = self.recovery.window.saturating_add(segments * self.mss as u32);
-    }
-
-    /// A partial acknowledgment of `acked` bytes.
-    //= rfc6582#3.2 step 3, partial acknowledgments
-    pub(crate) fn deflate(&mut self, acked: u32) {
-        let mss = self.mss as u32;
-        let next = if acked >= mss { mss } else { 0 };
-        self.recovery.window = self.recovery.window.saturating_sub(acked).max(mss) + next;
     }
 
     /// Bytes of the queue that SND.NXT has not passed.
@@ -308,7 +292,11 @@ impl Send {
         if unsent == 0 && !fin {
             return nothing;
         }
-        let usable = self.wnd.min(self.cwnd()).saturating_sub(self.flight());
+        let cwnd = self.cwnd().saturating_sub(self.pipe());
+        // A probe of the tail is a new segment if there is one.
+        let probes = self.recovery.probe_is_due();
+        let cwnd = if probes { cwnd.max(self.mss as u32) } else { cwnd };
+        let usable = self.wnd.saturating_sub(self.flight()).min(cwnd);
         if usable == 0 {
             return nothing;
         }
@@ -329,25 +317,24 @@ impl Send {
             len < mss && self.flight() == 0 && worth_it && len < most
         } else {
             // The end of what was written. One segment that is not full may be in flight.
-            self.nodelay || fin || self.small_end.at_or_before(self.una)
+            self.nodelay || fin || probes || self.small_end.at_or_before(self.una)
         };
         Sendable { len: if tail_may_go { len } else { len - tail }, fin: false }
     }
 
     /// `len` bytes and perhaps the FIN went out from SND.NXT on.
-    pub(crate) fn on_sent(&mut self, seq_len: u32, text_len: u32, now: Instant) {
+    pub(crate) fn on_sent(&mut self, seq_len: u32, text_len: u32, pool: &mut Pool<'_>, now: Instant) {
         let again = self.nxt.before(self.max);
         if self.una == self.max {
             self.since = now;
+            self.recovery.on_start();
         }
         self.nxt += seq_len;
         self.max = self.max.later_of(self.nxt);
-        self.controller.on_sent(self.nxt, self.flight(), text_len, now);
+        self.scoreboard.push(pool, self.nxt, now, again);
+        self.controller.on_sent(self.nxt, self.pipe(), text_len, now);
         if !text_len.is_multiple_of(self.mss as u32) {
             self.small_end = self.nxt;
-        }
-        if self.timed.is_none() && !again {
-            self.timed = Some((self.nxt, now));
         }
     }
 
@@ -355,19 +342,21 @@ impl Send {
     /// acknowledgment of what is in flight, or a window for what is queued (H026).
     pub(crate) fn update_timer(&mut self, now: Instant, config: &TcpConfig) {
         use SendTimer::*;
-        if let (1.., Retransmit(_)) = (self.flight(), self.timer) {
+        if let (1.., Retransmit(_) | Tail(_) | Reorder(_)) = (self.flight(), self.timer) {
             self.probe = false;
             return;
         }
-        let rto = || now + self.rtt.rto(config);
         self.timer = match self.timer {
             _ if self.flight() == 0 && !self.has_unsent() => Off,
-            _ if self.flight() > 0 => Retransmit(rto()),
+            _ if self.flight() > 0 => match self.tail_timeout(config) {
+                Some(timeout) => Tail(now + timeout),
+                None => Retransmit(now + self.rtt.rto(config)),
+            },
             // Nothing in flight, and something queued. Does it wait for the window?
             timer if self.permitted(u32::MAX) == (Sendable { len: 0, fin: false }) => match timer {
                 Persist(at) => Persist(at),
                 // A shrunk window turns a retransmission into probing: the count goes on.
-                Retransmit(at) => Persist(at.max(now)),
+                Retransmit(at) | Tail(at) | Reorder(at) => Persist(at.max(now)),
                 Off => {
                     if self.una == self.max {
                         self.since = now;
@@ -400,7 +389,10 @@ impl Send {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let timer = match self.timer {
             SendTimer::Off => None,
-            SendTimer::Retransmit(at) | SendTimer::Persist(at) => Some(at),
+            SendTimer::Retransmit(at)
+            | SendTimer::Tail(at)
+            | SendTimer::Reorder(at)
+            | SendTimer::Persist(at) => Some(at),
         };
         earlier(timer, self.controller.pacer().deadline())
     }
@@ -412,6 +404,8 @@ impl Send {
         let end = self.una + self.queue.len() as u32 + (self.fin == Fin::Queued) as u32;
         assert!(self.max.at_or_before(end), "more sent than written");
         let waiting = self.flight() > 0;
-        assert!(!waiting || matches!(self.timer, SendTimer::Retransmit(_)), "in flight without a timer");
+        let has_timer = !matches!(self.timer, SendTimer::Off | SendTimer::Persist(_));
+        assert!(!waiting || has_timer, "in flight without a timer");
+        self.scoreboard.check(self.una, self.nxt);
     }
 }

@@ -324,6 +324,7 @@ impl Tcb {
             Phase::SynSent(mut h) | Phase::SynReceived(mut h) => h.queue.clear(pool),
             Phase::Synchronized(mut s) => {
                 s.send.queue.clear(pool);
+                s.send.scoreboard.clear(pool, s.send.una);
                 over.closed_locally = s.send.fin != Fin::Open;
                 over.closed_by_peer = s.receive.finished;
                 over.stats = s.stats;
@@ -350,7 +351,8 @@ impl Tcb {
             Phase::SynSent(h) | Phase::SynReceived(h) => h.send,
             Phase::Synchronized(s) => {
                 s.receive.owed == Owed::Now
-                    || s.send.recovery.retransmit
+                    || s.send.resendable(u32::MAX).is_some()
+                    || s.send.recovery.probe_is_due()
                     || s.send.probe
                     || s.send.sendable(u32::MAX) != (super::send::Sendable { len: 0, fin: false })
             }

@@ -15,7 +15,7 @@ const BURDEN_BACKOFF: u8 = 4;
 impl Tcb {
     /// Runs every timer of the connection that is due. What `deadline` looks at is what is tested
     /// here, so no timer is due without being counted.
-    pub(crate) fn on_timer(&mut self, cx: &Cx<'_, '_>) -> Effects {
+    pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_, '_>) -> Effects {
         let mut effects = Effects::default();
         match &mut self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => h.on_timer(cx, &mut effects),
@@ -46,7 +46,7 @@ impl Handshake {
 }
 
 impl Synchronized {
-    fn on_timer(&mut self, orphan: bool, cx: &Cx<'_, '_>, effects: &mut Effects) {
+    fn on_timer(&mut self, orphan: bool, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
         if let Owed::By(at) = self.receive.owed
             && at <= cx.now
         {
@@ -64,29 +64,33 @@ impl Synchronized {
                 self.give_up(effects);
             }
             SendTimer::Retransmit(at) if at <= cx.now => self.on_retransmit(cx, effects),
+            SendTimer::Tail(at) if at <= cx.now => self.send.on_tail(cx.now, cx.config),
+            SendTimer::Reorder(at) if at <= cx.now => {
+                if self.send.on_reorder(cx) {
+                    self.ecn.on_reduced(self.send.max);
+                }
+            }
             SendTimer::Persist(at) if at <= cx.now => self.on_persist(orphan, cx, effects),
             _ => {}
         }
     }
 
-    /// RFC 6298 §5.4 to §5.6, RFC 5681 §3.1: everything is taken as lost and sent again from
-    /// SND.UNA, in slow start.
-    fn on_retransmit(&mut self, cx: &Cx<'_, '_>, effects: &mut Effects) {
+    //= rfc6298#5.4
+    fn on_retransmit(&mut self, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
         let send = &mut self.send;
         //= rfc9293#3.8.3 MUST-20, SHLD-11
         if cx.now.since(send.since) >= cx.config.data_timeout {
             effects.end = Some(End::Failed(Error::TimedOut));
             return;
         }
-        let flight = send.flight();
-        let again = send.recovery.on_timeout(send.max);
-        send.controller.on_timeout(flight, cx.now, again);
-        send.rtt.back_off();
+        let again = send.on_timeout(cx);
         self.stats.timeouts = self.stats.timeouts.wrapping_add(1);
         cx.count(TcpCount::Timeouts);
         self.ecn.on_timeout(send.max, again);
-        send.go_back();
-        send.restart_timer(cx.now, cx.config);
+        if send.wnd == 0 {
+            send.go_back(cx.pool);
+            send.restart_timer(cx.now, cx.config);
+        }
     }
 
     //= rfc9293#3.8.6.1 MUST-35, MUST-36, SHLD-29, SHLD-30

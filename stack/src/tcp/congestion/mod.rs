@@ -71,6 +71,8 @@ pub(crate) struct Controller {
     paced: bool,
     pacer: Pacer,
     law: Law,
+    /// The window before it was last reduced.
+    before: Option<Window>,
 }
 
 /// How the window grows and shrinks.
@@ -105,12 +107,13 @@ impl Controller {
             paced: config.pacing,
             pacer: Pacer::default(),
             law,
+            before: None,
         }
     }
 
     /// See [`park`](super::park).
     pub(super) fn park(&self, una: Seq, to: &mut Packer) -> Option<()> {
-        let Controller { window, usage, slow_start, law, paced, pacer } = self;
+        let Controller { window, usage, slow_start, law, paced, pacer, before: _ } = self;
         to.bits([*paced]);
         pacer.park(to)?;
         window.park(to);
@@ -142,7 +145,7 @@ impl Controller {
             1 => Law::NewReno(NewReno::unpark(from)),
             _ => Law::Cubic(Cubic::unpark(from)),
         };
-        Controller { window, usage, slow_start, law, paced, pacer }
+        Controller { window, usage, slow_start, law, paced, pacer, before: None }
     }
 
     /// Bytes that may be in flight outside fast recovery.
@@ -225,6 +228,7 @@ impl Controller {
     /// Congestion, once in a round or recovery: `flight` bytes were on their way when it was noticed.
     /// Sets the threshold, and the window to it.
     pub(crate) fn on_congestion(&mut self, _cause: Cause, flight: u32, _now: Instant) {
+        self.before = Some(self.window);
         match &mut self.law {
             Law::Cubic(law) => law.on_congestion(&mut self.window, flight),
             Law::NewReno(law) => law.on_congestion(&mut self.window, flight),
@@ -240,6 +244,9 @@ impl Controller {
 
     /// The retransmission timer fired; `again` if for data that it fired for before.
     pub(crate) fn on_timeout(&mut self, flight: u32, _now: Instant, again: bool) {
+        if !again {
+            self.before = Some(self.window);
+        }
         match &mut self.law {
             Law::Cubic(law) if !again => law.on_timeout(&mut self.window, flight),
             Law::NewReno(law) if !again => law.on_congestion(&mut self.window, flight),
@@ -248,6 +255,14 @@ impl Controller {
         //= rfc5681#3.1: "no more than 1 full-sized segment"; H053
         self.window.cwnd = self.window.mss;
         self.pacer.open();
+    }
+
+    /// The last reduction was for nothing: what was not lost.
+    pub(crate) fn undo(&mut self) {
+        if let Some(before) = self.before.take() {
+            self.window.cwnd = self.window.cwnd.max(before.cwnd);
+            self.window.ssthresh = self.window.ssthresh.max(before.ssthresh);
+        }
     }
 
     /// Nothing was on its way for `idle`, longer than which the timeout `rto` may be.

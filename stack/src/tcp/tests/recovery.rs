@@ -147,7 +147,7 @@ fn a_small_segment_is_sent_again_in_time() {
     b.out();
     let again = b.advance(1_500);
     assert_eq!(sent(&again), [(200, 1, 5), (600, 1, 5), (1_400, 1, 5)]);
-    assert!(again.iter().all(|(_, o)| o.kind == PlanKind::Data));
+    assert!(again.iter().all(|(_, o)| o.kind == PlanKind::Retransmit));
 }
 
 /// H049: after a timeout the RTO falls back as soon as text is acknowledged that was sent once.

@@ -1,0 +1,603 @@
+//! Loss recovery at the sender: what an acknowledgment says about what is in flight, what is taken as
+//! lost, and when it goes out again.
+//!
+//! With SACK, [`rack`] finds losses by time, and a probe in the tail of a transfer makes the peer
+//! speak ([`tail`], both RFC 8985). Without, duplicates are counted: fast recovery as NewReno has it
+//! (RFC 5681 §3.2, RFC 6582). In either case [`prr`] measures out what goes, and [`undo`] takes back
+//! what was for nothing. The rest of the sender sees three things: what is lost
+//! ([`resendable`](Send::resendable)), what is on its way ([`pipe`](Send::pipe)), and the window.
+
+mod prr;
+mod rack;
+mod tail;
+mod undo;
+
+use super::congestion::{Ack, Cause};
+use super::park::{Packer, Unpacker};
+use super::ranges::Range;
+use super::scoreboard::{Fate, Record, Records, Stamp};
+use super::segment::Timestamps;
+use super::send::{Send, SendTimer};
+use super::tcb::Cx;
+use crate::pool::Pool;
+use crate::seq::Seq;
+use crate::time::{Duration, Instant};
+use RecoveryPhase as Phase;
+use prr::Prr;
+use rack::{Judge, Rack};
+use tail::Tail;
+use undo::{Frto, Undo};
+
+/// Duplicates, or segments that arrived behind a gap, that stand for a loss.
+//= rfc5681#3.2 step 2
+const THRESHOLD: u8 = 3;
+
+/// What the sender is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum RecoveryPhase {
+    /// Nothing is missing, or nobody knows yet.
+    Open,
+    /// Fast recovery: what is lost is sent again at the pace of what arrives.
+    Fast,
+    /// The timer fired: what is lost is sent again by slow start.
+    Loss,
+}
+
+/// The state of recovery.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recovery {
+    /// Both ends do SACK.
+    pub(crate) sack: bool,
+    phase: Phase,
+    /// Recovery lasts until this is acknowledged: RecoveryPoint of RFC 6675, "recover" of RFC 6582.
+    point: Seq,
+    /// Without SACK: duplicates in a row, and the bytes that they say have arrived.
+    duplicates: u8,
+    arrived: u32,
+    prr: Prr,
+    rack: Rack,
+    tail: Tail,
+    undo: Option<Undo>,
+    frto: Frto,
+    /// The first lost segment goes out whatever the window says.
+    force: bool,
+    /// Something was acknowledged since the timer fired.
+    answered: bool,
+}
+
+/// What an acknowledgment says, as far as recovery cares.
+pub(crate) struct Heard<'s> {
+    /// Bytes by which it moved SND.UNA on.
+    pub(crate) acked: u32,
+    pub(crate) ack: Seq,
+    pub(crate) sack: &'s [Range],
+    pub(crate) timestamps: Option<Timestamps>,
+    /// How long ago that was sent which it answers, by its timestamp.
+    pub(crate) elapsed: Option<Duration>,
+    /// It is a duplicate as RFC 5681 §2 defines it.
+    pub(crate) duplicate: bool,
+}
+
+/// What the scoreboard learned from an acknowledgment.
+#[derive(Default)]
+struct News {
+    /// Bytes that have arrived and were not known to have.
+    delivered: u32,
+    /// Of them, those that were sent once, and before the point of recovery.
+    original: u32,
+    /// When the last of those was sent of which the acknowledgment is a sample.
+    sent: Option<Stamp>,
+    /// What was sent again is acknowledged: what lies behind may have waited for it.
+    waited: bool,
+    /// Bytes found lost.
+    lost: u32,
+    /// µs until something may be found lost.
+    wait: Option<u32>,
+}
+
+impl News {
+    fn note(&mut self, range: Range, record: &Record, point: Seq) {
+        let len = range.end.since(range.start);
+        self.delivered += len;
+        if record.again {
+            self.waited = true;
+            return;
+        }
+        if range.end.at_or_before(point) {
+            self.original += len;
+        }
+        if !self.waited && self.sent.is_none_or(|sent| sent.before(record.sent)) {
+            self.sent = Some(record.sent);
+        }
+    }
+}
+
+impl Recovery {
+    pub(crate) fn new(start: Seq) -> Self {
+        Recovery {
+            sack: false,
+            phase: Phase::Open,
+            point: start,
+            duplicates: 0,
+            arrived: 0,
+            prr: Prr::default(),
+            rack: Rack::new(start),
+            tail: Tail::default(),
+            undo: None,
+            frto: Frto::Off,
+            force: false,
+            answered: false,
+        }
+    }
+
+    pub(crate) fn phase(&self) -> RecoveryPhase {
+        self.phase
+    }
+
+    /// Nothing is in flight: what was learned of times is of no use for what is sent next.
+    pub(crate) fn on_start(&mut self) {
+        self.rack.forget_time();
+    }
+
+    /// Does the path reorder, as far as was seen?
+    pub(crate) fn is_reordered(&self) -> bool {
+        self.rack.reordered
+    }
+
+    /// Is a tail loss probe to be sent?
+    pub(crate) fn probe_is_due(&self) -> bool {
+        self.tail.due
+    }
+
+    fn is_smooth(&self) -> bool {
+        self.phase == Phase::Open && self.duplicates == 0 && !self.tail.is_out() && self.undo.is_none()
+    }
+}
+
+impl Send {
+    /// Is nothing missing, and nothing known but what came in order?
+    pub(crate) fn is_smooth(&self) -> bool {
+        self.recovery.is_smooth() && self.scoreboard.is_plain()
+    }
+
+    /// Bytes on their way, as far as is known: what is in flight, less what has arrived and what is
+    /// lost.
+    //= rfc6675#4: SetPipe
+    pub(crate) fn pipe(&self) -> u32 {
+        let gone = self.scoreboard.sacked() + self.scoreboard.lost() + self.recovery.arrived;
+        self.flight().saturating_sub(gone)
+    }
+
+    /// Bytes that may be on their way.
+    pub(crate) fn cwnd(&self) -> u32 {
+        match self.recovery.phase {
+            // Without congestion control recovery has no measure either.
+            Phase::Fast if self.controller.ssthresh() < u32::MAX => self.recovery.prr.window,
+            Phase::Fast | Phase::Open | Phase::Loss => self.controller.window(),
+        }
+    }
+
+    /// What is lost and may go out now, `most` bytes of it at most: a stretch to be sent again.
+    //= rfc6675#4: NextSeg (1)
+    pub(crate) fn resendable(&self, most: u32) -> Option<Range> {
+        let lost = self.scoreboard.next_lost()?;
+        if self.recovery.frto == Frto::Second && self.has_unsent() {
+            return None;
+        }
+        // A super-segment may be limited to less than one segment of a link with a huge MTU.
+        let mss = (self.mss as u32).min(most);
+        let cwnd = self.cwnd().saturating_sub(self.pipe());
+        let cwnd = if self.recovery.force { cwnd.max(mss) } else { cwnd };
+        // Not beyond what the peer's window is now (RFC 9293 §3.8.6, SHLD-15).
+        let wnd = (self.una + self.wnd).later_of(lost.start).since(lost.start);
+        let len = lost.len().min(wnd);
+        let len = if len <= cwnd.min(most) { len } else { full(cwnd.min(most), mss) };
+        (len > 0).then(|| Range { start: lost.start, end: lost.start + len })
+    }
+
+    /// `range` went out again.
+    pub(crate) fn on_resent(&mut self, range: Range, clock: u32, cx: &mut Cx<'_, '_>) {
+        self.scoreboard.edit(cx.pool, |records| records.resend(range, cx.now));
+        let recovery = &mut self.recovery;
+        recovery.force = false;
+        recovery.prr.on_sent(range.len());
+        if let Some(undo) = &mut recovery.undo {
+            undo.on_resent(range.len(), clock);
+        }
+        //= rfc6298#5.1
+        if range.start == self.una && !matches!(self.timer, SendTimer::Reorder(_)) {
+            self.timer = SendTimer::Retransmit(cx.now + self.rtt.rto(cx.config));
+        }
+    }
+
+    /// An acknowledgment of new data where [all is smooth](Self::is_smooth).
+    pub(crate) fn on_ack_in_order(&mut self, acked: u32, cx: &mut Cx<'_, '_>) {
+        let sent = self.scoreboard.advance(self.una);
+        self.recovery.rack.on_progress(self.una);
+        let rtt = sent.map(|sent| elapsed(cx.now, sent));
+        if let Some(rtt) = rtt {
+            self.rtt.sample(rtt);
+        }
+        self.rtt.forget_back_off();
+        self.tell_controller(acked, acked, rtt, cx.now);
+        self.since = cx.now;
+        self.restart_timer(cx.now, cx.config);
+    }
+
+    /// Any other acknowledgment. Returns whether the window was reduced.
+    pub(crate) fn on_ack_disturbed(&mut self, heard: &Heard<'_>, cx: &mut Cx<'_, '_>) -> bool {
+        let dsack = self.duplicate_in(heard);
+        if let Some(range) = dsack {
+            self.recovery.rack.on_dsack(self.una, self.nxt);
+            self.recovery.tail.on_dsack(range);
+        }
+        let mut news = self.take_news(heard, cx.pool, cx.now);
+        let rtt = self.measure(heard, &news, cx.now);
+        self.recovery.tail.due &= heard.acked == 0 && news.delivered == 0;
+        let spurious = self.is_spurious(heard, dsack, &news);
+        if spurious {
+            self.undo(cx);
+        }
+        let repaired = self.recovery.tail.shows_loss(heard.ack);
+        if repaired {
+            //= rfc8985#7.4.2: congestion control has to know
+            self.controller.on_congestion(Cause::Loss, self.flight(), cx.now);
+        }
+        if !self.recovery.sack {
+            self.count_duplicates(heard, &mut news, cx.pool);
+        }
+        let reduced = self.move_on(heard, &news, cx.now) || repaired;
+        self.tell_controller(heard.acked, news.delivered, rtt, cx.now);
+        if heard.acked > 0 {
+            self.since = cx.now;
+        }
+        if heard.acked > 0 || (news.delivered > 0 && matches!(self.timer, SendTimer::Tail(_))) {
+            self.timer = SendTimer::Off;
+        }
+        self.note_wait(news.wait, cx.now);
+        self.update_timer(cx.now, cx.config);
+        reduced
+    }
+
+    /// The part of the option that says what came twice.
+    //= rfc2883#4
+    fn duplicate_in(&self, heard: &Heard<'_>) -> Option<Range> {
+        let (first, rest) = heard.sack.split_first()?;
+        let contained = |r: &Range| r.start.at_or_before(first.start) && first.end.at_or_before(r.end);
+        let is_old = first.end.at_or_before(heard.ack);
+        let is_duplicate = first.start.before(first.end) && (is_old || rest.first().is_some_and(contained));
+        // Nothing came twice that was never sent.
+        (self.recovery.sack && is_duplicate && first.end.at_or_before(self.max)).then_some(*first)
+    }
+
+    /// Puts what was heard on the scoreboard, and looks for losses.
+    fn take_news(&mut self, heard: &Heard<'_>, pool: &mut Pool<'_>, now: Instant) -> News {
+        let mut news = News::default();
+        let (una, nxt, mss) = (self.una, self.nxt, self.mss);
+        let Send { scoreboard, recovery, rtt, .. } = self;
+        let Recovery { rack, point, phase, sack, .. } = recovery;
+        let judge = Judge {
+            now: Stamp::of(now),
+            min_rtt: rtt.min(),
+            echoed: heard.elapsed.map(|elapsed| Stamp::of(now - elapsed)),
+        };
+        let before = scoreboard.lost();
+        scoreboard.edit(pool, |records| {
+            let mut note = |news: &mut News, range: Range, record: &Record| {
+                news.note(range, record, *point);
+                rack.on_delivered(range, record, &judge);
+            };
+            records.advance(una, |range, record| note(&mut news, range, record));
+            news.waited = false;
+            if !*sack {
+                return;
+            }
+            for block in heard.sack {
+                // What reaches beyond what was sent says nothing (malformed input 11).
+                if una.before(block.end) && block.start.before(block.end) && block.end.at_or_before(nxt) {
+                    let block = Range { start: block.start.later_of(una), ..*block };
+                    records.sack(block, |range, record| note(&mut news, range, record));
+                }
+            }
+            let urgent = *phase != Phase::Open || is_certain(records, mss);
+            news.wait = rack.detect(records, rtt, urgent, judge.now);
+        });
+        news.lost = scoreboard.lost().saturating_sub(before);
+        news
+    }
+
+    /// A round-trip sample (RFC 6298 §3, H049): by what was sent once, or by the echoed timestamp.
+    //= rfc9293#3.8.1 MUST-18
+    fn measure(&mut self, heard: &Heard<'_>, news: &News, now: Instant) -> Option<Duration> {
+        let by_timestamp = heard.elapsed.filter(|_| heard.acked > 0);
+        let sample = news.sent.map(|sent| elapsed(now, sent)).or(by_timestamp);
+        // Text of before the timeout may be all that there is to send: the back-off must not wait for
+        // new text, or each further loss doubles it again.
+        if sample.is_some() || (heard.acked > 0 && self.recovery.answered) {
+            self.rtt.forget_back_off();
+        }
+        self.recovery.answered |= heard.acked > 0 && self.recovery.phase == Phase::Loss;
+        if let Some(rtt) = sample {
+            self.rtt.sample(rtt);
+        }
+        sample
+    }
+
+    /// Is it evident now that nothing was lost (H054)?
+    fn is_spurious(&mut self, heard: &Heard<'_>, dsack: Option<Range>, news: &News) -> bool {
+        let una = self.una;
+        let may_send = self.has_unsent() && self.flight() < self.wnd;
+        let recovery = &mut self.recovery;
+        let by_frto = recovery.frto(heard, news, una, may_send);
+        let Some(undo) = &mut recovery.undo else { return false };
+        let by_time = heard.acked > 0 && recovery.phase != Phase::Open && undo.is_shown_by(heard.timestamps);
+        let by_dsack = dsack.is_some_and(|range| undo.on_dsack(range));
+        by_time || by_dsack || by_frto
+    }
+
+    /// Takes the last reduction of the window back, and what was found lost for none.
+    //= rfc4015#3.2
+    fn undo(&mut self, cx: &mut Cx<'_, '_>) {
+        self.controller.undo();
+        self.recovery.undo = None;
+        self.recovery.phase = Phase::Open;
+        self.recovery.frto = Frto::Off;
+        self.recovery.force = false;
+        self.scoreboard.edit(cx.pool, |records| {
+            records.each(|_, r| {
+                if r.fate == Fate::Lost {
+                    r.fate = Fate::Sent;
+                }
+            });
+        });
+    }
+
+    /// Without SACK: duplicates stand for segments that arrived behind a gap, and the third for the
+    /// loss of the first (RFC 5681 §3.2). In recovery each partial acknowledgment shows the next
+    /// hole (H043).
+    fn count_duplicates(&mut self, heard: &Heard<'_>, news: &mut News, pool: &mut Pool<'_>) {
+        let (una, mss, flight) = (self.una, self.mss as u32, self.flight());
+        let recovery = &mut self.recovery;
+        if heard.acked > 0 {
+            // Of what is acknowledged, duplicates had told already.
+            let told = recovery.arrived.min(heard.acked.saturating_sub(mss.min(heard.acked)));
+            news.delivered = news.delivered.saturating_sub(told);
+            recovery.arrived = (recovery.arrived - told).min(flight.saturating_sub(mss));
+            recovery.duplicates = 0;
+            if recovery.phase == Phase::Fast && una.before(recovery.point) {
+                //= rfc6582#3.2 step 3, partial acknowledgments
+                self.lose_first(pool);
+            } else {
+                recovery.arrived = 0;
+            }
+            return;
+        }
+        if !heard.duplicate || recovery.phase == Phase::Loss {
+            return;
+        }
+        recovery.duplicates = recovery.duplicates.saturating_add(1);
+        //= rfc6582#3.2 step 2: only for data beyond "recover"
+        let stale = recovery.phase == Phase::Open && una.at_or_before(recovery.point);
+        if stale && recovery.duplicates >= THRESHOLD {
+            return;
+        }
+        //= rfc3042#2; H042: new text for each; H052: for each further one too
+        let more = mss.min(flight.saturating_sub(mss + recovery.arrived));
+        recovery.arrived += more;
+        news.delivered += more;
+        if recovery.phase == Phase::Open && recovery.duplicates >= THRESHOLD {
+            self.lose_first(pool);
+        }
+    }
+
+    /// The first segment is lost.
+    fn lose_first(&mut self, pool: &mut Pool<'_>) {
+        let first = Range { start: self.una, end: self.una + self.flight().min(self.mss as u32) };
+        self.scoreboard.edit(pool, |records| records.lose(first));
+        self.recovery.force = true;
+    }
+
+    /// From one phase to the next, and what may be sent in recovery. Returns whether one began.
+    fn move_on(&mut self, heard: &Heard<'_>, news: &News, now: Instant) -> bool {
+        let una = self.una;
+        if self.recovery.phase != Phase::Open && self.recovery.point.at_or_before(una) {
+            self.end_recovery(now);
+        }
+        // Evidence may come a round trip after the end, not later.
+        self.recovery.undo.take_if(|undo| undo.until.is_some_and(|end| end.at_or_before(una)));
+        let begins = self.recovery.phase == Phase::Open && self.scoreboard.lost() > 0;
+        if begins {
+            self.begin_fast(news.delivered, now);
+        }
+        if self.recovery.phase == Phase::Fast && news.delivered > 0 {
+            let (pipe, ssthresh) = (self.pipe(), self.controller.ssthresh());
+            let safe = heard.acked > 0 && news.lost == 0;
+            self.recovery.prr.on_ack(news.delivered, pipe, ssthresh, self.mss as u32, safe);
+        }
+        begins
+    }
+
+    fn end_recovery(&mut self, now: Instant) {
+        let recovery = &mut self.recovery;
+        let was = core::mem::replace(&mut recovery.phase, Phase::Open);
+        recovery.rack.on_recovered();
+        recovery.frto = Frto::Off;
+        recovery.arrived = 0;
+        if let Some(undo) = &mut recovery.undo {
+            undo.until = Some(self.nxt);
+        }
+        if was == Phase::Fast {
+            self.controller.on_recovered(self.pipe(), now);
+        }
+    }
+
+    /// Something is lost: the window is reduced, once until all that is in flight now is acknowledged.
+    //= rfc6675#5 step 4
+    fn begin_fast(&mut self, delivered: u32, now: Instant) {
+        let flight = self.flight();
+        let on_way = flight.saturating_sub(self.scoreboard.sacked() + self.recovery.arrived);
+        self.controller.on_congestion(Cause::Loss, flight, now);
+        let recovery = &mut self.recovery;
+        recovery.phase = Phase::Fast;
+        recovery.point = self.nxt;
+        recovery.prr = Prr::new(on_way + delivered);
+        recovery.undo = Some(Undo::new(self.una));
+        recovery.tail = Tail::default();
+        recovery.force = true;
+        if delivered == 0 {
+            // The clock found it, not an acknowledgment.
+            let (pipe, ssthresh) = (self.pipe(), self.controller.ssthresh());
+            self.recovery.prr.on_ack(0, pipe, ssthresh, self.mss as u32, false);
+        }
+    }
+
+    fn tell_controller(&mut self, acked: u32, delivered: u32, rtt: Option<Duration>, now: Instant) {
+        if delivered == 0 {
+            return;
+        }
+        // What arrives behind a gap is no sign that more could be sent.
+        let recovering = self.recovery.phase == Phase::Fast || acked == 0;
+        let (una, max) = (self.una, self.max);
+        let srtt = self.rtt.smoothed().unwrap_or(Duration::ZERO);
+        self.controller.on_ack(&Ack { now, una, max, delivered, rtt, srtt, recovering });
+    }
+
+    /// Losses may be certain in `wait` µs.
+    //= rfc8985#6.2 step 5: the reordering timer
+    fn note_wait(&mut self, wait: Option<u32>, now: Instant) {
+        if let Some(wait) = wait {
+            self.timer = SendTimer::Reorder(now + Duration::from_micros(wait.into()));
+        } else if let SendTimer::Reorder(_) = self.timer {
+            self.timer = SendTimer::Off;
+        }
+    }
+
+    /// The reordering timer fired. Returns whether the window was reduced.
+    pub(crate) fn on_reorder(&mut self, cx: &mut Cx<'_, '_>) -> bool {
+        let stamp = Stamp::of(cx.now);
+        let Send { scoreboard, recovery, rtt, mss, .. } = self;
+        let wait = scoreboard.edit(cx.pool, |records| {
+            let urgent = recovery.phase != Phase::Open || is_certain(records, *mss);
+            recovery.rack.detect(records, rtt, urgent, stamp)
+        });
+        self.timer = SendTimer::Off;
+        let begins = self.recovery.phase == Phase::Open && self.scoreboard.lost() > 0;
+        if begins {
+            self.begin_fast(0, cx.now);
+        }
+        self.recovery.force |= self.scoreboard.lost() > 0;
+        self.note_wait(wait, cx.now);
+        self.update_timer(cx.now, cx.config);
+        begins
+    }
+
+    /// The retransmission timer fired: the first segment is lost, and all that was sent so long ago
+    /// that it is due (RFC 6298 §5.4 to §5.6, RFC 5681 §3.1). Returns whether the window had been
+    /// reduced for the same data before.
+    pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_, '_>) -> bool {
+        let recovery = &mut self.recovery;
+        let again = recovery.phase != Phase::Open;
+        self.controller.on_timeout(self.nxt.since(self.una), cx.now, again);
+        self.rtt.back_off();
+        if !again {
+            recovery.undo = Some(Undo::new(self.una));
+            recovery.point = self.max;
+        }
+        //= rfc5682#2.1: not for what was sent again by an earlier timeout
+        recovery.frto = if recovery.phase == Phase::Loss { Frto::Off } else { Frto::First };
+        recovery.phase = Phase::Loss;
+        (recovery.duplicates, recovery.arrived) = (0, 0);
+        recovery.tail = Tail::default();
+        recovery.answered = false;
+        recovery.force = true;
+        let Recovery { rack, sack, .. } = *recovery;
+        let rtt = &self.rtt;
+        self.scoreboard.edit(cx.pool, |records| {
+            if !sack || is_reneged(records) {
+                return records.each(|_, record| record.fate = Fate::Lost);
+            }
+            rack.on_timeout(records, rtt, Stamp::of(cx.now));
+        });
+        self.timer = SendTimer::Retransmit(cx.now + self.rtt.rto(cx.config));
+        again
+    }
+}
+
+impl Recovery {
+    /// See [`park`](super::park): no recovery goes on.
+    pub(super) fn park(&self, una: Seq, to: &mut Packer) -> Option<()> {
+        let Recovery {
+            sack,
+            phase,
+            point,
+            duplicates,
+            arrived,
+            prr: _,
+            rack,
+            tail,
+            undo,
+            frto: _,
+            force,
+            answered,
+        } = self;
+        let is_busy = *phase != Phase::Open || *duplicates > 0 || *arrived > 0 || *force;
+        if is_busy || tail.is_out() || undo.is_some() {
+            return None;
+        }
+        // Where nothing is in flight, all that counts is whether something was sent since.
+        to.bits([*sack, *point == una, *answered]);
+        rack.park(to);
+        Some(())
+    }
+
+    /// The other way.
+    pub(super) fn unpark(una: Seq, from: &mut Unpacker<'_>) -> Recovery {
+        let [sack, at_point, answered] = from.bits();
+        let point = if at_point { una } else { una - 1 };
+        Recovery { sack, answered, rack: Rack::unpark(una, from), ..Recovery::new(point) }
+    }
+
+    /// A timeout is spurious if, after two acknowledgments, what is acknowledged was sent once.
+    //= rfc5682#2.1
+    //= rfc5682#3.1
+    fn frto(&mut self, heard: &Heard<'_>, news: &News, una: Seq, may_send: bool) -> bool {
+        match self.frto {
+            Frto::Off => false,
+            _ if heard.acked == 0 && news.delivered == 0 && !heard.duplicate => false,
+            Frto::First => {
+                // All at once, or a duplicate: the usual way. Else new text shows what is true.
+                let goes_on = heard.acked > 0 && una.before(self.point) && may_send;
+                self.frto = if goes_on { Frto::Second } else { Frto::Off };
+                false
+            }
+            Frto::Second => {
+                self.frto = Frto::Off;
+                news.original > 0 && (heard.acked > 0 || self.sack)
+            }
+        }
+    }
+}
+
+/// Has so much arrived behind a gap that it stands for a loss?
+//= rfc6675#4: IsLost
+fn is_certain(records: &Records, mss: u16) -> bool {
+    let sacked = records.iter().filter(|(_, r)| r.fate == Fate::Sacked);
+    let (count, bytes) = sacked.fold((0, 0), |(n, sum), (range, _)| (n + 1, sum + range.len()));
+    count >= THRESHOLD || bytes > u32::from(THRESHOLD - 1) * u32::from(mss)
+}
+
+/// The peer had selectively acknowledged what lies at SND.UNA, and does not have it any more.
+//= rfc2018#8
+fn is_reneged(records: &Records) -> bool {
+    records.iter().next().is_some_and(|(_, record)| record.fate == Fate::Sacked)
+}
+
+/// The most that is no more than `len` and full segments; or less than one, if that is all.
+fn full(len: u32, mss: u32) -> u32 {
+    if len < mss { 0 } else { len - len % mss }
+}
+
+fn elapsed(now: Instant, sent: Stamp) -> Duration {
+    Duration::from_micros(Stamp::of(now).since(sent).into())
+}
