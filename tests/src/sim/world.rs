@@ -334,7 +334,13 @@ impl World {
     /// is TCP without keep-alives. It gives up then. A stack resets a connection that its application
     /// has let go of also when it needs the memory (H019).
     fn give_up_abandoned(&mut self) -> Option<Instant> {
-        let left = |a: &&App| matches!(a.state, State::Done(_));
+        // Nor does a server that a cut link kept from ever hearing of it.
+        let is_cut = |flow: usize| self.options.is_cut(self.options.flows[flow].net);
+        let left = |a: &&App| match a.state {
+            State::Done(_) => true,
+            State::Listening(_) => is_cut(a.flow),
+            _ => false,
+        };
         let left: Vec<usize> = self.apps().filter(left).map(|a| a.flow).collect();
         let now = self.now;
         let mut gave_up = None;
