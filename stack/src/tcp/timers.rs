@@ -65,13 +65,15 @@ impl Synchronized {
             }
             SendTimer::Retransmit(at) if at <= cx.now => self.on_retransmit(cx, effects),
             SendTimer::Tail(at) if at <= cx.now => self.send.on_tail(cx.now, cx.config),
-            SendTimer::Reorder(at) if at <= cx.now => {
-                if self.send.on_reorder(cx) {
-                    self.ecn.on_reduced(self.send.max);
-                }
-            }
+            SendTimer::Reorder(at) if at <= cx.now => self.on_reorder(cx),
             SendTimer::Persist(at) if at <= cx.now => self.on_persist(orphan, cx, effects),
             _ => {}
+        }
+    }
+
+    fn on_reorder(&mut self, cx: &mut Cx<'_, '_>) {
+        if self.send.on_reorder(cx) {
+            self.ecn.on_reduced(self.send.max);
         }
     }
 
