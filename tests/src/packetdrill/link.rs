@@ -169,6 +169,21 @@ pub struct Addresses {
     pub mtu: u16,
 }
 
+impl Addresses {
+    /// Those that packetdrill has by default.
+    pub fn usual(v6: bool) -> Addresses {
+        let parts = match v6 {
+            false => ([192, 168, 0, 1].into(), 16, [192, 168, 0, 2].into(), [192, 0, 2, 1].into()),
+            true => {
+                let net = |rest: [u16; 2]| [0xfd3d, 0xa0b, 0x17d6, 0, 0, 0, rest[0], rest[1]].into();
+                (net([0, 1]), 64, net([0, 0x8888]), [0xfd3d, 0xfa7b, 0xd17d, 0, 0, 0, 0, 1].into())
+            }
+        };
+        let (local, prefix, gateway, remote) = parts;
+        Addresses { local, prefix, gateway, remote, mtu: 1500 }
+    }
+}
+
 impl World {
     /// A stack with these addresses and settings. `seed` decides all that is random in it.
     pub fn new(addresses: &Addresses, config: TcpConfig, seed: u8) -> Result<World, barenet::Error> {

@@ -575,27 +575,21 @@ fn addresses(script: &Script) -> Step<Addresses> {
         Some("ipv6") => true,
         Some(other) => return Err(format!("--ip_version={other} is not supported")),
     };
-    let address = |name: &str, default: &str| {
-        let text = script.option(name).unwrap_or(default);
+    let mut addresses = Addresses::usual(v6);
+    for (name, place) in [
+        ("local_ip", &mut addresses.local),
+        ("gateway_ip", &mut addresses.gateway),
+        ("remote_ip", &mut addresses.remote),
+    ] {
+        let Some(text) = script.option(name) else { continue };
         // A remote address may be a network.
-        let text = text.split('/').next().unwrap_or(text);
-        text.parse::<IpAddr>().map_err(|_| format!("--{name}={text} is no address"))
-    };
-    let mtu = script.option("mtu").and_then(|m| m.parse().ok()).unwrap_or(1500);
-    Ok(match v6 {
-        false => Addresses {
-            local: address("local_ip", "192.168.0.1")?,
-            prefix: 16,
-            gateway: address("gateway_ip", "192.168.0.2")?,
-            remote: address("remote_ip", "192.0.2.1")?,
-            mtu,
-        },
-        true => Addresses {
-            local: address("local_ip", "fd3d:a0b:17d6::1")?,
-            prefix: 64,
-            gateway: address("gateway_ip", "fd3d:a0b:17d6::8888")?,
-            remote: address("remote_ip", "fd3d:fa7b:d17d::1")?,
-            mtu,
-        },
-    })
+        let address = text.split('/').next().and_then(|a| a.parse::<IpAddr>().ok());
+        *place = address.ok_or_else(|| format!("--{name}={text} is no address"))?;
+    }
+    // packetdrill's tunnel has no other end: the link answers for any router.
+    if addresses.gateway == addresses.local {
+        addresses.gateway = Addresses::usual(v6).gateway;
+    }
+    addresses.mtu = script.option("mtu").and_then(|m| m.parse().ok()).unwrap_or(addresses.mtu);
+    Ok(addresses)
 }
