@@ -28,6 +28,8 @@ pub enum Error {
     NetUnreachable,
     /// The next hop did not answer ARP or NDP, or a router said so.
     HostUnreachable,
+    /// A router found fault with the header of a packet of ours.
+    PacketRejected,
     /// The local address and port belong to another socket.
     AddrInUse,
     /// The local address is not one of ours.
@@ -77,6 +79,7 @@ impl Error {
             Error::TimedOut => "timed out",
             Error::NetUnreachable => "network unreachable",
             Error::HostUnreachable => "host unreachable",
+            Error::PacketRejected => "packet rejected by a router",
             Error::AddrInUse => "address in use",
             Error::AddrNotAvailable => "not an address of this host",
             Error::AddrInvalid => "not a destination that can be connected to",
@@ -123,6 +126,7 @@ impl From<Error> for std::io::Error {
             Error::TimedOut => K::TimedOut,
             Error::NetUnreachable => K::NetworkUnreachable,
             Error::HostUnreachable => K::HostUnreachable,
+            Error::PacketRejected => K::Other,
             Error::AddrInUse => K::AddrInUse,
             Error::AddrNotAvailable => K::AddrNotAvailable,
             Error::AddrInvalid | Error::InvalidInput(_) | Error::MessageTooLong { .. } => K::InvalidInput,

@@ -33,6 +33,8 @@ pub enum Event {
     ConnectionEstablished(u16, SocketAddr),
     /// Both sides have closed it.
     ConnectionClosed(u16, SocketAddr),
+    /// It goes on, with a problem that need not last.
+    ConnectionTroubled(u16, SocketAddr, Error),
     /// It ended with an error.
     ConnectionFailed(u16, SocketAddr, Error),
 }

@@ -1,6 +1,7 @@
 //! Sockets: each operation once in poll form, and blocking and async forms as thin adapters.
 
 mod addr;
+mod builder;
 #[cfg(feature = "embedded-io")]
 mod embedded;
 mod halves;
@@ -10,6 +11,7 @@ mod tcp;
 mod udp;
 
 pub use addr::{Addresses, ToListenAddr, ToSocketAddrs};
+pub use builder::TcpBuilder;
 pub use halves::{ReadHalf, WriteHalf};
 pub use icmp::{PingReply, PingSocket};
 #[cfg(feature = "alloc")]

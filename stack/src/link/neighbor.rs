@@ -384,6 +384,15 @@ impl<'a> Neighbors<'a> {
         }
     }
 
+    /// The upper layer hears nothing: the next packet to the neighbour starts asking for it again.
+    pub(crate) fn suspect(&mut self, key: NeighborKey) {
+        if let Some(entry) = self.entry(&key)
+            && let State::Reachable { .. } = entry.state
+        {
+            entry.state = State::Stale;
+        }
+    }
+
     /// What is due now, one at a time.
     pub(crate) fn due(&mut self, pool: &Pool<'_>, now: Instant) -> Option<Due> {
         while self.earliest <= now {

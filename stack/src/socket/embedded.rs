@@ -26,6 +26,7 @@ impl embedded_io::Error for Error {
             Error::OutOfMemory | Error::TooManySockets => ErrorKind::OutOfMemory,
             Error::NetUnreachable
             | Error::HostUnreachable
+            | Error::PacketRejected
             | Error::UnexpectedEof
             | Error::WouldBlock
             | Error::DeviceGone

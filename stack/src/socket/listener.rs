@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use core::task::Waker;
 use core::task::{Context, Poll};
 
-use super::{TcpStream, ToListenAddr};
+use super::{TcpBuilder, TcpStream, ToListenAddr};
 use crate::error::Error;
 use crate::net::Net;
 use crate::stack::ListenerHandle;
@@ -30,8 +30,7 @@ impl TcpListener {
     /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`], [`Error::TooManySockets`],
     /// [`Error::OutOfMemory`] if the stack's memory is too small for one connection.
     pub fn bind(net: &Net, local: impl ToListenAddr) -> Result<TcpListener, Error> {
-        let backlog = net.with_stack(|stack| stack.tcp_config().backlog);
-        Self::bind_with_backlog(net, local, backlog)
+        TcpBuilder::new(net).listen(local)
     }
 
     /// As [`bind`](TcpListener::bind), with room for `backlog` connections that wait to be
@@ -41,10 +40,11 @@ impl TcpListener {
         local: impl ToListenAddr,
         backlog: u16,
     ) -> Result<TcpListener, Error> {
-        let mut local = local.to_listen_addr()?;
-        let (handle, port) = net.call(|stack, _| stack.tcp_listen(local, backlog))?;
-        local.set_port(port);
-        Ok(TcpListener { net: net.clone(), handle, local })
+        TcpBuilder::new(net).backlog(backlog).listen(local)
+    }
+
+    pub(super) fn new(net: Net, handle: ListenerHandle, local: SocketAddr) -> Self {
+        TcpListener { net, handle, local }
     }
 
     /// The address that it listens on; the port is the chosen one if 0 was asked for.
@@ -76,6 +76,11 @@ impl TcpListener {
     /// [`Error::NetDown`].
     pub fn accept(&self) -> Result<(TcpStream, SocketAddr), Error> {
         self.net.wait_for(None, |cx| self.poll_accept(cx))
+    }
+
+    /// Connections as they come, for ever: what [`accept`](TcpListener::accept) gives, in a loop.
+    pub fn incoming(&self) -> impl Iterator<Item = Result<TcpStream, Error>> + '_ {
+        core::iter::from_fn(|| Some(self.accept().map(|(stream, _)| stream)))
     }
 
     /// Takes a connection that waits, without waiting for one: [`Error::WouldBlock`] if none does.

@@ -1,21 +1,21 @@
 //! A TCP connection as a stream of bytes.
 
 use core::fmt;
-use core::future::poll_fn;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 
-use super::{ReadHalf, ToSocketAddrs, WriteHalf};
+use super::{ReadHalf, TcpBuilder, ToSocketAddrs, WriteHalf};
 use crate::error::Error;
 use crate::net::Net;
 use crate::stack::{Readiness, Stack, TcpHandle};
-use crate::tcp::{State, TcpInfo, TcpOptions};
+use crate::tcp::{KeepAlive, State, TcpInfo, TcpOptions};
 use crate::time::{Duration, Instant};
 
 /// Which directions of a connection are shut down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shutdown {
-    /// Nothing more will be read: what still comes is dropped.
+    /// Nothing more will be read: what lies unread is dropped. If the peer sends more, it is told by a
+    /// reset, and the connection ends with [`Error::ConnectionAborted`], for writing too.
     Read,
     /// Nothing more will be written: the peer reads the end of the stream. Reading goes on.
     Write,
@@ -40,7 +40,8 @@ pub enum Shutdown {
 ///
 /// Dropping it closes it without waiting: what was written is still delivered, then the peer
 /// reads the end of the stream, and the stack sees the connection to its end under its own timers.
-/// If received data was never read, the peer is told by a reset (RFC 1122 §4.2.2.13).
+/// If received data was never read, the peer is told by a reset (RFC 1122 §4.2.2.13). To wait for
+/// what was written to arrive, see [`close`](TcpStream::close).
 pub struct TcpStream {
     net: Net,
     handle: TcpHandle,
@@ -60,7 +61,7 @@ impl TcpStream {
     /// [`Error::AddrInvalid`] for a group, unspecified address or port 0, [`Error::OutOfMemory`] if
     /// the stack's memory is too small for one connection.
     pub fn connect(net: &Net, to: impl ToSocketAddrs) -> Result<TcpStream, Error> {
-        Self::connect_each(net, to, None)
+        TcpBuilder::new(net).connect(to)
     }
 
     /// As [`connect`](TcpStream::connect), with a limit for each address.
@@ -69,45 +70,18 @@ impl TcpStream {
         to: impl ToSocketAddrs,
         timeout: impl Into<Duration>,
     ) -> Result<TcpStream, Error> {
-        Self::connect_each(net, to, Some(timeout.into()))
-    }
-
-    fn connect_each(
-        net: &Net,
-        to: impl ToSocketAddrs,
-        timeout: Option<Duration>,
-    ) -> Result<TcpStream, Error> {
-        let mut last = Error::NoMatchingAddresses;
-        for address in to.to_socket_addrs()? {
-            let attempt = Self::start_connect(net, address)
-                .and_then(|stream| net.wait_for(timeout, |cx| stream.poll_connected(cx)).map(|()| stream));
-            match attempt {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        TcpBuilder::new(net).timeout(timeout).connect(to)
     }
 
     /// As [`connect`](TcpStream::connect), for an executor.
     pub async fn connect_async(net: &Net, to: impl ToSocketAddrs) -> Result<TcpStream, Error> {
-        let mut last = Error::NoMatchingAddresses;
-        for address in to.to_socket_addrs()? {
-            match Self::start_connect(net, address) {
-                Ok(stream) => match poll_fn(|cx| stream.poll_connected(cx)).await {
-                    Ok(()) => return Ok(stream),
-                    Err(error) => last = error,
-                },
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        TcpBuilder::new(net).connect_async(to).await
     }
 
     /// Sends the SYN and does not wait: [`poll_connected`](TcpStream::poll_connected) tells how
     /// it goes.
     pub fn start_connect(net: &Net, to: SocketAddr) -> Result<TcpStream, Error> {
-        Self::start_connect_with(net, to, None, None)
+        TcpBuilder::new(net).start_connect(to)
     }
 
     /// As [`start_connect`](TcpStream::start_connect), from this address and port of ours (an
@@ -262,6 +236,25 @@ impl TcpStream {
         })
     }
 
+    /// Ready when the peer has acknowledged everything that was written, and our FIN if there is one;
+    /// with an error, when it will not.
+    pub fn poll_acknowledged(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll(cx, Readiness::Writable, |stack, _| stack.tcp_acknowledged(self.handle))
+    }
+
+    /// Closes the connection as dropping it does. With [`TcpOptions::linger`] it waits for the peer to
+    /// have everything: [`Error::TimedOut`] if that takes longer, and the stack goes on delivering;
+    /// [`Error::ConnectionReset`] and others if it fails.
+    pub fn close(self) -> Result<(), Error> {
+        match self.linger()? {
+            None | Some(Duration::ZERO) => Ok(()),
+            limit => {
+                self.shut(Shutdown::Write)?;
+                self.net.wait_for(limit, |cx| self.poll_acknowledged(cx))
+            }
+        }
+    }
+
     /// Ends the connection at once with a reset: what was not delivered is lost.
     pub fn abort(self) {
         let now = self.net.now();
@@ -289,6 +282,13 @@ impl TcpStream {
         self.net.with_stack(|stack| stack.tcp_info(self.handle, now))
     }
 
+    /// Why the connection ended, or a problem that may pass, which is told once: an ICMP error, or a
+    /// peer that does not answer (RFC 9293 §3.9.1.8).
+    pub fn take_error(&self) -> Result<Option<Error>, Error> {
+        let now = self.net.now();
+        self.net.with_stack(|stack| stack.tcp_take_error(self.handle, now))
+    }
+
     /// The connection's options.
     pub fn options(&self) -> Result<TcpOptions, Error> {
         self.net.with_stack(|stack| stack.tcp_options(self.handle))
@@ -314,6 +314,7 @@ impl TcpStream {
 
     /// True: small segments go out at once, not held back until earlier ones are acknowledged
     /// (Nagle's rule off). Default false.
+    //= rfc9293#3.7.4 MUST-17
     pub fn set_nodelay(&mut self, nodelay: bool) -> Result<(), Error> {
         self.configure(|options| options.nodelay = nodelay)
     }
@@ -321,6 +322,47 @@ impl TcpStream {
     /// Do small segments go out at once?
     pub fn nodelay(&self) -> Result<bool, Error> {
         Ok(self.options()?.nodelay)
+    }
+
+    /// TTL or hop limit of what is sent, from 1 on. Default 64.
+    pub fn set_ttl(&mut self, ttl: u8) -> Result<(), Error> {
+        self.configure(|options| options.hop_limit = ttl)
+    }
+
+    /// TTL or hop limit of what is sent.
+    pub fn ttl(&self) -> Result<u8, Error> {
+        Ok(self.options()?.hop_limit)
+    }
+
+    /// What closing does: see [`TcpOptions::linger`].
+    pub fn set_linger(&mut self, linger: Option<Duration>) -> Result<(), Error> {
+        self.configure(|options| options.linger = linger)
+    }
+
+    /// What closing does.
+    pub fn linger(&self) -> Result<Option<Duration>, Error> {
+        Ok(self.options()?.linger)
+    }
+
+    /// Asks a silent peer whether it is still there; `None`, the default: does not.
+    pub fn set_keep_alive(&mut self, keep_alive: Option<KeepAlive>) -> Result<(), Error> {
+        self.configure(|options| options.keep_alive = keep_alive)
+    }
+
+    /// When a silent peer is asked.
+    pub fn keep_alive(&self) -> Result<Option<KeepAlive>, Error> {
+        Ok(self.options()?.keep_alive)
+    }
+
+    /// How long the peer may leave what was sent unanswered; `None`: as long as
+    /// [`TcpConfig`](crate::TcpConfig) says.
+    pub fn set_user_timeout(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.configure(|options| options.user_timeout = timeout)
+    }
+
+    /// How long the peer may leave what was sent unanswered.
+    pub fn user_timeout(&self) -> Result<Option<Duration>, Error> {
+        Ok(self.options()?.user_timeout)
     }
 
     /// The longest that a read waits before [`Error::TimedOut`]; `None`, the default: for ever.
@@ -383,3 +425,6 @@ impl std::io::Write for TcpStream {
         Ok(())
     }
 }
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests;

@@ -209,6 +209,12 @@ impl Stack<'_> {
         self.neighbors.confirm(key, now);
     }
 
+    /// Nothing comes back over this path: its next hop has to show that it is there.
+    //= rfc9293#3.8.3 MUST-20
+    pub(crate) fn suspect_neighbor(&mut self, path: &Path) {
+        self.neighbors.suspect(NeighborKey { interface: path.interface, address: path.next_hop });
+    }
+
     /// Gives up what waited for a neighbour that did not answer, and tells the sockets that sent it,
     /// whatever interface their address belongs to (H093, H094).
     fn fail_waiting(&mut self, mut waiting: PacketQueue, now: Instant) {

@@ -12,6 +12,7 @@ use crate::events::Event;
 use crate::ip::{IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::seq::Seq;
 use crate::tcp::segment::{Flags, Mark, Options, Plan, PlanKind};
+use crate::tcp::soft::SoftError;
 use crate::tcp::tcb::Dropped;
 use crate::tcp::{ConnectionEvent, Handshaking, Outcome, Refused, Reply, Tuple};
 use crate::time::Instant;
@@ -93,8 +94,14 @@ impl Stack<'_> {
                     ConnectionEvent::Established => Event::ConnectionEstablished(local_port, remote),
                     ConnectionEvent::Closed => Event::ConnectionClosed(local_port, remote),
                     ConnectionEvent::Failed(error) => Event::ConnectionFailed(local_port, remote, error),
+                    ConnectionEvent::Troubled(error) => Event::ConnectionTroubled(local_port, remote, error),
                 },
             );
+        }
+        if outcome.suspect
+            && let Some(path) = self.tcp_path(tuple, interface)
+        {
+            self.suspect_neighbor(&path);
         }
         if let Some(reply) = outcome.reply {
             self.tcp_reply(tuple, interface, reply, now);
@@ -149,22 +156,14 @@ impl Stack<'_> {
         let Some(index) = self.tcp.quoted(&tuple) else {
             return self.count_drop(Drop::IcmpForeign, now);
         };
-        // Only an error about a SYN that is under way ends anything, and only if it quotes its
-        // number (RFC 5927 §4, H083); a connection that stands survives every error (H084).
-        let is_our_syn = self.tcp.at(index).is_some_and(|c| c.tcb.awaits_answer_to(Seq(error.seq())));
-        if !is_our_syn {
-            return;
-        }
-        let failure = match error.kind {
-            IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => Error::ConnectionRefused,
-            IcmpErrorKind::NetUnreachable => Error::NetUnreachable,
-            IcmpErrorKind::HostUnreachable => Error::HostUnreachable,
-            IcmpErrorKind::TooBig { .. }
-            | IcmpErrorKind::TimeExceeded
-            | IcmpErrorKind::ParameterProblem
-            | IcmpErrorKind::Unknown => return,
+        let problem = match error.kind {
+            IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => SoftError::Refused,
+            IcmpErrorKind::NetUnreachable => SoftError::NetUnreachable,
+            IcmpErrorKind::HostUnreachable | IcmpErrorKind::TimeExceeded => SoftError::HostUnreachable,
+            IcmpErrorKind::ParameterProblem => SoftError::Rejected,
+            IcmpErrorKind::TooBig { .. } | IcmpErrorKind::Unknown => return,
         };
-        let outcome = self.tcp.fail(index, failure, now, &mut self.pool);
+        let outcome = self.tcp.on_icmp(index, Seq(error.seq()), problem, now, &mut self.pool);
         self.tcp_outcome(&tuple, meta.interface, outcome, now);
     }
 
@@ -273,7 +272,10 @@ impl Stack<'_> {
         let mut buf = [0; HEADERS_LEN_MAX + TCP_LEN_MAX];
         let mut ip = IpHeader::new(c.tuple.local, c.tuple.remote, protocol::TCP, header.len() + len);
         ip.flow_label = c.flow_hash();
-        ip.traffic_class = plan.mark as u8;
+        //= rfc9293#3.9.1.9 MUST-48, SHLD-21, SHLD-22
+        //= rfc9293#3.9.2 MUST-49
+        let options = self.tcp.settings.options(c.profile);
+        (ip.traffic_class, ip.hop_limit) = (options.dscp << 2 | plan.mark as u8, options.hop_limit);
         let transport = wire::emit_headers(&mut buf, link, &ip);
         let header_len = transport + header.emit(&mut buf[transport..]);
         let frame = TcpFrame { header: &mut buf[..header_len], transport, payload: &payload, mss: plan.mss };
@@ -324,6 +326,12 @@ impl Stack<'_> {
             return Sent::Nothing;
         }
         self.count_drop(Drop::NoRoute, now);
+        let problem = match error {
+            Error::HostUnreachable => SoftError::HostUnreachable,
+            _ => SoftError::NetUnreachable,
+        };
+        let outcome = self.tcp.trouble(index, problem, now, &mut self.pool);
+        self.tcp_outcome(&tuple, interface, outcome, now);
         self.tcp.on_sent(index, plan, now, &mut self.pool);
         Sent::Segment(None)
     }

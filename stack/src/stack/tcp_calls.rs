@@ -147,6 +147,12 @@ impl Stack<'_> {
         Ok(c.tcb.info(now, &self.tcp.settings.config))
     }
 
+    /// Why the connection ended, or a problem that may pass, which is told once: an ICMP error, or a
+    /// peer that does not answer (RFC 9293 §3.9.1.8).
+    pub fn tcp_take_error(&mut self, handle: TcpHandle, now: Instant) -> Result<Option<Error>, Error> {
+        self.tcp.take_error(handle.0, now)
+    }
+
     /// Local and remote address and port.
     pub fn tcp_addresses(&self, handle: TcpHandle) -> Result<(SocketAddr, SocketAddr), Error> {
         let c = self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?;
@@ -176,6 +182,13 @@ impl Stack<'_> {
         self.tcp.write(handle.0, data, now, &mut self.pool)
     }
 
+    /// Has the peer acknowledged everything that was written, and our FIN if there is one?
+    /// [`Error::WouldBlock`]: not yet (it is a [`Readiness::Writable`] when it does); else why it will
+    /// not.
+    pub fn tcp_acknowledged(&self, handle: TcpHandle) -> Result<(), Error> {
+        self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.acknowledged()
+    }
+
     /// Would [`tcp_read`](Stack::tcp_read) or [`tcp_write`](Stack::tcp_write) do something, or fail?
     pub fn tcp_is_ready(
         &mut self,
@@ -196,7 +209,8 @@ impl Stack<'_> {
         self.tcp.shutdown_write(handle.0, now, &mut self.pool)
     }
 
-    /// Reads no more: what still comes is acknowledged and dropped.
+    /// Reads no more: what lies unread is dropped; if the peer sends more, it is told by a reset, and
+    /// the connection ends with [`Error::ConnectionAborted`].
     pub fn tcp_shutdown_read(&mut self, handle: TcpHandle, now: Instant) -> Result<(), Error> {
         self.tcp.shutdown_read(handle.0, now, &mut self.pool)
     }

@@ -8,7 +8,7 @@ use super::options::TcpOptions;
 use super::output::Outlook;
 use super::ready::has_memory;
 use super::segment::{Flags, Plan, Reset, Segment};
-use super::tcb::{Mss, Phase, Tcb};
+use super::tcb::{Mss, Origin, Phase, Tcb};
 use super::{
     EPHEMERAL_TRIES, HalfOpen, Handshaking, LISTENER, ListenerEntry, Outcome, Profile, Refused, Reply, Tcp,
     Tuple, passive,
@@ -118,6 +118,25 @@ impl Tcp<'_> {
             h.answered |= segment.ack == h.iss + 1;
         }
         waits
+    }
+
+    /// Would this segment complete a connection whose listener waits for data first? The SYN-ACK is
+    /// repeated when that has taken long enough, and what answers it then counts.
+    pub(super) fn defers(&mut self, index: u32, segment: &Segment<'_>, now: Instant) -> bool {
+        let Some(c) = self.connections.at_mut(index) else { return false };
+        let profile = c.profile;
+        let Phase::SynReceived(h) = &mut c.tcb.phase else { return false };
+        let Some(wait) = self.settings.options(profile).defer_accept else { return false };
+        let until = h.first_sent + wait;
+        let is_bare = segment.flags.without(Flags::PSH) == Flags::ACK && segment.text.is_empty();
+        let defers =
+            is_bare && segment.ack == h.iss + 1 && now < until && matches!(h.origin, Origin::Passive(_));
+        if defers {
+            h.answered = true;
+            h.retransmit_at = Some(until);
+            self.after(index);
+        }
+        defers
     }
 
     //= rfc9293#3.10.7.2, LISTEN

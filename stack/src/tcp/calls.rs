@@ -124,6 +124,10 @@ impl Tcp<'_> {
         })
     }
 
+    pub(crate) fn take_error(&mut self, key: Key, now: Instant) -> Result<Option<Error>, Error> {
+        Ok(self.connections.activated(key, now)?.tcb.take_error())
+    }
+
     pub(crate) fn options(&self, key: Key) -> Result<&TcpOptions, Error> {
         let profile = self.connections.look_by(key).ok_or(Error::StaleHandle)?.profile;
         Ok(self.settings.options(profile))
@@ -137,8 +141,9 @@ impl Tcp<'_> {
         pool: &mut Pool<'_>,
     ) -> Result<(), Error> {
         let c = self.connections.activated(key, now)?;
+        let before = *self.settings.options(c.profile);
         c.profile = self.settings.change(c.profile, options)?;
-        self.with(key, now, pool, |c, cx| c.tcb.take_options(cx))
+        self.with(key, now, pool, |c, cx| c.tcb.take_options(&before, cx))
     }
 
     /// The application lets go: the stack carries the connection to its end. A reset goes out

@@ -22,6 +22,8 @@ pub struct TcpInfo {
     pub state: State,
     /// Why it ended, if it ended with an error.
     pub error: Option<Error>,
+    /// A problem that may pass, not asked for yet (RFC 9293 §3.9.1.8).
+    pub soft_error: Option<Error>,
     /// Timestamps are in use (RFC 7323 §3).
     pub timestamps: bool,
     /// Explicit congestion notification is in use (RFC 3168)...
@@ -120,6 +122,7 @@ impl TcpInfo {
         TcpInfo {
             state,
             error: None,
+            soft_error: None,
             timestamps: false,
             ecn: false,
             accurate_ecn: false,
@@ -189,6 +192,7 @@ impl Handshake {
             mss: self.mss.ours,
             rto: config.backed_off(config.rto_initial, again),
             back_offs: again,
+            soft_error: self.soft.map(Error::from),
             unsent: self.queue.len() as u32,
             segments_retransmitted: again.into(),
             timeouts: again.into(),
@@ -199,9 +203,10 @@ impl Handshake {
 
 impl Synchronized {
     fn info(&self, info: TcpInfo, now: Instant, config: &TcpConfig) -> TcpInfo {
-        let Synchronized { send, receive, ecn, stats, heard_at, .. } = self;
+        let Synchronized { send, receive, ecn, stats, heard_at, soft, .. } = self;
         let unacked = send.text_sent();
         TcpInfo {
+            soft_error: soft.map(Error::from),
             timestamps: receive.ts_recent.is_some(),
             ecn: ecn.mode() != Mode::Off,
             accurate_ecn: ecn.mode() == Mode::Accurate,

@@ -4,6 +4,7 @@ use super::config::Congestion;
 use super::congestion::{Cause, Controller};
 use super::ecn::Ecn;
 use super::info::Stats;
+use super::keep_alive::Asking;
 use super::ranges::Range;
 use super::receive::{Owed, Receive, SackUse, Taken};
 use super::recovery::Heard;
@@ -150,7 +151,8 @@ impl Tcb {
             return;
         };
         let mut s = h.into_synchronized(our_scale, send_limit, receive_limit, cx);
-        s.send.nodelay = cx.options.nodelay;
+        (s.send.nodelay, s.send.cork) = (cx.options.nodelay, cx.options.cork);
+        s.start_asking(cx);
         s.send.ts_offset = self.ts_offset;
         // The window of a SYN is never scaled (RFC 7323 §2.2); the ACK of a SYN-ACK is.
         let has_syn = segment.flags.has(Flags::SYN);
@@ -219,6 +221,8 @@ impl Handshake {
             challenge_at: cx.now,
             orphan_until: None,
             heard_at: cx.now,
+            asking: Asking::default(),
+            soft: None,
             stats: Stats::default(),
         }
     }
@@ -251,8 +255,10 @@ impl Synchronized {
         if self.ecn.on_arrival(&segment) {
             self.receive.owed = Owed::Now;
         }
-        if orphan && !segment.text.is_empty() && !self.receive.finished {
+        let nobody_reads = orphan || self.receive.shut;
+        if nobody_reads && !segment.text.is_empty() && !self.receive.finished {
             // Nobody can read it any more, and the peer should know (RFC 1122 §4.2.2.13).
+            //= rfc9293#3.6.1 SHLD-3
             effects.reset = Some(Reset {
                 seq: self.send.seq_without_text(),
                 ack: Some(self.receive.nxt + segment.len()),
@@ -485,7 +491,8 @@ impl Synchronized {
         }
         send.una = ack;
         send.nxt = send.nxt.later_of(send.una);
-        effects.writable |= text > 0;
+        self.soft = None;
+        effects.writable = true;
         acked
     }
 

@@ -16,6 +16,7 @@ mod expected;
 mod info;
 mod input;
 mod isn;
+mod keep_alive;
 mod listener;
 mod open;
 mod options;
@@ -31,6 +32,7 @@ mod scoreboard;
 pub(crate) mod segment;
 mod send;
 mod settings;
+pub(crate) mod soft;
 pub(crate) mod tcb;
 #[cfg(all(test, feature = "alloc"))]
 mod tests;
@@ -67,6 +69,7 @@ use listener::Listener;
 use managed::ManagedSlice;
 use segment::{Flags, Options, Plain, Plan, Reset, Segment, Timestamps};
 use settings::Settings;
+use soft::SoftError;
 use tcb::{Dropped, Effects, End, Origin, Phase, Tcb};
 use time_wait::TimeWaits;
 
@@ -234,6 +237,8 @@ pub(crate) struct Outcome {
     pub(crate) dropped: Option<Refused>,
     pub(crate) event: Option<ConnectionEvent>,
     pub(crate) handshaking: Option<Handshaking>,
+    /// The way to the peer may be broken.
+    pub(crate) suspect: bool,
 }
 
 /// Why a segment came to nothing.
@@ -260,6 +265,8 @@ pub(crate) enum ConnectionEvent {
     Established,
     Closed,
     Failed(Error),
+    /// It goes on, with a problem.
+    Troubled(Error),
 }
 
 struct Timers<'t, 'a>(&'t mut Connections<'a>);
@@ -398,6 +405,9 @@ impl<'a> Tcp<'a> {
         if self.must_wait(index, segment) {
             return Outcome { dropped: Some(Refused::AcceptQueueFull), ..Outcome::default() };
         }
+        if self.defers(index, segment, now) {
+            return Outcome::default();
+        }
         let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };
         let was_passive = passive(&c.tcb);
         let mut cx = self.settings.cx(c.profile, now, pool);
@@ -467,6 +477,8 @@ impl<'a> Tcp<'a> {
             self.half_open_ends(listener, index);
         }
         let error = match end {
+            // What kept the peer from answering says more.
+            End::Failed(Error::TimedOut) => Some(self.soft_error_of(index).unwrap_or(Error::TimedOut)),
             End::Failed(error) => Some(error),
             End::TimeWait(_) | End::Closed | End::Unnoticed => None,
         };
@@ -561,7 +573,13 @@ impl<'a> Tcp<'a> {
         let mut cx = self.settings.cx(c.profile, now, pool);
         let (tuple, interface) = (c.tuple, c.interface);
         let effects = c.tcb.on_timer(&mut cx);
-        let outcome = self.apply(index, was_passive, &effects, now, pool);
+        let mut outcome = self.apply(index, was_passive, &effects, now, pool);
+        if effects.suspect {
+            self.settings.counts.add(TcpCount::Suspicions, 1);
+            outcome.suspect = true;
+            //= rfc9293#3.8.3 SHLD-9
+            outcome.event = outcome.event.or(self.trouble(index, SoftError::Unanswered, now, pool).event);
+        }
         Some((tuple, interface, outcome))
     }
 

@@ -1,6 +1,6 @@
 //! What can be set for one connection.
 
-use super::config::{Congestion, TcpConfig};
+use super::config::Congestion;
 use crate::error::Error;
 use crate::time::Duration;
 
@@ -141,14 +141,5 @@ impl TcpOptions {
             }
             _ => Ok(()),
         }
-    }
-
-    pub(super) fn send_limit(&self, config: &TcpConfig) -> u32 {
-        self.send_buffer.unwrap_or(config.send_buffer)
-    }
-
-    pub(super) fn receive_limit(&self, config: &TcpConfig) -> u32 {
-        let buffer = self.receive_buffer.unwrap_or(config.receive_buffer);
-        buffer.min(self.window_clamp.unwrap_or(u32::MAX))
     }
 }

@@ -92,7 +92,8 @@ impl Handshake {
         // A SYN-ACK that answers a repeated SYN does not move the timer.
         if self.retransmit_at.is_none() {
             let wait = cx.config.backed_off(cx.config.rto_initial, self.transmissions);
-            self.retransmit_at = Some(cx.now + wait);
+            let patience = cx.options.user_timeout.map_or(Instant::FAR_FUTURE, |t| self.first_sent + t);
+            self.retransmit_at = Some((cx.now + wait).min(patience));
         }
         self.transmissions = self.transmissions.saturating_add(1);
     }
@@ -121,6 +122,9 @@ impl Synchronized {
             let len = queued.min(1);
             return Some(self.segment(PlanKind::Probe, 0, len, len == 0, clock, pool));
         }
+        if self.asking.due {
+            return Some(self.segment(PlanKind::KeepAlive, 0, 0, false, clock, pool));
+        }
         (self.receive.owed == Owed::Now).then(|| self.segment(PlanKind::Ack, 0, 0, false, clock, pool))
     }
 
@@ -134,7 +138,12 @@ impl Synchronized {
     fn segment(&self, kind: PlanKind, offset: u32, len: u32, fin: bool, clock: u32, pool: &Pool<'_>) -> Plan {
         let send = &self.send;
         let (window, edge) = self.receive.window(pool);
-        let seq = if kind == PlanKind::Ack { send.seq_without_text() } else { send.una + offset };
+        let seq = match kind {
+            PlanKind::Ack => send.seq_without_text(),
+            //= rfc9293#3.8.4 SHLD-12: without text, and with a number that the peer has to answer
+            PlanKind::KeepAlive => send.una - 1,
+            _ => send.una + offset,
+        };
         let mut flags = Flags::ACK | self.ecn.flags(kind, len);
         if fin {
             flags = flags | Flags::FIN;
@@ -176,7 +185,9 @@ impl Synchronized {
         if plan.kind == PlanKind::Ack {
             return;
         }
+        self.asking.due = false;
         match plan.kind {
+            PlanKind::KeepAlive => return cx.count(TcpCount::KeepAlives),
             PlanKind::Data => {
                 let probes = send.recovery.probe_is_due();
                 send.on_sent(plan.seq_len(), plan.len, cx.pool, cx.now);
@@ -205,5 +216,6 @@ impl Synchronized {
             self.closing = Closing::LocalFirst;
         }
         send.update_timer(cx.now, cx.config);
+        send.fire_by(cx);
     }
 }

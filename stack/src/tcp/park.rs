@@ -49,11 +49,24 @@ impl Parked {
 
 impl Synchronized {
     fn park(&self, to: &mut Packer) -> Option<()> {
-        let Synchronized { send, receive, closing, challenge_at, orphan_until, ecn, heard_at, stats } = self;
+        let Synchronized {
+            send,
+            receive,
+            closing,
+            challenge_at,
+            orphan_until,
+            ecn,
+            heard_at,
+            asking,
+            soft,
+            stats,
+        } = self;
         to.instant(*heard_at);
         send.park(to)?;
         receive.park(to)?;
         ecn.park(send.una, to)?;
+        asking.park(to)?;
+        to.number(soft.map_or(0, |soft| soft as u8 + 1));
         stats.park(to);
         let challenge_at = Some(*challenge_at).filter(|at| *at > to.now);
         let [local_first, remote_first] = [Closing::LocalFirst, Closing::RemoteFirst].map(|c| c == *closing);
@@ -67,6 +80,8 @@ impl Synchronized {
         let send = super::send::Send::unpark(from);
         let receive = super::receive::Receive::unpark(from);
         let ecn = super::ecn::Ecn::unpark(send.una, from);
+        let asking = super::keep_alive::Asking::unpark(from);
+        let soft = super::soft::SoftError::of_number(from.number());
         let stats = super::info::Stats::unpark(from);
         let [local_first, remote_first, challenged, orphaned] = from.bits();
         let closing = match (local_first, remote_first) {
@@ -77,7 +92,18 @@ impl Synchronized {
         // Once it has passed, when it was is all the same.
         let challenge_at = if challenged { from.instant() } else { heard_at };
         let orphan_until = orphaned.then(|| from.instant());
-        Synchronized { send, receive, closing, challenge_at, orphan_until, ecn, heard_at, stats }
+        Synchronized {
+            send,
+            receive,
+            closing,
+            challenge_at,
+            orphan_until,
+            ecn,
+            heard_at,
+            asking,
+            soft,
+            stats,
+        }
     }
 }
 

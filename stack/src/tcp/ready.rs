@@ -52,6 +52,10 @@ impl Tcp<'_> {
         let Some(c) = self.connections.at_mut(index) else { return };
         let mut cx = self.settings.cx(c.profile, now, pool);
         c.tcb.on_sent(plan, &mut cx);
+        // Less waits to be sent now, and that is what the writer may wait for.
+        if c.writer.is_some() && cx.options.unsent_max.is_some() && c.tcb.is_writable(&cx) {
+            wake(&mut c.writer);
+        }
         let is_narrow = c.tcb.is_narrow(pool);
         // Most segments of a burst leave the timer as it is.
         if let Some(at) = c.tcb.deadline()

@@ -132,7 +132,7 @@ impl Receive {
             owed: Owed::Nothing,
             duplicates: 0,
             unacked: 0,
-            quick: cx.config.quick_acks,
+            quick: cx.options.quick_acks.unwrap_or(cx.config.quick_acks),
             mss_seen: mss.min(536),
             mss,
             ts_recent,
@@ -233,6 +233,19 @@ impl Receive {
         self.edge.since(self.nxt)
     }
 
+    /// Another largest window: what the scale can express of it. The edge stays where it is.
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        self.limit = limit.min((u16::MAX as u32) << self.scale);
+    }
+
+    /// So many segments from now on are acknowledged at once; `u8::MAX`: all.
+    pub(crate) fn set_quick(&mut self, segments: u8) {
+        self.quick = segments;
+        if segments > 0 && self.unacked > 0 {
+            self.owed = Owed::Now;
+        }
+    }
+
     /// The largest window.
     pub(crate) fn limit(&self) -> u32 {
         self.limit
@@ -294,9 +307,6 @@ impl Receive {
         let len = text.len() as u32;
         let segment_len = len.min(self.mss as u32) as u16;
         self.mss_seen = self.mss_seen.max(segment_len);
-        if self.shut {
-            return self.discard(pool, seq, len);
-        }
         if seq != self.nxt || !self.ranges.is_empty() {
             return self.text_with_holes(pool, seq, text);
         }
@@ -328,17 +338,6 @@ impl Receive {
         self.nxt += len;
         self.unacked += len;
         true
-    }
-
-    /// Nobody reads any more: the bytes count as received.
-    fn discard(&mut self, pool: &mut Pool<'_>, seq: Seq, len: u32) -> Taken {
-        if seq != self.nxt {
-            return Taken::Dropped;
-        }
-        self.ranges.clear(pool);
-        self.nxt += len;
-        self.unacked += len;
-        Taken::InOrder
     }
 
     fn append(&mut self, pool: &mut Pool<'_>, text: Bytes<'_>) -> bool {
@@ -466,7 +465,7 @@ impl Receive {
         let full = (2 * self.mss_seen as u32).min(self.limit / 2);
         self.duplicates = 0;
         if self.unacked >= full || self.quick > 0 {
-            self.quick = self.quick.saturating_sub(1);
+            self.quick = if self.quick == u8::MAX { u8::MAX } else { self.quick.saturating_sub(1) };
             self.owed = Owed::Now;
         } else if self.owed == Owed::Nothing {
             self.owed = Owed::By(now + config.ack_delay());

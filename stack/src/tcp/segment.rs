@@ -257,6 +257,8 @@ pub(crate) enum PlanKind {
     TailProbe,
     /// One byte beyond the peer's window.
     Probe,
+    /// A question to a peer that has been silent for long.
+    KeepAlive,
     /// Nothing but an acknowledgment.
     Ack,
 }

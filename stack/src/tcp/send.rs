@@ -6,6 +6,7 @@ use super::park::{Packer, Unpacker};
 use super::recovery::Recovery;
 use super::rtt::Rtt;
 use super::scoreboard::Scoreboard;
+use super::tcb::Cx;
 use crate::pool::{Chain, Cursor, Pool};
 use crate::seq::Seq;
 use crate::time::{Duration, Instant, earlier};
@@ -75,6 +76,8 @@ pub(crate) struct Send {
     /// End of the last segment that was not full (Minshall's refinement of Nagle's rule).
     small_end: Seq,
     pub(crate) nodelay: bool,
+    /// What is not a full segment waits, for 200 ms at most.
+    pub(crate) cork: bool,
     pub(crate) rtt: Rtt,
     pub(crate) controller: Controller,
     /// From SND.UNA to SND.NXT.
@@ -117,6 +120,7 @@ impl Send {
             limit,
             small_end: una,
             nodelay: false,
+            cork: false,
             rtt,
             controller,
             scoreboard: Scoreboard::new(una),
@@ -147,6 +151,7 @@ impl Send {
             limit,
             small_end,
             nodelay,
+            cork,
             rtt,
             scoreboard: _,
             controller,
@@ -169,7 +174,7 @@ impl Send {
         to.number(*scale);
         to.number(*mss);
         to.number(*limit);
-        to.bits([*fin == Fin::Acked, *nodelay]);
+        to.bits([*fin == Fin::Acked, *nodelay, *cork]);
         to.instant(*sent_at);
         rtt.park(to);
         controller.park(*una, to)?;
@@ -184,7 +189,7 @@ impl Send {
         let wl1 = Seq(from.word());
         let wl2 = from.near(una);
         let (scale, mss, limit) = (from.number() as u8, from.number() as u16, from.number() as u32);
-        let [is_closed, nodelay] = from.bits();
+        let [is_closed, nodelay, cork] = from.bits();
         let sent_at = from.instant();
         let rtt = Rtt::unpark(from);
         let controller = Controller::unpark(una, from);
@@ -205,6 +210,7 @@ impl Send {
             limit,
             small_end: una,
             nodelay,
+            cork,
             rtt,
             controller,
             scoreboard: Scoreboard::new(una),
@@ -253,7 +259,7 @@ impl Send {
     }
 
     /// Bytes of the queue that SND.NXT has not passed.
-    fn unsent(&self) -> u32 {
+    pub(crate) fn unsent(&self) -> u32 {
         (self.queue.len() as u32).saturating_sub(self.flight())
     }
 
@@ -317,7 +323,9 @@ impl Send {
             len < mss && self.flight() == 0 && worth_it && len < most
         } else {
             // The end of what was written. One segment that is not full may be in flight.
-            self.nodelay || fin || probes || self.small_end.at_or_before(self.una)
+            let is_held = self.cork && !self.probe && len < usable;
+            let may_go = self.nodelay || self.small_end.at_or_before(self.una);
+            fin || probes || (may_go && !is_held)
         };
         Sendable { len: if tail_may_go { len } else { len - tail }, fin: false }
     }
@@ -383,6 +391,15 @@ impl Send {
     pub(crate) fn restart_timer(&mut self, now: Instant, config: &TcpConfig) {
         self.timer = SendTimer::Off;
         self.update_timer(now, config);
+    }
+
+    /// The timer fires no later than when the user's patience ends.
+    pub(crate) fn fire_by(&mut self, cx: &Cx<'_, '_>) {
+        if let Some(patience) = cx.options.user_timeout
+            && let SendTimer::Retransmit(at) | SendTimer::Persist(at) = &mut self.timer
+        {
+            *at = (self.since + patience).min(*at);
+        }
     }
 
     /// When the timer fires, or the pacer's gate opens.

@@ -3,15 +3,17 @@
 use super::config::TcpConfig;
 use super::ecn::{Ecn, Negotiation};
 use super::info::Stats;
+use super::keep_alive::Asking;
 use super::options::TcpOptions;
 use super::receive::{Owed, Receive};
 use super::segment::{Reset, Segment};
 use super::send::{Fin, Send};
+use super::soft::SoftError;
 use crate::counters::{TcpCount, TcpCounts};
 use crate::error::Error;
 use crate::pool::{Chain, Pool};
 use crate::seq::Seq;
-use crate::time::{Instant, earlier};
+use crate::time::{Duration, Instant, earlier};
 
 /// What every step of the engine is given: the present, the memory, the settings.
 pub(crate) struct Cx<'c, 'p> {
@@ -24,6 +26,33 @@ pub(crate) struct Cx<'c, 'p> {
 }
 
 impl Cx<'_, '_> {
+    /// The most that a connection may queue for sending, and hold for its reader.
+    pub(crate) fn limits(&self) -> (u32, u32) {
+        let Cx { pool, config, options, .. } = self;
+        let send = options.send_buffer.unwrap_or(config.send_buffer).min(LIMIT_MAX);
+        let receive = options.receive_buffer.unwrap_or(config.receive_buffer);
+        // The SYN must not offer what the memory can't hold; nor does one connection get all of it.
+        // H037: numbers more than 2^31 apart could not be compared.
+        let half = (pool.capacity() / 2).min(LIMIT_MAX as usize) as u32;
+        (send, receive.min(options.window_clamp.unwrap_or(u32::MAX)).min(half))
+    }
+
+    /// How much may be added to `unsent` bytes.
+    pub(crate) fn unsent_room(&self, unsent: u32) -> u32 {
+        self.options.unsent_max.unwrap_or(u32::MAX).saturating_sub(unsent)
+    }
+
+    /// R2 for data, for window probes and for a FIN.
+    //= rfc9293#3.8.3 MUST-21
+    pub(crate) fn data_timeout(&self) -> Duration {
+        self.options.user_timeout.unwrap_or(self.config.data_timeout)
+    }
+
+    /// R2 for a SYN.
+    pub(crate) fn syn_timeout(&self) -> Duration {
+        self.options.user_timeout.unwrap_or(self.config.syn_timeout)
+    }
+
     /// Counts something that happened.
     pub(crate) fn count(&self, what: TcpCount) {
         self.counts.add(what, 1);
@@ -74,6 +103,7 @@ pub(crate) struct Handshake {
     pub(crate) fin: bool,
     /// The application will read nothing.
     pub(crate) read_shut: bool,
+    pub(crate) soft: Option<SoftError>,
 }
 
 /// Segment sizes that the path and the address family imply.
@@ -128,6 +158,8 @@ pub(crate) struct Synchronized {
     pub(crate) orphan_until: Option<Instant>,
     /// When anything last came from the peer.
     pub(crate) heard_at: Instant,
+    pub(crate) asking: Asking,
+    pub(crate) soft: Option<SoftError>,
     pub(crate) stats: Stats,
 }
 
@@ -169,6 +201,8 @@ pub(crate) struct Effects {
     pub(crate) established: bool,
     /// The connection is over.
     pub(crate) end: Option<End>,
+    /// The way to the peer may be broken: a hint to those who find the way.
+    pub(crate) suspect: bool,
     /// The segment was dropped for this reason.
     pub(crate) dropped: Option<Dropped>,
 }
@@ -288,16 +322,8 @@ impl Tcb {
     }
 
     fn new(phase: Phase, ts_offset: u32, cx: &Cx<'_, '_>) -> Self {
-        // The SYN must not offer what the memory can't hold; nor does one connection get all of it.
-        // H037: numbers more than 2^31 apart could not be compared.
-        let half = (cx.pool.capacity() / 2).min(LIMIT_MAX as usize) as u32;
-        Tcb {
-            phase,
-            ts_offset,
-            send_limit: cx.options.send_limit(cx.config).min(LIMIT_MAX),
-            receive_limit: cx.options.receive_limit(cx.config).min(half),
-            orphan: false,
-        }
+        let (send_limit, receive_limit) = cx.limits();
+        Tcb { phase, ts_offset, send_limit, receive_limit, orphan: false }
     }
 
     /// The state in the words of RFC 9293.
@@ -354,6 +380,7 @@ impl Tcb {
                     || s.send.resendable(u32::MAX).is_some()
                     || s.send.recovery.probe_is_due()
                     || s.send.probe
+                    || s.asking.due
                     || s.send.sendable(u32::MAX) != (super::send::Sendable { len: 0, fin: false })
             }
             Phase::Over(_) => false,
@@ -369,7 +396,7 @@ impl Tcb {
                     Owed::By(at) => Some(at),
                     Owed::Nothing | Owed::Now => None,
                 };
-                earlier(earlier(s.send.deadline(), ack), s.orphan_until)
+                earlier(earlier(s.send.deadline(), ack), earlier(s.orphan_until, s.asking.at))
             }
             Phase::Over(_) => None,
         }
@@ -408,11 +435,6 @@ impl Tcb {
         }
     }
 
-    /// Was a SYN of ours with this number sent and not answered?
-    pub(crate) fn awaits_answer_to(&self, seq: Seq) -> bool {
-        matches!(&self.phase, Phase::SynSent(h) if h.iss == seq && h.transmissions > 0)
-    }
-
     /// A reset that ends the connection on the peer's side, if the peer knows of it.
     pub(crate) fn reset(&self) -> Option<Reset> {
         match &self.phase {
@@ -435,11 +457,12 @@ impl Tcb {
 
 impl Handshake {
     fn new(origin: Origin, iss: Seq, mss: Mss, cx: &Cx<'_, '_>) -> Self {
+        let most = cx.options.max_segment.unwrap_or(u16::MAX);
         Handshake {
             origin,
             iss,
             rcv_nxt: Seq(0),
-            mss,
+            mss: Mss { ours: mss.ours.min(most), ..mss },
             peer: PeerSyn::default(),
             ecn: Negotiation::new(cx.config.ecn),
             transmissions: 0,
@@ -450,6 +473,7 @@ impl Handshake {
             queue: Chain::new(),
             fin: false,
             read_shut: false,
+            soft: None,
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::error::Error;
 /// Timeouts in a row after which an orphan is not worth memory that others wait for: with the one
 /// that ends it, some six seconds without a sign of the peer.
 const BURDEN_BACKOFF: u8 = 4;
+/// Retransmissions after which something is taken to be wrong with the way.
+//= rfc9293#3.8.3 SHLD-10
+const R1: u8 = 3;
 
 impl Tcb {
     /// Runs every timer of the connection that is due. What `deadline` looks at is what is tested
@@ -32,14 +35,17 @@ impl Handshake {
             return;
         }
         self.retransmit_at = None;
+        //= rfc9293#3.8.3 MUST-22
         //= rfc9293#3.8.3 MUST-23: R2 for a SYN is at least three minutes (H005)
-        if cx.now.since(self.first_sent) >= cx.config.syn_timeout {
+        let is_enough = cx.options.syn_retries.is_some_and(|n| self.transmissions > n);
+        if is_enough || cx.now.since(self.first_sent) >= cx.syn_timeout() {
             effects.end = Some(match self.origin {
                 Origin::Active => End::Failed(Error::TimedOut),
                 Origin::Passive(_) => End::Unnoticed,
             });
         } else {
             cx.count(TcpCount::HandshakeTimeouts);
+            effects.suspect = self.transmissions == R1;
             self.send = true;
         }
     }
@@ -69,6 +75,7 @@ impl Synchronized {
             SendTimer::Persist(at) if at <= cx.now => self.on_persist(orphan, cx, effects),
             _ => {}
         }
+        self.on_keep_alive(cx, effects);
     }
 
     fn on_reorder(&mut self, cx: &mut Cx<'_, '_>) {
@@ -81,7 +88,7 @@ impl Synchronized {
     fn on_retransmit(&mut self, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
         let send = &mut self.send;
         //= rfc9293#3.8.3 MUST-20, SHLD-11
-        if cx.now.since(send.since) >= cx.config.data_timeout {
+        if cx.now.since(send.since) >= cx.data_timeout() {
             effects.end = Some(End::Failed(Error::TimedOut));
             return;
         }
@@ -89,6 +96,8 @@ impl Synchronized {
         self.stats.timeouts = self.stats.timeouts.wrapping_add(1);
         cx.count(TcpCount::Timeouts);
         self.ecn.on_timeout(send.max, again);
+        //= rfc9293#3.8.3 MUST-20: negative advice to the IP layer at R1
+        effects.suspect = send.rtt.backoff() == R1;
         if send.wnd == 0 {
             send.go_back(cx.pool);
             send.restart_timer(cx.now, cx.config);
@@ -99,7 +108,7 @@ impl Synchronized {
     fn on_persist(&mut self, orphan: bool, cx: &Cx<'_, '_>, effects: &mut Effects) {
         let send = &mut self.send;
         // An answered probe moves `since`. Nobody waits on an orphan for ever, answered or not.
-        let silent = cx.now.since(send.since) >= cx.config.data_timeout;
+        let silent = cx.now.since(send.since) >= cx.data_timeout();
         if silent || (orphan && send.rtt.backoff() > 8) {
             effects.end = Some(End::Failed(Error::TimedOut));
             return;
@@ -109,6 +118,7 @@ impl Synchronized {
             send.rtt.back_off();
         }
         send.timer = SendTimer::Persist(cx.now + send.persist_delay(cx.config));
+        send.fire_by(cx);
     }
 
     /// Does an orphan that gets nowhere hold memory that writers wait for (H019)?
@@ -118,7 +128,7 @@ impl Synchronized {
     }
 
     /// The connection ends, and the peer is told.
-    fn give_up(&self, effects: &mut Effects) {
+    pub(super) fn give_up(&self, effects: &mut Effects) {
         effects.reset = Some(Reset { seq: self.send.seq_without_text(), ack: Some(self.receive.nxt) });
         effects.end = Some(End::Failed(Error::TimedOut));
     }

@@ -1,12 +1,13 @@
 //! What the application asked for: the calls of RFC 9293 §3.10, on one connection.
 
+use super::options::TcpOptions;
 use super::receive::Owed;
 use super::segment::Reset;
 use super::send::Fin;
 use super::tcb::{Cx, Over, Phase, Tcb};
 use crate::error::Error;
 use crate::pool::Pool;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 impl Tcb {
     /// SEND: queues as much of `data` as there is room for. `WouldBlock` if that is nothing.
@@ -17,6 +18,7 @@ impl Tcb {
                     return Err(Error::ClosedLocally);
                 }
                 let room = (self.send_limit as usize).saturating_sub(h.queue.len());
+                let room = room.min(cx.unsent_room(h.queue.len() as u32) as usize);
                 let room = room.min(memory_share(cx.pool, h.queue.len()) as usize);
                 accepted(h.queue.append(cx.pool, &data[..data.len().min(room)]), data)
             }
@@ -26,7 +28,8 @@ impl Tcb {
                     return Err(Error::ClosedLocally);
                 }
                 send.note_idle(cx.now, cx.config);
-                let room = send.room().min(memory_share(cx.pool, send.queue.len())) as usize;
+                let room = send.room().min(cx.unsent_room(send.unsent()));
+                let room = room.min(memory_share(cx.pool, send.queue.len())) as usize;
                 let n = send.queue.append(cx.pool, &data[..data.len().min(room)]);
                 send.update_timer(cx.now, cx.config);
                 accepted(n, data)
@@ -40,14 +43,26 @@ impl Tcb {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => {
                 let queued = h.queue.len();
-                h.fin || ((self.send_limit as usize) > queued && memory_share(cx.pool, queued) > 0)
+                let room = (self.send_limit as usize) > queued && cx.unsent_room(queued as u32) > 0;
+                h.fin || (room && memory_share(cx.pool, queued) > 0)
             }
             Phase::Synchronized(s) => {
                 let share = memory_share(cx.pool, s.send.queue.len());
-                s.send.fin != Fin::Open || s.send.room().min(share) > 0
+                let room = s.send.room().min(cx.unsent_room(s.send.unsent()));
+                s.send.fin != Fin::Open || room.min(share) > 0
             }
             Phase::Over(_) => true,
         }
+    }
+
+    /// Has the peer acknowledged everything that was written, and the FIN if there is one?
+    pub(crate) fn acknowledged(&self) -> Result<(), Error> {
+        let is_done = match &self.phase {
+            Phase::SynSent(_) | Phase::SynReceived(_) => false,
+            Phase::Synchronized(s) => s.send.queue.is_empty() && s.send.fin != Fin::Queued,
+            Phase::Over(over) => return over.error.map_or(Ok(()), Err),
+        };
+        if is_done { Ok(()) } else { Err(Error::WouldBlock) }
     }
 
     /// RECEIVE: moves readable bytes out. 0 is the peer's FIN and nothing else; `WouldBlock` if
@@ -121,7 +136,8 @@ impl Tcb {
         }
     }
 
-    /// The application reads no more: what arrives is acknowledged and dropped.
+    /// The application reads no more: what lies unread is dropped, and new text is answered with a
+    /// reset (M17).
     pub(crate) fn shutdown_read(&mut self, cx: &mut Cx<'_, '_>) {
         match &mut self.phase {
             Phase::Synchronized(s) => {
@@ -139,6 +155,11 @@ impl Tcb {
     /// its end (H019, H228).
     pub(crate) fn let_go(&mut self, cx: &mut Cx<'_, '_>) -> Option<Reset> {
         self.orphan = true;
+        if cx.options.linger == Some(Duration::ZERO)
+            && let Some(reset) = self.reset()
+        {
+            return Some(reset);
+        }
         if let Phase::Synchronized(s) = &self.phase
             && s.receive.readable() > 0
         {
@@ -157,14 +178,33 @@ impl Tcb {
             && s.send.fin == Fin::Acked
             && s.orphan_until.is_none()
         {
-            s.orphan_until = Some(now + cx.config.fin_wait_2_timeout);
+            let wait = cx.options.fin_wait_2_timeout.unwrap_or(cx.config.fin_wait_2_timeout);
+            s.orphan_until = Some(now + wait);
         }
     }
 
     /// The connection has other options than before: what else knows of them follows.
-    pub(crate) fn take_options(&mut self, cx: &Cx<'_, '_>) {
-        if let Phase::Synchronized(s) = &mut self.phase {
-            s.send.nodelay = cx.options.nodelay;
+    pub(crate) fn take_options(&mut self, before: &TcpOptions, cx: &Cx<'_, '_>) {
+        let (options, config) = (cx.options, cx.config);
+        let (send_limit, limit) = cx.limits();
+        self.send_limit = send_limit;
+        match &mut self.phase {
+            // What a SYN said of windows holds until the handshake is over.
+            Phase::SynSent(h) | Phase::SynReceived(h) if h.transmissions == 0 => self.receive_limit = limit,
+            Phase::Synchronized(s) => {
+                s.send.limit = send_limit;
+                (s.send.nodelay, s.send.cork) = (options.nodelay, options.cork);
+                s.send.update_timer(cx.now, config);
+                s.send.fire_by(cx);
+                s.receive.set_limit(limit);
+                if options.quick_acks != before.quick_acks {
+                    s.receive.set_quick(options.quick_acks.unwrap_or(config.quick_acks));
+                }
+                if options.keep_alive != before.keep_alive {
+                    s.start_asking(cx);
+                }
+            }
+            Phase::SynSent(_) | Phase::SynReceived(_) | Phase::Over(_) => {}
         }
     }
 }

@@ -284,3 +284,116 @@ fn data_offsets_that_point_outside() {
     }
     assert_eq!(drops(&s.host), [(Drop::TcpMalformed, 15)]);
 }
+
+/// T12: code point and TTL of what a connection sends, from its SYN-ACK on, and changed later.
+//= rfc9293#3.9.1.9 MUST-48, SHLD-21, SHLD-22
+//= rfc9293#3.9.2 MUST-49
+#[test]
+fn code_point_and_ttl() {
+    let class = |frame: &[u8]| (frame[15] >> 2, frame[22]);
+    let mut s = Server::new();
+    let mut options = s.host.stack.tcp_listener_options(s.listener).unwrap();
+    (options.dscp, options.hop_limit, options.nodelay) = (46, 9, true);
+    s.host.stack.tcp_set_listener_options(s.listener, options).unwrap();
+    let out = s.get((100, 0), SYN, &[2, 4, 5, 180], b"");
+    let iss = number(segment_of(&out[0]), 4);
+    assert_eq!(class(&out[0]), (46, 9));
+    s.get((101, iss + 1), ACK, &[], b"");
+    let (handle, _) = s.host.stack.tcp_accept(s.listener).unwrap();
+    s.host.stack.tcp_write(handle, b"one", T0).unwrap();
+    assert_eq!(class(&s.host.output(T0)[0]), (46, 9));
+    options.dscp = 10;
+    s.host.stack.tcp_set_options(handle, options, T0).unwrap();
+    s.host.stack.tcp_write(handle, b"two", T0).unwrap();
+    s.get((101, iss + 4), ACK, &[], b"");
+    s.host.stack.tcp_write(handle, b"three", T0).unwrap();
+    assert_eq!(class(&s.host.output(T0)[0]), (10, 9));
+}
+
+/// T16: what ICMP says of a connection that stands can be asked for, once; it names the cause when the
+/// connection fails, unless the peer has answered since; and none of it for who wants none of it.
+//= rfc9293#3.9.1.8 MUST-47, SHLD-20
+//= rfc9293#3.9.2.2 MUST-54, MUST-56, SHLD-25
+#[test]
+fn soft_errors() {
+    use crate::events::Event;
+    let cases = [
+        ((3, 0), Error::NetUnreachable),
+        ((3, 1), Error::HostUnreachable),
+        ((3, 3), Error::ConnectionRefused),
+        ((11, 0), Error::HostUnreachable),
+        ((12, 0), Error::PacketRejected),
+    ];
+    for (kind, error) in cases {
+        let (mut s, iss, handle) = Server::connected();
+        s.host.stack.tcp_write(handle, b"in flight", T0).unwrap();
+        let sent = s.host.output(T0).remove(0);
+        let mut forged = sent.clone();
+        forged[38] ^= 0x80; // a number far away
+        s.host.input(&error_about(&s.host, kind, &forged[14..]), T0);
+        assert_eq!(s.host.stack.tcp_take_error(handle, T0), Ok(None));
+        s.host.input(&error_about(&s.host, kind, &sent[14..]), T0);
+        let told = Event::ConnectionTroubled(80, SocketAddr::new(v4(9), 5000), error);
+        assert!(s.host.stack.events().recent().any(|(_, e)| e == told));
+        assert_eq!(s.host.stack.tcp_take_error(handle, T0), Ok(Some(error)));
+        assert_eq!(s.host.stack.tcp_take_error(handle, T0), Ok(None), "once");
+
+        for answered in [false, true] {
+            s.host.input(&error_about(&s.host, kind, &sent[14..]), T0);
+            if answered {
+                s.get((101, iss + 10), ACK, &[], b"");
+                s.host.stack.tcp_write(handle, b"again", T0).unwrap();
+                s.host.output(T0);
+            }
+            let wanted = !answered;
+            assert_eq!(s.host.stack.tcp_info(handle, T0).unwrap().soft_error.is_some(), wanted);
+        }
+    }
+}
+
+/// T16, H005: a connection that fails says why, if that is known.
+#[test]
+fn why_a_connection_failed() {
+    for (soft_errors, error) in [(true, Error::HostUnreachable), (false, Error::TimedOut)] {
+        let (mut s, _, handle) = Server::connected();
+        let mut options = s.host.stack.tcp_options(handle).unwrap();
+        (options.soft_errors, options.user_timeout) =
+            (soft_errors, Some(crate::time::Duration::from_secs(1)));
+        s.host.stack.tcp_set_options(handle, options, T0).unwrap();
+        s.host.stack.tcp_write(handle, b"in flight", T0).unwrap();
+        let sent = s.host.output(T0).remove(0);
+        s.host.input(&error_about(&s.host, (3, 1), &sent[14..]), T0);
+        let mut now = T0;
+        while let Some(at) = s.host.stack.next_deadline(now)
+            && at < T0 + crate::time::Duration::from_secs(9)
+        {
+            now = at;
+            s.host.stack.on_timers(now);
+            s.host.output(now);
+        }
+        assert_eq!(s.host.stack.tcp_read(handle, &mut [0], now), Err(error));
+        assert_eq!(s.host.stack.tcp_take_error(handle, T0), Ok(Some(error)));
+    }
+}
+
+/// T12: after three retransmissions the next hop is suspected, and asked for, and the application can
+/// learn of it.
+//= rfc9293#3.8.3 MUST-20, SHLD-9, SHLD-10
+#[test]
+fn a_silent_way_is_suspected() {
+    use crate::counters::TcpCount;
+    let (mut s, _, handle) = Server::connected();
+    s.host.stack.tcp_write(handle, b"in flight", T0).unwrap();
+    let (mut now, mut sent, mut asked, mut told) = (T0, 0, 0, false);
+    while now < T0 + crate::time::Duration::from_secs(15) {
+        for frame in s.host.output(now) {
+            (sent, asked) = if frame[12..14] == [8, 6] { (sent, asked + 1) } else { (sent + 1, asked) };
+        }
+        assert_eq!(s.host.stack.tcp_counts().get(TcpCount::Suspicions), u64::from(sent > 3));
+        now = s.host.stack.next_deadline(now).unwrap().max(now);
+        s.host.stack.on_timers(now);
+        told |= s.host.stack.tcp_info(handle, now).unwrap().soft_error == Some(Error::TimedOut);
+    }
+    assert!(asked > 0 && sent > 5 && told, "{asked} {sent} {told}");
+    assert_eq!(s.host.stack.tcp_state(handle), Ok(crate::tcp::State::Established));
+}

@@ -14,6 +14,7 @@ mod data;
 mod ecn;
 mod handshake;
 mod info;
+mod keep_alive;
 mod listener;
 mod memory;
 mod options;

@@ -1,0 +1,79 @@
+//! Keep-alive: a peer that has been silent for long is asked whether it is still there
+//! (RFC 9293 §3.8.4).
+//!
+//! Nothing is done when a segment arrives: the timer looks, when it fires, how long ago that was.
+
+use super::park::{Packer, Unpacker};
+use super::tcb::{Cx, Effects, Synchronized};
+use crate::time::{Duration, Instant};
+
+/// Where asking stands.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Asking {
+    /// When to look again whether the peer is silent; `None`: never.
+    pub(crate) at: Option<Instant>,
+    /// Questions in a row without an answer.
+    pub(crate) unanswered: u8,
+    /// A question is to be sent.
+    pub(crate) due: bool,
+}
+
+impl Asking {
+    /// See [`park`](super::park): no question is about to be sent.
+    pub(super) fn park(&self, to: &mut Packer) -> Option<()> {
+        let Asking { at, unanswered, due: false } = self else { return None };
+        to.number(u16::from(*unanswered) << 1 | u16::from(at.is_some()));
+        at.iter().for_each(|at| to.instant(*at));
+        Some(())
+    }
+
+    /// The other way.
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Asking {
+        let number = from.number();
+        let at = (number & 1 == 1).then(|| from.instant());
+        Asking { at, unanswered: (number >> 1) as u8, due: false }
+    }
+}
+
+impl Synchronized {
+    /// The options are new: keep-alive is on or off, from now on.
+    //= rfc9293#3.8.4 MUST-24, MUST-27
+    pub(super) fn start_asking(&mut self, cx: &Cx<'_, '_>) {
+        let at = cx.options.keep_alive.map(|k| (self.heard_at + k.idle).max(cx.now));
+        self.asking = Asking { at, ..Asking::default() };
+    }
+
+    pub(super) fn on_keep_alive(&mut self, cx: &Cx<'_, '_>, effects: &mut Effects) {
+        let Some((at, keep_alive)) = self.asking.at.filter(|at| *at <= cx.now).zip(cx.options.keep_alive)
+        else {
+            return;
+        };
+        let silent = cx.now.since(self.heard_at);
+        //= rfc9293#3.8.4 MUST-26: what is under way is a question by itself (H027)
+        let is_busy = self.send.flight() > 0 || self.send.has_unsent();
+        let has_answered = self.heard_at + keep_alive.interval >= at;
+        if is_busy || has_answered {
+            self.asking.unanswered = 0;
+        }
+        if is_busy {
+            self.asking.at = Some(cx.now + keep_alive.idle);
+        } else if silent < keep_alive.idle {
+            self.asking.at = Some(self.heard_at + keep_alive.idle);
+        } else if self.is_given_up(silent, keep_alive.probes, cx) {
+            self.give_up(effects);
+        } else {
+            self.asking.unanswered = self.asking.unanswered.saturating_add(1);
+            self.asking.due = true;
+            self.asking.at = Some(cx.now + keep_alive.interval);
+        }
+    }
+
+    /// One lost answer says nothing; many do, or the time that the user set.
+    //= rfc9293#3.8.4 MUST-29
+    fn is_given_up(&self, silent: Duration, probes: u8, cx: &Cx<'_, '_>) -> bool {
+        match cx.options.user_timeout {
+            Some(limit) => self.asking.unanswered > 0 && silent >= limit,
+            None => self.asking.unanswered >= probes,
+        }
+    }
+}
