@@ -5,12 +5,15 @@
 
 mod bulk;
 mod count;
+mod crowd;
 mod effort;
 mod engine;
 mod report;
 mod s10;
 mod s11;
 mod s12;
+mod s6;
+mod s7;
 mod s9;
 mod table;
 mod tap;
@@ -21,6 +24,8 @@ use table::Table;
 
 const USAGE: &str = "usage: cargo bench -p barenet-tests [-- SECTION... --quick --write]
 sections (all but the last if none is named):
+  s6        one connection among many that idle: instructions, and bytes of those
+  s7        many running timers: instructions
   s9        the engine alone in memory: instructions and Gb/s
   s10       one flow over a lossy link, in virtual time
   s11       1 to 64 flows through one bottleneck, in virtual time
@@ -33,7 +38,7 @@ options:
   --write   keep the tables in tests/benches/RESULTS.md";
 
 /// What is measured when nothing is named.
-const SECTIONS: [&str; 8] = ["s9", "s10", "s11", "s12", "s1", "s1b", "s2", "s2b"];
+const SECTIONS: [&str; 10] = ["s6", "s7", "s9", "s10", "s11", "s12", "s1", "s1b", "s2", "s2b"];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -90,6 +95,14 @@ fn measure(section: &str, effort: &Effort) -> Result<Vec<Table>, String> {
             let [costs, goals] = s9::instructions();
             vec![costs, goals, s9::rates(effort)]
         }
+        "s6" => {
+            count::check()?;
+            s6::tables(effort)?
+        }
+        "s7" => {
+            count::check()?;
+            vec![s7::table()]
+        }
         "s10" => s10::tables(effort),
         "s11" => vec![s11::table(effort)?],
         "s12" => s12::tables()?,
@@ -108,6 +121,8 @@ fn measure(section: &str, effort: &Effort) -> Result<Vec<Table>, String> {
 fn child(scenario: &str, args: &[String]) -> Result<(), String> {
     let line = match scenario {
         "s9" => s9::sample(args).map(|done| Ok(done.to_string())),
+        "s6" => s6::sample(args).map(Ok),
+        "s7" => s7::sample(args).map(Ok),
         "bulk" => bulk::sample(args),
         _ => None,
     };
