@@ -60,7 +60,7 @@ impl Device for Wire {
         if h.len() >= at + 20 && (h[23] == 6 || at == 54 && h[20] == 6) {
             let word = |at: usize| u32::from_be_bytes(h[at..at + 4].try_into().expect("four bytes"));
             let (text, control) = (frame.len() - at - usize::from(h[at + 12] >> 4) * 4, h[at + 13] & 3);
-            let len = text as u32 + u32::from(control.count_ones());
+            let len = text as u32 + control.count_ones();
             self.said = Said { seq: word(at + 4).wrapping_add(len), ack: word(at + 8), clock: 0 };
             // No-ops, then timestamps; a SYN-ACK has them elsewhere, and is not the last.
             if control & SYN == 0 && h.len() >= at + 32 {

@@ -34,6 +34,7 @@ pub(crate) fn sample(args: &[String]) -> Option<String> {
 
 #[inline(never)]
 fn phase_receive(crowd: &mut Crowd, frame: &[u8]) {
+    black_box(5);
     crowd.arrive(black_box(frame));
 }
 #[inline(never)]

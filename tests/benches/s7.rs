@@ -25,6 +25,8 @@ pub(crate) fn sample(args: &[String]) -> Option<String> {
     }
 }
 
+// Symbols of their own, kept apart by their constants.
+
 #[inline(never)]
 fn phase_arm(crowd: &mut Crowd, peer: &Peer) {
     crowd.write(black_box(peer));
@@ -32,6 +34,7 @@ fn phase_arm(crowd: &mut Crowd, peer: &Peer) {
 }
 #[inline(never)]
 fn phase_cancel(crowd: &mut Crowd, frame: &[u8]) {
+    black_box(6);
     crowd.arrive(black_box(frame));
 }
 #[inline(never)]
