@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// Ports that the examples listen on. An example that is not named here serves nobody.
 const PORTS: &[(&str, Port)] = &[
     ("http_server", Port::new(Protocol::Tcp, 80)),
+    ("iperf3", Port::new(Protocol::Tcp, 5201)),
     ("tcp_echo_server", Port::new(Protocol::Tcp, 7000)),
     ("udp_echo_server", Port::new(Protocol::Udp, 7000)),
 ];
