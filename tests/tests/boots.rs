@@ -72,6 +72,27 @@ fn connect(to: impl Into<SocketAddr>) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// iperf3(1), where it is installed, measures a guest, in both directions.
+#[test]
+fn iperf3_measures_a_guest() {
+    if let Err(why) = Command::new("iperf3").arg("--version").output() {
+        return println!("skipped: iperf3(1) can't be run: {why}");
+    }
+    let _alone = one_guest_at_a_time();
+    for machine in MACHINES {
+        let port = free_port();
+        let _guest = Guest::serving("iperf3", machine, &["--forward", &format!("{port}:5201")]);
+        for direction in [&[][..], &["-R"]] {
+            let mut iperf3 = Command::new("iperf3");
+            iperf3.args(["-c", "127.0.0.1", "-n", "5M", "-p", &port.to_string()]).args(direction);
+            let output = iperf3.output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            let done = output.status.success() && text.contains("iperf Done.");
+            assert!(done, "{machine}, {direction:?}: {text}");
+        }
+    }
+}
+
 const CLIENTS: usize = 64;
 
 #[test]

@@ -1,9 +1,11 @@
 //! The examples as Linux processes, by `cargo host` as a user calls it.
 
+use barenet_drivers::tap;
+use barenet_tests::netns::{self, KERNEL_V4, KERNEL_V6};
 use barenet_tests::runner::cargo;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 /// What `cargo host` with these arguments says.
 fn cargo_host(args: &[&str]) -> Output {
@@ -56,4 +58,55 @@ fn without_a_command_the_status_is_the_examples() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("connection refused"), "{text}");
+}
+
+/// Is iperf3(1) installed? The tests that need it say so and end where it is not.
+fn has_iperf3() -> bool {
+    let found = Command::new("iperf3").arg("--version").output();
+    found.inspect_err(|why| println!("skipped: iperf3(1) can't be run: {why}")).is_ok()
+}
+
+/// How much is measured, and with how many streams and in which direction.
+const MEASUREMENTS: [&[&str]; 3] = [&["-n", "20M"], &["-n", "20M", "-R"], &["-n", "20M", "-P", "3"]];
+
+#[test]
+fn iperf3_measures_our_server() {
+    if !has_iperf3() {
+        return;
+    }
+    for (how, server) in MEASUREMENTS.into_iter().zip(["10.0.0.2", "fd00::2", "10.0.0.2"]) {
+        let output = cargo_host(&[&["iperf3", "--", "iperf3", "-c", server], how].concat());
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains("iperf Done."), "{how:?}: {text}{errors}");
+    }
+}
+
+#[test]
+fn our_client_measures_iperf3() {
+    if !has_iperf3() {
+        return;
+    }
+    netns::run(|| {
+        let tap = tap::create(tap::Options::new().name("tap0")).unwrap();
+        tap::configure(&tap, &[(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)]).unwrap();
+        for (how, server) in MEASUREMENTS.into_iter().zip(["10.0.0.1", "fd00::1", "10.0.0.1"]) {
+            let mut iperf3 = Command::new("iperf3");
+            let mut iperf3 =
+                iperf3.args(["-s", "-1", "--forceflush"]).stdout(Stdio::piped()).spawn().unwrap();
+            let mut said = BufReader::new(iperf3.stdout.take().unwrap()).lines();
+            assert!(said.any(|line| line.unwrap().contains("listening")), "iperf3 ended");
+            let arguments =
+                ["-c", server].into_iter().chain(how.iter().copied()).flat_map(|arg| ["--arg", arg]);
+            let arguments: Vec<_> = ["iperf3", "--tap", &tap].into_iter().chain(arguments).collect();
+            let output = cargo_host(&arguments);
+            let text = String::from_utf8_lossy(&output.stdout);
+            let errors = String::from_utf8_lossy(&output.stderr);
+            iperf3.kill().unwrap();
+            iperf3.wait().unwrap();
+            assert!(output.status.success(), "{how:?}: {text}{errors}");
+            let words = if how.contains(&"-R") { ["received", "end sent"] } else { ["sent", "end received"] };
+            assert!(words.iter().all(|word| text.contains(word)), "{how:?}: {text}");
+        }
+    });
 }

@@ -19,8 +19,7 @@ impl Kernel {
     fn of(flow: &net::TcpStream) -> Kernel {
         let filter = format!("sport = :{}", flow.local_addr().unwrap().port());
         let output = Command::new("ss").args(["-tionHO", "state", "established", &filter]).output();
-        let output =
-            output.unwrap_or_else(|why| panic!("`ss` of iproute2 (apt-get install iproute2): {why}"));
+        let output = output.unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}{}", String::from_utf8_lossy(&output.stderr));
         Kernel(text)
@@ -88,9 +87,12 @@ fn compare(net: &Net, family: Family, opens: Opens) {
     assert!(theirs_ms < 50.0, "{what}");
 }
 
-/// T20: with all that can be negotiated, and with less.
+/// T20: with all that can be negotiated, and with less; where ss(8) of iproute2 is installed.
 #[test]
 fn what_the_kernel_says_agrees_with_ours() {
+    if let Err(why) = Command::new("ss").arg("-V").output() {
+        return println!("skipped: ss(8) can't be run: {why}");
+    }
     for offloads in [true, false] {
         beside(offloads, |net| {
             for off in

@@ -58,9 +58,11 @@ pub(crate) struct Parameters {
     pub(crate) num: u64,
     /// Streams.
     pub(crate) parallel: u32,
-    /// The server sends.
+    /// The server sends. That it is said at all means that it does.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub(crate) reverse: bool,
-    /// Both send.
+    /// Both send; said as `reverse` is.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub(crate) bidirectional: bool,
     /// Bytes of a write.
     pub(crate) len: u32,
