@@ -14,6 +14,9 @@ pub enum Congestion {
     Cubic,
     /// Slow start and congestion avoidance of RFC 5681: a segment for each round trip.
     NewReno,
+    /// A model of the path, its bandwidth and its shortest round trip, instead of losses, with pacing;
+    /// after draft-ietf-ccwg-bbr, in part. For long paths that lose segments without being full.
+    Bbr,
     /// None: the peer's window is the only limit. For links of which the user knows better.
     None,
 }

@@ -253,9 +253,13 @@ impl Send {
     /// The application writes: after an idle time the window is no longer known to fit the path.
     //= rfc5681#4.1
     pub(crate) fn note_idle(&mut self, now: Instant, config: &TcpConfig) {
-        if self.flight() == 0 && self.queue.is_empty() {
-            self.controller.on_idle(now.since(self.sent_at), self.rtt.rto(config)); // H048
+        if self.unsent() > 0 {
+            return;
         }
+        if self.flight() == 0 {
+            self.controller.on_idle(now.since(self.sent_at), self.rtt.rto(config), now); // H048
+        }
+        self.controller.on_dry(self.nxt, self.flight());
     }
 
     /// Bytes of the queue that SND.NXT has not passed.

@@ -7,6 +7,7 @@
 //! It knows nothing of segments, timers or recovery: which bytes are lost and what is sent again, and
 //! in which measure while recovery lasts (PRR), is others' business. All of it is integers.
 
+mod bbr;
 mod cubic;
 mod newreno;
 mod slow_start;
@@ -18,6 +19,7 @@ use super::pacing::Pacer;
 use super::park::{Packer, Unpacker};
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
+use bbr::Bbr;
 use cubic::Cubic;
 use newreno::NewReno;
 use slow_start::SlowStart;
@@ -44,6 +46,8 @@ pub(crate) struct Ack {
     /// Bytes that it says are delivered and that none said before: SND.UNA's way and what is newly
     /// selectively acknowledged beyond it, each byte once.
     pub(crate) delivered: u32,
+    /// Bytes that are still on their way.
+    pub(crate) flight: u32,
     /// A round-trip time that it shows, if it does.
     pub(crate) rtt: Option<Duration>,
     /// The smoothed round-trip time, zero if it is not known.
@@ -80,6 +84,7 @@ pub(crate) struct Controller {
 enum Law {
     Cubic(Cubic),
     NewReno(NewReno),
+    Bbr(Bbr),
     /// There is no window.
     None,
 }
@@ -98,6 +103,7 @@ impl Controller {
         let law = match which {
             Congestion::Cubic => Law::Cubic(Cubic::default()),
             Congestion::NewReno => Law::NewReno(NewReno::default()),
+            Congestion::Bbr => Law::Bbr(Bbr::new(start, now)),
             Congestion::None => Law::None,
         };
         Controller {
@@ -151,7 +157,7 @@ impl Controller {
     /// Bytes that may be in flight outside fast recovery.
     pub(crate) fn window(&self) -> u32 {
         match self.law {
-            Law::Cubic(_) | Law::NewReno(_) => self.window.cwnd,
+            Law::Cubic(_) | Law::NewReno(_) | Law::Bbr(_) => self.window.cwnd,
             Law::None => u32::MAX,
         }
     }
@@ -160,6 +166,8 @@ impl Controller {
     pub(crate) fn ssthresh(&self) -> u32 {
         match self.law {
             Law::Cubic(_) | Law::NewReno(_) => self.window.ssthresh,
+            // A loss alone does not shrink the model's window.
+            Law::Bbr(_) => self.window.cwnd,
             Law::None => u32::MAX,
         }
     }
@@ -184,11 +192,21 @@ impl Controller {
 
     /// `bytes` were sent again.
     pub(crate) fn on_resent(&mut self, bytes: u32, now: Instant) {
+        if let Law::Bbr(law) = &mut self.law {
+            law.on_resent(bytes);
+        }
         self.pacer.on_sent(bytes, now);
     }
 
     /// An acknowledgment delivered something: always called, in recovery too.
     pub(crate) fn on_ack(&mut self, ack: &Ack) {
+        if let Law::Bbr(law) = &mut self.law {
+            law.on_ack(&mut self.window, ack);
+            if let Some(rate) = law.rate(&self.window, self.pacer.rate(), ack.srtt) {
+                self.pacer.set_rate(rate, self.window.mss);
+            }
+            return;
+        }
         self.grow(ack);
         if self.paced
             && let Some(rate) = self.window_rate(ack.srtt)
@@ -217,7 +235,7 @@ impl Controller {
             return;
         }
         match &mut self.law {
-            Law::None => {}
+            Law::Bbr(_) | Law::None => {}
             _ if ack.recovering => {}
             _ if self.window.is_slow_start() => self.slow_start.on_ack(&mut self.window, ack, self.paced),
             Law::Cubic(law) => law.avoid(&mut self.window, ack),
@@ -232,14 +250,16 @@ impl Controller {
         match &mut self.law {
             Law::Cubic(law) => law.on_congestion(&mut self.window, flight),
             Law::NewReno(law) => law.on_congestion(&mut self.window, flight),
-            Law::None => {}
+            Law::Bbr(_) | Law::None => {}
         }
     }
 
     /// A fast recovery is over, with `flight` bytes on their way.
     //= rfc6582#3.2 step 3, full acknowledgments, option 1
     pub(crate) fn on_recovered(&mut self, flight: u32, _now: Instant) {
-        self.window.settle(flight);
+        if !matches!(self.law, Law::Bbr(_)) {
+            self.window.settle(flight);
+        }
     }
 
     /// The retransmission timer fired; `again` if for data that it fired for before.
@@ -250,7 +270,7 @@ impl Controller {
         match &mut self.law {
             Law::Cubic(law) if !again => law.on_timeout(&mut self.window, flight),
             Law::NewReno(law) if !again => law.on_congestion(&mut self.window, flight),
-            Law::Cubic(_) | Law::NewReno(_) | Law::None => {}
+            Law::Cubic(_) | Law::NewReno(_) | Law::Bbr(_) | Law::None => {}
         }
         //= rfc5681#3.1: "no more than 1 full-sized segment"; H053
         self.window.cwnd = self.window.mss;
@@ -265,14 +285,26 @@ impl Controller {
         }
     }
 
-    /// Nothing was on its way for `idle`, longer than which the timeout `rto` may be.
-    pub(crate) fn on_idle(&mut self, idle: Duration, rto: Duration) {
-        if idle > rto {
-            self.window.restart();
-            self.pacer.open();
-            if let Law::Cubic(law) = &mut self.law {
-                law.on_idle();
-            }
+    /// Nothing has been on its way for `idle`, longer than which the timeout `rto` may be, and now
+    /// something will be.
+    pub(crate) fn on_idle(&mut self, idle: Duration, rto: Duration, now: Instant) {
+        match &mut self.law {
+            Law::Bbr(law) => return law.on_idle(now),
+            _ if idle <= rto => return,
+            Law::Cubic(law) => law.on_idle(),
+            Law::NewReno(_) | Law::None => {}
+        }
+        self.window.restart();
+        self.pacer.open();
+    }
+
+    /// All that there was to send went out, up to `nxt`, `flight` bytes are on their way, and only now
+    /// there is more.
+    pub(crate) fn on_dry(&mut self, nxt: Seq, flight: u32) {
+        if let Law::Bbr(law) = &mut self.law
+            && flight < self.window.cwnd
+        {
+            law.on_dry(nxt);
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod path;
+
 const MSS: u32 = 1000;
 const START: Seq = Seq(0xffff_f000);
 
@@ -51,6 +53,7 @@ impl Sender {
             una,
             max,
             delivered: bytes,
+            flight: self.flight(),
             rtt: self.rtt,
             srtt: self.rtt.unwrap_or(RTT),
             recovering: false,

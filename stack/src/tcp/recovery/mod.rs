@@ -460,7 +460,8 @@ impl Send {
         let recovering = self.recovery.phase == Phase::Fast || acked == 0;
         let (una, max) = (self.una, self.max);
         let srtt = self.rtt.smoothed().unwrap_or(Duration::ZERO);
-        self.controller.on_ack(&Ack { now, una, max, delivered, rtt, srtt, recovering });
+        let flight = self.pipe();
+        self.controller.on_ack(&Ack { now, una, max, delivered, flight, rtt, srtt, recovering });
     }
 
     /// Losses may be certain in `wait` µs.

@@ -1,0 +1,348 @@
+//! A controller with a model of the path: how fast it delivers, and how long it takes when no queue
+//! stands in it. After draft-ietf-ccwg-bbr (BBR version 3), and smaller.
+//!
+//! What of the draft is here: the states Startup, Drain, ProbeBW (Down, Cruise, Refill, Up) and
+//! ProbeRTT with their gains; the bandwidth as the largest of two probing cycles; the shortest round
+//! trip of ten seconds; pacing always; the window as a multiple of the product, between what was found
+//! too much while probing and what losses since then say; the end of Startup by a plateau of three
+//! rounds or by losses above 2 %; no growth by what the application limits.
+//!
+//! What is not: one bandwidth sample for each round trip instead of one for each packet; losses are
+//! counted as what is sent again, a round at a time; ProbeRTT comes only where ten seconds showed no
+//! round trip as short; the time between probes does not follow Reno's, and is spread by the initial
+//! sequence number, not by chance; aggregated acknowledgments are met by the window's factor of two
+//! alone; ECN is not heeded.
+
+mod rounds;
+
+use super::Ack;
+use super::window::Window;
+use crate::seq::Seq;
+use crate::time::{Duration, Instant};
+use rounds::{Rounds, Sample};
+
+/// Gains in hundredths.
+type Percent = u64;
+
+/// Pacing stays a little below the bandwidth, so that no queue stands for ever.
+const MARGIN: Percent = 99;
+/// What a round of losses leaves of the bounds.
+const BETA: Percent = 70;
+/// What Cruise leaves free below the bound that probing found.
+const HEADROOM: Percent = 85;
+/// Losses above 2 % say that it was too much.
+const LOSS_ONE_IN: u64 = 50;
+/// But less than these segments in a round say nothing yet in Startup.
+const STARTUP_LOSSES: u64 = 6;
+/// Rounds without a quarter more of bandwidth that end Startup and Up.
+const PLATEAU_ROUNDS: u8 = 3;
+/// Up ends after so many rounds, whatever they show.
+const UP_ROUNDS: u8 = 20;
+/// No window is smaller, in segments.
+const LEAST: u32 = 4;
+const MIN_RTT_LASTS: Duration = Duration::from_secs(10);
+const PROBE_RTT_LASTS: Duration = Duration::from_millis(200);
+/// Cruise lasts two to three seconds.
+const CRUISE: Duration = Duration::from_secs(2);
+/// No round trip is known.
+const UNKNOWN: u32 = u32::MAX;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mode {
+    /// The window doubles in a round, to find the bandwidth.
+    Startup,
+    /// The queue that Startup built goes.
+    Drain,
+    /// Below the bandwidth, until no queue is left.
+    Down,
+    /// At the bandwidth, for seconds.
+    Cruise,
+    /// At the bandwidth, for a round, without the bounds of losses.
+    Refill,
+    /// Above the bandwidth: is there more?
+    Up,
+    /// Nearly nothing in flight: how short is the path?
+    ProbeRtt,
+}
+
+impl Mode {
+    fn pacing_gain(self) -> Percent {
+        match self {
+            Mode::Startup => 277,
+            Mode::Drain => 50,
+            Mode::Down => 90,
+            Mode::Cruise | Mode::Refill | Mode::ProbeRtt => 100,
+            Mode::Up => 125,
+        }
+    }
+
+    fn window_gain(self) -> Percent {
+        match self {
+            Mode::Up => 225,
+            Mode::ProbeRtt => 50,
+            _ => 200,
+        }
+    }
+
+    /// Does it look for more than is known?
+    fn is_probing(self) -> bool {
+        matches!(self, Mode::Startup | Mode::Refill | Mode::Up)
+    }
+}
+
+/// The model and the state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bbr {
+    mode: Mode,
+    /// Since when, and rounds that ended in it.
+    since: Instant,
+    rounds_in_mode: u8,
+    rounds: Rounds,
+    /// The most bytes in a second of this probing cycle, and of the one before.
+    bandwidth: [u64; 2],
+    /// The shortest round trip in µs, and when it was seen.
+    min_rtt: u32,
+    min_rtt_at: Instant,
+    /// The shortest in ProbeRTT, in µs.
+    probed_rtt: u32,
+    /// The bandwidth that Startup has to surpass by a quarter, and rounds in which it did not.
+    plateau: u64,
+    plateau_rounds: u8,
+    /// The bandwidth was found once.
+    filled: bool,
+    /// In flight, what a probe found too much: in bytes.
+    inflight_high: u32,
+    /// Losses since the last probe say: not more than this. Bytes, and bytes in a second.
+    inflight_low: u32,
+    bandwidth_low: u64,
+    /// Nothing was in flight before the next acknowledgment's segment was sent.
+    restarted: bool,
+    /// Spreads the probes of flows that began together.
+    spread: Duration,
+}
+
+impl Bbr {
+    pub(super) fn new(start: Seq, now: Instant) -> Self {
+        Bbr {
+            mode: Mode::Startup,
+            since: now,
+            rounds_in_mode: 0,
+            rounds: Rounds::new(start, now),
+            bandwidth: [0; 2],
+            min_rtt: UNKNOWN,
+            min_rtt_at: now,
+            probed_rtt: UNKNOWN,
+            plateau: 0,
+            plateau_rounds: 0,
+            filled: false,
+            inflight_high: u32::MAX,
+            inflight_low: u32::MAX,
+            bandwidth_low: u64::MAX,
+            restarted: false,
+            spread: Duration::from_millis(u64::from(start.0 % 1000)),
+        }
+    }
+
+    pub(super) fn on_ack(&mut self, window: &mut Window, ack: &Ack) {
+        self.take_rtt(ack);
+        if let Some(sample) = self.rounds.on_ack(ack) {
+            self.rounds_in_mode = self.rounds_in_mode.saturating_add(1);
+            self.end_round(window, sample, ack);
+        }
+        self.step(window, ack);
+        self.restarted = false;
+        self.set_window(window, ack);
+    }
+
+    /// The rate at which to send; before a sample, what the window is worth in a round trip.
+    pub(super) fn rate(&self, window: &Window, before: Option<u64>, srtt: Duration) -> Option<u64> {
+        let gain = self.mode.pacing_gain();
+        let found = self.bandwidth() * gain / 100 * MARGIN / 100;
+        if self.filled {
+            return Some(found);
+        }
+        // Startup only ever speeds up: its first samples are of a window that had yet to grow.
+        let first = (u64::from(window.cwnd) * 1_000_000 * gain / 100).checked_div(srtt.micros());
+        before.or(first).map(|rate| rate.max(found))
+    }
+
+    pub(super) fn on_resent(&mut self, bytes: u32) {
+        self.rounds.on_resent(bytes);
+    }
+
+    /// Everything up to `nxt` went out, and there is room for more.
+    pub(super) fn on_dry(&mut self, nxt: Seq) {
+        self.rounds.on_dry(nxt);
+    }
+
+    /// Nothing is in flight, and something will be. It goes out at the rate that is known.
+    pub(super) fn on_idle(&mut self, now: Instant) {
+        self.restarted = true;
+        self.rounds.restart(now);
+    }
+
+    fn take_rtt(&mut self, ack: &Ack) {
+        let Some(rtt) = ack.rtt.map(|rtt| rtt.micros().min(u64::from(UNKNOWN - 1)) as u32) else { return };
+        if self.mode == Mode::ProbeRtt {
+            self.probed_rtt = self.probed_rtt.min(rtt);
+        }
+        // After an idle time no queue of ours stands in the path: what is old is simply replaced.
+        if rtt < self.min_rtt || (self.restarted && self.min_rtt_is_old(ack.now)) {
+            (self.min_rtt, self.min_rtt_at) = (rtt, ack.now);
+        }
+    }
+
+    fn min_rtt_is_old(&self, now: Instant) -> bool {
+        now.since(self.min_rtt_at) > MIN_RTT_LASTS
+    }
+
+    /// Bytes in a second that the path is believed to take.
+    fn bandwidth(&self) -> u64 {
+        self.bandwidth[0].max(self.bandwidth[1]).min(self.bandwidth_low)
+    }
+
+    /// What is in flight at so much of the bandwidth; `None`: the model is not known yet.
+    fn inflight(&self, gain: Percent) -> Option<u32> {
+        if self.min_rtt == UNKNOWN || self.bandwidth() == 0 {
+            return None;
+        }
+        let product = u128::from(self.bandwidth()) * u128::from(self.min_rtt) / 1_000_000;
+        Some((product * u128::from(gain) / 100).min(u128::from(super::window::LARGEST)) as u32)
+    }
+
+    fn end_round(&mut self, window: &Window, sample: Sample, ack: &Ack) {
+        if !sample.dry || sample.rate > self.bandwidth[0].max(self.bandwidth[1]) {
+            self.bandwidth[0] = self.bandwidth[0].max(sample.rate);
+        }
+        let too_much = sample.lost * LOSS_ONE_IN > sample.lost + sample.delivered;
+        match self.mode {
+            Mode::Startup => {
+                self.filled = self.is_plateau(&sample);
+                if too_much && sample.lost >= STARTUP_LOSSES * u64::from(window.mss) {
+                    self.filled = true;
+                    self.bound_probe(sample.delivered.min(u64::from(u32::MAX)) as u32);
+                }
+            }
+            Mode::Refill | Mode::Up if too_much => {
+                self.bound_probe(ack.flight);
+                self.enter_down(ack.now);
+            }
+            Mode::Up => {
+                if self.is_plateau(&sample) || self.rounds_in_mode >= UP_ROUNDS {
+                    self.enter_down(ack.now);
+                }
+            }
+            mode if sample.lost > 0 && !mode.is_probing() => self.bound_by_losses(window, &sample),
+            _ => {}
+        }
+    }
+
+    /// Has the bandwidth stopped growing while more was tried?
+    fn is_plateau(&mut self, sample: &Sample) -> bool {
+        if sample.dry {
+            return false;
+        }
+        if sample.rate >= self.plateau + self.plateau / 4 {
+            (self.plateau, self.plateau_rounds) = (sample.rate, 0);
+            return false;
+        }
+        self.plateau_rounds += 1;
+        self.plateau_rounds >= PLATEAU_ROUNDS
+    }
+
+    /// A probe met losses with `flight` bytes out: not so much again until the next.
+    fn bound_probe(&mut self, flight: u32) {
+        let product = self.inflight(100).unwrap_or(0);
+        self.inflight_high = flight.max((u64::from(product) * BETA / 100) as u32);
+    }
+
+    fn bound_by_losses(&mut self, window: &Window, sample: &Sample) {
+        let most = self.bandwidth[0].max(self.bandwidth[1]);
+        self.bandwidth_low = sample.rate.max(self.bandwidth_low.min(most) * BETA / 100);
+        let low = u64::from(self.inflight_low.min(window.cwnd)) * BETA / 100;
+        self.inflight_low = low.max(sample.delivered).min(u64::from(u32::MAX)) as u32;
+    }
+
+    fn forget_losses(&mut self) {
+        (self.inflight_low, self.bandwidth_low) = (u32::MAX, u64::MAX);
+    }
+
+    fn enter(&mut self, mode: Mode, now: Instant) {
+        (self.mode, self.since, self.rounds_in_mode) = (mode, now, 0);
+    }
+
+    fn enter_down(&mut self, now: Instant) {
+        // A cycle is over: what the one before last found is forgotten.
+        self.bandwidth =
+            [0, self.bandwidth[0].max(if self.bandwidth[0] == 0 { self.bandwidth[1] } else { 0 })];
+        self.enter(Mode::Down, now);
+    }
+
+    /// From one state to the next.
+    fn step(&mut self, window: &Window, ack: &Ack) {
+        let in_flight = |gain| self.inflight(gain).is_none_or(|most| ack.flight <= most);
+        let now = ack.now;
+        match self.mode {
+            Mode::Startup if self.filled => self.enter(Mode::Drain, now),
+            Mode::Drain if in_flight(100) => self.enter_down(now),
+            Mode::Down if in_flight(100) && ack.flight <= self.cruising() => self.enter(Mode::Cruise, now),
+            Mode::Cruise if now.since(self.since) > CRUISE + self.spread => {
+                self.forget_losses();
+                self.enter(Mode::Refill, now);
+            }
+            Mode::Refill if self.rounds_in_mode >= 1 => {
+                (self.plateau, self.plateau_rounds) = (self.bandwidth(), 0);
+                self.enter(Mode::Up, now);
+            }
+            Mode::Up => self.climb(window, ack),
+            Mode::ProbeRtt if now.since(self.since) > PROBE_RTT_LASTS && self.rounds_in_mode >= 1 => {
+                self.min_rtt = if self.probed_rtt == UNKNOWN { self.min_rtt } else { self.probed_rtt };
+                self.min_rtt_at = now;
+                self.forget_losses();
+                self.enter(if self.filled { Mode::Cruise } else { Mode::Startup }, now);
+            }
+            _ => {}
+        }
+        if self.mode != Mode::ProbeRtt && self.min_rtt_is_old(now) && !self.restarted {
+            self.probed_rtt = UNKNOWN;
+            self.enter(Mode::ProbeRtt, now);
+        }
+    }
+
+    /// Up: the bound that the last probe found gives way while nothing is lost.
+    fn climb(&mut self, window: &Window, ack: &Ack) {
+        if self.inflight_high != u32::MAX && ack.flight.saturating_add(window.mss) >= self.inflight_high {
+            self.inflight_high = self.inflight_high.saturating_add(ack.delivered / 4);
+        }
+    }
+
+    /// What Cruise keeps in flight at most.
+    fn cruising(&self) -> u32 {
+        match self.inflight_high {
+            u32::MAX => u32::MAX,
+            high => (u64::from(high) * HEADROOM / 100) as u32,
+        }
+    }
+
+    fn set_window(&self, window: &mut Window, ack: &Ack) {
+        let least = LEAST * window.mss;
+        // Bursts of the sender, and acknowledgments for several of them, must fit in.
+        let burst = (self.bandwidth() / 1000).clamp(2 * u64::from(window.mss), 65_536) as u32;
+        let most = self.inflight(self.mode.window_gain()).map(|most| most.max(3 * burst));
+        match most {
+            Some(most) if self.filled => window.cwnd = window.cwnd.saturating_add(ack.delivered).min(most),
+            Some(most) if window.cwnd >= most && window.cwnd >= window.initial => {}
+            _ => window.grow(ack.delivered),
+        }
+        let bound = match self.mode {
+            Mode::Startup | Mode::Drain => self.inflight_high,
+            Mode::Refill | Mode::Up => self.inflight_high,
+            Mode::Down | Mode::Cruise => self.cruising(),
+            Mode::ProbeRtt => self.cruising().min(self.inflight(50).unwrap_or(least)),
+        };
+        window.cwnd = window.cwnd.min(bound).min(self.inflight_low).max(least);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! How fast the path delivers, a sample for each round trip.
+//!
+//! A round lasts from one acknowledgment to the one of what was sent just then, so both ends of the
+//! time that is measured are arrivals, and nothing has to be remembered with what was sent.
+
+use super::super::Ack;
+use crate::seq::Seq;
+use crate::time::Instant;
+
+/// The round that is being measured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rounds {
+    /// It lasts until something beyond this is acknowledged.
+    end: Seq,
+    since: Instant,
+    delivered: u64,
+    /// Bytes that were sent again in it: what was lost, as far as the sender found out.
+    lost: u64,
+    /// The application had less to send than the path takes, at some time in it.
+    dry: bool,
+    /// What lies before this was sent with too little behind it.
+    dry_until: Seq,
+}
+
+/// What a round showed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Sample {
+    /// Bytes in a second.
+    pub(super) rate: u64,
+    pub(super) delivered: u64,
+    pub(super) lost: u64,
+    /// The rate is the application's rather than the path's.
+    pub(super) dry: bool,
+}
+
+impl Rounds {
+    pub(super) fn new(start: Seq, now: Instant) -> Self {
+        Rounds { end: start, since: now, delivered: 0, lost: 0, dry: false, dry_until: start }
+    }
+
+    pub(super) fn on_ack(&mut self, ack: &Ack) -> Option<Sample> {
+        self.delivered += u64::from(ack.delivered);
+        if !self.end.before(ack.una) {
+            return None;
+        }
+        let took = ack.now.since(self.since).micros().max(1);
+        let Rounds { delivered, lost, dry, .. } = *self;
+        let dry_on = ack.una.before(self.dry_until);
+        let dry_until = if dry_on { self.dry_until } else { ack.una };
+        *self = Rounds { end: ack.max, since: ack.now, delivered: 0, lost: 0, dry: dry_on, dry_until };
+        Some(Sample { rate: delivered * 1_000_000 / took, delivered, lost, dry })
+    }
+
+    pub(super) fn on_resent(&mut self, bytes: u32) {
+        self.lost += u64::from(bytes);
+    }
+
+    /// Everything up to `nxt` went out, and the window had room for more.
+    pub(super) fn on_dry(&mut self, nxt: Seq) {
+        self.dry = true;
+        self.dry_until = nxt;
+    }
+
+    /// The path was idle: the time does not count.
+    pub(super) fn restart(&mut self, now: Instant) {
+        (self.since, self.delivered, self.lost) = (now, 0, 0);
+    }
+}

@@ -1,0 +1,307 @@
+//! Flows through one bottleneck with an end to its queue, in virtual time: whole controllers with
+//! ideal recovery. Every segment is acknowledged by itself, a gap of three is a loss.
+
+use super::*;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+const MSS: u32 = 1448;
+/// Sent so long before something that has arrived, in segments of all flows, is lost.
+const REORDER: u64 = 64;
+
+/// The bottleneck.
+#[derive(Clone, Copy)]
+struct Path {
+    bytes_per_s: u64,
+    rtt: Duration,
+    /// Bytes that may wait.
+    queue: u64,
+    /// One segment in so many is lost by chance.
+    lossy: u64,
+}
+
+impl Path {
+    fn product(&self) -> u64 {
+        self.bytes_per_s * self.rtt.micros() / 1_000_000
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// The acknowledgment of a segment arrives, sent at this time.
+    Ack { flow: usize, number: u32, order: u64, sent: Instant },
+    /// A gate may have opened, or the application goes on.
+    Wake { flow: usize },
+}
+
+struct Flow {
+    c: Controller,
+    begins: Instant,
+    start: Seq,
+    /// Segments in flight or lost: in which order they were sent, and whether they are lost.
+    out: BTreeMap<u32, (u64, bool)>,
+    flight: u32,
+    lost: std::collections::BTreeSet<u32>,
+    next: u32,
+    acked: u32,
+    recover: Option<u32>,
+    /// What recovery lets out, in tenths of a segment: PRR in short.
+    budget: u32,
+    delivered: u64,
+    srtt: Duration,
+    wakes_at: Option<Instant>,
+    /// Bytes in a second that the application has; none: more than the path takes.
+    has: Option<u64>,
+}
+
+impl Flow {
+    fn seq(&self, number: u32) -> Seq {
+        self.start + number.wrapping_mul(MSS)
+    }
+
+    fn una(&self) -> Seq {
+        self.seq(self.out.keys().next().copied().unwrap_or(self.next))
+    }
+
+    fn flight(&self) -> u32 {
+        self.flight
+    }
+}
+
+struct World {
+    path: Path,
+    now: Instant,
+    flows: Vec<Flow>,
+    events: BinaryHeap<Reverse<(Instant, Event)>>,
+    busy_until: Instant,
+    sent: u64,
+    dropped: u64,
+    /// Part of what was sent in the last `shares`.
+    drops: f64,
+    /// The longest wait in the queue since it was reset, in µs.
+    waited: u64,
+}
+
+impl World {
+    fn new(path: Path, config: TcpConfig, laws: &[Congestion]) -> World {
+        let mut world = World {
+            path,
+            now: Instant::ZERO,
+            flows: vec![],
+            events: BinaryHeap::new(),
+            busy_until: Instant::ZERO,
+            sent: 0,
+            dropped: 0,
+            drops: 0.0,
+            waited: 0,
+        };
+        for (n, law) in laws.iter().enumerate() {
+            let begins = Instant::from_millis(37 * n as u64);
+            let start = Seq(0xfff0_0000 + 7919 * n as u32);
+            world.flows.push(Flow {
+                c: Controller::new(*law, &config, MSS as u16, false, start, begins),
+                begins,
+                start,
+                out: BTreeMap::new(),
+                flight: 0,
+                lost: Default::default(),
+                next: 0,
+                acked: 0,
+                recover: None,
+                budget: 0,
+                delivered: 0,
+                srtt: path.rtt,
+                wakes_at: None,
+                has: None,
+            });
+            world.events.push(Reverse((begins, Event::Wake { flow: n })));
+        }
+        world
+    }
+
+    fn run(&mut self, ms: u64) {
+        let end = self.now + Duration::from_millis(ms);
+        while let Some(Reverse((at, event))) = self.events.peek().copied()
+            && at <= end
+        {
+            self.events.pop();
+            self.now = at;
+            let flow = match event {
+                Event::Ack { flow, number, order, sent } => {
+                    self.arrive(flow, number, order, sent);
+                    flow
+                }
+                Event::Wake { flow } => {
+                    self.flows[flow].wakes_at = None;
+                    flow
+                }
+            };
+            self.fill(flow);
+        }
+        self.now = end;
+    }
+
+    fn arrive(&mut self, flow: usize, number: u32, order: u64, sent: Instant) {
+        let now = self.now;
+        let f = &mut self.flows[flow];
+        if let Some((_, false)) = f.out.remove(&number) {
+            f.flight -= MSS;
+        }
+        f.lost.remove(&number);
+        f.delivered += u64::from(MSS);
+        f.acked += 1;
+        let rtt = now.since(sent);
+        f.srtt = Duration::from_micros((f.srtt.micros() * 7 + rtt.micros()) / 8);
+        let (before, mut lost) = (f.flight + MSS, false);
+        // What is missing lies before what was just acknowledged, but for what was sent again.
+        let last = if f.lost.is_empty() && f.recover.is_none() { number } else { u32::MAX };
+        for (n, (sent, gone)) in f.out.range_mut(..last) {
+            if *sent + REORDER <= order && !*gone {
+                (*gone, lost) = (true, true);
+                f.flight -= MSS;
+                f.lost.insert(*n);
+            }
+            if *sent > order {
+                break;
+            }
+        }
+        if lost && f.recover.is_none() {
+            f.recover = Some(f.next);
+            f.budget = 0;
+            f.c.on_congestion(Cause::Loss, before, now);
+        }
+        let (una, max, flight) = (f.una(), f.seq(f.next), f.flight());
+        let recovering = f.recover.is_some();
+        f.budget += if f.flight > f.c.ssthresh() { 7 } else { 10 };
+        if f.recover.is_some_and(|end| f.seq(end).at_or_before(una)) {
+            f.recover = None;
+            f.c.on_recovered(flight, now);
+        }
+        let ack = Ack { now, una, max, delivered: MSS, flight, rtt: Some(rtt), srtt: f.srtt, recovering };
+        f.c.on_ack(&ack);
+    }
+
+    /// Sends what the window and the gate allow: what is lost first.
+    fn fill(&mut self, flow: usize) {
+        loop {
+            let now = self.now;
+            let f = &mut self.flows[flow];
+            f.c.on_timer(now);
+            let allowed = match f.recover {
+                Some(_) => f.budget >= 10,
+                None => f.flight() + MSS <= f.c.window(),
+            };
+            if !f.c.pacer().is_open() || !allowed {
+                break;
+            }
+            f.budget = f.budget.saturating_sub(10);
+            let again = f.lost.pop_first();
+            let allowed = |has: u64| now.since(f.begins).micros() * has / 1_000_000 / u64::from(MSS);
+            if again.is_none() && f.has.is_some_and(|has| u64::from(f.next) >= allowed(has)) {
+                f.c.on_dry(f.seq(f.next), f.flight());
+                self.wake(flow, now + Duration::from_millis(5));
+                return;
+            }
+            let number = again.unwrap_or(f.next);
+            match again {
+                Some(_) => f.c.on_resent(MSS, now),
+                None => f.next += 1,
+            }
+            f.flight += MSS;
+            f.out.insert(number, (self.sent, false));
+            if again.is_none() {
+                let (nxt, flight) = (f.seq(f.next), f.flight());
+                f.c.on_sent(nxt, flight, MSS, now);
+            }
+            self.carry(flow, number);
+        }
+        if let Some(at) = self.flows[flow].c.pacer().deadline() {
+            // The timer wheel's tick.
+            self.wake(flow, Instant::from_millis(at.micros().div_ceil(1000)));
+        }
+    }
+
+    fn wake(&mut self, flow: usize, at: Instant) {
+        if self.flows[flow].wakes_at.is_none_or(|set| at < set) {
+            self.flows[flow].wakes_at = Some(at);
+            self.events.push(Reverse((at, Event::Wake { flow })));
+        }
+    }
+
+    fn carry(&mut self, flow: usize, number: u32) {
+        let order = self.sent;
+        self.sent += 1;
+        let starts = self.busy_until.max(self.now);
+        let waits = starts.since(self.now).micros();
+        let by_chance =
+            self.path.lossy > 0 && (self.sent * 2_654_435_761 >> 7).is_multiple_of(self.path.lossy);
+        if by_chance {
+            return;
+        }
+        if waits * self.path.bytes_per_s / 1_000_000 > self.path.queue {
+            self.dropped += 1;
+            return;
+        }
+        self.waited = self.waited.max(waits);
+        self.busy_until = starts + Duration::from_micros(u64::from(MSS) * 1_000_000 / self.path.bytes_per_s);
+        // A little jitter, or the flows would never leave step.
+        let jitter = Duration::from_micros((self.sent * 2_654_435_761 >> 9) % 500);
+        let at = self.busy_until + self.path.rtt + jitter;
+        self.events.push(Reverse((at, Event::Ack { flow, number, order, sent: self.now })));
+    }
+
+    /// Runs for a while and says what each flow got of the bottleneck.
+    fn shares(&mut self, ms: u64) -> Vec<f64> {
+        let before: Vec<u64> = self.flows.iter().map(|f| f.delivered).collect();
+        (self.dropped, self.waited) = (0, 0);
+        let sent = self.sent;
+        self.run(ms);
+        self.drops = self.dropped as f64 / (self.sent - sent) as f64;
+        let most = self.path.bytes_per_s as f64 * ms as f64 / 1000.0;
+        self.flows.iter().zip(before).map(|(f, b)| (f.delivered - b) as f64 / most).collect()
+    }
+}
+
+fn jain(shares: &[f64]) -> f64 {
+    let sum: f64 = shares.iter().sum();
+    sum * sum / (shares.len() as f64 * shares.iter().map(|s| s * s).sum::<f64>())
+}
+
+const MBIT: u64 = 125_000;
+
+fn path(mbit: u64, rtt_ms: u64, products: f64) -> Path {
+    let path = Path { bytes_per_s: mbit * MBIT, rtt: Duration::from_millis(rtt_ms), queue: 0, lossy: 0 };
+    Path { queue: (path.product() as f64 * products) as u64, ..path }
+}
+
+#[test]
+fn print_all() {
+    for pacing in [false] {
+        let config = TcpConfig { pacing, ..TcpConfig::default() };
+        for law in [Congestion::Bbr] {
+            for (mbit, rtt, products) in [(10, 40, 1.0), (100, 40, 1.0), (100, 40, 0.25)] {
+                let mut w = World::new(path(mbit, rtt, products), config, &[law]);
+                let first: f64 = w.shares(1_000).iter().sum();
+                let first_drops = w.drops;
+                w.run(9_000);
+                let shares = w.shares(20_000);
+                println!(
+                    "{law:?} paced {pacing} {mbit} Mb/s {rtt} ms x{products}: first s {first:.3} drops {first_drops:.4} then {:.3} drops {:.4} wait {}",
+                    shares[0], w.drops, w.waited
+                );
+            }
+            for n in [2, 16, 64] {
+                let mut w = World::new(path(100, 40, 1.0), config, &vec![law; n]);
+                w.run(10_000);
+                let shares = w.shares(50_000);
+                println!(
+                    "{law:?} paced {pacing} {n} flows: {:.3} jain {:.3} drops {:.4} wait {}",
+                    shares.iter().sum::<f64>(),
+                    jain(&shares),
+                    w.drops,
+                    w.waited
+                );
+            }
+        }
+    }
+}
