@@ -8,13 +8,14 @@
 //! rounds or by losses above 2 %; no growth by what the application limits.
 //!
 //! What is not: one bandwidth sample for each round trip instead of one for each packet; losses are
-//! counted as what is sent again, a round at a time; ProbeRTT comes only where ten seconds showed no
+//! counted as what is sent again, a round at a time, and up to 2 % of them bound nothing; ProbeRTT comes only where ten seconds showed no
 //! round trip as short; the time between probes does not follow Reno's, and is spread by the initial
 //! sequence number, not by chance; aggregated acknowledgments are met by the window's factor of two
 //! alone; ECN is not heeded.
 
 mod rounds;
 
+use super::super::park::{Packer, Unpacker};
 use super::Ack;
 use super::window::Window;
 use crate::seq::Seq;
@@ -66,6 +67,9 @@ enum Mode {
 }
 
 impl Mode {
+    const ALL: [Mode; 7] =
+        [Mode::Startup, Mode::Drain, Mode::Down, Mode::Cruise, Mode::Refill, Mode::Up, Mode::ProbeRtt];
+
     fn pacing_gain(self) -> Percent {
         match self {
             Mode::Startup => 277,
@@ -140,6 +144,69 @@ impl Bbr {
             bandwidth_low: u64::MAX,
             restarted: false,
             spread: Duration::from_millis(u64::from(start.0 % 1000)),
+        }
+    }
+
+    /// See [`park`](super::super::park). What the present round showed so far is forgotten: nothing is in
+    /// flight, and with what is sent next another begins.
+    pub(super) fn park(&self, to: &mut Packer) {
+        let Bbr {
+            mode,
+            since,
+            rounds_in_mode,
+            rounds: _,
+            bandwidth,
+            min_rtt,
+            min_rtt_at,
+            probed_rtt,
+            plateau,
+            plateau_rounds,
+            filled,
+            inflight_high,
+            inflight_low,
+            bandwidth_low,
+            restarted,
+            spread,
+        } = self;
+        to.number(*mode as u8);
+        [*since, *min_rtt_at].iter().for_each(|at| to.instant(*at));
+        [rounds_in_mode, plateau_rounds].iter().for_each(|n| to.number(**n));
+        // What is not known is the largest: that takes the fewest bytes when it is counted from there.
+        [min_rtt, probed_rtt, inflight_high, inflight_low].iter().for_each(|n| to.number(**n ^ u32::MAX));
+        [bandwidth[0], bandwidth[1], *plateau].iter().for_each(|n| to.number(*n));
+        to.number(*bandwidth_low ^ u64::MAX);
+        to.number(spread.millis());
+        to.bits([*filled, *restarted]);
+    }
+
+    /// The other way.
+    pub(super) fn unpark(una: Seq, from: &mut Unpacker<'_>) -> Self {
+        let mode = Mode::ALL[from.number() as usize % Mode::ALL.len()];
+        let [since, min_rtt_at] = core::array::from_fn(|_| from.instant());
+        let [rounds_in_mode, plateau_rounds] = core::array::from_fn(|_| from.number() as u8);
+        let [min_rtt, probed_rtt, inflight_high, inflight_low] =
+            core::array::from_fn(|_| from.number() as u32 ^ u32::MAX);
+        let [b0, b1, plateau] = core::array::from_fn(|_| from.number());
+        let bandwidth_low = from.number() ^ u64::MAX;
+        let spread = Duration::from_millis(from.number());
+        let [filled, restarted] = from.bits();
+        Bbr {
+            mode,
+            since,
+            rounds_in_mode,
+            rounds: Rounds::new(una, since),
+            bandwidth: [b0, b1],
+            min_rtt,
+            min_rtt_at,
+            probed_rtt,
+            plateau,
+            plateau_rounds,
+            filled,
+            inflight_high,
+            inflight_low,
+            bandwidth_low,
+            restarted,
+            spread,
         }
     }
 
@@ -232,7 +299,7 @@ impl Bbr {
                     self.enter_down(ack.now);
                 }
             }
-            mode if sample.lost > 0 && !mode.is_probing() => self.bound_by_losses(window, &sample),
+            mode if too_much && !mode.is_probing() => self.bound_by_losses(window, &sample),
             _ => {}
         }
     }

@@ -135,6 +135,10 @@ impl Controller {
                 to.number(2u8);
                 law.park(to);
             }
+            Law::Bbr(law) => {
+                to.number(3u8);
+                law.park(to);
+            }
         }
         Some(())
     }
@@ -149,7 +153,8 @@ impl Controller {
         let law = match from.number() {
             0 => Law::None,
             1 => Law::NewReno(NewReno::unpark(from)),
-            _ => Law::Cubic(Cubic::unpark(from)),
+            2 => Law::Cubic(Cubic::unpark(from)),
+            _ => Law::Bbr(Bbr::unpark(una, from)),
         };
         Controller { window, usage, slow_start, law, paced, pacer, before: None }
     }

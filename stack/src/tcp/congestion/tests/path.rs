@@ -274,34 +274,121 @@ fn path(mbit: u64, rtt_ms: u64, products: f64) -> Path {
     Path { queue: (path.product() as f64 * products) as u64, ..path }
 }
 
+fn alone(law: Congestion, path: Path) -> World {
+    World::new(path, TcpConfig::default(), &[law])
+}
+
+/// T06, S11: one flow with room for a product of bandwidth and delay fills the bottleneck, after a slow
+/// start that overruns it once at most.
 #[test]
-fn print_all() {
-    for pacing in [false] {
-        let config = TcpConfig { pacing, ..TcpConfig::default() };
-        for law in [Congestion::Bbr] {
-            for (mbit, rtt, products) in [(10, 40, 1.0), (100, 40, 1.0), (100, 40, 0.25)] {
-                let mut w = World::new(path(mbit, rtt, products), config, &[law]);
-                let first: f64 = w.shares(1_000).iter().sum();
-                let first_drops = w.drops;
-                w.run(9_000);
-                let shares = w.shares(20_000);
-                println!(
-                    "{law:?} paced {pacing} {mbit} Mb/s {rtt} ms x{products}: first s {first:.3} drops {first_drops:.4} then {:.3} drops {:.4} wait {}",
-                    shares[0], w.drops, w.waited
-                );
-            }
-            for n in [2, 16, 64] {
-                let mut w = World::new(path(100, 40, 1.0), config, &vec![law; n]);
-                w.run(10_000);
-                let shares = w.shares(50_000);
-                println!(
-                    "{law:?} paced {pacing} {n} flows: {:.3} jain {:.3} drops {:.4} wait {}",
-                    shares.iter().sum::<f64>(),
-                    jain(&shares),
-                    w.drops,
-                    w.waited
-                );
-            }
+fn one_flow_fills_the_bottleneck() {
+    for law in [Congestion::Cubic, Congestion::NewReno, Congestion::Bbr] {
+        for (mbit, rtt_ms) in [(10, 40), (100, 40), (100, 10), (1000, 20)] {
+            let mut w = alone(law, path(mbit, rtt_ms, 1.0));
+            w.run(5_000);
+            let share = w.shares(15_000)[0];
+            assert!(share >= 0.95, "{law:?} {mbit} Mb/s {rtt_ms} ms: {share}");
+            assert!(w.drops < 0.005, "{law:?} {mbit} Mb/s {rtt_ms} ms: {} dropped", w.drops);
         }
     }
+}
+
+/// S11: with a queue of a quarter of the product, what a reduction leaves must do: CUBIC's seven tenths
+/// and its flat curve, or BBR's bandwidth.
+#[test]
+fn one_flow_with_a_short_queue() {
+    for (law, least) in [(Congestion::Cubic, 0.95), (Congestion::Bbr, 0.95), (Congestion::NewReno, 0.85)] {
+        let mut w = alone(law, path(100, 40, 0.25));
+        w.run(5_000);
+        let share = w.shares(30_000)[0];
+        assert!(share >= least, "{law:?}: {share}");
+        assert!(w.drops < 0.005, "{law:?}: {} dropped", w.drops);
+    }
+}
+
+/// T06, S11: many flows share the bottleneck, all of it, evenly, and little is dropped.
+#[test]
+fn many_flows_share_the_bottleneck() {
+    for n in [16, 64] {
+        let mut w = World::new(path(100, 40, 1.0), TcpConfig::default(), &vec![Congestion::Cubic; n]);
+        w.run(10_000);
+        let shares = w.shares(50_000);
+        let (sum, fairness): (f64, f64) = (shares.iter().sum(), jain(&shares));
+        assert!(sum >= 0.95 && fairness >= 0.95 && w.drops < 0.02, "{n}: {sum} {fairness} {}", w.drops);
+    }
+}
+
+/// T06: a flow of Reno's beside one of CUBIC's gets its part, where the path is such that Reno does
+/// well.
+//= rfc9438#4.3
+#[test]
+fn cubic_leaves_room_for_reno() {
+    let mut w =
+        World::new(path(20, 10, 1.0), TcpConfig::default(), &[Congestion::Cubic, Congestion::NewReno]);
+    w.run(5_000);
+    let shares = w.shares(50_000);
+    assert!(shares[1] > 0.25 && shares[0] + shares[1] > 0.95, "{shares:?}");
+}
+
+/// T07: pacing keeps the first flights from overrunning a short queue, and costs no throughput.
+#[test]
+fn paced_flows_fill_the_bottleneck_as_well() {
+    let config = TcpConfig { pacing: true, ..TcpConfig::default() };
+    for law in [Congestion::Cubic, Congestion::NewReno] {
+        let mut w = World::new(path(100, 40, 1.0), config, &[law]);
+        w.run(5_000);
+        let share = w.shares(15_000)[0];
+        assert!(share >= 0.95, "{law:?}: {share}");
+    }
+}
+
+/// T07: losses that are not congestion do not slow a flow with a model down; CUBIC takes each for
+/// what it is not.
+#[test]
+fn chance_losses() {
+    let lossy = Path { lossy: 100, ..path(100, 40, 1.0) };
+    let share = |law| {
+        let mut w = alone(law, lossy);
+        w.run(5_000);
+        w.shares(20_000)[0]
+    };
+    let (bbr, cubic) = (share(Congestion::Bbr), share(Congestion::Cubic));
+    assert!(bbr >= 0.9 && cubic < 0.2, "{bbr} {cubic}");
+}
+
+/// T07: two flows with a model find an even share.
+#[test]
+fn two_with_a_model() {
+    let mut w = World::new(path(100, 40, 1.0), TcpConfig::default(), &[Congestion::Bbr; 2]);
+    w.run(10_000);
+    let shares = w.shares(50_000);
+    assert!(jain(&shares) > 0.95 && w.drops < 0.01, "{shares:?} {}", w.drops);
+}
+
+/// T07: an application with little to send gets it through without a queue, and says nothing about
+/// the path; when it has more, the path is found.
+#[test]
+fn a_model_of_a_path_that_is_not_used() {
+    let mut w = alone(Congestion::Bbr, path(100, 40, 1.0));
+    w.flows[0].has = Some(MBIT);
+    w.run(5_000);
+    let share = w.shares(20_000)[0];
+    assert!((0.0095..0.0105).contains(&share), "{share}");
+    assert!(w.waited < 2_000, "{} us", w.waited);
+    w.flows[0].has = None;
+    w.run(5_000);
+    let share = w.shares(10_000)[0];
+    assert!(share > 0.9, "{share}");
+}
+
+/// T07: the path gets longer. What was the shortest round trip is forgotten after ten seconds, and
+/// found anew with little in flight.
+#[test]
+fn a_longer_path_is_found() {
+    let mut w = alone(Congestion::Bbr, path(100, 20, 1.0));
+    w.run(5_000);
+    w.path.rtt = Duration::from_millis(60);
+    w.run(25_000);
+    let share = w.shares(10_000)[0];
+    assert!(share > 0.9, "{share}");
 }
