@@ -129,7 +129,8 @@ fn host(r: &mut Random, swarm: &Swarm) -> HostOptions {
         tcp.timestamps = r.chance(500_000);
     }
     if has(Odd::Congestion) {
-        tcp.congestion = r.pick(&[Congestion::Cubic, Congestion::NewReno, Congestion::None]);
+        tcp.pacing = r.chance(300_000);
+        tcp.congestion = r.pick(&[Congestion::Cubic, Congestion::NewReno, Congestion::Bbr, Congestion::None]);
     }
     if has(Odd::LittleMemory) {
         host.memory = r.pick(&[64 << 10, 256 << 10, 1 << 20, 4 << 20]);

@@ -282,9 +282,10 @@ impl Bbr {
             self.bandwidth[0] = self.bandwidth[0].max(sample.rate);
         }
         let too_much = sample.lost * LOSS_ONE_IN > sample.lost + sample.delivered;
+        let is_plateau = matches!(self.mode, Mode::Startup | Mode::Up) && self.is_plateau(&sample);
         match self.mode {
             Mode::Startup => {
-                self.filled = self.is_plateau(&sample);
+                self.filled = is_plateau;
                 if too_much && sample.lost >= STARTUP_LOSSES * u64::from(window.mss) {
                     self.filled = true;
                     self.bound_probe(sample.delivered.min(u64::from(u32::MAX)) as u32);
@@ -294,11 +295,7 @@ impl Bbr {
                 self.bound_probe(ack.flight);
                 self.enter_down(ack.now);
             }
-            Mode::Up => {
-                if self.is_plateau(&sample) || self.rounds_in_mode >= UP_ROUNDS {
-                    self.enter_down(ack.now);
-                }
-            }
+            Mode::Up if is_plateau || self.rounds_in_mode >= UP_ROUNDS => self.enter_down(ack.now),
             mode if too_much && !mode.is_probing() => self.bound_by_losses(window, &sample),
             _ => {}
         }

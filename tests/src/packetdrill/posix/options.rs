@@ -241,6 +241,7 @@ fn controller(name: &[u8]) -> Result<Congestion> {
     match name.split(|byte| *byte == 0).next().unwrap_or_default() {
         b"reno" | b"newreno" => Ok(Congestion::NewReno),
         b"cubic" => Ok(Congestion::Cubic),
+        b"bbr" => Ok(Congestion::Bbr),
         _ => Err(Errno::ENOENT),
     }
 }

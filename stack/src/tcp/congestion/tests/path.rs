@@ -234,7 +234,7 @@ impl World {
         let starts = self.busy_until.max(self.now);
         let waits = starts.since(self.now).micros();
         let by_chance =
-            self.path.lossy > 0 && (self.sent * 2_654_435_761 >> 7).is_multiple_of(self.path.lossy);
+            self.path.lossy > 0 && ((self.sent * 2_654_435_761) >> 7).is_multiple_of(self.path.lossy);
         if by_chance {
             return;
         }
@@ -245,7 +245,7 @@ impl World {
         self.waited = self.waited.max(waits);
         self.busy_until = starts + Duration::from_micros(u64::from(MSS) * 1_000_000 / self.path.bytes_per_s);
         // A little jitter, or the flows would never leave step.
-        let jitter = Duration::from_micros((self.sent * 2_654_435_761 >> 9) % 500);
+        let jitter = Duration::from_micros(((self.sent * 2_654_435_761) >> 9) % 500);
         let at = self.busy_until + self.path.rtt + jitter;
         self.events.push(Reverse((at, Event::Ack { flow, number, order, sent: self.now })));
     }
