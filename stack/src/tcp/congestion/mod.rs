@@ -75,8 +75,8 @@ pub(crate) struct Controller {
     paced: bool,
     pacer: Pacer,
     law: Law,
-    /// The window before it was last reduced.
-    before: Option<Window>,
+    /// Window and law before the last reduction.
+    before: Option<(Window, Law)>,
 }
 
 /// How the window grows and shrinks.
@@ -251,7 +251,7 @@ impl Controller {
     /// Congestion, once in a round or recovery: `flight` bytes were on their way when it was noticed.
     /// Sets the threshold, and the window to it.
     pub(crate) fn on_congestion(&mut self, _cause: Cause, flight: u32, _now: Instant) {
-        self.before = Some(self.window);
+        self.before = Some((self.window, self.law));
         match &mut self.law {
             Law::Cubic(law) => law.on_congestion(&mut self.window, flight),
             Law::NewReno(law) => law.on_congestion(&mut self.window, flight),
@@ -270,7 +270,7 @@ impl Controller {
     /// The retransmission timer fired; `again` if for data that it fired for before.
     pub(crate) fn on_timeout(&mut self, flight: u32, _now: Instant, again: bool) {
         if !again {
-            self.before = Some(self.window);
+            self.before = Some((self.window, self.law));
         }
         match &mut self.law {
             Law::Cubic(law) if !again => law.on_timeout(&mut self.window, flight),
@@ -283,10 +283,15 @@ impl Controller {
     }
 
     /// The last reduction was for nothing: what was not lost.
+    //= rfc9438#4.9.1
+    //= rfc9438#4.9.2
     pub(crate) fn undo(&mut self) {
-        if let Some(before) = self.before.take() {
-            self.window.cwnd = self.window.cwnd.max(before.cwnd);
-            self.window.ssthresh = self.window.ssthresh.max(before.ssthresh);
+        let Some((window, law)) = self.before.take() else { return };
+        self.window.cwnd = self.window.cwnd.max(window.cwnd);
+        self.window.ssthresh = window.ssthresh;
+        // A model goes on learning in the meantime.
+        if !matches!(law, Law::Bbr(_)) {
+            self.law = law;
         }
     }
 

@@ -235,6 +235,38 @@ fn a_timeout() {
     assert_eq!((s.c.window(), s.c.ssthresh()), (MSS, 5 * MSS));
 }
 
+/// H054: what was reduced for nothing, by a loss that was none or a timeout that was, is as it was
+/// before: the window, the threshold, the curve. Once.
+//= rfc9438#4.9.1
+//= rfc9438#4.9.2
+#[test]
+fn a_reduction_for_nothing() {
+    for by_timeout in [false, true] {
+        let mut s = Sender::new(Congestion::Cubic);
+        s.round(RTT);
+        s.c.on_congestion(Cause::Loss, s.flight(), s.now);
+        s.c.on_recovered(s.flight(), s.now);
+        for _ in 0..30 {
+            s.round(RTT);
+        }
+        let (window, law) = (s.c.window, format!("{:?}", s.c.law));
+        if by_timeout {
+            s.c.on_timeout(s.flight(), s.now, false);
+            s.c.on_timeout(s.flight(), s.now, true);
+        } else {
+            s.c.on_congestion(Cause::Loss, s.flight(), s.now);
+        }
+        assert!(s.c.window() < window.cwnd);
+        s.c.undo();
+        assert_eq!((s.c.window, format!("{:?}", s.c.law)), (window, law));
+        s.c.on_congestion(Cause::Loss, s.flight(), s.now);
+        let reduced = s.c.window();
+        s.c.before = None;
+        s.c.undo();
+        assert_eq!(s.c.window(), reduced);
+    }
+}
+
 /// RFC 6582 §3.2: a recovery that ends with little in flight is followed by no burst.
 //= rfc6582#3.2
 #[test]
