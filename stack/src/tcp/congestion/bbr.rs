@@ -32,9 +32,9 @@ const BETA: Percent = 70;
 /// What Cruise leaves free below the bound that probing found.
 const HEADROOM: Percent = 85;
 /// Losses above 2 % say that it was too much.
-const LOSS_ONE_IN: u64 = 50;
+const LOSS_ONE_IN: u32 = 50;
 /// But less than these segments in a round say nothing yet in Startup.
-const STARTUP_LOSSES: u64 = 6;
+const STARTUP_LOSSES: u32 = 6;
 /// Rounds without a quarter more of bandwidth that end Startup and Up.
 const PLATEAU_ROUNDS: u8 = 3;
 /// Up ends after so many rounds, whatever they show.
@@ -121,8 +121,8 @@ pub(super) struct Bbr {
     bandwidth_low: u64,
     /// Nothing was in flight before the next acknowledgment's segment was sent.
     restarted: bool,
-    /// Spreads the probes of flows that began together.
-    spread: Duration,
+    /// Spreads the probes of flows that began together, in ms.
+    spread: u16,
 }
 
 impl Bbr {
@@ -143,7 +143,7 @@ impl Bbr {
             inflight_low: u32::MAX,
             bandwidth_low: u64::MAX,
             restarted: false,
-            spread: Duration::from_millis(u64::from(start.0 % 1000)),
+            spread: (start.0 % 1000) as u16,
         }
     }
 
@@ -175,7 +175,7 @@ impl Bbr {
         [min_rtt, probed_rtt, inflight_high, inflight_low].iter().for_each(|n| to.number(**n ^ u32::MAX));
         [bandwidth[0], bandwidth[1], *plateau].iter().for_each(|n| to.number(*n));
         to.number(*bandwidth_low ^ u64::MAX);
-        to.number(spread.millis());
+        to.number(*spread);
         to.bits([*filled, *restarted]);
     }
 
@@ -188,7 +188,7 @@ impl Bbr {
             core::array::from_fn(|_| from.number() as u32 ^ u32::MAX);
         let [b0, b1, plateau] = core::array::from_fn(|_| from.number());
         let bandwidth_low = from.number() ^ u64::MAX;
-        let spread = Duration::from_millis(from.number());
+        let spread = from.number() as u16;
         let [filled, restarted] = from.bits();
         Bbr {
             mode,
@@ -281,14 +281,14 @@ impl Bbr {
         if !sample.dry || sample.rate > self.bandwidth[0].max(self.bandwidth[1]) {
             self.bandwidth[0] = self.bandwidth[0].max(sample.rate);
         }
-        let too_much = sample.lost * LOSS_ONE_IN > sample.lost + sample.delivered;
+        let too_much = sample.lost.saturating_mul(LOSS_ONE_IN) > sample.lost.saturating_add(sample.delivered);
         let is_plateau = matches!(self.mode, Mode::Startup | Mode::Up) && self.is_plateau(&sample);
         match self.mode {
             Mode::Startup => {
                 self.filled = is_plateau;
-                if too_much && sample.lost >= STARTUP_LOSSES * u64::from(window.mss) {
+                if too_much && sample.lost >= STARTUP_LOSSES * window.mss {
                     self.filled = true;
-                    self.bound_probe(sample.delivered.min(u64::from(u32::MAX)) as u32);
+                    self.bound_probe(sample.delivered);
                 }
             }
             Mode::Refill | Mode::Up if too_much => {
@@ -324,7 +324,7 @@ impl Bbr {
         let most = self.bandwidth[0].max(self.bandwidth[1]);
         self.bandwidth_low = sample.rate.max(self.bandwidth_low.min(most) * BETA / 100);
         let low = u64::from(self.inflight_low.min(window.cwnd)) * BETA / 100;
-        self.inflight_low = low.max(sample.delivered).min(u64::from(u32::MAX)) as u32;
+        self.inflight_low = sample.delivered.max(low as u32);
     }
 
     fn forget_losses(&mut self) {
@@ -350,7 +350,7 @@ impl Bbr {
             Mode::Startup if self.filled => self.enter(Mode::Drain, now),
             Mode::Drain if in_flight(100) => self.enter_down(now),
             Mode::Down if in_flight(100) && ack.flight <= self.cruising() => self.enter(Mode::Cruise, now),
-            Mode::Cruise if now.since(self.since) > CRUISE + self.spread => {
+            Mode::Cruise if now.since(self.since) > CRUISE + Duration::from_millis(self.spread.into()) => {
                 self.forget_losses();
                 self.enter(Mode::Refill, now);
             }

@@ -75,8 +75,16 @@ pub(crate) struct Controller {
     paced: bool,
     pacer: Pacer,
     law: Law,
-    /// Window and law before the last reduction.
-    before: Option<(Window, Law)>,
+    before: Option<Before>,
+}
+
+/// What there was before the last reduction.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    cwnd: u32,
+    ssthresh: u32,
+    /// The other laws have nothing that the reduction spoils for good.
+    cubic: Option<Cubic>,
 }
 
 /// How the window grows and shrinks.
@@ -251,7 +259,7 @@ impl Controller {
     /// Congestion, once in a round or recovery: `flight` bytes were on their way when it was noticed.
     /// Sets the threshold, and the window to it.
     pub(crate) fn on_congestion(&mut self, _cause: Cause, flight: u32, _now: Instant) {
-        self.before = Some((self.window, self.law));
+        self.remember();
         match &mut self.law {
             Law::Cubic(law) => law.on_congestion(&mut self.window, flight),
             Law::NewReno(law) => law.on_congestion(&mut self.window, flight),
@@ -270,7 +278,7 @@ impl Controller {
     /// The retransmission timer fired; `again` if for data that it fired for before.
     pub(crate) fn on_timeout(&mut self, flight: u32, _now: Instant, again: bool) {
         if !again {
-            self.before = Some((self.window, self.law));
+            self.remember();
         }
         match &mut self.law {
             Law::Cubic(law) if !again => law.on_timeout(&mut self.window, flight),
@@ -282,16 +290,21 @@ impl Controller {
         self.pacer.open();
     }
 
+    fn remember(&mut self) {
+        let Window { cwnd, ssthresh, .. } = self.window;
+        let cubic = if let Law::Cubic(law) = self.law { Some(law) } else { None };
+        self.before = Some(Before { cwnd, ssthresh, cubic });
+    }
+
     /// The last reduction was for nothing: what was not lost.
     //= rfc9438#4.9.1
     //= rfc9438#4.9.2
     pub(crate) fn undo(&mut self) {
-        let Some((window, law)) = self.before.take() else { return };
-        self.window.cwnd = self.window.cwnd.max(window.cwnd);
-        self.window.ssthresh = window.ssthresh;
-        // A model goes on learning in the meantime.
-        if !matches!(law, Law::Bbr(_)) {
-            self.law = law;
+        let Some(before) = self.before.take() else { return };
+        self.window.cwnd = self.window.cwnd.max(before.cwnd);
+        self.window.ssthresh = before.ssthresh;
+        if let Some(cubic) = before.cubic {
+            self.law = Law::Cubic(cubic);
         }
     }
 

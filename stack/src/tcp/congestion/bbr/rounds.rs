@@ -13,9 +13,9 @@ pub(super) struct Rounds {
     /// It lasts until something beyond this is acknowledged.
     end: Seq,
     since: Instant,
-    delivered: u64,
+    delivered: u32,
     /// Bytes that were sent again in it: what was lost, as far as the sender found out.
-    lost: u64,
+    lost: u32,
     /// The application had less to send than the path takes, at some time in it.
     dry: bool,
     /// What lies before this was sent with too little behind it.
@@ -27,8 +27,8 @@ pub(super) struct Rounds {
 pub(super) struct Sample {
     /// Bytes in a second.
     pub(super) rate: u64,
-    pub(super) delivered: u64,
-    pub(super) lost: u64,
+    pub(super) delivered: u32,
+    pub(super) lost: u32,
     /// The rate is the application's rather than the path's.
     pub(super) dry: bool,
 }
@@ -39,7 +39,7 @@ impl Rounds {
     }
 
     pub(super) fn on_ack(&mut self, ack: &Ack) -> Option<Sample> {
-        self.delivered += u64::from(ack.delivered);
+        self.delivered = self.delivered.saturating_add(ack.delivered);
         if !self.end.before(ack.una) {
             return None;
         }
@@ -48,11 +48,11 @@ impl Rounds {
         let dry_on = ack.una.before(self.dry_until);
         let dry_until = if dry_on { self.dry_until } else { ack.una };
         *self = Rounds { end: ack.max, since: ack.now, delivered: 0, lost: 0, dry: dry_on, dry_until };
-        Some(Sample { rate: delivered * 1_000_000 / took, delivered, lost, dry })
+        Some(Sample { rate: u64::from(delivered) * 1_000_000 / took, delivered, lost, dry })
     }
 
     pub(super) fn on_resent(&mut self, bytes: u32) {
-        self.lost += u64::from(bytes);
+        self.lost = self.lost.saturating_add(bytes);
     }
 
     /// Everything up to `nxt` went out, and the window had room for more.
