@@ -118,8 +118,8 @@ impl Stack<'_> {
                 Some(ack) => (r.seq, ack, Flags::RST | Flags::ACK, 0, Options::default()),
                 None => (r.seq, Seq(0), Flags::RST, 0, Options::default()),
             },
-            Reply::Ack { seq, ack, timestamps } => {
-                (seq, ack, Flags::ACK, 0, Options { timestamps, ..Options::default() })
+            Reply::Ack { seq, ack, window, timestamps } => {
+                (seq, ack, Flags::ACK, window, Options { timestamps, ..Options::default() })
             }
             Reply::SynAck { seq, ack, flags, window, options } => (seq, ack, flags, window, options),
         };

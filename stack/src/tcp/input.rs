@@ -1,5 +1,6 @@
 //! What came in: a segment arrives at a connection (RFC 9293 §3.10.7), step by step.
 
+use super::Reply;
 use super::config::Congestion;
 use super::congestion::{Cause, Controller};
 use super::ecn::Ecn;
@@ -9,7 +10,7 @@ use super::ranges::Range;
 use super::receive::{Owed, Receive, SackUse, Taken};
 use super::recovery::Heard;
 use super::rtt::Rtt;
-use super::segment::{Flags, Reset, Segment};
+use super::segment::{Flags, Reset, Segment, Timestamps};
 use super::send::{Fin, Send, SendTimer};
 use super::tcb::{Closing, Cx, Dropped, Effects, End, Handshake, Origin, PeerSyn, Phase, Synchronized, Tcb};
 use crate::counters::TcpCount;
@@ -78,6 +79,7 @@ impl Tcb {
     //= rfc9293#3.10.7.4, for SYN-RECEIVED
     fn in_syn_received(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) -> Step {
         let scale_window = self.receive_limit.min(0xffff);
+        let (our_scale, receive_limit, ts_offset) = (self.window_scale(), self.receive_limit, self.ts_offset);
         let Phase::SynReceived(h) = &mut self.phase else { return Ok(()) };
         let flags = segment.flags;
         let whole = segment;
@@ -105,7 +107,7 @@ impl Tcb {
         }
         if flags.has(Flags::RST) {
             if segment.seq != h.rcv_nxt {
-                h.send = true;
+                effects.challenge = Some(h.challenge(our_scale, receive_limit, ts_offset, cx));
                 return Err(Dropped::Challenged);
             }
             cx.count(TcpCount::ResetsReceived);
@@ -116,7 +118,13 @@ impl Tcb {
             return Ok(());
         }
         if flags.has(Flags::SYN) {
-            h.send = true;
+            match h.origin {
+                Origin::Active => {
+                    effects.challenge = Some(h.challenge(our_scale, receive_limit, ts_offset, cx))
+                }
+                // It may be another SYN of a client that has started anew: what it needs is a SYN-ACK.
+                Origin::Passive(_) => h.send = true,
+            }
             return Err(Dropped::Challenged);
         }
         if !flags.has(Flags::ACK) {
@@ -176,6 +184,18 @@ fn over() -> Phase {
 }
 
 impl Handshake {
+    /// A bare acknowledgment in SYN-RECEIVED, for what a blind attacker could have sent.
+    //= rfc9293#3.10.7.4 second, fourth; MUST send an acknowledgment
+    //= rfc5961#3.2
+    fn challenge(&self, our_scale: u8, receive_limit: u32, ts_offset: u32, cx: &Cx<'_, '_>) -> Reply {
+        let scale = if self.peer.window_scale.is_some() { our_scale } else { 0 };
+        let window = (receive_limit >> scale).min(0xffff) as u16;
+        let value = (cx.now.millis() as u32).wrapping_add(ts_offset);
+        let echo = self.peer.timestamp.filter(|_| cx.config.timestamps);
+        let timestamps = echo.map(|echo| Timestamps { value, echo });
+        Reply::Ack { seq: self.iss + 1, ack: self.rcv_nxt, window, timestamps }
+    }
+
     fn into_synchronized(
         self,
         our_scale: u8,

@@ -205,10 +205,12 @@ const READY_LISTS: usize = crate::stack::INTERFACES_MAX;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reply {
     Reset(Reset),
-    /// A bare acknowledgment from TIME-WAIT.
+    /// A bare acknowledgment from TIME-WAIT or SYN-RECEIVED.
     Ack {
         seq: Seq,
         ack: Seq,
+        /// As it stands in the header.
+        window: u16,
         timestamps: Option<Timestamps>,
     },
     /// A SYN-ACK of which nothing is remembered.
@@ -426,7 +428,7 @@ impl<'a> Tcp<'a> {
         pool: &mut Pool<'_>,
     ) -> Outcome {
         let mut outcome = Outcome {
-            reply: effects.reset.map(Reply::Reset),
+            reply: effects.reset.map(Reply::Reset).or(effects.challenge),
             dropped: effects.dropped.map(Refused::Engine),
             ..Outcome::default()
         };

@@ -1,5 +1,6 @@
 //! The state of one connection: a type for each phase, holding only that phase's own data.
 
+use super::Reply;
 use super::config::TcpConfig;
 use super::ecn::{Ecn, Negotiation};
 use super::info::Stats;
@@ -193,6 +194,8 @@ pub(crate) struct Over {
 pub(crate) struct Effects {
     /// Send this, now.
     pub(crate) reset: Option<Reset>,
+    /// Send this acknowledgment, now.
+    pub(crate) challenge: Option<Reply>,
     /// There is something new to read, or the end, or an error.
     pub(crate) readable: bool,
     /// There is room to write, or an error.

@@ -79,7 +79,7 @@ impl TimeWaitStart {
     pub(crate) fn acknowledgment(&self, now: Instant) -> Reply {
         let value = (now.millis() as u32).wrapping_add(self.ts_offset);
         let timestamps = self.ts_recent.map(|echo| Timestamps { value, echo });
-        Reply::Ack { seq: self.snd_nxt, ack: self.rcv_nxt, timestamps }
+        Reply::Ack { seq: self.snd_nxt, ack: self.rcv_nxt, window: 0, timestamps }
     }
 }
 

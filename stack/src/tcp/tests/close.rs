@@ -89,7 +89,7 @@ fn wait(b: &mut Bench) {
     b.out();
     b.get(ack(1, 2));
     b.get(fin(1, 2));
-    let last = Reply::Ack { seq: b.iss + 2, ack: PEER_ISS + 2, timestamps: None };
+    let last = Reply::Ack { seq: b.iss + 2, ack: PEER_ISS + 2, window: 0, timestamps: None };
     assert_eq!(std::mem::take(&mut b.replies), [last], "the FIN is acknowledged at once");
     b.close();
     assert_eq!((b.tcp.len(), b.tcp.time_waits()), (0, 1));
@@ -107,7 +107,7 @@ fn time_wait() {
     assert_eq!(b.replies, []);
     b.advance(30_000);
     b.get(fin(1, 2));
-    assert_eq!(b.replies, [Reply::Ack { seq: b.iss + 2, ack: PEER_ISS + 2, timestamps: None }]);
+    assert_eq!(b.replies, [Reply::Ack { seq: b.iss + 2, ack: PEER_ISS + 2, window: 0, timestamps: None }]);
     b.advance(59_000);
     assert_eq!(b.tcp.time_waits(), 1);
     b.advance(1_100);
