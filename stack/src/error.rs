@@ -11,7 +11,8 @@ use core::fmt;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
-    /// The peer answered our SYN with RST, or our datagram with ICMP port unreachable.
+    /// The peer answered our SYN with RST, or our packet with ICMP port or protocol unreachable; or a
+    /// router says that its administrator prohibits our SYN.
     ConnectionRefused,
     /// The peer reset the connection; data may have been lost.
     ConnectionReset,

@@ -71,7 +71,8 @@ pub(crate) fn parse_error_v4(header: &IcmpHeader, quote: &[u8]) -> Result<IcmpEr
     let [_, _, a, b] = header.rest;
     let kind = match (header.kind, header.code) {
         // RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1
-        (icmpv4::UNREACHABLE, 1 | 7 | 8 | 10 | 12) => K::HostUnreachable,
+        (icmpv4::UNREACHABLE, 9 | 10 | 13) => K::Prohibited,
+        (icmpv4::UNREACHABLE, 1 | 7 | 8 | 12) => K::HostUnreachable,
         (icmpv4::UNREACHABLE, icmpv4::CODE_PROTOCOL) => K::ProtocolUnreachable,
         (icmpv4::UNREACHABLE, icmpv4::CODE_PORT) => K::PortUnreachable,
         (icmpv4::UNREACHABLE, icmpv4::CODE_TOO_BIG) => {
@@ -101,6 +102,7 @@ pub(crate) fn parse_error_v6(header: &IcmpHeader, quote: &[u8]) -> Result<IcmpEr
     use IcmpErrorKind as K;
     let kind = match (header.kind, header.code) {
         (icmpv6::UNREACHABLE, icmpv6::CODE_PORT) => K::PortUnreachable,
+        (icmpv6::UNREACHABLE, 1 | 5 | 6) => K::Prohibited,
         (icmpv6::UNREACHABLE, 2 | 3) => K::HostUnreachable,
         (icmpv6::UNREACHABLE, _) => K::NetUnreachable,
         (icmpv6::TOO_BIG, _) => K::TooBig { mtu: u32::from_be_bytes(header.rest) },

@@ -66,7 +66,7 @@ pub struct PacketMeta {
 /// What the ICMP error says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IcmpErrorKind {
-    /// No route to the network or host, administratively prohibited and so on.
+    /// No route to the network or host.
     NetUnreachable,
     /// The last router can't reach the host.
     HostUnreachable,
@@ -74,6 +74,8 @@ pub enum IcmpErrorKind {
     ProtocolUnreachable,
     /// Nobody listens on the port.
     PortUnreachable,
+    /// A router refuses to pass it on, by its administrator's will.
+    Prohibited,
     /// The packet is too big for a link on the path.
     TooBig {
         /// What the router says would fit; 0 if it does not say (RFC 1191 §4).

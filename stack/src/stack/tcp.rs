@@ -157,7 +157,9 @@ impl Stack<'_> {
             return self.count_drop(Drop::IcmpForeign, now);
         };
         let problem = match error.kind {
-            IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => SoftError::Refused,
+            IcmpErrorKind::PortUnreachable
+            | IcmpErrorKind::ProtocolUnreachable
+            | IcmpErrorKind::Prohibited => SoftError::Refused,
             IcmpErrorKind::NetUnreachable => SoftError::NetUnreachable,
             IcmpErrorKind::HostUnreachable | IcmpErrorKind::TimeExceeded => SoftError::HostUnreachable,
             IcmpErrorKind::ParameterProblem => SoftError::Rejected,

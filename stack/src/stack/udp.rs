@@ -86,7 +86,7 @@ impl Stack<'_> {
     pub(super) fn datagram_error(&mut self, error: &IcmpError) -> Result<(), Drop> {
         let what = match error.kind {
             IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => Error::ConnectionRefused,
-            IcmpErrorKind::HostUnreachable => Error::HostUnreachable,
+            IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => Error::HostUnreachable,
             IcmpErrorKind::NetUnreachable => Error::NetUnreachable,
             // The size of a datagram is checked against the link; the rest does not last.
             IcmpErrorKind::TooBig { .. }

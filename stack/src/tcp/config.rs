@@ -93,6 +93,13 @@ pub struct TcpConfig {
     pub fin_wait_2_timeout: Duration,
     /// TIME-WAIT: twice the maximum segment lifetime, which is taken as 30 s. Default 60 s.
     pub time_wait: Duration,
+    /// Least time between two challenge ACKs of one connection. Each connection has its own limit, so
+    /// that one can't be measured through another (RFC 5961 §7, H059). Default 500 ms.
+    pub challenge_interval: Duration,
+    /// A router that says that the peer or its network can't be reached ends a connect at once, so that
+    /// the next address can be tried (RFC 5461 §4). Else it is a soft error as RFC 9293 §3.9.2.2
+    /// describes it: told when the connect has timed out. Default true.
+    pub unreachable_ends_open: bool,
     /// Offer timestamps (RFC 7323). Default true.
     pub timestamps: bool,
     /// Offer selective acknowledgments (RFC 2018). Default true.
@@ -148,6 +155,8 @@ impl Default for TcpConfig {
             data_timeout: Duration::from_secs(180),
             fin_wait_2_timeout: Duration::from_secs(60),
             time_wait: Duration::from_secs(60),
+            challenge_interval: Duration::from_millis(500),
+            unreachable_ends_open: true,
             timestamps: true,
             sack: true,
             dsack: true,

@@ -18,10 +18,6 @@ use crate::error::Error;
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
 
-/// Least time between two challenge ACKs of one connection. Each connection has its own limit,
-/// so that one can't be measured through another (RFC 5961 §7, H059).
-const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
-
 /// Does the segment go on to the next step?
 type Step = Result<(), Dropped>;
 
@@ -395,7 +391,7 @@ impl Synchronized {
     fn challenge(&mut self, cx: &Cx<'_, '_>) {
         if cx.now >= self.challenge_at {
             cx.count(TcpCount::ChallengeAcks);
-            self.challenge_at = cx.now + CHALLENGE_INTERVAL;
+            self.challenge_at = cx.now + cx.config.challenge_interval;
             self.receive.owed = Owed::Now;
         }
     }

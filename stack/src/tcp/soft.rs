@@ -1,6 +1,7 @@
 //! Problems that may pass: what ICMP says of a connection that stands, and a peer that does not
 //! answer for a while (RFC 9293 §3.9.1.8, §3.9.2.2).
 
+use super::config::TcpConfig;
 use super::tcb::{Cx, Phase, Tcb};
 use super::{ConnectionEvent, Outcome, Tcp};
 use crate::counters::TcpCount;
@@ -14,7 +15,7 @@ use crate::time::Instant;
 pub(crate) enum SoftError {
     NetUnreachable,
     HostUnreachable,
-    /// There is no such port or protocol.
+    /// There is no such port or protocol, or it is prohibited to reach it.
     Refused,
     /// A router found fault with our header.
     Rejected,
@@ -43,10 +44,11 @@ impl SoftError {
     }
 
     /// Does it end a connection that is being opened?
-    //= rfc9293#3.9.2.2 SHLD-26
-    fn ends_open(self) -> bool {
+    //= rfc9293#3.9.2.2 SHLD-26, MUST-56
+    fn ends_open(self, config: &TcpConfig) -> bool {
         match self {
-            SoftError::Refused | SoftError::NetUnreachable | SoftError::HostUnreachable => true,
+            SoftError::Refused => true,
+            SoftError::NetUnreachable | SoftError::HostUnreachable => config.unreachable_ends_open,
             SoftError::Rejected | SoftError::Unanswered => false,
         }
     }
@@ -116,7 +118,7 @@ impl Tcp<'_> {
         if !c.tcb.awaits(seq) {
             return Outcome::default();
         }
-        if error.ends_open() && matches!(c.tcb.phase, Phase::SynSent(_)) {
+        if error.ends_open(&self.settings.config) && matches!(c.tcb.phase, Phase::SynSent(_)) {
             return self.fail(index, error.into(), now, pool);
         }
         self.trouble(index, error, now, pool)

@@ -2,8 +2,8 @@
 //! by `sysctl`.
 
 use super::script::{Script, What};
-use barenet::TcpConfig;
 use barenet::time::Duration;
+use barenet::{Congestion, Ecn, SynCookies, TcpConfig};
 
 /// The system that a script was written for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,9 +33,12 @@ impl Profile {
         // The window of a script does not tune itself.
         config.receive_buffer = (65_536_u32).next_multiple_of(SEGMENT);
         config.time_wait = Duration::from_secs(60);
+        // Scripts provoke many challenges in a short time.
+        config.challenge_interval = Duration::from_millis(1);
         match self {
             Profile::FreeBsd => {
                 config.quick_acks = 0;
+                config.unreachable_ends_open = false;
                 config.rto_min = Duration::from_millis(30 + SLOP_MS);
             }
             Profile::Linux => {
@@ -66,6 +69,13 @@ pub fn apply_sysctl(command: &str, config: &mut TcpConfig) -> Option<Vec<String>
 
 /// False: there is no such setting here.
 fn apply(name: &str, value: &str, config: &mut TcpConfig) -> bool {
+    if matches!(name, "net.inet.tcp.cc.algorithm" | "net.ipv4.tcp_congestion_control") {
+        config.congestion = match value {
+            "newreno" | "reno" => Congestion::NewReno,
+            _ => Congestion::Cubic,
+        };
+        return matches!(value, "newreno" | "reno" | "cubic");
+    }
     let Ok(number) = value.trim_matches('"').parse::<u64>() else { return false };
     let ms = Duration::from_millis(number);
     match name {
@@ -80,11 +90,32 @@ fn apply(name: &str, value: &str, config: &mut TcpConfig) -> bool {
         "net.inet.tcp.sendspace" => config.send_buffer = number as u32,
         // 1: both extensions, 2: windows alone, 3: timestamps alone.
         "net.inet.tcp.rfc1323" => config.timestamps = matches!(number, 1 | 3),
+        "net.inet.tcp.initcwnd_segments" => config.initial_window = number.clamp(1, 255) as u8,
+        "net.inet.tcp.sack.enable" | "net.ipv4.tcp_sack" => config.sack = number != 0,
+        "net.ipv4.tcp_dsack" => config.dsack = number != 0,
+        "net.inet.tcp.ecn.enable" | "net.ipv4.tcp_ecn" => config.ecn = ecn(number),
+        "net.inet.tcp.syncookies" | "net.ipv4.tcp_syncookies" => {
+            config.syn_cookies = match number {
+                0 => SynCookies::Off,
+                1 => SynCookies::Auto,
+                _ => SynCookies::Always,
+            }
+        }
+        "net.inet.tcp.syncookies_only" if number != 0 => config.syn_cookies = SynCookies::Always,
         "net.ipv4.tcp_timestamps" => config.timestamps = number != 0,
         "net.ipv4.tcp_fin_timeout" => config.fin_wait_2_timeout = Duration::from_secs(number),
         _ => return false,
     }
     true
+}
+
+/// 0: never, 1: asked for, 2: when asked; what is above asks for AccECN too.
+fn ecn(number: u64) -> Ecn {
+    match number {
+        0 => Ecn::Off,
+        2 => Ecn::WhenAsked,
+        _ => Ecn::On,
+    }
 }
 
 #[cfg(test)]
