@@ -197,11 +197,13 @@ impl Tcp<'_> {
         }
     }
 
-    /// May another half-open connection be kept? All of them together take half of the table at
-    /// most, or a flood would leave no place for connections.
+    /// May another half-open connection be kept? All of them together take half of the table and of
+    /// what can be in use at most, or a flood would leave no place for connections.
     fn has_syn_room(&self, listener: u32) -> bool {
+        let places = self.connections.limit().min(self.connections.active_limit());
+        let least = usize::from(self.settings.config.syn_cookies == SynCookies::Off);
         self.listeners.at(listener).is_some_and(|l| l.0.has_syn_room())
-            && (self.half_open + 1) * 2 <= self.connections.limit().max(2)
+            && self.half_open < (places / 2).max(least)
     }
 
     fn open_half(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {

@@ -92,6 +92,11 @@ impl<'a> Connections<'a> {
         self.places.limit()
     }
 
+    /// How many can be in use at once.
+    pub(super) fn active_limit(&self) -> usize {
+        self.active.limit()
+    }
+
     /// Is there no place for another?
     pub(super) fn is_full(&self) -> bool {
         self.places.is_full()

@@ -1,6 +1,7 @@
 //! The listener: SYN queue, accept queue, cookies, limits.
 
 use super::*;
+use crate::slab::Slot;
 use crate::tcp::Handshaking;
 
 const SYN_ACK: Flags = Flags(0x12);
@@ -484,5 +485,51 @@ impl Bench {
             [Reply::SynAck { seq, .. }] => self.iss = seq,
             _ => assert!(self.out()[0].is(SYN_ACK)),
         }
+    }
+}
+
+/// H058, R03: where few connections can be in use at once, a flood leaves half of that to those that
+/// are established; the others get cookies.
+#[test]
+fn a_flood_leaves_half_of_what_can_be_in_use() {
+    let mut b = Bench::with_room(quiet(), ManagedSlice::Borrowed(Vec::leak(vec![Slot::EMPTY, Slot::EMPTY])));
+    b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4).unwrap().0);
+    let mut opened = [1, 2, 3].map(|port| {
+        b.client_at(port);
+        b.cookie_or_syn_ack();
+        b.get(ack(1, 1));
+        b.accept();
+        (b.tuple, b.key, b.iss)
+    });
+    for port in 10..100 {
+        b.client_at(port);
+        b.cookie_or_syn_ack();
+    }
+    assert_eq!(b.tcp.len(), 4, "one of ninety is kept");
+    for (tuple, key, iss) in &mut opened {
+        (b.tuple, b.key, b.iss) = (*tuple, *key, *iss);
+        assert_eq!(b.get(data(1, 1, b"heard")), None);
+        assert_eq!(b.read(9).unwrap(), b"heard");
+        b.advance(50);
+    }
+}
+
+/// T08, T13: a cookie remembers that ECN was asked for, as RFC 3168 has it; AccECN becomes that.
+#[test]
+fn a_cookie_keeps_ecn() {
+    let mut b = Bench::listening(always(), 1);
+    for asks in [0b011, 0b111] {
+        b.replies.clear();
+        let asking = In { flags: Flags::SYN | Flags::ace(asks), ..full_syn() };
+        assert_eq!(b.get(asking), None);
+        let Some(Reply::SynAck { seq, flags, options, .. }) = b.replies.pop() else { panic!() };
+        assert_eq!(flags, SYN_ACK | Flags::ECE, "{asks:#b}");
+        b.iss = seq;
+        b.get(ack(1, 1).ts(1_001, options.timestamps.unwrap().value));
+        b.accept();
+        let info = b.info();
+        assert!(info.ecn && !info.accurate_ecn);
+        b.get(rst(1).ts(1_001, 0));
+        b.close();
     }
 }

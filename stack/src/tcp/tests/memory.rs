@@ -67,7 +67,7 @@ fn what_idles_is_parked_and_what_happens_finds_it() {
 /// are not heard, nothing is lost, and they go on when it rests.
 #[test]
 fn with_no_room_for_another_in_use_it_waits() {
-    let mut b = Bench::with_room(quiet(), ManagedSlice::Borrowed(Vec::leak(vec![Slot::EMPTY])));
+    let mut b = Bench::with_room(without_cookies(), ManagedSlice::Borrowed(Vec::leak(vec![Slot::EMPTY])));
     b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4).unwrap().0);
     let mut opened = [0, 1].map(|n| {
         b.tuple.remote_port = PEER_PORT + n;
@@ -100,7 +100,7 @@ fn with_no_room_for_another_in_use_it_waits() {
 /// H019: letting go of a connection that can't be finished resets it.
 #[test]
 fn with_no_room_letting_go_is_a_reset() {
-    let mut b = Bench::with_room(quiet(), ManagedSlice::Borrowed(Vec::leak(vec![Slot::EMPTY])));
+    let mut b = Bench::with_room(without_cookies(), ManagedSlice::Borrowed(Vec::leak(vec![Slot::EMPTY])));
     b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4).unwrap().0);
     b.get(syn());
     b.out();
