@@ -67,6 +67,8 @@ fn compare(net: &Net, family: Family, opens: Opens) {
     let what = format!("{family:?}, {opens:?} opens\nours: {info:?}\nthe kernel's: {}", theirs.0);
 
     assert_eq!(theirs.has("ts"), info.timestamps, "{what}");
+    assert_eq!(theirs.has("sack"), info.sack, "{what}");
+    assert_eq!(theirs.has("ecn"), info.ecn, "{what}");
     let scales = [info.receive_scale, info.send_scale].map(f64::from);
     let scaled = theirs.numbers("wscale");
     assert!(scaled == scales || (scaled.is_empty() && scales == [0.0; 2]), "{what}");
@@ -80,8 +82,10 @@ fn compare(net: &Net, family: Family, opens: Opens) {
     assert_eq!(theirs.count("bytes_acked"), KERNELS as u64 + syn, "{what}");
     assert_eq!(theirs.count("snd_wnd"), u64::from(info.receive_window), "{what}");
 
-    // Nothing was lost, so nothing went twice; and the way is as short for both.
-    assert_eq!((info.segments_retransmitted, theirs.numbers("retrans")), (0, vec![]), "{what}");
+    // Nothing was lost, so nothing went twice, but for a probe of the tail where the acknowledgment
+    // was delayed; and the way is as short for both.
+    let again = theirs.numbers("retrans").last().map_or(0, |n| *n as u64);
+    assert!(info.segments_retransmitted <= 1 && again <= 1, "{what}");
     let theirs_ms = theirs.numbers("rtt")[0];
     assert!(info.rtt.is_some_and(|rtt| rtt < Duration::from_millis(50).into()), "{what}");
     assert!(theirs_ms < 50.0, "{what}");

@@ -1,7 +1,7 @@
 //! Ten thousand connections at once with the kernel at their other ends.
 
 use barenet::stack::Limits;
-use barenet::{Connection, Net, Slot, TcpListener, TcpStream};
+use barenet::{Net, Place, Slot, TcpListener, TcpStream};
 use barenet_tests::kernel::{Family, beside_wrapped};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{Read, Write};
@@ -80,7 +80,7 @@ fn ten_thousand_connections() {
             let mut flows = open_all(net);
             let (count, held) = net.with_stack(|stack| (stack.tcp_count(), stack.memory()));
             assert_eq!(count, (CONNECTIONS, 0));
-            let table = CONNECTIONS * size_of::<Slot<Connection>>();
+            let table = CONNECTIONS * size_of::<Slot<Place>>();
             println!("{CONNECTIONS} connections: {} KiB of table, {held:?} of the pool", table / 1024);
             assert_eq!(held.0, 0, "idle connections hold {held:?} bytes of the pool");
 
