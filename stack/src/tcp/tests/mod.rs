@@ -15,6 +15,7 @@ mod ecn;
 mod handshake;
 mod info;
 mod keep_alive;
+mod lossy;
 mod listener;
 mod memory;
 mod options;
