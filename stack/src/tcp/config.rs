@@ -17,7 +17,8 @@ pub enum Congestion {
     /// A model of the path, its bandwidth and its shortest round trip, instead of losses, with pacing;
     /// after draft-ietf-ccwg-bbr, in part. For long paths that lose segments without being full.
     Bbr,
-    /// None: the peer's window is the only limit. For links of which the user knows better.
+    /// None: the peer's window is the only limit, what is lost goes again at once, and timers back off
+    /// late. For links of which the user knows better.
     None,
 }
 

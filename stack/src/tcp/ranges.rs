@@ -74,7 +74,7 @@ impl Ranges {
     /// Adds a range that lies beyond `base`, RCV.NXT, and joins it with those that it touches.
     pub(crate) fn insert(&mut self, pool: &mut Pool<'_>, base: Seq, new: Range) -> Inserted {
         let mut list = self.load(pool);
-        let at = list.iter().map(|e| e.at + 1).max().unwrap_or(0);
+        let at = next_at(&list);
         let reaches = |e: &Entry| new.start.since(base) <= e.range.end.since(base);
         let place = list.iter().position(reaches).unwrap_or(list.len());
         let mut range = new;
@@ -119,8 +119,10 @@ impl Ranges {
         self.load(pool).iter().find_map(|e| e.range.overlap(&new, base))
     }
 
-    /// Tells the peer of as many ranges as `sack` has room for beside `most`: what it does not know yet
-    /// first, and the latest first.
+    /// Tells the peer of `most` ranges, the latest first. When many segments came at once, an
+    /// acknowledgment for each follows; they tell of what is new in the order in which it came, as if
+    /// each had been sent at once: nothing looks as if the path had reordered it. Those that have
+    /// nothing new to tell repeat all in turn, for other acknowledgments may be lost.
     //= rfc2018#4: the first block has the segment that is acknowledged, the others were reported last
     pub(crate) fn report(&self, pool: &Pool<'_>, most: usize, sack: &mut Sack) {
         let list = self.load(pool);
@@ -132,8 +134,14 @@ impl Ranges {
     /// `most` ranges were reported. Are there others of which the peer does not know?
     pub(crate) fn on_reported(&mut self, pool: &mut Pool<'_>, most: usize) -> bool {
         let mut list = self.load(pool);
-        for index in reported(&list, most) {
+        let chosen = reported(&list, most);
+        let latest = next_at(&list);
+        let repeats = !chosen.iter().any(|i| list[*i].news);
+        for (age, index) in (0..).zip(chosen.into_iter().rev()) {
             list[index].news = false;
+            if repeats && list.len() > most {
+                list[index].at = latest + age;
+            }
         }
         self.store(pool, &list);
         list.iter().any(|e| e.news)
@@ -171,14 +179,27 @@ impl Ranges {
     }
 }
 
-/// Which entries are reported next, `most` of them at most.
+/// Later than all.
+fn next_at(list: &List) -> u32 {
+    list.iter().map(|e| e.at + 1).max().unwrap_or(0)
+}
+
+/// Which entries are reported next, `most` of them at most, the latest first.
 fn reported(list: &List, most: usize) -> heapless::Vec<usize, SACK_BLOCKS> {
     let mut chosen = heapless::Vec::new();
+    // What is new, in the order in which it came; then, beside it, what came last; but if nothing is new,
+    // what was repeated longest ago.
+    let has_news = list.iter().any(|e| e.news);
+    let rank = |e: &Entry| match (e.news, has_news) {
+        (true, _) | (false, false) => (!e.news, i64::from(e.at)),
+        (false, true) => (true, -i64::from(e.at)),
+    };
     while chosen.len() < most.min(SACK_BLOCKS)
         && let Some((index, _)) =
-            (list.iter().enumerate()).filter(|(i, _)| !chosen.contains(i)).max_by_key(|(_, e)| (e.news, e.at))
+            (list.iter().enumerate()).filter(|(i, _)| !chosen.contains(i)).min_by_key(|(_, e)| rank(e))
         && chosen.push(index).is_ok()
     {}
+    chosen.sort_unstable_by_key(|i| core::cmp::Reverse(list[*i].at));
     chosen
 }
 
@@ -230,12 +251,16 @@ mod tests {
             ranges.report(pool, most, &mut sack);
             sack.blocks().to_vec()
         };
-        assert_eq!(report(&ranges, pool, 3), [nth(5), nth(4), nth(3)]);
+        assert_eq!(report(&ranges, pool, 3), [nth(3), nth(2), nth(1)]);
         assert!(ranges.on_reported(pool, 3));
-        assert_eq!(report(&ranges, pool, 3), [nth(2), nth(1), nth(5)]);
+        assert_eq!(report(&ranges, pool, 3), [nth(5), nth(4), nth(3)]);
         assert!(!ranges.on_reported(pool, 3));
+        for expected in [[3, 2, 1], [1, 5, 4], [4, 3, 2]] {
+            assert_eq!(report(&ranges, pool, 3), expected.map(nth), "all in turn");
+            assert!(!ranges.on_reported(pool, 3));
+        }
         ranges.insert(pool, Seq(0), range(150, 160));
-        assert_eq!(report(&ranges, pool, 9), [range(100, 160), nth(5), nth(4), nth(3)]);
+        assert_eq!(report(&ranges, pool, 9), [range(100, 160), nth(4), nth(3), nth(2)]);
         assert_eq!(ranges.duplicate(pool, Seq(0), range(155, 390)), Some(range(155, 160)));
         assert_eq!(ranges.duplicate(pool, Seq(0), range(160, 200)), None);
     }

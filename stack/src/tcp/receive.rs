@@ -16,6 +16,9 @@ const TIMESTAMP_AGE: Duration = Duration::from_secs(24 * 24 * 3600);
 /// Duplicate acknowledgments for one frame that a device merged: as many as mean a loss.
 const DUPLICATES_MAX: u32 = 3;
 
+/// Acknowledgments after the last loss that was seen for which the path counts as lossy.
+const LOSSY: u8 = 64;
+
 /// Of this part of the memory, an eighth, received text takes none: without it nobody could ask for
 /// a neighbour's address or answer a ping, and what is to be sent would wait for what was received:
 /// for ever, where the reader sends before it reads on, as an echo does. Half of it is for writers
@@ -90,6 +93,8 @@ pub(crate) struct Receive {
     ts_recent_at: Instant,
     /// Last.ACK.sent
     pub(crate) last_ack: Seq,
+    /// How many acknowledgments it takes to believe that the path does not lose segments any more.
+    lossy: u8,
     pub(crate) sack: SackUse,
     /// What came twice, and is told with the next acknowledgment; empty: nothing.
     pub(crate) dsack: Range,
@@ -138,6 +143,7 @@ impl Receive {
             ts_recent,
             ts_recent_at: cx.now,
             last_ack: nxt,
+            lossy: 0,
             sack: SackUse::Off,
             dsack: Range::default(),
         }
@@ -165,6 +171,7 @@ impl Receive {
             ts_recent,
             ts_recent_at,
             last_ack,
+            lossy: _,
             sack,
             dsack,
         } = self;
@@ -219,6 +226,7 @@ impl Receive {
             ts_recent,
             ts_recent_at,
             last_ack,
+            lossy: 0,
             sack: match (holes, with_duplicates) {
                 (_, true) => SackUse::WithDuplicates,
                 (true, _) => SackUse::Holes,
@@ -398,6 +406,7 @@ impl Receive {
     /// So much of a segment was here already. Of several parts the first is told.
     //= rfc2883#4
     pub(crate) fn note_duplicate(&mut self, range: Range) {
+        self.lossy = LOSSY;
         if self.sack == SackUse::WithDuplicates && self.dsack.is_empty() {
             self.dsack = range;
         }
@@ -477,6 +486,7 @@ impl Receive {
     pub(crate) fn owe_duplicate(&mut self, len: u32) {
         let segments = len.div_ceil(self.mss_seen as u32).min(DUPLICATES_MAX);
         self.duplicates += segments;
+        self.lossy = LOSSY;
         self.owed = Owed::Now;
     }
 
@@ -485,9 +495,10 @@ impl Receive {
     /// The edge moves on by a segment or half the buffer at least (RFC 9293 §3.8.6.2.2, H024) and
     /// never back.
     pub(crate) fn window(&self, pool: &Pool<'_>) -> (u16, Seq) {
-        // A duplicate acknowledgment has the window of the one before, or it is none (RFC 5681 §2);
-        // and a window as large as the buffer can't open further.
-        let edge = match self.duplicates > 0 || self.wnd() >= self.limit {
+        // Without SACK a duplicate acknowledgment has the window of the one before, or it is none (RFC
+        // 5681 §2); and a window as large as the buffer can't open further.
+        let repeats = self.duplicates > 0 && self.last_ack == self.nxt && self.sack == SackUse::Off;
+        let edge = match repeats || self.wnd() >= self.limit {
             true => self.edge,
             false => self.edge_after_opening(pool),
         };
@@ -540,16 +551,26 @@ impl Receive {
         self.wnd() < least && unread >= least && !self.finished
     }
 
+    /// Does an acknowledgment with this edge stand for several, where segments came as a batch? Where
+    /// text gets lost acknowledgments do as well, and if this one does, the sender has no other to
+    /// go by: it goes out twice. One for every second segment would be more.
+    fn is_worth_repeating(&self, edge: Seq) -> bool {
+        let told = self.nxt.since(self.last_ack) + edge.later_of(self.edge).since(self.edge);
+        self.lossy > 0 && self.sack != SackUse::Off && told > 2 * u32::from(self.mss_seen)
+    }
+
     /// An acknowledgment went out, `bare` or with text.
     pub(crate) fn on_ack_sent(&mut self, pool: &mut Pool<'_>, edge: Seq, bare: bool) {
+        let repeat = bare && self.is_worth_repeating(edge);
         self.edge = self.edge.later_of(edge);
         // With text it would not count as a duplicate.
-        self.duplicates = self.duplicates.saturating_sub(bare as u32);
+        self.duplicates = self.duplicates.saturating_sub(bare as u32) + repeat as u32;
         let more =
             self.sack != SackUse::Off && self.has_hole() && self.ranges.on_reported(pool, self.sack_room());
         self.dsack = Range::default();
         self.owed = if self.duplicates > 0 || more { Owed::Now } else { Owed::Nothing };
         self.unacked = 0;
+        self.lossy = self.lossy.saturating_sub(1);
         self.last_ack = self.nxt;
     }
 

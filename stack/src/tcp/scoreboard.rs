@@ -39,6 +39,10 @@ impl Stamp {
         if (elapsed as i32) < 0 { 0 } else { elapsed }
     }
 
+    pub(crate) fn after(self, us: u32) -> Stamp {
+        Stamp(self.0.wrapping_add(us))
+    }
+
     pub(crate) fn before(self, other: Stamp) -> bool {
         (self.0.wrapping_sub(other.0) as i32) < 0
     }
@@ -101,6 +105,8 @@ pub(crate) struct Scoreboard {
     lost: u32,
     /// The first of these; empty: none.
     next: Range,
+    /// When the oldest of what is on its way was sent, as of the last edit.
+    oldest: Option<Stamp>,
     /// Something is neither merely sent nor sent once.
     marked: bool,
 }
@@ -115,6 +121,7 @@ impl Scoreboard {
             sacked: 0,
             lost: 0,
             next,
+            oldest: None,
             marked: false,
         }
     }
@@ -134,6 +141,11 @@ impl Scoreboard {
         self.lost
     }
 
+    /// When the oldest of what is on its way was sent, while not everything [is plain](Self::is_plain).
+    pub(crate) fn oldest(&self) -> Option<Stamp> {
+        self.oldest
+    }
+
     /// The first stretch to be sent again, if there is one.
     pub(crate) fn next_lost(&self) -> Option<Range> {
         (self.lost > 0).then_some(self.next)
@@ -143,6 +155,9 @@ impl Scoreboard {
     /// the first time.
     pub(crate) fn push(&mut self, pool: &mut Pool<'_>, end: Seq, now: Instant, again: bool) {
         let new = Record { end, sent: Stamp::of(now), fate: Fate::Sent, again };
+        if self.marked {
+            self.oldest.get_or_insert(new.sent);
+        }
         if self.many.is_empty() && !again {
             if let Some(last) = self.few.last_mut()
                 && (Record { end, ..*last }) == new
@@ -220,11 +235,15 @@ impl Scoreboard {
     }
 
     fn count(&mut self, records: &Records) {
-        (self.sacked, self.lost, self.marked) = (0, 0, false);
+        (self.sacked, self.lost, self.oldest, self.marked) = (0, 0, None, false);
         for (range, record) in records.iter() {
             let len = range.end.since(range.start);
             match record.fate {
-                Fate::Sent => {}
+                Fate::Sent => {
+                    if self.oldest.is_none_or(|oldest| record.sent.before(oldest)) {
+                        self.oldest = Some(record.sent);
+                    }
+                }
                 Fate::Sacked => self.sacked += len,
                 Fate::Lost => {
                     if self.lost == 0 {

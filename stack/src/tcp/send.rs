@@ -360,10 +360,7 @@ impl Send {
         }
         self.timer = match self.timer {
             _ if self.flight() == 0 && !self.has_unsent() => Off,
-            _ if self.flight() > 0 => match self.tail_timeout(config) {
-                Some(timeout) => Tail(now + timeout),
-                None => Retransmit(now + self.rtt.rto(config)),
-            },
+            _ if self.flight() > 0 => self.flight_timer(now, config),
             // Nothing in flight, and something queued. Does it wait for the window?
             timer if self.permitted(u32::MAX) == (Sendable { len: 0, fin: false }) => match timer {
                 Persist(at) => Persist(at),

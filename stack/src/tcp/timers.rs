@@ -70,7 +70,7 @@ impl Synchronized {
                 self.give_up(effects);
             }
             SendTimer::Retransmit(at) if at <= cx.now => self.on_retransmit(cx, effects),
-            SendTimer::Tail(at) if at <= cx.now => self.send.on_tail(cx.now, cx.config),
+            SendTimer::Tail(at) if at <= cx.now => self.send.on_tail(cx),
             SendTimer::Reorder(at) if at <= cx.now => self.on_reorder(cx),
             SendTimer::Persist(at) if at <= cx.now => self.on_persist(orphan, cx, effects),
             _ => {}

@@ -16,7 +16,7 @@ use super::congestion::{Ack, Cause};
 use super::park::{Packer, Unpacker};
 use super::ranges::Range;
 use super::scoreboard::{Fate, Record, Records, Stamp};
-use super::segment::Timestamps;
+use super::segment::{SACK_BLOCKS, Timestamps};
 use super::send::{Send, SendTimer};
 use super::tcb::Cx;
 use crate::pool::Pool;
@@ -60,6 +60,8 @@ pub(crate) struct Recovery {
     tail: Tail,
     undo: Option<Undo>,
     frto: Frto,
+    /// Times in a row that something was sent again because it was overdue.
+    overdue: u8,
     /// The first lost segment goes out whatever the window says.
     force: bool,
     /// Something was acknowledged since the timer fired.
@@ -126,6 +128,7 @@ impl Recovery {
             tail: Tail::default(),
             undo: None,
             frto: Frto::Off,
+            overdue: 0,
             force: false,
             answered: false,
         }
@@ -207,7 +210,8 @@ impl Send {
         }
         //= rfc6298#5.1
         if range.start == self.una && !matches!(self.timer, SendTimer::Reorder(_)) {
-            self.timer = SendTimer::Retransmit(cx.now + self.rtt.rto(cx.config));
+            self.timer = SendTimer::Off;
+            self.update_timer(cx.now, cx.config);
         }
     }
 
@@ -233,6 +237,9 @@ impl Send {
             self.recovery.tail.on_dsack(range);
         }
         let mut news = self.take_news(heard, cx.pool, cx.now);
+        if news.delivered > 0 || dsack.is_some() {
+            self.recovery.overdue = 0; // the path answers
+        }
         let rtt = self.measure(heard, &news, cx.now);
         self.recovery.tail.due &= heard.acked == 0 && news.delivered == 0;
         let spurious = self.is_spurious(heard, dsack, &news);
@@ -252,7 +259,8 @@ impl Send {
         if heard.acked > 0 {
             self.since = cx.now;
         }
-        if heard.acked > 0 || (news.delivered > 0 && matches!(self.timer, SendTimer::Tail(_))) {
+        // What the other timers wait for may have changed.
+        if heard.acked > 0 || self.is_free() || matches!(self.timer, SendTimer::Tail(_)) {
             self.timer = SendTimer::Off;
         }
         self.note_wait(news.wait, cx.now);
@@ -293,10 +301,10 @@ impl Send {
             if !*sack {
                 return;
             }
-            for block in heard.sack {
+            for block in in_order(heard.sack, una) {
                 // What reaches beyond what was sent says nothing (malformed input 11).
                 if una.before(block.end) && block.start.before(block.end) && block.end.at_or_before(nxt) {
-                    let block = Range { start: block.start.later_of(una), ..*block };
+                    let block = Range { start: block.start.later_of(una), ..block };
                     records.sack(block, |range, record| note(&mut news, range, record));
                 }
             }
@@ -497,10 +505,13 @@ impl Send {
     /// that it is due (RFC 6298 §5.4 to §5.6, RFC 5681 §3.1). Returns whether the window had been
     /// reduced for the same data before.
     pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_, '_>) -> bool {
-        let recovery = &mut self.recovery;
-        let again = recovery.phase != Phase::Open;
+        let again = self.recovery.phase != Phase::Open;
         self.controller.on_timeout(self.nxt.since(self.una), cx.now, again);
-        self.rtt.back_off();
+        if !self.spares_back_off() {
+            self.rtt.back_off();
+        }
+        let recovery = &mut self.recovery;
+        recovery.overdue = recovery.overdue.saturating_add(1);
         if !again {
             recovery.undo = Some(Undo::new(self.una));
             recovery.point = self.max;
@@ -520,7 +531,8 @@ impl Send {
             }
             rack.on_timeout(records, rtt, Stamp::of(cx.now));
         });
-        self.timer = SendTimer::Retransmit(cx.now + self.rtt.rto(cx.config));
+        self.timer = SendTimer::Off;
+        self.update_timer(cx.now, cx.config);
         again
     }
 }
@@ -539,6 +551,7 @@ impl Recovery {
             tail,
             undo,
             frto: _,
+            overdue: _,
             force,
             answered,
         } = self;
@@ -578,6 +591,13 @@ impl Recovery {
             }
         }
     }
+}
+
+/// The blocks by their place, so that what one acknowledgment tells of does not look reordered.
+fn in_order(blocks: &[Range], una: Seq) -> heapless::Vec<Range, SACK_BLOCKS> {
+    let mut sorted: heapless::Vec<Range, SACK_BLOCKS> = blocks.iter().copied().take(SACK_BLOCKS).collect();
+    sorted.sort_unstable_by_key(|block| block.end.since(una));
+    sorted
 }
 
 /// Has so much arrived behind a gap that it stands for a loss?

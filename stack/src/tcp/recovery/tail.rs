@@ -3,7 +3,9 @@
 
 use super::super::config::TcpConfig;
 use super::super::ranges::Range;
+use super::super::scoreboard::{Fate, Stamp};
 use super::super::send::{Send, SendTimer};
+use super::super::tcb::Cx;
 use super::Phase;
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
@@ -11,6 +13,11 @@ use crate::time::{Duration, Instant};
 /// How long a peer may hold an acknowledgment of a single segment back.
 //= rfc8985#7.2: TLP.max_ack_delay, "a recommended value is 200 ms"
 const ACK_DELAY: Duration = Duration::from_millis(200);
+/// Times in a row that what is overdue is sent again without congestion control, and without backing
+/// off.
+const OVERDUE_MAX: u8 = 6;
+/// The timer wheel's tick in µs.
+const TICK: u32 = 1000;
 
 /// The probe of one tail.
 #[derive(Clone, Copy, Default, Debug)]
@@ -52,7 +59,7 @@ impl Tail {
 impl Send {
     /// When the tail is probed, counted from when something was last sent or heard; `None`: it is not.
     //= rfc8985#7.2
-    pub(crate) fn tail_timeout(&self, config: &TcpConfig) -> Option<Duration> {
+    fn tail_timeout(&self, config: &TcpConfig) -> Option<Duration> {
         let recovery = &self.recovery;
         let quiet = recovery.sack
             && recovery.phase == Phase::Open
@@ -66,7 +73,11 @@ impl Send {
     }
 
     /// The timer of the tail fired.
-    pub(crate) fn on_tail(&mut self, now: Instant, config: &TcpConfig) {
+    pub(crate) fn on_tail(&mut self, cx: &mut Cx<'_, '_>) {
+        if self.overdue_at().is_some() {
+            return self.on_overdue(cx);
+        }
+        let (now, config) = (cx.now, cx.config);
         // It was not set anew with each segment that went out.
         let due = self.tail_timeout(config).map(|timeout| self.sent_at + timeout);
         match due {
@@ -75,6 +86,58 @@ impl Send {
                 self.recovery.tail.due = due.is_some() && self.flight() > 0;
                 self.timer = SendTimer::Retransmit(now + self.rtt.rto(config));
             }
+        }
+    }
+
+    /// Is there no congestion control, so that nothing is held back that might be lost?
+    pub(super) fn is_free(&self) -> bool {
+        self.controller.window() == u32::MAX
+    }
+
+    /// Does the timer not back off yet? That is congestion control, too.
+    pub(super) fn spares_back_off(&self) -> bool {
+        self.is_free() && self.recovery.overdue < OVERDUE_MAX
+    }
+
+    /// What is known to be in trouble does not wait for the retransmission timer where there is no
+    /// congestion control: each transmission has its own time.
+    fn overdue_at(&self) -> Option<Stamp> {
+        let in_trouble = self.recovery.phase != Phase::Open || self.scoreboard.sacked() > 0;
+        if !self.recovery.sack || !in_trouble || !self.spares_back_off() {
+            return None;
+        }
+        Some(self.scoreboard.oldest()?.after(self.overdue_after()?))
+    }
+
+    /// How long an answer takes, in µs: the timeout of RFC 6298 without its floor.
+    fn overdue_after(&self) -> Option<u32> {
+        let varies = 4 * self.rtt.variation().micros() as u32;
+        self.rtt.smoothed().map(|srtt| srtt.micros() as u32 + varies.max(TICK))
+    }
+
+    fn on_overdue(&mut self, cx: &mut Cx<'_, '_>) {
+        let (now, after) = (Stamp::of(cx.now), self.overdue_after().unwrap_or(0));
+        self.scoreboard.edit(cx.pool, |records| {
+            records.each(|_, r| {
+                if r.fate == Fate::Sent && now.since(r.sent) >= after {
+                    r.fate = Fate::Lost;
+                }
+            });
+        });
+        self.recovery.overdue += 1;
+        self.timer = SendTimer::Off;
+        self.update_timer(cx.now, cx.config);
+    }
+
+    /// The timer to be set while something is in flight.
+    pub(crate) fn flight_timer(&self, now: Instant, config: &TcpConfig) -> SendTimer {
+        if let Some(at) = self.overdue_at() {
+            let wait = at.since(Stamp::of(now)).max(TICK);
+            return SendTimer::Tail(now + Duration::from_micros(wait.into()));
+        }
+        match self.tail_timeout(config) {
+            Some(timeout) => SendTimer::Tail(now + timeout),
+            None => SendTimer::Retransmit(now + self.rtt.rto(config)),
         }
     }
 

@@ -106,7 +106,9 @@ impl Line {
             return;
         }
         let late = match self.chance(self.faults.late) {
-            true => Duration::from_micros(u64::from(self.random.next_u32()) % self.faults.late_by.micros().max(1)),
+            true => {
+                Duration::from_micros(u64::from(self.random.next_u32()) % self.faults.late_by.micros().max(1))
+            }
             false => Duration::ZERO,
         };
         let iss = self.ends[from].iss;
@@ -169,17 +171,21 @@ fn config(congestion: Congestion) -> TcpConfig {
     }
 }
 
+/// T05: without congestion control a lossy path is used nearly as well as a perfect sender with
+/// selective repeat would, by the bytes per second that such a one reaches with this window.
 #[test]
 fn shares_of_the_bound() {
-    for (lost, bound) in [(10, 282_000.0), (50, 225_000.0), (100, 185_000.0), (200, 147_000.0), (300, 109_000.0)] {
-        let mut shares: Vec<f64> = (0..5)
-            .map(|seed| {
-                let mut line = Line::new(config(Congestion::None), Faults { lost, ..Faults::default() }, seed);
-                let total = 1 << 20;
-                total as f64 * 1e6 / line.transfer(total).micros() as f64 / bound
-            })
-            .collect();
+    let cells =
+        [(10, 282e3, 0.92), (50, 225e3, 0.85), (100, 185e3, 0.80), (200, 147e3, 0.65), (300, 109e3, 0.55)];
+    for (lost, bound, goal) in cells {
+        let share = |seed| {
+            let mut line = Line::new(config(Congestion::None), Faults { lost, ..Faults::default() }, seed);
+            let total = 2 << 20;
+            total as f64 * 1e6 / line.transfer(total).micros() as f64 / bound
+        };
+        let mut shares: Vec<f64> = (0..9).map(share).collect();
         shares.sort_by(f64::total_cmp);
-        eprintln!("{lost}: {:.2} ({:.2} {:.2})", shares[2], shares[0], shares[4]);
+        eprintln!("{lost}: {shares:.2?}");
+        assert!(shares[4] >= goal, "{lost} of a thousand lost: {shares:.2?} of the bound");
     }
 }
