@@ -35,6 +35,8 @@ pub enum Event {
     ConnectionClosed(u16, SocketAddr),
     /// It goes on, with a problem that need not last.
     ConnectionTroubled(u16, SocketAddr, Error),
+    /// Its peer marked data as urgent, farther than before.
+    UrgentData(u16, SocketAddr),
     /// It ended with an error.
     ConnectionFailed(u16, SocketAddr, Error),
 }

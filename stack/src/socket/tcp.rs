@@ -186,6 +186,18 @@ impl TcpStream {
         self.net.call(|stack, now| stack.tcp_is_ready(self.handle, Readiness::Writable, now))
     }
 
+    /// How many bytes there are to read up to the end of what the peer marked as urgent, what has not
+    /// come yet included; `None`: nothing urgent is ahead. The data itself stands in the stream, where
+    /// it belongs; nothing can be sent as urgent (RFC 9293 §3.8.5, RFC 6093).
+    pub fn urgent(&self) -> Result<Option<u32>, Error> {
+        self.net.with_stack(|stack| stack.tcp_urgent(self.handle))
+    }
+
+    /// Ready when something urgent is ahead, with what [`urgent`](TcpStream::urgent) says.
+    pub fn poll_urgent(&self, cx: &mut Context<'_>) -> Poll<Result<u32, Error>> {
+        self.poll(cx, Readiness::Readable, |stack, _| stack.tcp_urgent(self.handle)?.ok_or(Error::WouldBlock))
+    }
+
     /// Queues at least one byte of `data` for sending, waiting for room, and says how many.
     ///
     /// [`Error::ClosedByPeer`], [`Error::ClosedLocally`] after our own shutdown of writing,

@@ -94,6 +94,7 @@ impl Stack<'_> {
                     ConnectionEvent::Established => Event::ConnectionEstablished(local_port, remote),
                     ConnectionEvent::Closed => Event::ConnectionClosed(local_port, remote),
                     ConnectionEvent::Failed(error) => Event::ConnectionFailed(local_port, remote, error),
+                    ConnectionEvent::Urgent => Event::UrgentData(local_port, remote),
                     ConnectionEvent::Troubled(error) => Event::ConnectionTroubled(local_port, remote, error),
                 },
             );

@@ -27,7 +27,7 @@ pub struct ListenerHandle(pub(crate) Key);
 /// Which way a task waits for a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Readiness {
-    /// Data, the end of the stream, or an error.
+    /// Data, the end of the stream, an error, or urgent data ahead.
     Readable,
     /// Room to write, an established connection, or an error.
     Writable,
@@ -187,6 +187,12 @@ impl Stack<'_> {
     /// not.
     pub fn tcp_acknowledged(&self, handle: TcpHandle) -> Result<(), Error> {
         self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.acknowledged()
+    }
+
+    /// How many bytes there are to read up to the end of the peer's urgent data, what has not come yet
+    /// included; `None`: no urgent data is ahead (RFC 9293 §3.8.5).
+    pub fn tcp_urgent(&self, handle: TcpHandle) -> Result<Option<u32>, Error> {
+        self.tcp.urgent(handle.0)
     }
 
     /// Would [`tcp_read`](Stack::tcp_read) or [`tcp_write`](Stack::tcp_write) do something, or fail?

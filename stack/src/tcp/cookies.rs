@@ -102,6 +102,7 @@ fn rebuilt(
         ack: Seq(0),
         flags: Flags::SYN | asks,
         window,
+        urgent: 0,
         options: Options {
             mss: Some(SIZES[size]),
             timestamps,

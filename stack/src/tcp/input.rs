@@ -238,6 +238,7 @@ impl Handshake {
             orphan_until: None,
             heard_at: cx.now,
             asking: Asking::default(),
+            urgent: None,
             soft: None,
             stats: Stats::default(),
         }
@@ -268,6 +269,7 @@ impl Synchronized {
         }
         self.check_ack(&segment, cx, effects)?;
         self.receive.take_timestamp(whole.seq, whole.options.timestamps, cx.now);
+        self.check_urgent(whole, effects);
         if self.ecn.on_arrival(&segment) {
             self.receive.owed = Owed::Now;
         }

@@ -38,6 +38,7 @@ pub(crate) mod tcb;
 mod tests;
 mod time_wait;
 mod timers;
+mod urgent;
 mod user;
 mod wait;
 
@@ -269,6 +270,8 @@ pub(crate) enum ConnectionEvent {
     Failed(Error),
     /// It goes on, with a problem.
     Troubled(Error),
+    /// The peer has something urgent in its stream.
+    Urgent,
 }
 
 struct Timers<'t, 'a>(&'t mut Connections<'a>);
@@ -439,6 +442,9 @@ impl<'a> Tcp<'a> {
                 self.half_open_ends(listener, index);
                 self.queue_for_accept(listener, index);
             }
+        }
+        if effects.urgent {
+            outcome.event = outcome.event.or(Some(ConnectionEvent::Urgent));
         }
         if let Some(c) = self.connections.at_mut(index) {
             if effects.readable || effects.end.is_some() {

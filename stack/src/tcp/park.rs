@@ -58,6 +58,7 @@ impl Synchronized {
             ecn,
             heard_at,
             asking,
+            urgent,
             soft,
             stats,
         } = self;
@@ -66,6 +67,8 @@ impl Synchronized {
         receive.park(to)?;
         ecn.park(send.una, to)?;
         asking.park(to)?;
+        to.bits([urgent.is_some()]);
+        urgent.iter().for_each(|up| to.word(up.0));
         to.number(soft.map_or(0, |soft| soft as u8 + 1));
         stats.park(to);
         let challenge_at = Some(*challenge_at).filter(|at| *at > to.now);
@@ -81,6 +84,8 @@ impl Synchronized {
         let receive = super::receive::Receive::unpark(from);
         let ecn = super::ecn::Ecn::unpark(send.una, from);
         let asking = super::keep_alive::Asking::unpark(from);
+        let [is_urgent] = from.bits();
+        let urgent = is_urgent.then(|| Seq(from.word()));
         let soft = super::soft::SoftError::of_number(from.number());
         let stats = super::info::Stats::unpark(from);
         let [local_first, remote_first, challenged, orphaned] = from.bits();
@@ -101,6 +106,7 @@ impl Synchronized {
             ecn,
             heard_at,
             asking,
+            urgent,
             soft,
             stats,
         }

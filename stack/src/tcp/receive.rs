@@ -574,6 +574,11 @@ impl Receive {
         self.last_ack = self.nxt;
     }
 
+    /// The number of the next byte to be read.
+    pub(crate) fn read_to(&self) -> Seq {
+        self.nxt - self.readable - u32::from(self.finished)
+    }
+
     /// Moves readable bytes to the application.
     pub(crate) fn read(&mut self, pool: &mut Pool<'_>, to: &mut [u8]) -> usize {
         let done = self.peek(pool, to);

@@ -15,6 +15,7 @@ impl Flags {
     pub(crate) const RST: Flags = Flags(0x04);
     pub(crate) const PSH: Flags = Flags(0x08);
     pub(crate) const ACK: Flags = Flags(0x10);
+    pub(crate) const URG: Flags = Flags(0x20);
     /// RFC 3168 §6.1; with AE (RFC 9768 §2.3) they are the ACE field.
     pub(crate) const ECE: Flags = Flags(0x40);
     pub(crate) const CWR: Flags = Flags(0x80);
@@ -169,6 +170,8 @@ pub(crate) struct Segment<'a> {
     pub(crate) flags: Flags,
     /// As it stands in the header, unscaled.
     pub(crate) window: u16,
+    /// The urgent pointer, which means something only with the URG flag.
+    pub(crate) urgent: u16,
     pub(crate) options: Options,
     /// The ECN field of its packet.
     pub(crate) mark: Mark,
@@ -206,7 +209,7 @@ pub(crate) struct Plain<'a> {
 impl<'a> Plain<'a> {
     /// `segment`, if that is one.
     pub(crate) fn of(segment: &Segment<'a>) -> Option<Self> {
-        let Segment { seq, ack, flags, window, options, mark, packets: _, text } = *segment;
+        let Segment { seq, ack, flags, window, urgent: _, options, mark, packets: _, text } = *segment;
         let timestamps = options.timestamps;
         let is_plain =
             flags.0 & !PLAIN_FLAGS == Flags::ACK.0 && options == Options { timestamps, ..Options::default() };
@@ -218,7 +221,7 @@ impl<'a> From<&Plain<'a>> for Segment<'a> {
     fn from(plain: &Plain<'a>) -> Self {
         let Plain { seq, ack, flags, window, timestamps, mark, text } = *plain;
         let options = Options { timestamps, ..Options::default() };
-        Segment { seq, ack, flags, window, options, mark, packets: 1, text }
+        Segment { seq, ack, flags, window, urgent: 0, options, mark, packets: 1, text }
     }
 }
 

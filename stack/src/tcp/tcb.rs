@@ -160,6 +160,8 @@ pub(crate) struct Synchronized {
     /// When anything last came from the peer.
     pub(crate) heard_at: Instant,
     pub(crate) asking: Asking,
+    /// RCV.UP, if it is ahead of what was read.
+    pub(crate) urgent: Option<Seq>,
     pub(crate) soft: Option<SoftError>,
     pub(crate) stats: Stats,
 }
@@ -204,6 +206,8 @@ pub(crate) struct Effects {
     pub(crate) established: bool,
     /// The connection is over.
     pub(crate) end: Option<End>,
+    /// The peer's urgent data reaches farther than before.
+    pub(crate) urgent: bool,
     /// The way to the peer may be broken: a hint to those who find the way.
     pub(crate) suspect: bool,
     /// The segment was dropped for this reason.

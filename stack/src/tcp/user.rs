@@ -75,6 +75,7 @@ impl Tcb {
             Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
             Phase::Synchronized(s) => {
                 let n = s.receive.read(cx.pool, to);
+                s.pass_urgent();
                 if n > 0 && s.receive.wants_update(cx.pool) {
                     s.receive.owed = Owed::Now;
                 }

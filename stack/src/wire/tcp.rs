@@ -35,6 +35,7 @@ pub(crate) fn parse_tcp(packet: Bytes<'_>) -> Option<(u16, u16, Segment<'_>)> {
         ack: Seq(view.ack_number().0 as u32),
         flags,
         window: view.window_len(),
+        urgent: view.urgent_at(),
         options: parse_options(options),
         mark: Mark::NotEct,
         packets: 1,

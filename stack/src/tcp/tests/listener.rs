@@ -396,6 +396,7 @@ fn what_listeners_do_is_told() {
             ack: b.iss + s.ack,
             flags: s.flags,
             window: s.window,
+            urgent: 0,
             options: s.options,
             mark: s.mark,
             packets: 1,

@@ -24,6 +24,7 @@ mod sack;
 mod security;
 mod states;
 mod timers;
+mod urgent;
 mod user;
 
 use super::config::{SynCookies, TcpConfig};
@@ -57,13 +58,23 @@ struct In<'a> {
     ack: u32,
     flags: Flags,
     window: u16,
+    urgent: u16,
     options: Options,
     mark: Mark,
     text: &'a [u8],
 }
 
 fn segment<'a>(flags: Flags, seq: u32, ack: u32) -> In<'a> {
-    In { seq, ack, flags, window: 65_535, options: Options::default(), mark: Mark::NotEct, text: &[] }
+    In {
+        seq,
+        ack,
+        flags,
+        window: 65_535,
+        urgent: 0,
+        options: Options::default(),
+        mark: Mark::NotEct,
+        text: &[],
+    }
 }
 
 fn ack<'a>(seq: u32, ack: u32) -> In<'a> {
@@ -89,6 +100,10 @@ fn syn<'a>() -> In<'a> {
 impl<'a> In<'a> {
     fn win(self, window: u16) -> Self {
         In { window, ..self }
+    }
+    /// The URG flag, with this pointer.
+    fn urgent(self, urgent: u16) -> Self {
+        In { urgent, flags: self.flags | Flags::URG, ..self }
     }
     fn ts(mut self, value: u32, echo: u32) -> Self {
         self.options.timestamps = Some(Timestamps { value, echo });
@@ -242,6 +257,7 @@ impl Bench {
             ack: self.iss + s.ack,
             flags: s.flags,
             window: s.window,
+            urgent: s.urgent,
             options: s.options,
             mark: s.mark,
             packets: 1,
