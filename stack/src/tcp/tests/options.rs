@@ -287,3 +287,22 @@ fn accepted_when_there_is_something_to_read() {
     b.accept();
     assert_eq!(b.state(), State::Established);
 }
+
+/// T06, T12: each connection has the congestion control that it asks for.
+//= rfc9293#3.8.2 MAY-18
+#[test]
+fn congestion_control_of_one_connection() {
+    use crate::tcp::Congestion;
+    let mut b = Bench::listening(quiet(), 4);
+    let listener = b.listener.unwrap();
+    for (port, congestion, is_limited) in
+        [(6000, None, true), (6001, Some(Congestion::None), false), (6002, Some(Congestion::NewReno), true)]
+    {
+        let options = TcpOptions { congestion, ..TcpOptions::default() };
+        b.tcp.set_listener_options(listener, options).unwrap();
+        b.another(port);
+        b.write(&pattern(60_000)).unwrap();
+        b.out();
+        assert_eq!(b.info().unacked < 60_000, is_limited, "{congestion:?}");
+    }
+}
