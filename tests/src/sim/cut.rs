@@ -61,6 +61,7 @@ const FEATURES: &[Feature] = &[
     }),
     ("acks", |o| for_tcp(o, |t, d| (t.ack_delay, t.quick_acks) = (d.ack_delay, d.quick_acks))),
     ("rto", |o| for_tcp(o, |t, d| t.rto_min = d.rto_min)),
+    ("keep-alive", |o| for_tcp(o, |t, _| t.options.keep_alive = None)),
     ("time-wait", |o| for_tcp(o, |t, _| t.time_wait = Duration::from_secs(1))),
     ("timestamps", |o| for_tcp(o, |t, _| t.timestamps = false)),
     ("congestion", |o| for_tcp(o, |t, d| t.congestion = d.congestion)),

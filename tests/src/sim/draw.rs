@@ -5,8 +5,8 @@ use super::options::{
     Ending, FaultOptions, FlowOptions, Hole, HostOptions, LinkOptions, Node, Options, Script,
 };
 use super::random::Random;
-use barenet::Congestion;
 use barenet::time::{Duration, Instant};
+use barenet::{Congestion, KeepAlive};
 
 /// What this world has.
 struct Swarm(u64);
@@ -124,6 +124,9 @@ fn host(r: &mut Random, swarm: &Swarm) -> HostOptions {
     }
     if has(Odd::Timeouts) {
         tcp.rto_min = Duration::from_millis(r.pick(&[50, 200, 1000]));
+        // All in all longer than any fault lasts, and shorter than what is waited for the end.
+        let (idle, interval) = (Duration::from_secs(60), Duration::from_secs(20));
+        tcp.options.keep_alive = Some(KeepAlive { idle, interval, probes: 9 });
     }
     if has(Odd::Options) {
         tcp.timestamps = r.chance(500_000);

@@ -331,7 +331,7 @@ impl World {
     }
 
     /// An application that has nothing to send, and whose peer's reset was lost, waits for ever: that
-    /// is TCP without keep-alives. It gives up then. A stack resets a connection that its application
+    /// is TCP without keep-alives, and without them it gives up then. A stack resets a connection that its application
     /// has let go of also when it needs the memory (H019).
     fn give_up_abandoned(&mut self) -> Option<Instant> {
         // Nor does a server that a cut link kept from ever hearing of it.
@@ -344,8 +344,11 @@ impl World {
         let left: Vec<usize> = self.apps().filter(left).map(|a| a.flow).collect();
         let now = self.now;
         let mut gave_up = None;
-        for host in &mut self.hosts {
-            for app in host.apps.iter_mut().filter(|a| left.contains(&a.flow)) {
+        for (host, options) in self.hosts.iter_mut().zip(&self.options.hosts) {
+            // A connection with keep-alives ends by itself.
+            let asks = options.tcp.options.keep_alive.is_some();
+            let waits = |a: &App| !asks || matches!(a.state, State::Listening(_));
+            for app in host.apps.iter_mut().filter(|a| left.contains(&a.flow) && waits(a)) {
                 if app.give_up(&mut host.stack, now) {
                     (gave_up, host.due) = (Some(now), Some(now));
                 }
