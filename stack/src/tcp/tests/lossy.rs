@@ -123,6 +123,7 @@ impl Line {
             ack: Seq(out.ack),
             flags: out.flags,
             window: out.window,
+            urgent: 0,
             options: out.options,
             mark: out.mark,
             packets: 1,
