@@ -11,7 +11,7 @@
 //! counted as what is sent again, a round at a time, and up to 2 % of them bound nothing; ProbeRTT comes only where ten seconds showed no
 //! round trip as short; the time between probes does not follow Reno's, and is spread by the initial
 //! sequence number, not by chance; aggregated acknowledgments are met by the window's factor of two
-//! alone; ECN is not heeded.
+//! alone; marks of ECN count as a round of losses.
 
 mod rounds;
 
@@ -235,6 +235,12 @@ impl Bbr {
 
     pub(super) fn on_resent(&mut self, bytes: u32) {
         self.rounds.on_resent(bytes);
+    }
+
+    /// Routers marked some of the `flight` bytes on their way: as if too much of them were lost.
+    //= rfc3168#6.1.2
+    pub(super) fn on_mark(&mut self, flight: u32) {
+        self.rounds.on_resent(flight / LOSS_ONE_IN * 3);
     }
 
     /// Everything up to `nxt` went out, and there is room for more.

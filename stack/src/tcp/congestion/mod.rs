@@ -258,11 +258,13 @@ impl Controller {
 
     /// Congestion, once in a round or recovery: `flight` bytes were on their way when it was noticed.
     /// Sets the threshold, and the window to it.
-    pub(crate) fn on_congestion(&mut self, _cause: Cause, flight: u32, _now: Instant) {
+    pub(crate) fn on_congestion(&mut self, cause: Cause, flight: u32, _now: Instant) {
         self.remember();
         match &mut self.law {
             Law::Cubic(law) => law.on_congestion(&mut self.window, flight),
             Law::NewReno(law) => law.on_congestion(&mut self.window, flight),
+            Law::Bbr(law) if cause == Cause::Ecn => law.on_mark(flight),
+            // It counts what is sent again.
             Law::Bbr(_) | Law::None => {}
         }
     }

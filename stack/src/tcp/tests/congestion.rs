@@ -63,6 +63,45 @@ fn the_laws() {
     }
 }
 
+/// T07: with a model the window leaves paced from the first acknowledgment on, whatever the stack's
+/// setting; a loss repairs what is lost and leaves the window as it is; a rest is survived.
+#[test]
+fn a_connection_with_a_model() {
+    let mut b = distant(TcpConfig { congestion: Congestion::Bbr, timestamps: false, sack: false, ..quiet() });
+    b.write(&pattern(150 * MSS as usize)).unwrap();
+    assert_eq!(b.out().len(), 10, "the initial window");
+    assert_eq!(b.info().pacing_rate, None);
+    b.now += Duration::from_millis(100);
+    b.get(ack(1, nth(10)).win(10_000));
+    let info = b.info();
+    // Twenty segments in a round trip, 2.77 times.
+    assert_eq!((info.cwnd, info.pacing_rate), (20 * MSS, Some(u64::from(20 * MSS) * 277 / 10)));
+    let mut sent = b.out();
+    sent.extend(b.advance(60).into_iter().map(|(_, o)| o));
+    assert_eq!(sent.len(), 20);
+    let before = b.info().cwnd;
+    for _ in 0..3 {
+        b.get(ack(1, nth(10)).win(10_000));
+    }
+    assert_eq!(b.out()[0].seq, nth(10));
+    assert!(b.info().cwnd >= before && b.info().ssthresh >= before, "{:?}", b.info());
+    b.get(ack(1, nth(30)).win(10_000));
+    b.advance(100);
+    let sent = b.info().bytes_sent as u32;
+    b.get(ack(1, 1 + sent).win(10_000));
+    while b.info().unsent > 0 {
+        b.advance(100);
+        let sent = b.info().bytes_sent as u32;
+        b.get(ack(1, 1 + sent).win(10_000));
+    }
+    let window = b.info().cwnd;
+    b.advance(60_000);
+    assert_eq!(b.info().cwnd, window);
+    b.write(&pattern(10 * MSS as usize)).unwrap();
+    let first = b.out().len();
+    assert_eq!((first < 10, first + b.advance(50).len()), (true, 10), "{first}");
+}
+
 /// H048: a timeout, too, opens the gate: what is sent again does not wait for a rate of before.
 #[test]
 fn a_timeout_is_not_paced() {

@@ -117,6 +117,24 @@ fn a_probe_that_was_too_much() {
     assert_eq!(m.window.cwnd, 102 * MSS, "a headroom of 15 %");
 }
 
+/// T07, T08: marks bound the model as losses do, a round at a time, and end what looks for more.
+//= rfc3168#6.1.2
+#[test]
+fn marks() {
+    let mut m = Model::found();
+    m.law.on_mark(100 * MSS);
+    m.round(80 * MSS, 80 * MSS);
+    m.round(80 * MSS, 80 * MSS);
+    assert!(m.law.bandwidth() < 950_000 && m.window.cwnd <= 140 * MSS, "{:?} {:?}", m.law, m.window);
+    while m.law.mode != Mode::Up {
+        m.round(100 * MSS, 99 * MSS);
+    }
+    m.law.on_mark(100 * MSS);
+    m.round(100 * MSS, 120 * MSS);
+    m.round(100 * MSS, 120 * MSS);
+    assert_eq!(m.law.mode, Mode::Down);
+}
+
 /// T07: after ten seconds without a round trip as short, nearly nothing is in flight for a while.
 #[test]
 fn probing_for_the_round_trip() {
