@@ -100,7 +100,7 @@ fn a_connection_with_a_model() {
     b.write(&pattern(10 * MSS as usize)).unwrap();
     let first = b.out().len();
     let all = 10.min((window / MSS) as usize);
-    assert_eq!((first < all, first + b.advance(300).len()), (true, all), "{first}");
+    assert_eq!((first < all, first + b.advance(150).len()), (true, all), "{first}");
 }
 
 /// H048: a timeout, too, opens the gate: what is sent again does not wait for a rate of before.
