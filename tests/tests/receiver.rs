@@ -4,7 +4,7 @@
 use barenet_tests::packetdrill::{Options, run};
 use std::fmt::Write;
 
-const OPTIONS: Options = Options { neutral: true, profile: None };
+const OPTIONS: Options = Options { neutral: true, profile: None, tolerance_usecs: None };
 
 /// A receiver as the RFCs describe it.
 struct Model {

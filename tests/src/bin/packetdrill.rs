@@ -5,11 +5,14 @@ use barenet_tests::packetdrill::{Options, run, scripts};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: packetdrill [--neutral] [--profile=freebsd|linux] FILE|FOLDER…
+const USAGE: &str =
+    "usage: packetdrill [--neutral] [--profile=freebsd|linux] [--tolerance_usecs=N] FILE|FOLDER…
 
 Prints a line for each script and a score; exits with 0 if all pass.
   --neutral   ignores what only fingerprints a stack, and says what it ignored
-  --profile   settings of this system instead of those that each script seems to assume";
+  --profile   settings of this system instead of those that each script seems to assume
+  --tolerance_usecs=N   how far times may be off in scripts that do not say it themselves; else 4000, or
+              10000 with --neutral";
 
 fn main() -> ExitCode {
     let mut options = Options::default();
@@ -19,6 +22,9 @@ fn main() -> ExitCode {
             "--neutral" => options.neutral = true,
             "--profile=freebsd" => options.profile = Some(Profile::FreeBsd),
             "--profile=linux" => options.profile = Some(Profile::Linux),
+            option if option.starts_with("--tolerance_usecs=") => {
+                options.tolerance_usecs = option.split('=').next_back().and_then(|n| n.parse().ok());
+            }
             option if option.starts_with('-') => {
                 eprintln!("{USAGE}");
                 return ExitCode::from(2);

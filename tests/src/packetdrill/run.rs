@@ -24,6 +24,8 @@ pub struct Options {
     pub neutral: bool,
     /// Settings other than those that the script seems to assume.
     pub profile: Option<Profile>,
+    /// Tolerance for times in microseconds, for scripts that name none.
+    pub tolerance_usecs: Option<u64>,
 }
 
 /// What came of a script.
@@ -56,6 +58,11 @@ const PORT: u16 = 8080;
 const PEER_PORT: u16 = 53_055;
 /// A call that nobody said would wait, and a packet that does not come, are given up after this.
 const PATIENCE: u64 = 600_000_000;
+/// How far a time may be off where neither the script nor the caller says anything: as in packetdrill; or
+/// by a tick of the coarsest clock (100 Hz) of the systems that other suites were written for, which
+/// their authors play with more tolerance than the usual.
+const TOLERANCE: u64 = 4000;
+const TOLERANCE_NEUTRAL: u64 = 10_000;
 /// How often a call that waits looks whether its own timeout is over.
 const TICK: u64 = 1000;
 
@@ -137,10 +144,11 @@ impl Run {
             domain,
         };
         let start = world.now();
+        let usual = if options.neutral { TOLERANCE_NEUTRAL } else { TOLERANCE };
         Ok(Run {
             rules: Rules {
                 neutral: options.neutral,
-                tolerance_usecs: number("tolerance_usecs").unwrap_or(4000),
+                tolerance_usecs: number("tolerance_usecs").or(options.tolerance_usecs).unwrap_or(usual),
                 tolerance_permille: script
                     .option("tolerance_percent")
                     .and_then(|p| p.parse::<f64>().ok())
