@@ -95,6 +95,6 @@ pub use socket::Serve;
 pub use socket::{Addresses, Shutdown, TcpBuilder, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
 pub use socket::{PingReply, PingSocket, ReadHalf, UdpSocket, WriteHalf};
 pub use tcp::{
-    Congestion, Connection, Ecn, KeepAlive, ListenerEntry, OptionsEntry, Place, RecoveryPhase, State,
-    SynCookies, TcpConfig, TcpInfo, TcpOptions, TcpStorage, TimeWaitEntry,
+    Congestion, Connection, Ecn, KeepAlive, ListenerEntry, OptionsEntry, PathProbing, Place, RecoveryPhase,
+    State, SynCookies, TcpConfig, TcpInfo, TcpOptions, TcpStorage, TimeWaitEntry,
 };

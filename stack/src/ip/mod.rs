@@ -9,6 +9,7 @@ pub mod addresses;
 pub mod routes;
 
 pub(crate) mod icmp;
+pub(crate) mod path_mtu;
 pub(crate) mod v6;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -27,6 +27,7 @@ use crate::counters::{Counters, Drop};
 use crate::datagram::Datagrams;
 use crate::events::{Event, Events};
 use crate::ip::icmp::TokenBucket;
+use crate::ip::path_mtu::PathMtus;
 use crate::ip::routes::Routes;
 use crate::ip::{InterfaceId, Path};
 use crate::link::neighbor::Neighbors;
@@ -63,6 +64,7 @@ pub struct Stack<'a> {
     served: Option<Key>,
     /// Changes whenever a [`Path`] may have.
     paths_epoch: u32,
+    path_mtus: PathMtus,
     /// The path that TCP took last.
     tcp_way: Option<(tcp::Way, Path)>,
 }
@@ -94,6 +96,7 @@ impl<'a> Stack<'a> {
             flow: None,
             served: None,
             paths_epoch: 0,
+            path_mtus: PathMtus::new(),
             tcp_way: None,
         }
     }
@@ -117,6 +120,7 @@ impl<'a> Stack<'a> {
     /// arrived, so that an answer that lies in the queue is not too late (H187).
     pub fn on_timers(&mut self, now: Instant) {
         self.neighbor_timers(now);
+        self.path_timers(now);
         self.tcp_timers(now);
     }
 

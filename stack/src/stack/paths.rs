@@ -7,11 +7,25 @@ use crate::error::Error;
 use crate::ip::addresses::{Addresses, Cidr};
 use crate::ip::routes::Route;
 use crate::ip::{self, InterfaceId, Path};
+use crate::time::Instant;
 
 impl Stack<'_> {
     /// A number that changes whenever [`path`](Stack::path) may give another answer than before.
     pub const fn paths_epoch(&self) -> u32 {
         self.paths_epoch
+    }
+
+    /// The path to `destination` takes no packets longer than `mtu` bytes.
+    pub(super) fn learn_path(&mut self, destination: IpAddr, mtu: u16, now: Instant) {
+        self.path_mtus.note(destination, mtu, now);
+        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+    }
+
+    /// What was learned of paths is forgotten after a while.
+    pub(super) fn path_timers(&mut self, now: Instant) {
+        if self.path_mtus.expire(now) {
+            self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        }
     }
 
     /// Is it an address of this stack, on any interface? With a loopback interface all of 127/8 is

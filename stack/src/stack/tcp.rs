@@ -9,6 +9,7 @@ use crate::device::segment::{TcpFrame, transmit};
 use crate::device::{Device, Pieces, RxChecksum, TX_PIECES, TxError};
 use crate::error::Error;
 use crate::events::Event;
+use crate::ip::path_mtu;
 use crate::ip::{IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::seq::Seq;
 use crate::tcp::segment::{Flags, Mark, Options, Plan, PlanKind};
@@ -27,6 +28,15 @@ const TEXT_MAX: usize = 65_535 - 40 - 60;
 
 /// What a way is remembered by: peer, own address, interface, and the state of the routes.
 pub(super) type Way = (IpAddr, IpAddr, InterfaceId, u32);
+
+/// The first step of a segment's way.
+enum Hop {
+    Known(LinkPath),
+    /// The neighbour's address is being asked for.
+    Asked,
+    /// Its packets are of another size now.
+    Resized(u16),
+}
 
 /// What came of one attempt to send for a connection.
 enum Sent {
@@ -99,6 +109,9 @@ impl Stack<'_> {
                 },
             );
         }
+        if let Some(mtu) = outcome.path_mtu {
+            self.learn_path(tuple.remote, mtu, now);
+        }
         if outcome.suspect
             && let Some(path) = self.tcp_path(tuple, interface)
         {
@@ -157,6 +170,9 @@ impl Stack<'_> {
         let Some(index) = self.tcp.quoted(&tuple) else {
             return self.count_drop(Drop::IcmpForeign, now);
         };
+        if let IcmpErrorKind::TooBig { mtu } = error.kind {
+            return self.tcp_too_big(index, &error, mtu, now);
+        }
         let problem = match error.kind {
             IcmpErrorKind::PortUnreachable
             | IcmpErrorKind::ProtocolUnreachable
@@ -168,6 +184,22 @@ impl Stack<'_> {
         };
         let outcome = self.tcp.on_icmp(index, Seq(error.seq()), problem, now, &mut self.pool);
         self.tcp_outcome(&tuple, meta.interface, outcome, now);
+    }
+
+    /// A router says that a segment of ours was too big, and that `claimed` bytes would fit.
+    //= rfc5927#7
+    fn tcp_too_big(&mut self, index: u32, error: &IcmpError, claimed: u32, now: Instant) {
+        let Some(c) = self.tcp.at(index) else { return };
+        let in_flight = c.tcb.awaits(Seq(error.seq()));
+        let Some(current) = c.tcb.path_mtu().filter(|_| in_flight) else {
+            return self.count_drop(Drop::IcmpForeign, now); // H087
+        };
+        let Some(mtu) = path_mtu::reduced(current, claimed, error.destination) else {
+            return self.count_drop(Drop::IcmpIgnored, now);
+        };
+        if self.tcp.too_big(index, mtu, now, &mut self.pool) {
+            self.learn_path(error.destination, mtu, now); // H075
+        }
     }
 
     /// All TCP timers that are due.
@@ -225,28 +257,31 @@ impl Stack<'_> {
         let link = match link {
             Some(link) => link,
             None => match self.tcp_link(index, device, now) {
-                Ok(Some(link)) => link,
-                Ok(None) => return Sent::Blocked,
+                Ok(Hop::Known(link)) => link,
+                Ok(Hop::Asked) => return Sent::Blocked,
+                Ok(Hop::Resized(mtu)) => {
+                    self.tcp.follow_path(index, mtu, now, &mut self.pool);
+                    return Sent::Segment(None);
+                }
                 Err(error) => return self.tcp_no_way(index, &plan, error, now),
             },
         };
         self.tcp_transmit(index, &mut plan, &link, device, now)
     }
 
-    /// The hardware addresses for a segment; `None`: the neighbour's is being asked for.
-    fn tcp_link(
-        &mut self,
-        index: u32,
-        device: &mut dyn Device,
-        now: Instant,
-    ) -> Result<Option<LinkPath>, Error> {
+    /// The hardware addresses for a segment.
+    fn tcp_link(&mut self, index: u32, device: &mut dyn Device, now: Instant) -> Result<Hop, Error> {
         let c = self.tcp.at(index).ok_or(Error::StaleHandle)?;
         let (tuple, interface) = (c.tuple, c.interface);
+        let known = c.tcb.path_mtu();
         let path = self.tcp_path(&tuple, interface).ok_or(Error::NetUnreachable)?;
+        if known.is_some_and(|mtu| mtu != path.mtu) {
+            return Ok(Hop::Resized(path.mtu));
+        }
         let source = device.capabilities().mac;
         match self.resolve(&path, now) {
-            Resolution::Known(destination) => Ok(Some(LinkPath { source, destination })),
-            Resolution::Pending => Ok(None),
+            Resolution::Known(destination) => Ok(Hop::Known(LinkPath { source, destination })),
+            Resolution::Pending => Ok(Hop::Asked),
             Resolution::Failed => Err(Error::HostUnreachable),
         }
     }
@@ -279,6 +314,12 @@ impl Stack<'_> {
         //= rfc9293#3.9.2 MUST-49
         let options = self.tcp.settings.options(c.profile);
         (ip.traffic_class, ip.hop_limit) = (options.dscp << 2 | plan.mark as u8, options.hop_limit);
+        if c.tcb.path_mtu() == Some(path_mtu::MIN_V4) {
+            // A path that takes even less must fragment (RFC 1191 §3), and tell our packets apart
+            // (RFC 6864 §4.3).
+            ip.dont_fragment = false;
+            ip.ident = self.random.next_u32() as u16;
+        }
         let transport = wire::emit_headers(&mut buf, link, &ip);
         let header_len = transport + header.emit(&mut buf[transport..]);
         let frame = TcpFrame { header: &mut buf[..header_len], transport, payload: &payload, mss: plan.mss };
@@ -313,7 +354,10 @@ impl Stack<'_> {
         {
             return Some(*path);
         }
-        let path = self.path(tuple.remote, Some(interface), Some(tuple.local)).ok()?;
+        let mut path = self.path(tuple.remote, Some(interface), Some(tuple.local)).ok()?;
+        if let Some(mtu) = self.path_mtus.of(tuple.remote) {
+            path.mtu = path.mtu.min(mtu);
+        }
         self.tcp_way = Some((key, path));
         Some(path)
     }

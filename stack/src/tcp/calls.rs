@@ -12,7 +12,7 @@ use crate::time::Instant;
 use core::task::Waker;
 
 impl Tcp<'_> {
-    fn with<R>(
+    pub(super) fn with<R>(
         &mut self,
         key: Key,
         now: Instant,

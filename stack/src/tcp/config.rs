@@ -52,6 +52,22 @@ pub enum Ecn {
     On,
 }
 
+/// Whether connections find out by themselves how long a packet the path carries (RFC 4821, RFC
+/// 8899), beside what routers say (RFC 1191, RFC 8201).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum PathProbing {
+    /// No: where routers say nothing, connections that send long segments may stall.
+    Off,
+    /// When full segments get lost again and again. The default: nearly every path carries what the
+    /// interface does.
+    #[default]
+    OnBlackHole,
+    /// From the start: segments begin short, and grow after the first probe that arrives.
+    Always,
+}
+
 /// The timer wheel's tick. A timeout of nothing would fire again and again at the same instant.
 const RTO_LEAST: Duration = Duration::from_millis(1);
 
@@ -119,6 +135,8 @@ pub struct TcpConfig {
     pub pacing: bool,
     /// Explicit congestion notification on new connections. Default [`Ecn::WhenAsked`].
     pub ecn: Ecn,
+    /// How new connections find the size of their path. Default [`PathProbing::OnBlackHole`].
+    pub path_probing: PathProbing,
     /// Connections that wait for `accept` on a listener that names no other number. Default 128.
     pub backlog: u16,
     /// Connections of the stack beyond which SYNs are as good as lost, so that what is left of the
@@ -166,6 +184,7 @@ impl Default for TcpConfig {
             options: TcpOptions::default(),
             pacing: false,
             ecn: Ecn::WhenAsked,
+            path_probing: PathProbing::OnBlackHole,
             backlog: 128,
             accept_limit: u32::MAX,
             syn_cookies: SynCookies::Auto,

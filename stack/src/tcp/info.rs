@@ -36,6 +36,8 @@ pub struct TcpInfo {
     pub receive_scale: u8,
     /// Text in a full segment of ours: the effective send MSS (RFC 9293 §3.7.1).
     pub mss: u16,
+    /// The largest packet of the path, as far as interface and routers say (RFC 1191, RFC 8201).
+    pub path_mtu: u16,
     /// The largest segment that the peer sent so far.
     pub mss_received: u16,
     /// Smoothed round-trip time; `None`: no sample yet (RFC 6298 §2).
@@ -129,6 +131,7 @@ impl TcpInfo {
             send_scale: 0,
             receive_scale: 0,
             mss: 0,
+            path_mtu: 0,
             mss_received: 0,
             rtt: None,
             rtt_var: Duration::ZERO,
@@ -215,6 +218,7 @@ impl Synchronized {
             send_scale: send.scale,
             receive_scale: receive.scale(),
             mss: send.mss,
+            path_mtu: send.size.path_mtu(),
             mss_received: receive.mss_seen(),
             rtt: send.rtt.smoothed(),
             rtt_var: send.rtt.variation(),

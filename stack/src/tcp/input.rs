@@ -6,13 +6,16 @@ use super::congestion::{Cause, Controller};
 use super::ecn::Ecn;
 use super::info::Stats;
 use super::keep_alive::Asking;
+use super::mtu::SegmentSize;
 use super::ranges::Range;
 use super::receive::{Owed, Receive, SackUse, Taken};
 use super::recovery::Heard;
 use super::rtt::Rtt;
 use super::segment::{Flags, Reset, Segment, Timestamps};
 use super::send::{Fin, Send, SendTimer};
-use super::tcb::{Closing, Cx, Dropped, Effects, End, Handshake, Origin, PeerSyn, Phase, Synchronized, Tcb};
+use super::tcb::{
+    Closing, Cx, Dropped, Effects, End, Handshake, Mss, Origin, PeerSyn, Phase, Synchronized, Tcb,
+};
 use crate::counters::TcpCount;
 use crate::error::Error;
 use crate::seq::Seq;
@@ -206,12 +209,15 @@ impl Handshake {
         let timestamps = peer.timestamp.filter(|_| config.timestamps);
         let option_len = if timestamps.is_some() { 12 } else { 0 };
         // A peer that asks for tiny segments makes us work for every byte: 64 is the least (malformed 11).
-        let mss = peer_mss.min(self.mss.ours).max(64) - option_len;
+        let peer_mss = peer_mss.min(self.mss.ours).max(64);
+        let Mss { path, headers, .. } = self.mss;
+        let size = SegmentSize::new(peer_mss, path, headers, option_len, config.path_probing, cx.now);
+        let mss = size.mss();
         let mut rtt = Rtt::new();
         rtt.leave_handshake(self.transmissions, (!self.answered).then(|| cx.now.since(self.first_sent)));
         let which = cx.options.congestion.unwrap_or(config.congestion);
         let controller = Controller::new(which, config, mss, self.transmissions > 1, self.iss + 1, cx.now);
-        let mut send = Send::new(self.iss, mss, send_limit, controller, rtt, cx.now);
+        let mut send = Send::new(self.iss, size, send_limit, controller, rtt, cx.now);
         let scaled = peer.window_scale.is_some();
         send.scale = peer.window_scale.unwrap_or(0);
         send.recovery.sack = peer.sack_permitted && config.sack;
@@ -466,6 +472,9 @@ impl Synchronized {
             self.take_feedback(segment, cx);
         }
         let acked = if advances { self.take_acknowledged(segment.ack, cx, effects) } else { 0 };
+        if advances && self.send.size.on_ack(segment.ack, acked, cx.now) {
+            self.send.set_size();
+        }
         let is_smooth = segment.options.sack.blocks().is_empty() && self.send.is_smooth();
         if advances && is_smooth {
             self.send.on_ack_in_order(acked, cx);

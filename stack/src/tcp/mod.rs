@@ -18,11 +18,13 @@ mod input;
 mod isn;
 mod keep_alive;
 mod listener;
+mod mtu;
 mod open;
 mod options;
 mod output;
 mod pacing;
 mod park;
+mod path;
 pub(crate) mod ranges;
 mod ready;
 mod receive;
@@ -42,7 +44,7 @@ mod urgent;
 mod user;
 mod wait;
 
-pub use config::{Congestion, Ecn, SynCookies, TcpConfig};
+pub use config::{Congestion, Ecn, PathProbing, SynCookies, TcpConfig};
 pub use connections::Place;
 pub use info::TcpInfo;
 pub use options::{KeepAlive, TcpOptions};
@@ -239,6 +241,8 @@ pub(crate) struct Outcome {
     pub(crate) reply: Option<Reply>,
     pub(crate) dropped: Option<Refused>,
     pub(crate) event: Option<ConnectionEvent>,
+    /// The path to the peer carries no larger packets than this.
+    pub(crate) path_mtu: Option<u16>,
     pub(crate) handshaking: Option<Handshaking>,
     /// The way to the peer may be broken.
     pub(crate) suspect: bool,
@@ -433,6 +437,7 @@ impl<'a> Tcp<'a> {
         let mut outcome = Outcome {
             reply: effects.reset.map(Reply::Reset).or(effects.challenge),
             dropped: effects.dropped.map(Refused::Engine),
+            path_mtu: effects.path_mtu,
             ..Outcome::default()
         };
         if effects.established {

@@ -20,7 +20,7 @@ impl Tcb {
                 let answer = matches!(self.phase, Phase::SynReceived(_));
                 Some(h.plan(answer, self.receive_limit, self.window_scale(), self.clock(now), cx.config))
             }
-            Phase::Synchronized(s) => s.plan(most, self.clock(now), cx.pool),
+            Phase::Synchronized(s) => s.plan(most, now, self.clock(now), cx.pool),
             _ => None,
         }
     }
@@ -100,7 +100,7 @@ impl Handshake {
 }
 
 impl Synchronized {
-    fn plan(&self, most: u32, clock: u32, pool: &Pool<'_>) -> Option<Plan> {
+    fn plan(&self, most: u32, at: Instant, clock: u32, pool: &Pool<'_>) -> Option<Plan> {
         let send = &self.send;
         let queued = send.queue.len() as u32;
         if let Some(range) = send.resendable(most) {
@@ -111,6 +111,11 @@ impl Synchronized {
         }
         let one_segment = || u32::from(send.mss) - self.receive.sack_blocks(pool).option_len() as u32;
         let now = send.sendable(if self.ecn.wants_one_segment() { one_segment() } else { most });
+        if send.size.is_searching()
+            && let Some(probe) = self.size_probe(now.len, at, clock, pool)
+        {
+            return Some(probe);
+        }
         if now.len > 0 || now.fin {
             return Some(self.segment(PlanKind::Data, send.flight(), now.len, now.fin, clock, pool));
         }
@@ -133,6 +138,15 @@ impl Synchronized {
         let (offset, queued) = (range.start.since(self.send.una), self.send.queue.len() as u32);
         let len = range.len().min(queued.saturating_sub(offset));
         self.segment(kind, offset, len, len < range.len(), clock, pool)
+    }
+
+    /// A longer segment than the path is known to carry, with new text, of which `sendable` bytes may
+    /// go out.
+    fn size_probe(&self, sendable: u32, at: Instant, clock: u32, pool: &Pool<'_>) -> Option<Plan> {
+        let text = self.send.size_probe(sendable, at)?;
+        let plan = self.segment(PlanKind::Data, self.send.flight(), text.into(), false, clock, pool);
+        // Blocks would make it longer than it is meant to be.
+        (plan.options.sack.option_len() == 0).then_some(Plan { mss: text, ..plan })
     }
 
     fn segment(&self, kind: PlanKind, offset: u32, len: u32, fin: bool, clock: u32, pool: &Pool<'_>) -> Plan {
@@ -189,6 +203,9 @@ impl Synchronized {
         match plan.kind {
             PlanKind::KeepAlive => return cx.count(TcpCount::KeepAlives),
             PlanKind::Data => {
+                if plan.mss > send.mss && plan.len == u32::from(plan.mss) {
+                    send.size.on_probe_sent(plan.seq, plan.mss);
+                }
                 let probes = send.recovery.probe_is_due();
                 send.on_sent(plan.seq_len(), plan.len, cx.pool, cx.now);
                 if probes {

@@ -2,6 +2,7 @@
 
 use super::config::TcpConfig;
 use super::congestion::Controller;
+use super::mtu::SegmentSize;
 use super::park::{Packer, Unpacker};
 use super::recovery::Recovery;
 use super::rtt::Rtt;
@@ -66,6 +67,8 @@ pub(crate) struct Send {
     pub(crate) scale: u8,
     /// Text bytes of a full segment: effective send MSS, options subtracted.
     pub(crate) mss: u16,
+    /// What that follows from.
+    pub(crate) size: SegmentSize,
     /// Everything from SND.UNA on that was written and not acknowledged.
     pub(crate) queue: Chain,
     /// Near SND.NXT in the queue. A hint for the next look: it decides nothing.
@@ -97,7 +100,7 @@ pub(crate) struct Send {
 impl Send {
     pub(crate) fn new(
         iss: Seq,
-        mss: u16,
+        size: SegmentSize,
         limit: u32,
         controller: Controller,
         rtt: Rtt,
@@ -113,7 +116,8 @@ impl Send {
             wl2: una,
             wnd_max: 0,
             scale: 0,
-            mss,
+            mss: size.mss(),
+            size,
             queue: Chain::new(),
             cursor: Cell::new(Cursor::FRONT),
             fin: Fin::Open,
@@ -144,7 +148,8 @@ impl Send {
             wl2,
             wnd_max,
             scale,
-            mss,
+            mss: _,
+            size,
             queue,
             cursor: _,
             fin,
@@ -172,10 +177,10 @@ impl Send {
         to.word(wl1.0);
         to.near(*wl2, *una);
         to.number(*scale);
-        to.number(*mss);
         to.number(*limit);
         to.bits([*fin == Fin::Acked, *nodelay, *cork]);
         to.instant(*sent_at);
+        size.park(to)?;
         rtt.park(to);
         controller.park(*una, to)?;
         recovery.park(*una, to)
@@ -188,9 +193,10 @@ impl Send {
         let wnd_max = wnd.wrapping_add(from.number() as u32);
         let wl1 = Seq(from.word());
         let wl2 = from.near(una);
-        let (scale, mss, limit) = (from.number() as u8, from.number() as u16, from.number() as u32);
+        let (scale, limit) = (from.number() as u8, from.number() as u32);
         let [is_closed, nodelay, cork] = from.bits();
         let sent_at = from.instant();
+        let size = SegmentSize::unpark(from);
         let rtt = Rtt::unpark(from);
         let controller = Controller::unpark(una, from);
         let recovery = Recovery::unpark(una, from);
@@ -203,7 +209,8 @@ impl Send {
             wl2,
             wnd_max,
             scale,
-            mss,
+            mss: size.mss(),
+            size,
             queue: Chain::new(),
             cursor: Cell::new(Cursor::FRONT),
             fin: if is_closed { Fin::Acked } else { Fin::Open },
@@ -260,6 +267,19 @@ impl Send {
             self.controller.on_idle(now.since(self.sent_at), self.rtt.rto(config), now); // H048
         }
         self.controller.on_dry(self.nxt, self.flight());
+    }
+
+    /// The size of segments has changed.
+    pub(crate) fn set_size(&mut self) {
+        self.mss = self.size.mss();
+        self.controller.on_mss(self.mss);
+    }
+
+    /// The length of a probe for longer segments, if it is time for one and `sendable` bytes may go
+    /// out: new text, while nothing is missing that would be mixed up with it.
+    pub(crate) fn size_probe(&self, sendable: u32, now: Instant) -> Option<u16> {
+        let is_quiet = self.nxt == self.max && self.is_smooth();
+        self.size.probe(sendable, now).filter(|_| is_quiet)
     }
 
     /// Bytes of the queue that SND.NXT has not passed.

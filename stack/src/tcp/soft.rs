@@ -87,7 +87,8 @@ impl Tcb {
     }
 
     /// Is this number one of ours that is under way?
-    fn awaits(&self, seq: Seq) -> bool {
+    //= rfc5927#4.1
+    pub(crate) fn awaits(&self, seq: Seq) -> bool {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => h.iss == seq && h.transmissions > 0,
             Phase::Synchronized(s) => s.send.una.at_or_before(seq) && seq.before(s.send.max),

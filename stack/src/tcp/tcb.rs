@@ -5,6 +5,7 @@ use super::config::TcpConfig;
 use super::ecn::{Ecn, Negotiation};
 use super::info::Stats;
 use super::keep_alive::Asking;
+use super::mtu::{HEADERS_V4, HEADERS_V6};
 use super::options::TcpOptions;
 use super::receive::{Owed, Receive};
 use super::segment::{Reset, Segment};
@@ -112,6 +113,10 @@ pub(crate) struct Handshake {
 pub(crate) struct Mss {
     /// What we offer: the interface's MTU less the headers.
     pub(crate) ours: u16,
+    /// What the path to the peer takes.
+    pub(crate) path: u16,
+    /// Bytes of the headers of IP and TCP.
+    pub(crate) headers: u8,
     /// What the peer can take if it does not say.
     pub(crate) unsaid: u16,
 }
@@ -119,8 +124,9 @@ pub(crate) struct Mss {
 impl Mss {
     //= rfc9293#3.7.1 MUST-15: 536 for IPv4, 1220 for IPv6 (H036)
     pub(crate) fn for_mtu(mtu: u16, v6: bool) -> Mss {
-        let (headers, unsaid) = if v6 { (60, 1220) } else { (40, 536) };
-        Mss { ours: mtu.saturating_sub(headers).max(64), unsaid }
+        let (headers, unsaid) = if v6 { (HEADERS_V6, 1220) } else { (HEADERS_V4, 536) };
+        let path = mtu.saturating_sub(headers.into());
+        Mss { ours: path.max(64), path, headers, unsaid }
     }
 }
 
@@ -210,6 +216,8 @@ pub(crate) struct Effects {
     pub(crate) urgent: bool,
     /// The way to the peer may be broken: a hint to those who find the way.
     pub(crate) suspect: bool,
+    /// The path carries no larger packets than this.
+    pub(crate) path_mtu: Option<u16>,
     /// The segment was dropped for this reason.
     pub(crate) dropped: Option<Dropped>,
 }
@@ -439,6 +447,15 @@ impl Tcb {
             Phase::SynSent(_) => true,
             Phase::SynReceived(h) => h.origin == Origin::Active,
             Phase::Synchronized(_) | Phase::Over(_) => false,
+        }
+    }
+
+    /// The largest packet that the path to the peer takes, as far as interface and routers say.
+    pub(crate) fn path_mtu(&self) -> Option<u16> {
+        match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => Some(h.mss.path + u16::from(h.mss.headers)),
+            Phase::Synchronized(s) => Some(s.send.size.path_mtu()),
+            Phase::Over(_) => None,
         }
     }
 

@@ -98,6 +98,9 @@ impl Synchronized {
         self.ecn.on_timeout(send.max, again);
         //= rfc9293#3.8.3 MUST-20: negative advice to the IP layer at R1
         effects.suspect = send.rtt.backoff() == R1;
+        let front = send.text_sent();
+        effects.path_mtu = send.size.on_timeout(send.una, send.rtt.backoff(), front, cx.now);
+        send.set_size();
         if send.wnd == 0 {
             send.go_back(cx.pool);
             send.restart_timer(cx.now, cx.config);

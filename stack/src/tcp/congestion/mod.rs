@@ -310,6 +310,12 @@ impl Controller {
         }
     }
 
+    /// Segments hold `mss` bytes of text from now on. The window stays what it is in bytes.
+    //= rfc1191#6.4
+    pub(crate) fn on_mss(&mut self, mss: u16) {
+        self.window.mss = u32::from(mss);
+    }
+
     /// Nothing has been on its way for `idle`, longer than which the timeout `rto` may be, and now
     /// something will be.
     pub(crate) fn on_idle(&mut self, idle: Duration, rto: Duration, now: Instant) {

@@ -254,7 +254,7 @@ impl Send {
         if !self.recovery.sack {
             self.count_duplicates(heard, &mut news, cx.pool);
         }
-        let reduced = self.move_on(heard, &news, cx.now) || repaired;
+        let reduced = self.move_on(heard, &news, cx) || repaired;
         self.tell_controller(heard.acked, news.delivered, rtt, cx.now);
         if heard.acked > 0 {
             self.since = cx.now;
@@ -407,14 +407,14 @@ impl Send {
     }
 
     /// From one phase to the next, and what may be sent in recovery. Returns whether one began.
-    fn move_on(&mut self, heard: &Heard<'_>, news: &News, now: Instant) -> bool {
-        let una = self.una;
+    fn move_on(&mut self, heard: &Heard<'_>, news: &News, cx: &mut Cx<'_, '_>) -> bool {
+        let (una, now) = (self.una, cx.now);
         if self.recovery.phase != Phase::Open && self.recovery.point.at_or_before(una) {
             self.end_recovery(now);
         }
         // Evidence may come a round trip after the end, not later.
         self.recovery.undo.take_if(|undo| undo.until.is_some_and(|end| end.at_or_before(una)));
-        let begins = self.recovery.phase == Phase::Open && self.scoreboard.lost() > 0;
+        let begins = self.begins(cx);
         if begins {
             self.begin_fast(news.delivered, now);
         }
@@ -438,6 +438,44 @@ impl Send {
         if was == Phase::Fast {
             self.controller.on_recovered(self.pipe(), now);
         }
+    }
+
+    /// Does fast recovery begin? Not for the loss of a probe that was longer than what the path is known
+    /// to carry: that is sent again, and says nothing of congestion.
+    fn begins(&mut self, cx: &mut Cx<'_, '_>) -> bool {
+        if self.recovery.phase != Phase::Open {
+            return false;
+        }
+        let Some(lost) = self.scoreboard.next_lost() else { return false };
+        let Some(len) = self.size.on_lost(lost.start, self.scoreboard.lost(), cx.now) else { return true };
+        // Duplicates speak of a segment of usual length.
+        let probe = Range { start: lost.start, end: lost.start + len };
+        self.scoreboard.edit(cx.pool, |records| records.lose(probe));
+        self.begin_again();
+        false
+    }
+
+    /// What is lost was too long for the path: it goes again, the window as it is.
+    fn begin_again(&mut self) {
+        let recovery = &mut self.recovery;
+        (recovery.phase, recovery.point) = (Phase::Loss, self.nxt);
+        recovery.frto = Frto::Off;
+        recovery.tail = Tail::default();
+        recovery.undo = None;
+        recovery.force = true;
+    }
+
+    /// Everything in flight was too long for the path.
+    pub(crate) fn on_too_long(&mut self, cx: &mut Cx<'_, '_>) {
+        self.scoreboard.edit(cx.pool, |records| {
+            records.each(|_, record| {
+                if record.fate == Fate::Sent {
+                    record.fate = Fate::Lost;
+                }
+            });
+        });
+        self.begin_again();
+        self.restart_timer(cx.now, cx.config);
     }
 
     /// Something is lost: the window is reduced, once until all that is in flight now is acknowledged.
@@ -491,7 +529,7 @@ impl Send {
             recovery.rack.detect(records, rtt, urgent, stamp)
         });
         self.timer = SendTimer::Off;
-        let begins = self.recovery.phase == Phase::Open && self.scoreboard.lost() > 0;
+        let begins = self.begins(cx);
         if begins {
             self.begin_fast(0, cx.now);
         }

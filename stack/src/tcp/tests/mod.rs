@@ -19,6 +19,7 @@ mod listener;
 mod lossy;
 mod memory;
 mod options;
+mod path;
 mod recovery;
 mod sack;
 mod security;

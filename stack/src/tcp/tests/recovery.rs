@@ -174,7 +174,7 @@ fn repeated_losses_after_a_timeout() {
     let mut b = in_flight(10);
     let mut at = 0;
     for _ in 0..4 {
-        let again = b.advance(1_500);
+        let again = b.advance(1_300);
         assert_eq!(again[0].0, 200, "{at}");
         b.get(ack(1, nth(at + 1)));
         assert_eq!(b.out().len(), 2);

@@ -1,0 +1,152 @@
+//! What routers said that fits through the path to a destination (RFC 1191, RFC 8201).
+//!
+//! The cache is small and forgets: what it says is a hint that saves losses, for ten minutes. Who
+//! puts something in must have made sure that the router speaks of a packet that we sent.
+
+use core::net::IpAddr;
+
+use heapless::Vec;
+
+use crate::time::{Duration, Instant};
+
+/// Destinations that are remembered. Each connection knows its own path besides.
+const PLACES: usize = 16;
+/// After that time larger packets are tried again.
+//= rfc1191#6.3
+//= rfc8201#4
+const LIFETIME: Duration = Duration::from_secs(600);
+
+/// No IPv6 link carries less (RFC 8200 §5).
+pub(crate) const MIN_V6: u16 = 1280;
+/// IPv4 paths may carry less, down to 68 bytes, but who says so is hardly to be believed, and every
+/// byte would cost as much in headers (malformed input 17). Smaller paths must fragment.
+pub(crate) const MIN_V4: u16 = 552;
+
+/// Sizes of links that there are or were: what to try when a router does not say what fits.
+//= rfc1191#7
+const PLATEAUS: [u16; 8] = [32_000, 17_914, 8166, 4352, 2002, 1492, 1006, MIN_V4];
+
+/// The new path MTU, if a router says that a packet of at most `current` bytes was too big, and that
+/// `claimed` would fit (0: it does not say). `None`: that can't be.
+pub(crate) fn reduced(current: u16, claimed: u32, destination: IpAddr) -> Option<u16> {
+    let claimed = match (claimed, destination) {
+        //= rfc1191#5
+        (0, IpAddr::V4(_)) => *PLATEAUS.iter().find(|size| **size < current)?,
+        (..68, IpAddr::V4(_)) => return None,
+        (_, IpAddr::V4(_)) => u16::try_from(claimed).ok()?.max(MIN_V4),
+        //= rfc8201#4: such a message is discarded
+        (_, IpAddr::V6(_)) => u16::try_from(claimed).ok().filter(|claimed| *claimed >= MIN_V6)?,
+    };
+    //= rfc1191#3: never raised because of a message
+    (claimed < current).then_some(claimed)
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    destination: IpAddr,
+    mtu: u16,
+    until: Instant,
+}
+
+/// The cache, the oldest entry first.
+#[derive(Debug, Default)]
+pub(crate) struct PathMtus {
+    entries: Vec<Entry, PLACES>,
+}
+
+impl PathMtus {
+    pub(crate) const fn new() -> Self {
+        PathMtus { entries: Vec::new() }
+    }
+
+    /// The largest packet for a destination, if less than its interface takes.
+    pub(crate) fn of(&self, destination: IpAddr) -> Option<u16> {
+        self.entries.iter().find(|e| e.destination == destination).map(|e| e.mtu)
+    }
+
+    /// The path to `destination` takes no more than `mtu` bytes.
+    pub(crate) fn note(&mut self, destination: IpAddr, mtu: u16, now: Instant) {
+        self.entries.retain(|e| e.destination != destination);
+        if self.entries.is_full() {
+            self.entries.remove(0);
+        }
+        // There is room now.
+        let _ = self.entries.push(Entry { destination, mtu, until: now + LIFETIME });
+    }
+
+    /// Forgets what is too old. True: something was.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        // Every entry lives equally long, so the first is the oldest.
+        let mut expired = false;
+        while self.entries.first().is_some_and(|e| e.until <= now) {
+            self.entries.remove(0);
+            expired = true;
+        }
+        expired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v4(n: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, n])
+    }
+
+    fn v6() -> IpAddr {
+        IpAddr::from([0xfd; 16])
+    }
+
+    /// T17, H087, malformed input 17: what a message may say, and what it comes to.
+    #[test]
+    fn what_a_router_may_say() {
+        for (current, claimed, expected) in [
+            (1500, 1400, Some(1400)),
+            (1500, 1500, None),
+            (1400, 1500, None),
+            (1500, 65_536 + 1400, None),
+            (1500, u32::MAX, None),
+            (1500, 68, Some(MIN_V4)),
+            (1500, 67, None),
+            (1500, 1, None),
+            (1500, 0, Some(1492)),
+            (1492, 0, Some(1006)),
+            (1006, 0, Some(MIN_V4)),
+            (MIN_V4, 0, None),
+            (MIN_V4, 68, None),
+            (65_535, 0, Some(32_000)),
+        ] {
+            assert_eq!(reduced(current, claimed, v4(1)), expected, "{claimed} of {current}");
+        }
+        for (current, claimed, expected) in [
+            (1500, 1280, Some(1280)),
+            (1500, 1279, None),
+            (1500, 0, None),
+            (1280, 1280, None),
+            (1500, 65_536 + 1400, None),
+        ] {
+            assert_eq!(reduced(current, claimed, v6()), expected, "{claimed} of {current}");
+        }
+    }
+
+    /// H075, H087: remembered for each destination, for ten minutes; the oldest gives way.
+    #[test]
+    fn the_cache_forgets() {
+        let at = |s: u64| Instant::from_millis(s * 1000);
+        let mut paths = PathMtus::new();
+        paths.note(v4(1), 1400, at(0));
+        paths.note(v6(), 1280, at(1));
+        assert_eq!((paths.of(v4(1)), paths.of(v6()), paths.of(v4(2))), (Some(1400), Some(1280), None));
+        assert!(!paths.expire(at(599)));
+        paths.note(v6(), 1300, at(599));
+        assert!(paths.expire(at(600)) && !paths.expire(at(600)));
+        assert_eq!((paths.of(v4(1)), paths.of(v6())), (None, Some(1300)));
+        for n in 0..PLACES as u8 {
+            paths.note(v4(n), 1000 + u16::from(n), at(700));
+        }
+        assert_eq!((paths.of(v6()), paths.of(v4(0)), paths.of(v4(15))), (None, Some(1000), Some(1015)));
+        assert!(paths.expire(at(1300)));
+        assert_eq!(paths.of(v4(0)), None);
+    }
+}
