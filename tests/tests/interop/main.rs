@@ -9,6 +9,7 @@ mod flood;
 mod frames;
 mod gone;
 mod losses;
+mod path;
 mod refusals;
 mod streams;
 mod waiting;
