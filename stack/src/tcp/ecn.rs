@@ -143,13 +143,15 @@ pub(crate) struct Ecn {
     cwr: bool,
     /// Timeouts without a round that got through between them.
     strikes: u8,
-    /// The window was reduced; what was sent before that is not acknowledged up to here.
-    reduced_until: Option<Seq>,
+    /// The window was reduced, and what was sent before that is not acknowledged up to here.
+    is_reduced: bool,
+    reduced_until: Seq,
     /// The flags of a segment that brings no news of congestion.
     quiet: Flags,
     /// CE-marked packets that arrived, and reductions of the window for marks of ours: for `TcpInfo`.
-    pub(super) arrived: u32,
-    pub(super) reductions: u32,
+    /// They count no further than they can.
+    pub(super) arrived: u16,
+    pub(super) reductions: u16,
     counters: Counters,
 }
 
@@ -187,7 +189,8 @@ impl Ecn {
             echo: false,
             cwr: false,
             strikes: 0,
-            reduced_until: None,
+            is_reduced: false,
+            reduced_until: Seq(0),
             quiet: if mode == Mode::Accurate { Flags::ACK | Flags::ace(CEP_START) } else { Flags::ACK },
             arrived: 0,
             reductions: 0,
@@ -205,30 +208,43 @@ impl Ecn {
 
     /// See [`park`](super::park): nothing waits to be told.
     pub(super) fn park(&self, una: Seq, to: &mut Packer) -> Option<()> {
-        let Ecn { mode, sends_ect, echo, cwr, strikes, reduced_until, quiet, arrived, reductions, counters } =
-            self;
+        let Ecn {
+            mode,
+            sends_ect,
+            echo,
+            cwr,
+            strikes,
+            is_reduced,
+            reduced_until,
+            quiet,
+            arrived,
+            reductions,
+            counters,
+        } = self;
         let Counters { cep, peer_cep, has_peer_cep, third, reports, bytes, peer_ce } = counters;
         if third.is_some() {
             return None;
         }
         let [off, classic] = [Mode::Off, Mode::Classic].map(|m| m == *mode);
-        to.bits([off, classic, *sends_ect, *echo, *cwr, *has_peer_cep, reduced_until.is_some()]);
-        [*arrived, u32::from(*strikes)].iter().for_each(|n| to.number(*n));
-        reduced_until.iter().for_each(|end| to.near(*end, una));
+        to.bits([off, classic, *sends_ect, *echo, *cwr, *has_peer_cep, *is_reduced]);
+        [*arrived, u16::from(*strikes)].iter().for_each(|n| to.number(*n));
+        if *is_reduced {
+            to.near(*reduced_until, una);
+        }
         if !off {
             let EcnBytes { e0, ce, e1 } = bytes;
             let flags = [quiet.0, u16::from(*cep), u16::from(*peer_cep), u16::from(*reports)];
             flags.iter().for_each(|n| to.number(*n));
-            [*reductions, *e0, *ce, *e1, *peer_ce].iter().for_each(|n| to.number(*n));
+            [u32::from(*reductions), *e0, *ce, *e1, *peer_ce].iter().for_each(|n| to.number(*n));
         }
         Some(())
     }
 
     /// The other way.
     pub(super) fn unpark(una: Seq, from: &mut Unpacker<'_>) -> Self {
-        let [off, classic, sends_ect, echo, cwr, has_peer_cep, reduced] = from.bits();
-        let (arrived, strikes) = (from.number() as u32, from.number() as u8);
-        let reduced_until = reduced.then(|| from.near(una));
+        let [off, classic, sends_ect, echo, cwr, has_peer_cep, is_reduced] = from.bits();
+        let (arrived, strikes) = (from.number() as u16, from.number() as u8);
+        let reduced_until = if is_reduced { from.near(una) } else { Seq(0) };
         let [quiet, cep, peer_cep, reports] = match off {
             false => core::array::from_fn(|_| from.number() as u16),
             true => [Flags::ACK.0, CEP_START.into(), CEP_START.into(), REPORTS.into()],
@@ -251,8 +267,19 @@ impl Ecn {
             bytes: EcnBytes { e0, ce, e1 },
             peer_ce,
         };
-        let quiet = Flags(quiet);
-        Ecn { mode, sends_ect, echo, cwr, strikes, reduced_until, quiet, arrived, reductions, counters }
+        Ecn {
+            mode,
+            sends_ect,
+            echo,
+            cwr,
+            strikes,
+            is_reduced,
+            reduced_until,
+            quiet: Flags(quiet),
+            arrived,
+            reductions: reductions as u16,
+            counters,
+        }
     }
 
     pub(crate) fn mode(&self) -> Mode {
@@ -278,7 +305,7 @@ impl Ecn {
     pub(super) fn on_arrival(&mut self, segment: &Segment<'_>) -> bool {
         let is_marked = segment.mark == Mark::Ce;
         if is_marked {
-            self.arrived = self.arrived.wrapping_add(u32::from(segment.packets));
+            self.arrived = self.arrived.saturating_add(segment.packets);
         }
         match self.mode {
             Mode::Off => false,
@@ -303,10 +330,8 @@ impl Ecn {
     /// since they were sent; `max` is the end of what was sent until now.
     pub(super) fn on_ack(&mut self, segment: &Segment<'_>, max: Seq) -> bool {
         //= rfc3168#6.1.2: once in a round
-        let is_of_old = self.reduced_until.is_some_and(|end| segment.ack.at_or_before(end));
-        if self.reduced_until.is_some_and(|end| end.at_or_before(segment.ack)) {
-            self.reduced_until = None;
-        }
+        let is_of_old = self.is_reduced && segment.ack.at_or_before(self.reduced_until);
+        self.is_reduced &= segment.ack.before(self.reduced_until);
         if !is_of_old {
             self.strikes = 0;
         }
@@ -319,7 +344,7 @@ impl Ecn {
             return false;
         }
         self.on_reduced(max);
-        self.reductions = self.reductions.wrapping_add(1);
+        self.reductions = self.reductions.saturating_add(1);
         true
     }
 
@@ -328,7 +353,7 @@ impl Ecn {
     //= rfc3168#6.1.2
     pub(super) fn on_reduced(&mut self, max: Seq) {
         self.cwr = self.mode == Mode::Classic;
-        self.reduced_until = (self.mode != Mode::Off).then_some(max);
+        (self.is_reduced, self.reduced_until) = (self.mode != Mode::Off, max);
     }
 
     /// The retransmission timer fired, `again` if for data that it fired for before: everything up to

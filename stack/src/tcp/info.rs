@@ -97,9 +97,9 @@ pub struct TcpInfo {
     pub segments_retransmitted: u32,
     /// How often the retransmission timer fired.
     pub timeouts: u32,
-    /// Packets that arrived with a mark of congestion.
+    /// Packets that arrived with a mark of congestion; 65,535 stands for any number from there on.
     pub marks_received: u32,
-    /// How often the window was reduced because packets of ours arrived with one.
+    /// How often the window was reduced because packets of ours arrived with one; likewise.
     pub ecn_reductions: u32,
     /// Time since text or a FIN was last sent.
     pub since_sent: Option<Duration>,
@@ -213,8 +213,8 @@ impl Synchronized {
             timestamps: receive.ts_recent.is_some(),
             ecn: ecn.mode() != Mode::Off,
             accurate_ecn: ecn.mode() == Mode::Accurate,
-            marks_received: ecn.arrived,
-            ecn_reductions: ecn.reductions,
+            marks_received: ecn.arrived.into(),
+            ecn_reductions: ecn.reductions.into(),
             send_scale: send.scale,
             receive_scale: receive.scale(),
             mss: send.mss,

@@ -7,6 +7,7 @@ use super::config::PathProbing;
 use super::park::{Packer, Unpacker};
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
+use core::num::NonZeroU16;
 
 /// Bytes of the headers of IP and TCP.
 pub(crate) const HEADERS_V4: u8 = 40;
@@ -44,7 +45,7 @@ pub(crate) struct SegmentSize {
     /// A full segment has arrived since the size last changed.
     is_proven: bool,
     /// What a router says against that: believed if the timer fires before anything is acknowledged.
-    doubted: Option<u16>,
+    doubted: Option<NonZeroU16>,
     probing: PathProbing,
     search: Option<Search>,
 }
@@ -55,14 +56,15 @@ struct Search {
     /// Segments so long arrive; longer ones than `high` do not.
     low: u16,
     high: u16,
-    /// Where the probe lies that is under way, and its size.
-    probe: Option<(Seq, u16)>,
+    /// The size of the probe that is under way, and where it lies.
+    probe: Option<NonZeroU16>,
+    probe_at: Seq,
     /// `high` itself was tried.
     was_tried: bool,
     /// Probes of this size that were lost.
     misses: u8,
-    /// No probe before this time.
-    rest_until: Instant,
+    /// No probe before this second.
+    rest_until_s: u32,
 }
 
 impl SegmentSize {
@@ -99,9 +101,10 @@ impl SegmentSize {
         let was_tried = search.is_some_and(|s| s.was_tried);
         to.bits([self.is_v6(), *is_proven, never, always, search.is_some(), was_tried]);
         [*peer, *path, u16::from(*options)].iter().for_each(|n| to.number(*n));
-        if let Some(Search { low, high, probe: _, was_tried: _, misses, rest_until }) = search {
+        if let Some(Search { low, high, probe: _, probe_at: _, was_tried: _, misses, rest_until_s }) = search
+        {
             [*low, *high, u16::from(*misses)].iter().for_each(|n| to.number(*n));
-            to.instant(*rest_until);
+            to.number(*rest_until_s);
         }
         is_still.then_some(())
     }
@@ -112,7 +115,8 @@ impl SegmentSize {
         let [peer, path, options] = core::array::from_fn(|_| from.number() as u16);
         let search = searches.then(|| {
             let [low, high, misses] = core::array::from_fn(|_| from.number() as u16);
-            Search { low, high, probe: None, was_tried, misses: misses as u8, rest_until: from.instant() }
+            let (misses, rest_until_s) = (misses as u8, from.number() as u32);
+            Search { low, high, probe: None, probe_at: Seq(0), was_tried, misses, rest_until_s }
         });
         let probing = match (never, always) {
             (true, _) => PathProbing::Off,
@@ -154,7 +158,15 @@ impl SegmentSize {
     fn start_search(&mut self, low: u16, now: Instant) {
         let high = self.peer.min(self.path);
         if low < high {
-            let search = Search { low, high, probe: None, was_tried: false, misses: 0, rest_until: now };
+            let search = Search {
+                low,
+                high,
+                probe: None,
+                probe_at: Seq(0),
+                was_tried: false,
+                misses: 0,
+                rest_until_s: seconds(now),
+            };
             self.search = Some(search);
         }
     }
@@ -176,7 +188,7 @@ impl SegmentSize {
     //= rfc5927#7.2
     pub(crate) fn doubts(&mut self, mtu: u16) -> bool {
         if self.is_proven {
-            self.doubted = Some(mtu);
+            self.doubted = NonZeroU16::new(mtu);
         }
         self.is_proven
     }
@@ -186,8 +198,10 @@ impl SegmentSize {
         self.doubted = None;
         self.is_proven |= acked >= u32::from(self.mss());
         let Some(search) = &mut self.search else { return false };
-        let Some((start, size)) = search.probe.filter(|(start, _)| start.before(una)) else { return false };
-        search.probe = None;
+        let start = search.probe_at;
+        let Some(size) = search.probe.take_if(|_| start.before(una)).map(NonZeroU16::get) else {
+            return false;
+        };
         if una.before(start + u32::from(size - u16::from(self.options))) {
             // A part of it: it was sent again in shorter segments.
             return false;
@@ -202,7 +216,7 @@ impl SegmentSize {
     /// Returns the path MTU if a router's word is believed now.
     pub(crate) fn on_timeout(&mut self, una: Seq, in_row: u8, front: u32, now: Instant) -> Option<u16> {
         self.on_lost(una, 0, now);
-        if let Some(mtu) = self.doubted {
+        if let Some(mtu) = self.doubted.map(NonZeroU16::get) {
             self.on_path(mtu);
             return Some(mtu);
         }
@@ -232,7 +246,7 @@ impl SegmentSize {
     //= rfc4821#7.5
     pub(crate) fn probe(&self, sendable: u32, now: Instant) -> Option<u16> {
         let search = self.search.as_ref()?;
-        if search.probe.is_some() || now < search.rest_until {
+        if search.probe.is_some() || seconds(now) < search.rest_until_s {
             return None;
         }
         let high = if search.is_settled() { self.peer.min(self.path) } else { search.high };
@@ -252,7 +266,7 @@ impl SegmentSize {
             // Ten minutes are over: the search starts anew.
             (search.high, search.was_tried, search.misses) = (highest, false, 0);
         }
-        search.probe = Some((start, size));
+        (search.probe, search.probe_at) = (NonZeroU16::new(size), start);
     }
 
     /// `len` bytes are lost, the first of them at `start`. The length of the probe, if that is what is
@@ -261,8 +275,8 @@ impl SegmentSize {
     //= rfc8899#3: item 7
     pub(crate) fn on_lost(&mut self, at: Seq, len: u32, now: Instant) -> Option<u32> {
         let search = self.search.as_mut()?;
-        let (start, size) = search.probe.take()?;
-        if start != at || len > u32::from(size) {
+        let size = search.probe.take()?.get();
+        if search.probe_at != at || len > u32::from(size) {
             // Something else is lost too, or alone: the probe says nothing.
             return None;
         }
@@ -277,6 +291,11 @@ impl SegmentSize {
     }
 }
 
+/// Time in seconds: so finely the search counts it.
+fn seconds(at: Instant) -> u32 {
+    (at.millis() / 1000) as u32
+}
+
 impl Search {
     fn is_settled(&self) -> bool {
         self.high - self.low < GRANULARITY
@@ -284,7 +303,7 @@ impl Search {
 
     fn settle(&mut self, now: Instant) {
         if self.is_settled() {
-            self.rest_until = now + RAISE_AFTER;
+            self.rest_until_s = seconds(now + RAISE_AFTER);
         }
     }
 }
