@@ -9,6 +9,8 @@ const PORTS: &[(&str, Port)] = &[
     ("http_server", Port::new(Protocol::Tcp, 80)),
     ("iperf3", Port::new(Protocol::Tcp, 5201)),
     ("tcp_echo_server", Port::new(Protocol::Tcp, 7000)),
+    ("tcp_sink_source", Port::new(Protocol::Tcp, 9)),
+    ("tcp_sink_source", Port::new(Protocol::Tcp, 19)),
     ("udp_echo_server", Port::new(Protocol::Udp, 7000)),
 ];
 

@@ -1,5 +1,6 @@
 //! Our stack and the Linux kernel as peers over a TAP.
 
+mod acceptors;
 mod agreement;
 mod alive;
 mod crowd;
