@@ -110,3 +110,31 @@ fn our_client_measures_iperf3() {
         }
     });
 }
+
+#[test]
+fn the_sink_takes_and_the_source_gives() {
+    let program = std::env::current_exe().unwrap();
+    let command = ["--", program.to_str().unwrap(), "--exact", "give_and_take", "--ignored", "--nocapture"];
+    let output = cargo_host(&[&["tcp_sink_source"], &command[..]].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
+}
+
+#[test]
+#[ignore = "runs inside, where `cargo host` has brought up tcp_sink_source"]
+fn give_and_take() {
+    let connect = |port: u16| TcpStream::connect(("10.0.0.2", port)).unwrap();
+    let mut sink = connect(9);
+    sink.write_all(&[0; 1_000_000]).unwrap();
+    sink.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(sink.read(&mut [0]).unwrap(), 0, "it says nothing");
+    let mut lines = BufReader::new(connect(19)).lines().map(Result::unwrap);
+    let first: Vec<_> = lines.by_ref().take(95).collect();
+    assert!(
+        first[0].starts_with(" !\"#")
+            && first[94].starts_with("~ !\"")
+            && first.iter().all(|l| l.len() == 72)
+    );
+    assert_eq!(lines.next().unwrap(), first[0]);
+}
