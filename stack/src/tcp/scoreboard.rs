@@ -393,14 +393,27 @@ impl Records {
             a.fate == b.fate && (a.fate == Fate::Sacked || (a.sent, a.again) == (b.sent, b.again))
         });
         if self.list.len() > most {
-            self.join(|a, b| a.fate == b.fate);
+            self.coarsen(most);
         }
         while self.list.len() > most {
             self.forget_shortest();
         }
     }
 
-    fn join(&mut self, may: impl Fn(&Record, &Record) -> bool) {
+    /// Joins neighbours of one fate to stretches that are about as long as each other, so that each
+    /// knows about when it was sent: if all are of one fate, half of `most` are left.
+    fn coarsen(&mut self, most: usize) {
+        let mut start = self.start;
+        let Some(last) = self.list.last() else { return };
+        let len = last.end.since(start) / (most as u32 / 4).max(1);
+        self.join(|a, b| {
+            let may = a.fate == b.fate && b.end.since(start) <= len;
+            start = if may { start } else { a.end };
+            may
+        });
+    }
+
+    fn join(&mut self, mut may: impl FnMut(&Record, &Record) -> bool) {
         let mut kept = 0;
         for i in 1..self.list.len() {
             let (a, b) = (self.list[kept], self.list[i]);

@@ -364,6 +364,7 @@ impl Send {
         self.nxt += seq_len;
         self.max = self.max.later_of(self.nxt);
         self.scoreboard.push(pool, self.nxt, now, again);
+        self.recovery.on_new_sent(seq_len);
         self.controller.on_sent(self.nxt, self.pipe(), text_len, now);
         if !text_len.is_multiple_of(self.mss as u32) {
             self.small_end = self.nxt;

@@ -143,6 +143,14 @@ impl Recovery {
         self.rack.forget_time();
     }
 
+    /// New text went out: what PRR measures out is spent on it, too.
+    //= rfc9937#6: prr_out counts what is sent during recovery, new or again
+    pub(super) fn on_new_sent(&mut self, len: u32) {
+        if self.phase == Phase::Fast {
+            self.prr.on_sent(len);
+        }
+    }
+
     /// Does the path reorder, as far as was seen?
     pub(crate) fn is_reordered(&self) -> bool {
         self.rack.reordered

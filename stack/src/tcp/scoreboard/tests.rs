@@ -92,6 +92,24 @@ fn many_holes() {
     }
 }
 
+/// More stretches are in flight than there are records: each record stands for a few of them, and still
+/// knows when they were sent, so an acknowledgment is no sample of a time that no path has.
+#[test]
+fn many_stretches_keep_their_times() {
+    const N: u32 = 1000;
+    let mut memory = vec![0; 64 * 1024];
+    let pool = &mut Pool::borrowed(&mut memory, 256);
+    let mut board = board(pool, N);
+    let records = board.load(pool);
+    assert!((MOST / 4..=MOST).contains(&records.list.len()));
+    for (range, record) in records.iter() {
+        let last_ms = range.end.since(BASE) / 100;
+        assert_eq!(record.sent, Stamp::of(at(last_ms.into())));
+        assert!(range.len() <= 100 * N / (MOST as u32 / 4), "{range:?}");
+    }
+    board.clear(pool, BASE + 100 * N);
+}
+
 /// Stamps compare around their wrap.
 #[test]
 fn stamps_wrap() {

@@ -91,6 +91,22 @@ fn each_duplicate_inflates_the_window() {
     assert_eq!(out[1].seq, nth(10));
 }
 
+/// T05: new text counts as sent in recovery. Of twelve segments nine arrive, one after the other: when
+/// recovery has brought the flight down to half, no more is on its way.
+//= rfc9937#6
+#[test]
+fn new_text_is_part_of_what_recovery_measures_out() {
+    let mut b = Bench::server_with(TcpConfig { congestion: Congestion::NewReno, ..quiet() }, syn());
+    b.write(&pattern(40 * MSS as usize)).unwrap();
+    assert_eq!(b.out().len(), 10);
+    let mut sent = 0;
+    for _ in 0..9 {
+        b.get(ack(1, 1));
+        sent += b.out().len();
+    }
+    assert_eq!(sent, 2 + 1 + 3, "limited transmit, the lost one, and what keeps six on their way");
+}
+
 /// What is sent again is what was sent: a retransmission takes no new text along.
 #[test]
 fn a_retransmission_is_no_longer_than_what_was_sent() {
