@@ -1,7 +1,7 @@
 //! The assertions in `%{ … }%`: the small part of Python that scripts use, on what our stack tells of a
 //! connection.
 
-use barenet::{State, TcpInfo};
+use barenet::{RecoveryPhase, State, TcpInfo};
 use std::collections::BTreeMap;
 
 /// What the names in an assertion stand for.
@@ -33,8 +33,9 @@ const STATES: [(&str, &str, i64); 11] = [
     ("TCP_CLOSING", "TCPI_CLOSING", 11),
 ];
 
-/// What is known of a connection, by the names of `struct tcp_info`.
-pub(super) fn variables(info: Option<&TcpInfo>) -> Variables {
+/// What is known of a connection, by the names of `struct tcp_info`. `waits`: it is in TIME-WAIT, which
+/// is closed to its application.
+pub(super) fn variables(info: Option<&TcpInfo>, waits: bool) -> Variables {
     let mut all = Variables::new();
     for (linux, freebsd, number) in STATES {
         all.insert(linux, number);
@@ -45,7 +46,7 @@ pub(super) fn variables(info: Option<&TcpInfo>) -> Variables {
     let mss = i64::from(info.mss.max(1));
     let segments = |bytes: u32| (i64::from(bytes) + mss - 1) / mss;
     all.extend([
-        ("tcpi_state", state_number(info.state)),
+        ("tcpi_state", if waits { 6 } else { state_number(info.state) }),
         ("tcpi_snd_mss", info.mss.into()),
         ("tcpi_rcv_mss", info.mss_received.into()),
         ("tcpi_snd_wscale", info.send_scale.into()),
@@ -60,6 +61,14 @@ pub(super) fn variables(info: Option<&TcpInfo>) -> Variables {
             if info.ssthresh >= 1 << 30 { i32::MAX.into() } else { segments(info.ssthresh) },
         ),
         ("tcpi_unacked", segments(info.unacked)),
+        ("tcpi_sacked", segments(info.sacked)),
+        ("tcpi_lost", segments(info.lost)),
+        ("tcpi_ca_state", recovery_number(info.recovery)),
+        ("TCP_CA_Open", 0),
+        ("TCP_CA_Disorder", 1),
+        ("TCP_CA_CWR", 2),
+        ("TCP_CA_Recovery", 3),
+        ("TCP_CA_Loss", 4),
         ("tcpi_notsent_bytes", info.unsent.into()),
         ("tcpi_snd_wnd", info.send_window.into()),
         ("tcpi_bytes_sent", (info.bytes_sent + info.bytes_retransmitted) as i64),
@@ -71,6 +80,15 @@ pub(super) fn variables(info: Option<&TcpInfo>) -> Variables {
         ("tcpi_total_retrans", info.segments_retransmitted.into()),
     ]);
     all
+}
+
+/// The state of recovery by the number that Linux gives it.
+fn recovery_number(phase: RecoveryPhase) -> i64 {
+    match phase {
+        RecoveryPhase::Open => 0,
+        RecoveryPhase::Fast => 3,
+        RecoveryPhase::Loss => 4,
+    }
 }
 
 fn state_number(state: State) -> i64 {
@@ -252,7 +270,7 @@ mod tests {
 
     #[test]
     fn assertions_are_evaluated() {
-        let mut variables = variables(None);
+        let mut variables = variables(None, false);
         variables.insert("tcpi_snd_cwnd", 10);
         let run = |code: &str| run(code, &variables);
         assert_eq!(run("assert tcpi_snd_cwnd == 10, tcpi_snd_cwnd; print(tcpi_x)"), Verdict::Holds);

@@ -1,6 +1,6 @@
 //! Does a packet that the stack sent agree with the script?
 
-use super::script::{Body, IpMarks, Packet, Segment, TcpOption, flag};
+use super::script::{Body, Ecn, IpMarks, Packet, Segment, TcpOption, flag};
 use std::collections::BTreeSet;
 
 /// What counts.
@@ -35,9 +35,9 @@ pub(super) fn agrees(expected: &Packet, sent: &Packet, rules: &Rules, ignored: &
 }
 
 fn marks_agree(expected: &IpMarks, sent: &IpMarks) -> bool {
-    let tos = sent.tos.unwrap_or(0);
-    expected.ecn.is_none_or(|e| e.allows(tos & 3))
-        && expected.tos.is_none_or(|e| e == tos)
+    let ecn = sent.ecn.map_or(0, Ecn::bits);
+    expected.ecn.is_none_or(|e| e.allows(ecn))
+        && (expected.tos.is_none() || expected.tos == sent.tos)
         && (expected.ttl.is_none() || expected.ttl == sent.ttl)
         && (expected.flow_label.is_none() || expected.flow_label == sent.flow_label)
 }

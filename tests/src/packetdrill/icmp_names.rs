@@ -16,7 +16,17 @@ pub(super) fn numbers(icmp: &Icmp, v6: bool) -> Result<(u8, u8), String> {
         _ => &[],
     };
     let unknown = || format!("no code of ICMP {} is named {code:?}", icmp.kind);
-    Ok((kind, find(codes, code).ok_or_else(unknown)?))
+    Ok((kind, find(codes, code).or_else(|| by_meaning(v6, kind, code)).ok_or_else(unknown)?))
+}
+
+/// Codes that TCP does not tell apart have many names: one word is enough.
+fn by_meaning(v6: bool, kind: u8, code: &str) -> Option<u8> {
+    match (v6, kind) {
+        (false, 11) | (true, 3) => Some(u8::from(code.contains("reass") || code.contains("frag"))),
+        (false, 12) => Some(0),
+        (false, 5) => Some(u8::from(code.contains("host"))),
+        _ => None,
+    }
 }
 
 fn find(table: &[(&str, u8)], name: &str) -> Option<u8> {

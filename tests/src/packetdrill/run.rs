@@ -10,8 +10,11 @@ use super::names::{self, c};
 use super::parse::parse;
 use super::posix::{Errno, Posix};
 use super::profile::{Profile, apply_sysctl};
-use super::script::{Body, Call, Event, Icmp, IpMarks, Packet, Quote, Script, Segment, Value, What, When};
+use super::script::{
+    Body, Call, Ecn, Event, Icmp, IpMarks, Packet, Quote, Script, Segment, Value, What, When,
+};
 use super::wire::{IpPacket, Payload, protocol};
+use barenet::State;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -433,8 +436,8 @@ impl Run {
             Err(what) => return unreadable(format!("(a bad packet: {what})")),
         };
         let ip = IpMarks {
-            ecn: None,
-            tos: Some(packet.tos).filter(|_| expected.ip != IpMarks::default()),
+            ecn: Some(Ecn::of(packet.tos)).filter(|_| expected.ip.ecn.is_some()),
+            tos: Some(packet.tos).filter(|_| expected.ip.tos.is_some()),
             ttl: Some(packet.ttl).filter(|_| expected.ip.ttl.is_some()),
             flow_label: Some(packet.flow_label).filter(|_| expected.ip.flow_label.is_some()),
         };
@@ -551,7 +554,9 @@ impl Run {
 
     fn code(&mut self, code: &str) -> Step {
         let info = self.subject.and_then(|fd| self.process.posix.info(fd));
-        match code::run(code, &code::variables(info.as_ref())) {
+        let over = info.is_some_and(|i| i.state == State::Closed && i.error.is_none());
+        let waits = over && self.world.net().with_stack(|stack| stack.tcp_count().1 > 0);
+        match code::run(code, &code::variables(info.as_ref(), waits)) {
             Verdict::Holds => Ok(()),
             Verdict::Fails(came) => Err(format!("expected `{}`, but {came}", code.trim())),
             Verdict::Unknown(what) if self.rules.neutral => {

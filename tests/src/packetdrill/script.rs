@@ -183,6 +183,16 @@ impl Ecn {
         }
     }
 
+    /// What a traffic class byte says.
+    pub fn of(tos: u8) -> Ecn {
+        match tos & 3 {
+            0 => Ecn::Not,
+            1 => Ecn::Ect1,
+            2 => Ecn::Ect0,
+            _ => Ecn::Ce,
+        }
+    }
+
     /// Do these bits agree?
     pub fn allows(self, bits: u8) -> bool {
         if self == Ecn::Either { matches!(bits, 1 | 2) } else { bits == self.bits() }
