@@ -345,6 +345,27 @@ fn forged_messages() {
     assert_eq!(deliver(41, 0).0, 1000, "the true one");
 }
 
+/// T17, malformed input 17: below the least that is believed, routers may fragment; above it they may
+/// not.
+//= rfc1191#3
+#[test]
+fn a_path_below_the_floor_may_fragment() {
+    for (says, fragments) in [(1000, false), (552, true), (100, true)] {
+        let mut world = World::new();
+        world.router = Router::Mtu { mtu: 1400, says: Some(says) };
+        let (client, server) = world.connect(1);
+        let data = pattern(3000);
+        assert!(world.transfer(client, server, &data) == data);
+        let (client, _) = world.connect(2);
+        world.hosts[0].stack.tcp_write(client, &data, world.now).unwrap();
+        let Host { stack, id, out } = &mut world.hosts[0];
+        stack.egress(*id, out, world.now);
+        assert!(out.frames.len() > 2);
+        assert!(out.frames.iter().all(|f| (f[20] & 0x40 == 0) == fragments), "{says}");
+        assert!(out.frames.iter().all(|f| f.len() <= 14 + usize::from(says).max(552)));
+    }
+}
+
 /// Two worlds in which everything is the same, but that the receiver of the second forgets the flow
 /// before each frame: one segment in order, `change`d, and then as it was sent.
 fn both_ways(address: IpAddr, checksum: RxChecksum, change: impl Fn(&mut Vec<u8>)) -> [String; 2] {
