@@ -203,6 +203,14 @@ tcp_counts! {
     ResetsReceived = "resets received",
     /// Segments of text or a FIN that were sent again, however that came about.
     Retransmits = "retransmitted segments",
+    /// Times that a loss was noticed, by acknowledgments or by time, and the window reduced for it.
+    Recoveries = "recoveries",
+    /// Recoveries and timeouts that turned out to be needless, and were undone.
+    Undone = "recoveries undone",
+    /// Segments that our peer said it had already (RFC 2883).
+    DuplicatesReported = "duplicates reported by peers",
+    /// Tail loss probes (RFC 8985).
+    TailProbes = "tail loss probes",
     /// Times that a retransmission timer fired after the handshake.
     Timeouts = "retransmission timeouts",
     /// SYNs and SYN-ACKs that were sent again by their timer.

@@ -92,7 +92,9 @@ pub use platform::Platform;
 pub use slab::{Key, Slot};
 #[cfg(feature = "alloc")]
 pub use socket::Serve;
-pub use socket::{Addresses, Shutdown, TcpBuilder, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
+pub use socket::{
+    Addresses, Shutdown, Tags, TcpBuilder, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs,
+};
 pub use socket::{PingReply, PingSocket, ReadHalf, UdpSocket, WriteHalf};
 pub use tcp::{
     Congestion, Connection, Ecn, KeepAlive, ListenerEntry, OptionsEntry, PathProbing, Place, RecoveryPhase,

@@ -17,5 +17,5 @@ pub use icmp::{PingReply, PingSocket};
 #[cfg(feature = "alloc")]
 pub use listener::Serve;
 pub use listener::TcpListener;
-pub use tcp::{Shutdown, TcpStream};
+pub use tcp::{Shutdown, Tags, TcpStream};
 pub use udp::UdpSocket;

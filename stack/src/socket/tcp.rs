@@ -23,6 +23,27 @@ pub enum Shutdown {
     Both,
 }
 
+/// Both ends of a connection.
+///
+/// ```
+/// let (local, remote) = ("192.0.2.7:80".parse().unwrap(), "192.0.2.1:5000".parse().unwrap());
+/// let tags = barenet::Tags { local, remote };
+/// assert_eq!(tags.to_string(), "local=192.0.2.7:80 remote=192.0.2.1:5000");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Tags {
+    /// Our address and port.
+    pub local: SocketAddr,
+    /// The peer's.
+    pub remote: SocketAddr,
+}
+
+impl fmt::Display for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "local={} remote={}", self.local, self.remote)
+    }
+}
+
 /// A TCP connection.
 ///
 /// ```no_run
@@ -221,6 +242,13 @@ impl TcpStream {
         self.net.call(|stack, now| stack.tcp_write(self.handle, data, now))
     }
 
+    /// Queues all of `data` or nothing, without waiting and without being interrupted: for the last
+    /// words of what is being torn down, such as in a `drop`. [`Error::WouldBlock`]: there is no room
+    /// for all of it, and nothing was taken.
+    pub fn write_without_interruption(&mut self, data: &[u8]) -> Result<(), Error> {
+        self.net.call(|stack, now| stack.tcp_write_whole(self.handle, data, now))
+    }
+
     /// [`read`](TcpStream::read) for an executor.
     pub async fn read_async(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
         ReadHalf(self).read_async(buf).await
@@ -281,6 +309,12 @@ impl TcpStream {
     /// The peer's address and port.
     pub fn peer_addr(&self) -> Result<SocketAddr, Error> {
         self.net.with_stack(|stack| stack.tcp_addresses(self.handle)).map(|(_, remote)| remote)
+    }
+
+    /// Both ends of the connection, for a line of a log.
+    pub fn tags(&self) -> Result<Tags, Error> {
+        let (local, remote) = self.net.with_stack(|stack| stack.tcp_addresses(self.handle))?;
+        Ok(Tags { local, remote })
     }
 
     /// The state of RFC 9293 §3.3.2.

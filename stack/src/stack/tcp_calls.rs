@@ -189,6 +189,12 @@ impl Stack<'_> {
         self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.acknowledged()
     }
 
+    /// As [`tcp_write`](Stack::tcp_write), but all of it or nothing: [`Error::WouldBlock`] if there is
+    /// no room for all.
+    pub fn tcp_write_whole(&mut self, handle: TcpHandle, data: &[u8], now: Instant) -> Result<(), Error> {
+        self.tcp.write_whole(handle.0, data, now, &mut self.pool)
+    }
+
     /// How many bytes there are to read up to the end of the peer's urgent data, what has not come yet
     /// included; `None`: no urgent data is ahead (RFC 9293 §3.8.5).
     pub fn tcp_urgent(&self, handle: TcpHandle) -> Result<Option<u32>, Error> {

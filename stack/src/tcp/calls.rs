@@ -77,6 +77,19 @@ impl Tcp<'_> {
         self.with(key, now, pool, |c, cx| c.tcb.write(data, cx))?
     }
 
+    pub(crate) fn write_whole(
+        &mut self,
+        key: Key,
+        data: &[u8],
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<(), Error> {
+        self.with(key, now, pool, |c, cx| match c.tcb.room(cx) < data.len() {
+            true => Err(Error::WouldBlock),
+            false => c.tcb.write(data, cx).map(|_| ()),
+        })?
+    }
+
     pub(crate) fn is_ready(
         &mut self,
         key: Key,

@@ -481,6 +481,7 @@ impl Synchronized {
         } else if duplicate || !is_smooth {
             let heard = self.heard(segment, acked, duplicate, cx);
             if self.send.on_ack_disturbed(&heard, cx) {
+                cx.count(TcpCount::Recoveries);
                 self.ecn.on_reduced(max);
             }
         }

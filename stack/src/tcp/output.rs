@@ -209,6 +209,7 @@ impl Synchronized {
                 let probes = send.recovery.probe_is_due();
                 send.on_sent(plan.seq_len(), plan.len, cx.pool, cx.now);
                 if probes {
+                    cx.count(TcpCount::TailProbes);
                     send.on_tail_sent(false, cx.now, cx.config);
                 }
             }
@@ -218,6 +219,7 @@ impl Synchronized {
                 send.controller.on_resent(plan.len, cx.now);
                 send.on_resent(range, clock, cx);
                 if plan.kind == PlanKind::TailProbe {
+                    cx.count(TcpCount::TailProbes);
                     send.on_tail_sent(true, cx.now, cx.config);
                 }
             }

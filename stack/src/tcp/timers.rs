@@ -80,6 +80,7 @@ impl Synchronized {
 
     fn on_reorder(&mut self, cx: &mut Cx<'_, '_>) {
         if self.send.on_reorder(cx) {
+            cx.count(TcpCount::Recoveries);
             self.ecn.on_reduced(self.send.max);
         }
     }

@@ -12,15 +12,13 @@ use crate::time::{Duration, Instant};
 impl Tcb {
     /// SEND: queues as much of `data` as there is room for. `WouldBlock` if that is nothing.
     pub(crate) fn write(&mut self, data: &[u8], cx: &mut Cx<'_, '_>) -> Result<usize, Error> {
+        let part = &data[..data.len().min(self.room(cx))];
         match &mut self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => {
                 if h.fin {
                     return Err(Error::ClosedLocally);
                 }
-                let room = (self.send_limit as usize).saturating_sub(h.queue.len());
-                let room = room.min(cx.unsent_room(h.queue.len() as u32) as usize);
-                let room = room.min(memory_share(cx.pool, h.queue.len()) as usize);
-                accepted(h.queue.append(cx.pool, &data[..data.len().min(room)]), data)
+                accepted(h.queue.append(cx.pool, part), data)
             }
             Phase::Synchronized(s) => {
                 let send = &mut s.send;
@@ -28,9 +26,7 @@ impl Tcb {
                     return Err(Error::ClosedLocally);
                 }
                 send.note_idle(cx.now, cx.config);
-                let room = send.room().min(cx.unsent_room(send.unsent()));
-                let room = room.min(memory_share(cx.pool, send.queue.len())) as usize;
-                let n = send.queue.append(cx.pool, &data[..data.len().min(room)]);
+                let n = send.queue.append(cx.pool, part);
                 send.update_timer(cx.now, cx.config);
                 accepted(n, data)
             }
@@ -38,21 +34,24 @@ impl Tcb {
         }
     }
 
+    /// How much `write` would take; any amount, if it would only fail.
+    pub(crate) fn room(&self, cx: &Cx<'_, '_>) -> usize {
+        let (room, queued, unsent) = match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) if !h.fin => {
+                let queued = h.queue.len();
+                (self.send_limit.saturating_sub(queued as u32), queued, queued as u32)
+            }
+            Phase::Synchronized(s) if s.send.fin == Fin::Open => {
+                (s.send.room(), s.send.queue.len(), s.send.unsent())
+            }
+            _ => return usize::MAX,
+        };
+        room.min(cx.unsent_room(unsent)).min(memory_share(cx.pool, queued)) as usize
+    }
+
     /// Would `write` take something, or fail?
     pub(crate) fn is_writable(&self, cx: &Cx<'_, '_>) -> bool {
-        match &self.phase {
-            Phase::SynSent(h) | Phase::SynReceived(h) => {
-                let queued = h.queue.len();
-                let room = (self.send_limit as usize) > queued && cx.unsent_room(queued as u32) > 0;
-                h.fin || (room && memory_share(cx.pool, queued) > 0)
-            }
-            Phase::Synchronized(s) => {
-                let share = memory_share(cx.pool, s.send.queue.len());
-                let room = s.send.room().min(cx.unsent_room(s.send.unsent()));
-                s.send.fin != Fin::Open || room.min(share) > 0
-            }
-            Phase::Over(_) => true,
-        }
+        self.room(cx) > 0
     }
 
     /// Has the peer acknowledged everything that was written, and the FIN if there is one?

@@ -117,6 +117,22 @@ fn closing_waits() {
     assert_eq!(server.take_error(), Ok(Some(Error::ConnectionReset)));
 }
 
+/// M15, M18, M19: the last words, all of them or none; both ends of a connection.
+#[test]
+fn last_words_and_tags() {
+    let net = net();
+    let (mut client, mut server) = pair(&net);
+    assert_eq!(client.write_without_interruption(b"all of it"), Ok(()));
+    assert_eq!(client.write_without_interruption(&vec![0; 1 << 20]), Err(Error::WouldBlock));
+    let tags = client.tags().unwrap();
+    assert_eq!((Ok(tags.local), Ok(tags.remote)), (client.local_addr(), client.peer_addr()));
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.write_without_interruption(b"x"), Err(Error::ClosedLocally));
+    drop(client);
+    let mut all = [0; 20];
+    assert_eq!((server.read(&mut all), server.read(&mut [0])), (Ok(9), Ok(0)));
+}
+
 /// M17: after `shutdown(Read)` the peer's writes fail; after `shutdown(Both)` as writes to a closed peer.
 #[test]
 fn shutdown_of_reading_fails_the_peers_writes() {

@@ -19,6 +19,7 @@ use super::scoreboard::{Fate, Record, Records, Stamp};
 use super::segment::{SACK_BLOCKS, Timestamps};
 use super::send::{Send, SendTimer};
 use super::tcb::Cx;
+use crate::counters::TcpCount;
 use crate::pool::Pool;
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
@@ -241,6 +242,7 @@ impl Send {
     pub(crate) fn on_ack_disturbed(&mut self, heard: &Heard<'_>, cx: &mut Cx<'_, '_>) -> bool {
         let dsack = self.duplicate_in(heard);
         if let Some(range) = dsack {
+            cx.count(TcpCount::DuplicatesReported);
             self.recovery.rack.on_dsack(self.una, self.nxt);
             self.recovery.tail.on_dsack(range);
         }
@@ -355,6 +357,7 @@ impl Send {
     /// Takes the last reduction of the window back, and what was found lost for none.
     //= rfc4015#3.2
     fn undo(&mut self, cx: &mut Cx<'_, '_>) {
+        cx.count(TcpCount::Undone);
         self.controller.undo();
         self.recovery.undo = None;
         self.recovery.phase = Phase::Open;
