@@ -6,7 +6,7 @@ use crate::time::Duration;
 
 /// Settings of one connection, or of a listener, whose connections inherit them when they come about.
 ///
-/// The defaults of a stack are in [`TcpConfig::options`]. Where a field is `None`, what [`TcpConfig`]
+/// The defaults of a stack are in `TcpConfig::options`. Where a field is `None`, what `TcpConfig`
 /// says for all connections holds.
 ///
 /// ```
@@ -29,17 +29,17 @@ pub struct TcpOptions {
     /// message in pieces. Default false.
     pub cork: bool,
     /// So many data segments from now on are acknowledged at once; 0: acknowledgments are delayed
-    /// from now on; 255: never. Default: [`TcpConfig::quick_acks`].
+    /// from now on; 255: never. Default: `TcpConfig::quick_acks`.
     pub quick_acks: Option<u8>,
     /// Asks a peer that has been silent for long whether it is still there (RFC 9293 §3.8.4).
     /// Default: no (MUST-25).
     pub keep_alive: Option<KeepAlive>,
     /// How long the peer may leave data, a FIN, window probes or a SYN unanswered before the
     /// connection ends with `TimedOut`: R2 of RFC 9293 §3.8.3, the user timeout. At least a
-    /// millisecond. Default: [`TcpConfig::data_timeout`] and [`TcpConfig::syn_timeout`].
+    /// millisecond. Default: `TcpConfig::data_timeout` and `TcpConfig::syn_timeout`.
     pub user_timeout: Option<Duration>,
     /// How often a SYN, or a SYN-ACK, is repeated before the connection fails. Default: as often as
-    /// [`TcpConfig::syn_timeout`] has time for.
+    /// `TcpConfig::syn_timeout` has time for.
     pub syn_retries: Option<u8>,
     /// Closing: `None`, the default, delivers what was written without anybody waiting; zero resets
     /// the connection, and what was not delivered is lost; else
@@ -47,7 +47,7 @@ pub struct TcpOptions {
     /// acknowledge everything.
     pub linger: Option<Duration>,
     /// How long the connection waits in FIN-WAIT-2 for the peer's FIN once nobody holds it. Default:
-    /// [`TcpConfig::fin_wait_2_timeout`].
+    /// `TcpConfig::fin_wait_2_timeout`.
     pub fin_wait_2_timeout: Option<Duration>,
     /// A listener's: a connection is there for `accept` when its first data is, or after this time.
     /// Default: at once.
@@ -55,17 +55,17 @@ pub struct TcpOptions {
     /// Most bytes of text in a segment, both ways: the MSS that is offered, options of the header
     /// counted in. At least 64. Counts at the handshake only. Default: what the interface's MTU takes.
     pub max_segment: Option<u16>,
-    /// Bytes that may be queued for sending. Default: [`TcpConfig::send_buffer`].
+    /// Bytes that may be queued for sending. Default: `TcpConfig::send_buffer`.
     pub send_buffer: Option<u32>,
     /// Bytes that may be held for the reader. Counts in full if it is set before the handshake, by
-    /// which windows get their scale. Default: [`TcpConfig::receive_buffer`].
+    /// which windows get their scale. Default: `TcpConfig::receive_buffer`.
     pub receive_buffer: Option<u32>,
     /// The largest window that is advertised, in bytes. Default: no limit but the buffer.
     pub window_clamp: Option<u32>,
     /// Most bytes that are taken from the writer and not yet sent even once: less of them wait where
     /// nothing can be changed any more. At least 1. Default: no limit but the buffer.
     pub unsent_max: Option<u32>,
-    /// Congestion control, chosen at the handshake. Default: [`TcpConfig::congestion`].
+    /// Congestion control, chosen at the handshake. Default: `TcpConfig::congestion`.
     pub congestion: Option<Congestion>,
     /// Differentiated services code point of what is sent, 0 to 63 (RFC 2474). May change at any time
     /// (RFC 9293 §3.9.1.9). Default 0.
