@@ -423,8 +423,8 @@ impl Send {
         if self.recovery.phase != Phase::Open && self.recovery.point.at_or_before(una) {
             self.end_recovery(now);
         }
-        // Evidence may come a round trip after the end, not later.
-        self.recovery.undo.take_if(|undo| undo.until.is_some_and(|end| end.at_or_before(una)));
+        // Evidence may come a round trip after the end, also where nothing was in flight then; not later.
+        self.recovery.undo.take_if(|undo| undo.until.is_some_and(|end| end.before(una)));
         let begins = self.begins(cx);
         if begins {
             self.begin_fast(news.delivered, now);
