@@ -82,10 +82,15 @@ const RTO_LEAST: Duration = Duration::from_millis(1);
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TcpConfig {
-    /// Bytes that a connection may queue for sending. Default 256 KiB.
+    /// Most bytes that a connection may queue for sending. Default 4 MiB.
     pub send_buffer: u32,
-    /// Bytes that a connection may hold for the reader: the largest window. Default 256 KiB.
+    /// Most bytes that a connection may hold for the reader: the largest window, half the pool at
+    /// most. Default 4 MiB.
     pub receive_buffer: u32,
+    /// Both begin with 64 KiB, if they may be larger: the receive buffer grows with what the reader
+    /// takes in a round trip, the send buffer follows the congestion window. False: they are as large
+    /// as they may be from the start; so is one that is an option of its connection. Default true.
+    pub tune_buffers: bool,
     /// Longest time that an acknowledgment is held back, below 500 ms (RFC 9293 §3.8.6.3,
     /// larger values are cut). Default 40 ms.
     pub ack_delay: Duration,
@@ -163,8 +168,9 @@ impl TcpConfig {
 impl Default for TcpConfig {
     fn default() -> Self {
         TcpConfig {
-            send_buffer: 256 * 1024,
-            receive_buffer: 256 * 1024,
+            send_buffer: 4 << 20,
+            receive_buffer: 4 << 20,
+            tune_buffers: true,
             ack_delay: Duration::from_millis(40),
             quick_acks: 8,
             rto_initial: Duration::from_secs(1),

@@ -218,6 +218,7 @@ impl Handshake {
         let which = cx.options.congestion.unwrap_or(config.congestion);
         let controller = Controller::new(which, config, mss, self.transmissions > 1, self.iss + 1, cx.now);
         let mut send = Send::new(self.iss, size, send_limit, controller, rtt, cx.now);
+        send.tuned = cx.tuned().0;
         let scaled = peer.window_scale.is_some();
         send.scale = peer.window_scale.unwrap_or(0);
         send.recovery.sack = peer.sack_permitted && config.sack;

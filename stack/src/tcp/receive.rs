@@ -27,6 +27,14 @@ const RESERVE: usize = 8;
 /// A window opens by a segment, or where memory is small by this part of it.
 const OPENING: usize = 16;
 
+/// What a buffer begins with that is tuned.
+pub(super) const START: u32 = 64 * 1024;
+
+/// What a receive buffer of at most `limit` begins with.
+fn start(limit: u32, cx: &Cx<'_, '_>) -> u32 {
+    if cx.tuned().1 { limit.min(START) } else { limit }
+}
+
 /// How many bytes of text may take memory?
 fn room(pool: &Pool<'_>) -> usize {
     pool.available().saturating_sub(pool.capacity() / RESERVE)
@@ -71,8 +79,12 @@ pub(crate) struct Receive {
     pub(crate) finished: bool,
     /// The application reads no more.
     pub(crate) shut: bool,
-    /// Largest number of bytes held.
+    /// Largest number of bytes held, and what that may grow to.
     limit: u32,
+    limit_max: u32,
+    /// Bytes that the reader took since then.
+    taken: u32,
+    taken_since: Instant,
     /// Shift of the windows that we advertise.
     scale: u8,
     pub(crate) owed: Owed,
@@ -132,7 +144,10 @@ impl Receive {
             fin: None,
             finished: false,
             shut: false,
-            limit,
+            limit: start(limit, cx),
+            limit_max: limit,
+            taken: 0,
+            taken_since: cx.now,
             scale,
             owed: Owed::Nothing,
             duplicates: 0,
@@ -161,6 +176,9 @@ impl Receive {
             finished,
             shut,
             limit,
+            limit_max,
+            taken,
+            taken_since,
             scale,
             owed,
             duplicates,
@@ -184,7 +202,16 @@ impl Receive {
         to.near(*last_ack, *nxt);
         let [holes, with_duplicates] = [SackUse::Holes, SackUse::WithDuplicates].map(|all| all == *sack);
         to.bits([*finished, *shut, ts_recent.is_some(), holes, with_duplicates]);
-        for number in [*limit, u32::from(*scale), *unacked, u32::from(*quick), u32::from(*mss_seen)] {
+        to.instant(*taken_since);
+        for number in [
+            *limit,
+            limit_max - limit,
+            *taken,
+            u32::from(*scale),
+            *unacked,
+            u32::from(*quick),
+            u32::from(*mss_seen),
+        ] {
             to.number(number);
         }
         to.number(*mss);
@@ -200,7 +227,9 @@ impl Receive {
         let nxt = Seq(from.word());
         let (edge, last_ack) = (from.near(nxt), from.near(nxt));
         let [finished, shut, timestamps, holes, with_duplicates] = from.bits();
-        let (limit, scale, unacked) = (from.number() as u32, from.number() as u8, from.number() as u32);
+        let taken_since = from.instant();
+        let [limit, more, taken] = core::array::from_fn(|_| from.number() as u32);
+        let (scale, unacked) = (from.number() as u8, from.number() as u32);
         let (quick, mss_seen, mss) = (from.number() as u8, from.number() as u16, from.number() as u16);
         let (ts_recent, ts_recent_at) = match timestamps {
             true => (Some(from.word()), from.instant()),
@@ -216,6 +245,9 @@ impl Receive {
             finished,
             shut,
             limit,
+            limit_max: limit + more,
+            taken,
+            taken_since,
             scale,
             owed: Owed::Nothing,
             duplicates: 0,
@@ -242,8 +274,25 @@ impl Receive {
     }
 
     /// Another largest window: what the scale can express of it. The edge stays where it is.
-    pub(crate) fn set_limit(&mut self, limit: u32) {
-        self.limit = limit.min((u16::MAX as u32) << self.scale);
+    pub(crate) fn set_limit(&mut self, limit: u32, cx: &Cx<'_, '_>) {
+        self.limit_max = limit.min((u16::MAX as u32) << self.scale);
+        let least = start(self.limit_max, cx);
+        self.limit = self.limit.clamp(least, self.limit_max);
+    }
+
+    /// The reader took `bytes`: the window is to hold twice what it takes in a round trip, so that it
+    /// stays open while the sender's doubles. As long as the buffer may grow, this is where it does.
+    pub(crate) fn tune(&mut self, bytes: u32, rtt: Option<Duration>, now: Instant) {
+        if self.limit >= self.limit_max {
+            return;
+        }
+        self.taken = self.taken.saturating_add(bytes);
+        if rtt.is_none_or(|rtt| now.since(self.taken_since) < rtt) {
+            return;
+        }
+        let wanted = self.taken.saturating_mul(2);
+        self.limit = self.limit.max(wanted).min(self.limit_max);
+        (self.taken, self.taken_since) = (0, now);
     }
 
     /// So many segments from now on are acknowledged at once; `u8::MAX`: all.
@@ -515,11 +564,12 @@ impl Receive {
 
     /// Where the edge could be for the memory that there is.
     fn edge_possible(&self, pool: &Pool<'_>) -> Seq {
-        // What is queued out of order lies inside the window already, so only unread bytes count.
-        let room = self.limit.saturating_sub(self.readable);
-        // A connection offers at most half of what is left: the others want to receive too.
+        // A connection holds at most half of what is left for the others: so all that receive as much
+        // as they can come to hold the same. What is queued out of order lies inside the window
+        // already, so only unread bytes count.
         let share = (pool.available() / 2) as u32 + (self.queue.len() as u32 - self.readable);
-        let room = (room.min(share) >> self.scale) << self.scale;
+        let room = self.limit.min(share).saturating_sub(self.readable);
+        let room = (room >> self.scale) << self.scale;
         self.edge.later_of(self.nxt + room.min((u16::MAX as u32) << self.scale))
     }
 

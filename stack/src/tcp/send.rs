@@ -4,6 +4,7 @@ use super::config::TcpConfig;
 use super::congestion::Controller;
 use super::mtu::SegmentSize;
 use super::park::{Packer, Unpacker};
+use super::receive::START;
 use super::recovery::Recovery;
 use super::rtt::Rtt;
 use super::scoreboard::Scoreboard;
@@ -76,6 +77,8 @@ pub(crate) struct Send {
     pub(crate) fin: Fin,
     /// Largest length of the queue.
     pub(crate) limit: u32,
+    /// As long as it is not needed, less is: what [`room`](Send::room) says.
+    pub(crate) tuned: bool,
     /// End of the last segment that was not full (Minshall's refinement of Nagle's rule).
     small_end: Seq,
     pub(crate) nodelay: bool,
@@ -122,6 +125,7 @@ impl Send {
             cursor: Cell::new(Cursor::FRONT),
             fin: Fin::Open,
             limit,
+            tuned: false,
             small_end: una,
             nodelay: false,
             cork: false,
@@ -154,6 +158,7 @@ impl Send {
             cursor: _,
             fin,
             limit,
+            tuned,
             small_end,
             nodelay,
             cork,
@@ -178,7 +183,7 @@ impl Send {
         to.near(*wl2, *una);
         to.number(*scale);
         to.number(*limit);
-        to.bits([*fin == Fin::Acked, *nodelay, *cork]);
+        to.bits([*fin == Fin::Acked, *nodelay, *cork, *tuned]);
         to.instant(*sent_at);
         size.park(to)?;
         rtt.park(to);
@@ -194,7 +199,7 @@ impl Send {
         let wl1 = Seq(from.word());
         let wl2 = from.near(una);
         let (scale, limit) = (from.number() as u8, from.number() as u32);
-        let [is_closed, nodelay, cork] = from.bits();
+        let [is_closed, nodelay, cork, tuned] = from.bits();
         let sent_at = from.instant();
         let size = SegmentSize::unpark(from);
         let rtt = Rtt::unpark(from);
@@ -215,6 +220,7 @@ impl Send {
             cursor: Cell::new(Cursor::FRONT),
             fin: if is_closed { Fin::Acked } else { Fin::Open },
             limit,
+            tuned,
             small_end: una,
             nodelay,
             cork,
@@ -297,9 +303,12 @@ impl Send {
         self.unsent() > 0 || self.fin_unsent()
     }
 
-    /// How much the application may write.
+    /// How much the application may write: if the buffer is tuned, to have two congestion windows
+    /// queued, of which one is in flight.
     pub(crate) fn room(&self) -> u32 {
-        self.limit.saturating_sub(self.queue.len() as u32)
+        let tuned = || self.controller.window().saturating_mul(2).max(START).min(self.limit);
+        let limit = if self.tuned { tuned() } else { self.limit };
+        limit.saturating_sub(self.queue.len() as u32)
     }
 
     /// What may go out now, at most `most` bytes of it.

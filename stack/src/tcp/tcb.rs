@@ -39,6 +39,13 @@ impl Cx<'_, '_> {
         (send, receive.min(options.window_clamp.unwrap_or(u32::MAX)).min(half))
     }
 
+    /// Are the buffer for sending and that for receiving tuned?
+    pub(crate) fn tuned(&self) -> (bool, bool) {
+        let Cx { config, options, .. } = self;
+        let tuned = |own: Option<u32>| config.tune_buffers && own.is_none();
+        (tuned(options.send_buffer), tuned(options.receive_buffer))
+    }
+
     /// How much may be added to `unsent` bytes.
     pub(crate) fn unsent_room(&self, unsent: u32) -> u32 {
         self.options.unsent_max.unwrap_or(u32::MAX).saturating_sub(unsent)

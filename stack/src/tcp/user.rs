@@ -1,7 +1,7 @@
 //! What the application asked for: the calls of RFC 9293 §3.10, on one connection.
 
 use super::options::TcpOptions;
-use super::receive::Owed;
+use super::receive::{Owed, START};
 use super::segment::Reset;
 use super::send::Fin;
 use super::tcb::{Cx, Over, Phase, Tcb};
@@ -39,7 +39,8 @@ impl Tcb {
         let (room, queued, unsent) = match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) if !h.fin => {
                 let queued = h.queue.len();
-                (self.send_limit.saturating_sub(queued as u32), queued, queued as u32)
+                let limit = if cx.tuned().0 { self.send_limit.min(START) } else { self.send_limit };
+                (limit.saturating_sub(queued as u32), queued, queued as u32)
             }
             Phase::Synchronized(s) if s.send.fin == Fin::Open => {
                 (s.send.room(), s.send.queue.len(), s.send.unsent())
@@ -74,6 +75,7 @@ impl Tcb {
             Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
             Phase::Synchronized(s) => {
                 let n = s.receive.read(cx.pool, to);
+                s.receive.tune(n as u32, s.send.rtt.smoothed(), cx.now);
                 s.pass_urgent();
                 if n > 0 && s.receive.wants_update(cx.pool) {
                     s.receive.owed = Owed::Now;
@@ -192,11 +194,11 @@ impl Tcb {
             // What a SYN said of windows holds until the handshake is over.
             Phase::SynSent(h) | Phase::SynReceived(h) if h.transmissions == 0 => self.receive_limit = limit,
             Phase::Synchronized(s) => {
-                s.send.limit = send_limit;
+                (s.send.limit, s.send.tuned) = (send_limit, cx.tuned().0);
                 (s.send.nodelay, s.send.cork) = (options.nodelay, options.cork);
                 s.send.update_timer(cx.now, config);
                 s.send.fire_by(cx);
-                s.receive.set_limit(limit);
+                s.receive.set_limit(limit, cx);
                 if options.quick_acks != before.quick_acks {
                     s.receive.set_quick(options.quick_acks.unwrap_or(config.quick_acks));
                 }
@@ -213,12 +215,13 @@ fn accepted(n: usize, data: &[u8]) -> Result<usize, Error> {
     if n == 0 && !data.is_empty() { Err(Error::WouldBlock) } else { Ok(n) }
 }
 
-/// What a writer may take, who has `queued` bytes already. Writers leave a quarter of the pool to
+/// What a writer may take, who has `queued` bytes already: to hold no more than is left for the others,
+/// so all that write as much as they can come to hold the same. Writers leave a quarter of the pool to
 /// receivers; but one that has nothing queued finds a block even when receivers hold all that they may.
 pub(super) fn memory_share(pool: &Pool<'_>, queued: usize) -> u32 {
     let beyond = |part: usize| pool.available().saturating_sub(pool.capacity() / part);
     let least = if queued == 0 { beyond(16).min(pool.block_len()) } else { 0 };
-    beyond(4).max(least).min(u32::MAX as usize) as u32
+    beyond(4).saturating_sub(queued).max(least).min(u32::MAX as usize) as u32
 }
 
 impl Over {
