@@ -23,22 +23,21 @@ pub(crate) struct Node {
     next: u32,
     /// Due time in ticks, modulo 2^32.
     at: u32,
-    /// Level and slot, or `UNARMED`.
+    /// Level and slot.
     place: u16,
+    armed: bool,
 }
-
-const UNARMED: u16 = u16::MAX;
 
 impl Default for Node {
     fn default() -> Self {
-        Node { prev: NONE, next: NONE, at: 0, place: UNARMED }
+        Node { prev: NONE, next: NONE, at: 0, place: 0, armed: false }
     }
 }
 
 impl Node {
     /// Does the timer run, and fire by `at`? Then arming it for that time changes nothing.
     pub(crate) fn fires_by(&self, at: Instant) -> bool {
-        self.place != UNARMED && (self.at.wrapping_sub(at.micros().div_ceil(1000) as u32) as i32) <= 0
+        self.armed && (self.at.wrapping_sub(at.micros().div_ceil(1000) as u32) as i32) <= 0
     }
 }
 
@@ -68,7 +67,7 @@ impl Wheel {
     pub(crate) fn arm(&mut self, nodes: &mut impl Nodes, index: u32, at: Instant) {
         let tick = at.micros().div_ceil(1000).clamp(self.now, self.now + FARTHEST);
         let node = nodes.node(index);
-        if node.place != UNARMED {
+        if node.armed {
             if (node.at.wrapping_sub(tick as u32) as i32) <= 0 {
                 return;
             }
@@ -82,8 +81,8 @@ impl Wheel {
         let level = ((63 - ((seen ^ self.now) | 63).leading_zeros()) / 6).min(LEVELS as u32 - 1) as usize;
         let slot = (seen >> (6 * level)) as usize % SLOTS;
         let head = core::mem::replace(&mut self.heads[level][slot], index);
-        *nodes.node(index) =
-            Node { prev: NONE, next: head, at: tick as u32, place: (level * SLOTS + slot) as u16 };
+        let place = (level * SLOTS + slot) as u16;
+        *nodes.node(index) = Node { prev: NONE, next: head, at: tick as u32, place, armed: true };
         if head != NONE {
             nodes.node(head).prev = index;
         }
@@ -93,8 +92,8 @@ impl Wheel {
 
     /// Takes the timer of `index` off the wheel, if it is on it.
     pub(crate) fn cancel(&mut self, nodes: &mut impl Nodes, index: u32) {
-        let Node { prev, next, place, .. } = core::mem::take(nodes.node(index));
-        if place == UNARMED {
+        let Node { prev, next, place, armed, .. } = core::mem::take(nodes.node(index));
+        if !armed {
             return;
         }
         if next != NONE {

@@ -34,11 +34,11 @@ pub struct Place {
 #[derive(Debug)]
 struct Idle {
     reader: Option<Waker>,
-    tuple: Tuple,
     hash: u32,
     timer: Node,
     orphaned: Link,
     next_waiting: u32,
+    /// The addresses, then everything else.
     state: Parked,
 }
 
@@ -167,7 +167,7 @@ impl<'a> Connections<'a> {
     pub(super) fn is_of(&self, index: u32, tuple: &Tuple) -> bool {
         let Some(place) = self.places.at(index) else { return false };
         match &place.idle {
-            Some(idle) => idle.tuple == *tuple,
+            Some(idle) => Tuple::unpark(&mut idle.state.unpacker()) == *tuple,
             None => self.active.at(place.active).is_some_and(|c| c.tuple == *tuple),
         }
     }
@@ -345,13 +345,13 @@ impl Idle {
             return None;
         }
         let mut to = Packer::new(now);
+        tuple.park(&mut to);
         tcb.park(&mut to)?;
         interface.park(&mut to);
         profile.park(&mut to);
         Some(Idle {
             state: to.finish()?,
             reader: reader.take(),
-            tuple: *tuple,
             hash: *hash,
             timer: *timer,
             orphaned: *orphaned,
@@ -368,11 +368,12 @@ impl Idle {
     /// The connection as it was, without its waker.
     fn copy(&self, index: u32) -> Connection {
         let mut from = self.state.unpacker();
+        let tuple = Tuple::unpark(&mut from);
         let tcb = Tcb::unpark(&mut from);
         let interface = InterfaceId::unpark(&mut from);
         let profile = Profile::unpark(&mut from);
         Connection {
-            tuple: self.tuple,
+            tuple,
             interface,
             tcb,
             profile,

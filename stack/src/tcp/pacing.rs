@@ -33,7 +33,11 @@ impl Pacer {
         if closed.is_some() {
             return None;
         }
-        [*rate, u64::from(*burst), u64::from(*ahead)].iter().for_each(|n| to.number(*n));
+        to.number(*rate);
+        if *rate == 0 {
+            return Some(());
+        }
+        [*burst, *ahead].iter().for_each(|n| to.number(*n));
         // Once it has passed, when it was is all the same.
         to.instant((*paid).max(to.now()));
         Some(())
@@ -41,7 +45,11 @@ impl Pacer {
 
     /// The other way.
     pub(super) fn unpark(from: &mut Unpacker<'_>) -> Self {
-        let (rate, burst, ahead) = (from.number(), from.number() as u32, from.number() as u32);
+        let rate = from.number();
+        if rate == 0 {
+            return Pacer::default();
+        }
+        let (burst, ahead) = (from.number() as u32, from.number() as u32);
         Pacer { rate, burst, ahead, paid: from.instant(), closed: None }
     }
 

@@ -4,14 +4,16 @@
 //! Each part of the state packs itself, beside its own fields, and names every one of them: a new field
 //! breaks both ways until somebody has said what becomes of it. A part that is not at rest packs to
 //! `None`, and the connection stays as it is. Numbers take the bytes that they need, so a field
-//! that is nearly always zero costs one.
+//! that is nearly always zero costs one, and what IPv4's short addresses leave is for the rest.
 
+use super::Tuple;
 use super::tcb::{Closing, Phase, Synchronized, Tcb};
 use crate::seq::Seq;
 use crate::time::Instant;
+use core::net::IpAddr;
 
 /// Bytes of a parked state. One that needs more is not parked.
-pub(crate) const PARKED_LEN: usize = 130;
+pub(crate) const PARKED_LEN: usize = 168;
 
 /// A connection at rest, packed.
 #[derive(Debug)]
@@ -24,8 +26,9 @@ impl Tcb {
         let Phase::Synchronized(s) = phase else { return None };
         s.park(to)?;
         to.word(*ts_offset);
-        to.number(*send_limit);
-        to.number(*receive_limit);
+        // Nearly always the same as those of the two sides.
+        to.number(send_limit ^ s.send.limit);
+        to.number(receive_limit ^ s.receive.limit_max());
         to.bits([*orphan]);
         Some(())
     }
@@ -33,17 +36,42 @@ impl Tcb {
     /// The connection as it was.
     pub(super) fn unpark(from: &mut Unpacker<'_>) -> Tcb {
         let mut s = Synchronized::unpark(from);
-        let (ts_offset, send_limit, receive_limit) =
-            (from.word(), from.number() as u32, from.number() as u32);
+        let ts_offset = from.word();
+        let send_limit = from.number() as u32 ^ s.send.limit;
+        let receive_limit = from.number() as u32 ^ s.receive.limit_max();
         let [orphan] = from.bits();
         s.send.ts_offset = ts_offset;
         Tcb { phase: Phase::Synchronized(s), ts_offset, send_limit, receive_limit, orphan }
     }
 }
 
+impl Tuple {
+    pub(super) fn park(&self, to: &mut Packer) {
+        let Tuple { local, remote, local_port, remote_port } = self;
+        to.bits([local.is_ipv4(), remote.is_ipv4()]);
+        for address in [local, remote] {
+            match address {
+                IpAddr::V4(a) => to.bytes(&a.octets()),
+                IpAddr::V6(a) => to.bytes(&a.octets()),
+            }
+        }
+        [local_port, remote_port].iter().for_each(|port| to.bytes(&port.to_le_bytes()));
+    }
+
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Self {
+        let is_v4: [bool; 2] = from.bits();
+        let [local, remote] = is_v4.map(|is_v4| match is_v4 {
+            true => IpAddr::V4(from.bytes::<4>().into()),
+            false => IpAddr::V6(from.bytes::<16>().into()),
+        });
+        let [local_port, remote_port] = [(); 2].map(|()| u16::from_le_bytes(from.bytes()));
+        Tuple { local, remote, local_port, remote_port }
+    }
+}
+
 impl Parked {
     pub(super) fn unpacker(&self) -> Unpacker<'_> {
-        Unpacker { bytes: &self.0, base: None }
+        Unpacker { row: &self.0, base: None }
     }
 }
 
@@ -63,8 +91,8 @@ impl Synchronized {
             stats,
         } = self;
         to.instant(*heard_at);
-        send.park(to)?;
         receive.park(to)?;
+        send.park(receive.nxt, to)?;
         ecn.park(send.una, to)?;
         asking.park(to)?;
         to.bits([urgent.is_some()]);
@@ -80,8 +108,8 @@ impl Synchronized {
 
     fn unpark(from: &mut Unpacker<'_>) -> Self {
         let heard_at = from.instant();
-        let send = super::send::Send::unpark(from);
         let receive = super::receive::Receive::unpark(from);
+        let send = super::send::Send::unpark(receive.nxt, from);
         let ecn = super::ecn::Ecn::unpark(send.una, from);
         let asking = super::keep_alive::Asking::unpark(from);
         let [is_urgent] = from.bits();
@@ -115,7 +143,7 @@ impl Synchronized {
 
 /// Writes a row of bytes.
 pub(super) struct Packer {
-    bytes: [u8; PARKED_LEN],
+    row: [u8; PARKED_LEN],
     /// How many were written, or would have been.
     len: usize,
     /// The first instant: the others lie near it.
@@ -125,7 +153,7 @@ pub(super) struct Packer {
 
 impl Packer {
     pub(super) fn new(now: Instant) -> Self {
-        Packer { bytes: [0; PARKED_LEN], len: 0, base: None, now }
+        Packer { row: [0; PARKED_LEN], len: 0, base: None, now }
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -134,11 +162,11 @@ impl Packer {
 
     /// `None`: it does not fit.
     pub(super) fn finish(self) -> Option<Parked> {
-        (self.len <= PARKED_LEN).then_some(Parked(self.bytes))
+        (self.len <= PARKED_LEN).then_some(Parked(self.row))
     }
 
     fn byte(&mut self, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(self.len) {
+        if let Some(place) = self.row.get_mut(self.len) {
             *place = byte;
         }
         self.len += 1;
@@ -156,7 +184,11 @@ impl Packer {
 
     /// A number that is as likely to be large.
     pub(super) fn word(&mut self, word: u32) {
-        word.to_le_bytes().into_iter().for_each(|byte| self.byte(byte));
+        self.bytes(&word.to_le_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.byte(*byte));
     }
 
     /// A number near zero, of either sign.
@@ -187,14 +219,14 @@ impl Packer {
 
 /// Reads what a [`Packer`] wrote, in the same order.
 pub(super) struct Unpacker<'a> {
-    bytes: &'a [u8],
+    row: &'a [u8],
     base: Option<Instant>,
 }
 
 impl Unpacker<'_> {
     fn byte(&mut self) -> u8 {
-        let Some((byte, rest)) = self.bytes.split_first() else { return 0 };
-        self.bytes = rest;
+        let Some((byte, rest)) = self.row.split_first() else { return 0 };
+        self.row = rest;
         *byte
     }
 
@@ -211,7 +243,11 @@ impl Unpacker<'_> {
     }
 
     pub(super) fn word(&mut self) -> u32 {
-        u32::from_le_bytes(core::array::from_fn(|_| self.byte()))
+        u32::from_le_bytes(self.bytes())
+    }
+
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        core::array::from_fn(|_| self.byte())
     }
 
     fn signed(&mut self) -> i64 {

@@ -308,6 +308,11 @@ impl Receive {
         self.limit
     }
 
+    /// What that may grow to.
+    pub(super) fn limit_max(&self) -> u32 {
+        self.limit_max
+    }
+
     /// Shift of our windows.
     pub(crate) fn scale(&self) -> u8 {
         self.scale

@@ -142,7 +142,7 @@ impl Send {
     }
 
     /// See [`park`](super::park): nothing is queued or in flight.
-    pub(super) fn park(&self, to: &mut Packer) -> Option<()> {
+    pub(super) fn park(&self, rcv_nxt: Seq, to: &mut Packer) -> Option<()> {
         let Send {
             una,
             nxt,
@@ -179,7 +179,7 @@ impl Send {
         to.word(una.0);
         to.number(*wnd);
         to.number(wnd_max.wrapping_sub(*wnd));
-        to.word(wl1.0);
+        to.near(*wl1, rcv_nxt);
         to.near(*wl2, *una);
         to.number(*scale);
         to.number(*limit);
@@ -192,11 +192,11 @@ impl Send {
     }
 
     /// The other way.
-    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Send {
+    pub(super) fn unpark(rcv_nxt: Seq, from: &mut Unpacker<'_>) -> Send {
         let una = Seq(from.word());
         let wnd = from.number() as u32;
         let wnd_max = wnd.wrapping_add(from.number() as u32);
-        let wl1 = Seq(from.word());
+        let wl1 = from.near(rcv_nxt);
         let wl2 = from.near(una);
         let (scale, limit) = (from.number() as u8, from.number() as u32);
         let [is_closed, nodelay, cork, tuned] = from.bits();

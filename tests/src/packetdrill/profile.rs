@@ -35,6 +35,7 @@ impl Profile {
         config.time_wait = Duration::from_secs(60);
         // Scripts provoke many challenges in a short time.
         config.challenge_interval = Duration::from_millis(1);
+        config.tune_buffers = false;
         match self {
             Profile::FreeBsd => {
                 config.quick_acks = 0;
