@@ -133,7 +133,7 @@ fn a_black_hole_is_found_and_measured() {
             }
             b.get(ack(1, got));
         }
-        written += b.write(&data[..30_000]).unwrap_or(0);
+        written += b.write(&data).unwrap_or(0);
         waiting = b.out();
         probes.extend(lens(&waiting).into_iter().filter(|len| *len > b.info().mss.into()));
     }
