@@ -68,6 +68,8 @@ pub(crate) struct Record {
     pub(crate) fate: Fate,
     /// It was sent more than once.
     pub(crate) again: bool,
+    /// Part of it was acknowledged, and gave a round-trip sample.
+    sampled: bool,
 }
 
 impl Record {
@@ -76,17 +78,18 @@ impl Record {
         entry[..4].copy_from_slice(&self.end.0.to_le_bytes());
         entry[4..8].copy_from_slice(&self.sent.0.to_le_bytes());
         entry[8] = self.fate as u8;
-        entry[9] = self.again as u8;
+        entry[9] = self.again as u8 | (self.sampled as u8) << 1;
         entry
     }
 
     fn decode(entry: &[u8; ENTRY]) -> Record {
-        let &[a, b, c, d, e, f, g, h, fate, again] = entry;
+        let &[a, b, c, d, e, f, g, h, fate, bits] = entry;
         Record {
             end: Seq(u32::from_le_bytes([a, b, c, d])),
             sent: Stamp(u32::from_le_bytes([e, f, g, h])),
             fate: [Fate::Sent, Fate::Sacked, Fate::Lost][fate as usize % 3],
-            again: again != 0,
+            again: bits & 1 != 0,
+            sampled: bits & 2 != 0,
         }
     }
 }
@@ -154,7 +157,7 @@ impl Scoreboard {
     /// What lies from the last record's end up to `end` was sent at `now`, `again` if perhaps not for
     /// the first time.
     pub(crate) fn push(&mut self, pool: &mut Pool<'_>, end: Seq, now: Instant, again: bool) {
-        let new = Record { end, sent: Stamp::of(now), fate: Fate::Sent, again };
+        let new = Record { end, sent: Stamp::of(now), fate: Fate::Sent, again, sampled: false };
         if self.marked {
             self.oldest.get_or_insert(new.sent);
         }
@@ -172,16 +175,24 @@ impl Scoreboard {
         self.edit(pool, |records| records.push(new));
     }
 
-    /// SND.UNA moves on, where everything [is plain](Self::is_plain). When the last that it passed was
-    /// sent.
+    /// SND.UNA moves on, where everything [is plain](Self::is_plain). When that was sent of which this
+    /// is a round-trip sample: one for the front and one for the end of each record.
     pub(crate) fn advance(&mut self, una: Seq) -> Option<Stamp> {
-        self.start = una;
+        let start = core::mem::replace(&mut self.start, una);
         let mut sent = None;
         while let Some(first) = self.few.first()
             && first.end.at_or_before(una)
         {
             sent = Some(first.sent);
             self.few.remove(0);
+        }
+        if let Some(first) = self.few.first_mut()
+            && !first.sampled
+            && una != start
+            && sent.is_none()
+        {
+            first.sampled = true;
+            sent = Some(first.sent);
         }
         sent
     }
@@ -445,7 +456,8 @@ impl Record {
     /// Both as one: what may be on its way was sent when the later of them was.
     fn with(&self, next: &Record) -> Record {
         let sent = if self.sent.before(next.sent) { next.sent } else { self.sent };
-        Record { end: next.end, sent, fate: self.fate, again: self.again || next.again }
+        let (again, sampled) = (self.again || next.again, self.sampled && next.sampled);
+        Record { end: next.end, sent, fate: self.fate, again, sampled }
     }
 }
 

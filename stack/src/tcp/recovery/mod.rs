@@ -302,11 +302,13 @@ impl Send {
         };
         let before = scoreboard.lost();
         scoreboard.edit(pool, |records| {
-            let mut note = |news: &mut News, range: Range, record: &Record| {
+            let mut note = |news: &mut News, range: Range, record: &Record, judge: &Judge| {
                 news.note(range, record, *point);
-                rack.on_delivered(range, record, &judge);
+                rack.on_delivered(range, record, judge);
             };
-            records.advance(una, |range, record| note(&mut news, range, record));
+            records.advance(una, |range, record| note(&mut news, range, record, &judge));
+            // The timestamp is of what arrived in order.
+            let judge = Judge { echoed: None, ..judge };
             news.waited = false;
             if !*sack {
                 return;
@@ -315,7 +317,7 @@ impl Send {
                 // What reaches beyond what was sent says nothing (malformed input 11).
                 if una.before(block.end) && block.start.before(block.end) && block.end.at_or_before(nxt) {
                     let block = Range { start: block.start.later_of(una), ..block };
-                    records.sack(block, |range, record| note(&mut news, range, record));
+                    records.sack(block, |range, record| note(&mut news, range, record, &judge));
                 }
             }
             let urgent = *phase != Phase::Open || is_certain(records, mss);

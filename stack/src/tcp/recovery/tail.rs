@@ -10,9 +10,6 @@ use super::Phase;
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
 
-/// How long a peer may hold an acknowledgment of a single segment back.
-//= rfc8985#7.2: TLP.max_ack_delay, "a recommended value is 200 ms"
-const ACK_DELAY: Duration = Duration::from_millis(200);
 /// Times in a row that what is overdue is sent again without congestion control, and without backing
 /// off.
 const OVERDUE_MAX: u8 = 6;
@@ -66,10 +63,13 @@ impl Send {
             && recovery.tail.end.is_none()
             && self.scoreboard.sacked() == 0;
         let srtt = self.rtt.smoothed().filter(|_| quiet)?;
-        let lone = if self.flight() <= self.mss as u32 { ACK_DELAY } else { Duration::ZERO };
-        let timeout = srtt + srtt + lone;
-        // If the other timer fires first, it does without a probe.
-        (timeout < self.rtt.rto(config)).then_some(timeout)
+        // A single segment's acknowledgment may be held back, as long as we would do it, and twice that to
+        // be safe. The 200 ms of RFC 8985 would leave the probe to the timer that it is to forestall.
+        let lone = self.flight() <= self.mss as u32;
+        let held = if lone { srtt + config.ack_delay() + config.ack_delay() } else { Duration::ZERO };
+        let (timeout, rto) = ((srtt + srtt).max(held), self.rtt.rto(config));
+        // Without congestion control the other timer costs nothing, and sends all at once.
+        (timeout < rto || !self.is_free()).then(|| timeout.min(rto))
     }
 
     /// The timer of the tail fired.
