@@ -20,6 +20,7 @@ mod lossy;
 mod memory;
 mod options;
 mod path;
+mod rack;
 mod recovery;
 mod sack;
 mod security;

@@ -1,0 +1,202 @@
+//! SACK at the sender: what goes out again, and when (RFC 6675, RFC 8985), and what is taken back.
+
+use super::*;
+use crate::tcp::ranges::Range;
+use crate::tcp::segment::Sack;
+use crate::tcp::{RecoveryPhase, TcpInfo};
+
+/// Where segment `n` starts.
+const fn nth(n: u32) -> u32 {
+    1 + n * MSS
+}
+
+/// An established connection with SACK and `n` full segments in flight, sent 100 ms after the handshake
+/// took as long.
+fn in_flight(n: u32) -> Bench {
+    let mut b = Bench::listening(quiet(), 4);
+    b.get(syn().sack_permitted());
+    b.out();
+    b.now += Duration::from_millis(100);
+    b.get(ack(1, 1));
+    b.accept();
+    b.write(&pattern((n * MSS) as usize)).unwrap();
+    assert_eq!(b.out().len(), n as usize);
+    b
+}
+
+/// An acknowledgment with blocks, in segments.
+fn sacked<'a>(b: &Bench, upto: u32, blocks: &[(u32, u32)]) -> In<'a> {
+    let mut sack = Sack::default();
+    for (start, end) in blocks {
+        sack.push(Range { start: b.iss + nth(*start), end: b.iss + nth(*end) });
+    }
+    let mut segment = ack(1, nth(upto));
+    segment.options.sack = sack;
+    segment
+}
+
+fn info(b: &Bench) -> TcpInfo {
+    b.tcp.connection(b.key.unwrap()).unwrap().tcb.info(b.now, &quiet())
+}
+
+/// The segments that went out, by number.
+fn numbers(out: &[Out]) -> Vec<u32> {
+    out.iter().map(|o| (o.seq - 1) / MSS).collect()
+}
+
+/// H044, T05: only the holes are sent again, and what is on its way is estimated from the blocks.
+//= rfc6675#4
+//= rfc8985#6.2
+#[test]
+fn only_the_holes() {
+    let mut b = in_flight(10);
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, 0, &[(7, 10), (3, 6), (1, 2)]));
+    assert_eq!((info(&b).sacked, info(&b).lost, info(&b).in_flight), (7 * MSS, 3 * MSS, 0));
+    assert_eq!(info(&b).recovery, RecoveryPhase::Fast);
+    assert_eq!(numbers(&b.out()), [0, 2, 6]);
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, 10, &[]));
+    assert_eq!((info(&b).recovery, info(&b).in_flight), (RecoveryPhase::Open, 0));
+    assert_eq!(b.advance(60_000), []);
+}
+
+/// T05: a retransmission that is lost is sent again when something that was sent later arrives.
+//= rfc8985#6.2
+#[test]
+fn a_lost_retransmission() {
+    let mut b = in_flight(10);
+    b.write(&pattern(10 * MSS as usize)).unwrap();
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, 0, &[(1, 10)]));
+    let out = b.out();
+    assert_eq!((numbers(&out)[0], out.len() > 1), (0, true));
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, 0, &[(1, 11)]));
+    assert_eq!(numbers(&b.out())[0], 0, "without a timeout");
+}
+
+/// H055: what arrives within a quarter of the round trip was reordered, and nothing is sent again; a
+/// DSACK shows that more patience is needed.
+//= rfc8985#6.2
+#[test]
+fn reordering_is_no_loss() {
+    let mut b = in_flight(4);
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, 0, &[(1, 2)]));
+    assert_eq!(b.advance(24), []);
+    b.get(sacked(&b, 4, &[]));
+    assert_eq!(b.advance(60_000), []);
+    assert!(info(&b).reordering);
+}
+
+/// With patience at its end, the clock finds the loss.
+//= rfc8985#6.2 step 5
+#[test]
+fn the_reordering_timer() {
+    let mut b = in_flight(4);
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, 0, &[(1, 2)]));
+    let out = b.advance(30);
+    assert_eq!((out.len(), out[0].0, out[0].1.seq), (1, 25, 1));
+}
+
+/// T05: the last segment is probed after two round trips, before the timer fires.
+//= rfc8985#7.3
+#[test]
+fn the_last_segment_is_probed() {
+    let mut b = in_flight(3);
+    let out = b.advance(210);
+    assert_eq!((out.len(), out[0].0, out[0].1.kind, out[0].1.seq), (1, 200, PlanKind::TailProbe, nth(2)));
+    let cwnd = info(&b).cwnd;
+    b.now += Duration::from_millis(90);
+    b.get(sacked(&b, 0, &[(2, 3)]));
+    assert_eq!(numbers(&b.out())[..1], [0], "what else is lost");
+    assert!(info(&b).cwnd < cwnd);
+}
+
+/// H054: a timeout that timestamps show to have been for nothing is undone.
+//= rfc3522#3.2
+#[test]
+fn a_spurious_timeout_by_timestamps() {
+    let mut b = Bench::server_with(quiet(), syn().ts(5, 0));
+    b.write(&pattern(10 * 1448)).unwrap();
+    let sent = b.out()[0].options.timestamps.unwrap().value;
+    let cwnd = info(&b).cwnd;
+    assert_eq!(b.advance(250).len(), 1);
+    assert!(info(&b).cwnd < cwnd);
+    b.get(ack(1, 1 + 1448).ts(6, sent));
+    assert_eq!(info(&b).recovery, RecoveryPhase::Open);
+    assert!(info(&b).cwnd >= cwnd);
+    assert_eq!(b.out(), [], "nothing more is sent again");
+}
+
+/// H054: but one that was not stays.
+#[test]
+fn a_timeout_that_was_no_mistake() {
+    let mut b = Bench::server_with(quiet(), syn().ts(5, 0));
+    b.write(&pattern(10 * 1448)).unwrap();
+    b.out();
+    let again = b.advance(250);
+    let value = again[0].1.options.timestamps.unwrap().value;
+    b.get(ack(1, 1 + 1448).ts(6, value));
+    assert_eq!(info(&b).recovery, RecoveryPhase::Loss);
+    assert_eq!(b.out().len(), 2, "slow start");
+}
+
+/// H054: a fast recovery all of whose retransmissions came twice is undone.
+//= rfc3708#3
+#[test]
+fn a_spurious_recovery_by_dsack() {
+    let mut b = in_flight(10);
+    let cwnd = info(&b).cwnd;
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, 0, &[(1, 5)]));
+    assert_eq!(numbers(&b.out())[0], 0);
+    assert!(info(&b).ssthresh < cwnd);
+    b.get(sacked(&b, 5, &[(0, 1)]));
+    assert_eq!(info(&b).recovery, RecoveryPhase::Open);
+    assert!(info(&b).cwnd >= cwnd);
+}
+
+/// H054: without timestamps, two acknowledgments of what was sent once show that nothing was lost.
+//= rfc5682#3.1
+#[test]
+fn a_spurious_timeout_by_frto() {
+    let mut b = in_flight(6);
+    b.write(&pattern(10 * MSS as usize)).unwrap();
+    b.out();
+    let cwnd = info(&b).cwnd;
+    let again = b.advance(700);
+    assert!(again.iter().any(|(_, o)| o.kind == PlanKind::Retransmit), "{:?}", again.len());
+    assert!(info(&b).cwnd < cwnd);
+    b.get(sacked(&b, 1, &[]));
+    let next = b.out();
+    b.get(sacked(&b, 2, &[]));
+    assert_eq!(info(&b).recovery, RecoveryPhase::Open, "{:?}", numbers(&next));
+    assert!(info(&b).cwnd >= cwnd);
+}
+
+/// Blocks of what was never sent, the wrong way round, or empty say nothing (malformed input 6, 11).
+#[test]
+fn blocks_that_make_no_sense() {
+    let mut b = in_flight(4);
+    for blocks in [[(3, 9), (20, 30)], [(3, 1), (2, 2)], [(0x1_0000, 2), (4, 5)]] {
+        b.get(sacked(&b, 0, &blocks));
+        assert_eq!((info(&b).sacked, info(&b).lost), (0, 0), "{blocks:?}");
+    }
+    assert_eq!(b.out(), []);
+}
+
+/// A peer that gave up what it had acknowledged selectively gets it again.
+//= rfc2018#8
+#[test]
+fn a_peer_that_reneges() {
+    let mut b = in_flight(4);
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, 0, &[(1, 4)]));
+    assert_eq!(numbers(&b.out()), [0]);
+    b.get(sacked(&b, 1, &[]));
+    let again = b.advance(3_000);
+    assert_eq!(again[0].1.seq, nth(1));
+}
