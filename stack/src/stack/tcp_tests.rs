@@ -563,3 +563,22 @@ fn a_cookie_from_end_to_end() {
     let data = pattern(300_000);
     assert_eq!(w.transfer(client, server, &data), data);
 }
+
+/// S5, H011: a thousand SYNs come before the first `accept`. Where the backlog has room for them all are
+/// answered at once.
+#[test]
+fn a_burst_of_syns() {
+    let mut w = World::new();
+    let (listener, _) = w.hosts[1].stack.tcp_listen(SocketAddr::from(([0; 16], 80)), 1024).unwrap();
+    let to = SocketAddr::from(([10, 0, 0, 2], 80));
+    let connect = |_| w.hosts[0].stack.tcp_connect(to, None, w.now).unwrap();
+    let _clients: Vec<_> = (0..1000).map(connect).collect();
+    // A second later SYNs would be sent again.
+    let end = w.now + Duration::from_millis(900);
+    while w.now < end && w.hosts[1].stack.counters().tcp.received.packets < 2000 {
+        w.step();
+    }
+    let accepted = (0..1000).filter(|_| w.hosts[1].stack.tcp_accept(listener).is_ok()).count();
+    let handshakes = w.hosts[1].stack.counters().handshakes;
+    assert_eq!((accepted, handshakes.cookies_sent), (1000, 0));
+}
