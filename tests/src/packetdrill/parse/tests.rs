@@ -144,3 +144,19 @@ fn datagrams_and_icmp() {
     assert_eq!((icmp.code, icmp.quote), (None, Quote::Udp(100)));
     assert_eq!(refused("0 < ipv4 1.2.3.4 > 5.6.7.8: udp (1)"), "1:5: ipv4 headers are not supported");
 }
+
+/// A script that was cut off, or has a stray character somewhere, is refused or read: never a panic.
+#[test]
+fn scripts_with_mistakes() {
+    let whole = "--a=b\n0 socket(..., {x=1, y=[2, \"t\"]}, A|B) = -1 E (n)\n+0...1 read(3, ..., 1) = 1\n\
+                 +.1~+.2 > [ect0] 1 > 2 S. 1:2(1) ack 3 win 4 urg 5 <mss 1,sack 1:2 3:4,TS val 1 ecr 2,FO 00>\n\
+                 * > icmp unreachable port_unreachable mtu 5 [1:2(1)]\n0 `x` %{ y }%\n#ifdef A\n#else\n#endif\n";
+    for at in 0..whole.len() {
+        let _ = parse(&whole[..at]);
+        for stray in ['<', '[', '"', '0', '-', '\n', '\u{e9}'] {
+            let mut text = whole.to_string();
+            text.replace_range(at..=at, stray.encode_utf8(&mut [0; 4]));
+            let _ = parse(&text);
+        }
+    }
+}
