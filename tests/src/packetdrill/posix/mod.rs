@@ -43,7 +43,7 @@ enum What {
     Epoll(Epoll),
 }
 
-/// A descriptor, its flags of `open` and what came.
+/// What came, and from whom.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Received {
     /// Bytes in the caller's buffer.
