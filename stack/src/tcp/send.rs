@@ -332,8 +332,9 @@ impl Send {
             return nothing;
         }
         let cwnd = self.cwnd().saturating_sub(self.pipe());
-        // A probe of the tail is a new segment if there is one.
-        let probes = self.recovery.probe_is_due();
+        // A probe of the tail is a new segment if there is one, with text: few peers say of a FIN alone
+        // that it has arrived.
+        let probes = self.recovery.probe_is_due() && unsent > 0;
         let cwnd = if probes { cwnd.max(self.mss as u32) } else { cwnd };
         let usable = self.wnd.saturating_sub(self.flight()).min(cwnd);
         if usable == 0 {

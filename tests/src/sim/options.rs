@@ -167,9 +167,9 @@ pub struct FlowOptions {
 }
 
 impl FlowOptions {
-    /// The client sends so many bytes at once, the server reads them, and both close.
+    /// The client sends so many bytes at once and closes, the server reads them and closes then.
     pub fn bulk(net: usize, hosts: [usize; 2], bytes: u64) -> Self {
-        let scripts = [Script::new(bytes), Script::new(0)];
+        let scripts = [Script::new(bytes), Script { ending: Ending::AfterPeer, ..Script::new(0) }];
         FlowOptions {
             hosts,
             net,

@@ -141,11 +141,14 @@ impl Send {
         }
     }
 
-    /// The last segment again, if that is what probes the tail.
+    /// The last segment again, if that is what probes the tail. A FIN rides on the last text: few peers
+    /// say of a FIN alone that it has arrived.
     //= rfc8985#7.3
     pub(crate) fn tail_segment(&self, most: u32) -> Option<Range> {
-        let len = self.flight().min(self.mss as u32).min(most);
-        (self.recovery.tail.due && len > 0).then(|| Range { start: self.nxt - len, end: self.nxt })
+        let fin = self.flight().saturating_sub(self.queue.len() as u32);
+        let text = (self.flight() - fin).min(self.mss as u32).min(most);
+        (self.recovery.tail.due && text + fin > 0)
+            .then(|| Range { start: self.nxt - (text + fin), end: self.nxt })
     }
 
     /// What went out now ends the wait for a probe; `again` if it was the last segment again.

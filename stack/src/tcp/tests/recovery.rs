@@ -295,3 +295,21 @@ fn acknowledgments_beside_a_small_window() {
     b.get(data(1, 1_001, &pattern(3_000)).win(50));
     assert_eq!(b.out()[0].seq, 1_051);
 }
+
+/// T05: the FIN of a tail goes again with the text before it, whole: what the probe brings, the peer can
+/// tell of.
+//= rfc8985#7.3
+#[test]
+fn a_probe_of_a_fin_takes_text_along() {
+    let mut b = Bench::server_with(quiet(), syn().sack_permitted());
+    b.get(ack(1, 1));
+    b.advance(100);
+    b.write(&pattern(3 * MSS as usize)).unwrap();
+    assert_eq!(b.out().len(), 3);
+    b.shutdown();
+    assert_eq!(b.out()[0].seq, nth(3));
+    let again = b.advance(250);
+    let probe = &again[0].1;
+    assert_eq!((probe.seq, probe.text.len()), (nth(2), MSS as usize));
+    assert!(probe.flags.has(Flags::FIN));
+}
