@@ -128,6 +128,9 @@ pub struct TcpConfig {
     pub sack: bool,
     /// Tell the peer of segments that came twice (RFC 2883), where SACK is in use. Default true.
     pub dsack: bool,
+    /// Where SACK is in use, ask with a probe after two round trips without an answer, so that a loss at
+    /// the end of a transfer need not wait for the timeout (RFC 8985 §7). Default true.
+    pub tail_probes: bool,
     /// Congestion control for new connections. Default CUBIC.
     pub congestion: Congestion,
     /// Segments that a connection sends before the first acknowledgment, and after an idle time, at
@@ -185,6 +188,7 @@ impl Default for TcpConfig {
             timestamps: true,
             sack: true,
             dsack: true,
+            tail_probes: true,
             congestion: Congestion::Cubic,
             initial_window: 10,
             options: TcpOptions::default(),

@@ -40,7 +40,9 @@ impl Profile {
             Profile::FreeBsd => {
                 config.quick_acks = 0;
                 config.unreachable_ends_open = false;
-                config.rto_min = Duration::from_millis(30 + SLOP_MS);
+                config.tail_probes = false;
+                // Its timeout is SRTT + 4 RTTVAR + slop: this, for the round trip of its scripts.
+                config.rto_min = Duration::from_millis(300 + SLOP_MS);
             }
             Profile::Linux => {
                 config.rto_min = Duration::from_millis(200);

@@ -57,6 +57,9 @@ impl Send {
     /// When the tail is probed, counted from when something was last sent or heard; `None`: it is not.
     //= rfc8985#7.2
     fn tail_timeout(&self, config: &TcpConfig) -> Option<Duration> {
+        if !config.tail_probes {
+            return None;
+        }
         let recovery = &self.recovery;
         let quiet = recovery.sack
             && recovery.phase == Phase::Open
