@@ -193,6 +193,8 @@ tcp_counts! {
     ActiveOpens = "active opens",
     /// Connections that peers opened with a listener, established.
     PassiveOpens = "passive opens",
+    /// Of those, the ones that began with the text of a SYN (RFC 7413).
+    FastOpensPassive = "passive fast opens",
     /// Connections that failed before they were established, ours and half-open ones.
     FailedOpens = "failed opens",
     /// Established connections that ended with an error.

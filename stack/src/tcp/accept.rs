@@ -10,9 +10,10 @@ use super::ready::has_memory;
 use super::segment::{Flags, Plan, Reset, Segment};
 use super::tcb::{Mss, Origin, Phase, Tcb};
 use super::{
-    EPHEMERAL_TRIES, HalfOpen, Handshaking, LISTENER, ListenerEntry, Outcome, Profile, Refused, Reply, Tcp,
-    Tuple, passive,
+    ConnectionEvent, EPHEMERAL_TRIES, HalfOpen, Handshaking, LISTENER, ListenerEntry, Outcome, Profile,
+    Refused, Reply, Tcp, Tuple, passive,
 };
+use crate::counters::TcpCount;
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::list::NONE;
@@ -210,12 +211,43 @@ impl Tcp<'_> {
         let Arrival { listener, tuple, mss, segment, .. } = *arrival;
         let iss = isn::initial_sequence_number(&self.key, tuple, now);
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
+        let grant = self.grant(listener, tuple, segment, now);
+        let early = self.takes_early(listener, &grant, segment, now);
         let cx = self.settings.cx(self.profile_of(listener), now, pool);
-        let tcb = Tcb::accept(listener, segment, iss, ts_offset, mss, &cx);
+        let mut tcb = Tcb::accept(listener, segment, iss, ts_offset, mss, &cx);
+        if let Phase::SynReceived(h) = &mut tcb.phase {
+            h.fast_open = grant.cookie;
+        }
+        if let Some(key) = early {
+            return self.open_early(arrival, key, tcb, now, pool);
+        }
         match self.admit_half(arrival, tcb, now) {
             Some(_) => Outcome::default(),
             None => arrival.drop(Refused::TableFull),
         }
+    }
+
+    /// A connection that does not wait for the third segment (RFC 7413).
+    fn open_early(
+        &mut self,
+        arrival: &Arrival<'_>,
+        listener: Key,
+        tcb: Tcb,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Outcome {
+        let profile = self.profile_of(listener.index);
+        let Some(index) = self.admit(*arrival.tuple, arrival.interface, profile, tcb, now) else {
+            return arrival.drop(Refused::TableFull);
+        };
+        let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };
+        c.tcb.open_early(arrival.segment, listener, &mut self.settings.cx(profile, now, pool));
+        self.settings.counts.add(TcpCount::PassiveOpens, 1);
+        self.settings.counts.add(TcpCount::FastOpensPassive, 1);
+        self.opening_begins(listener);
+        self.queue_for_accept(listener.index, index);
+        self.after(index);
+        Outcome { event: Some(ConnectionEvent::Established), ..Outcome::default() }
     }
 
     /// The options that its connections inherit.

@@ -205,6 +205,9 @@ impl Tcp<'_> {
             self.half_open_ends(listener, key.index);
         }
         let mut c = self.connections.remove(key.index)?;
+        if let Some(listener) = c.tcb.opening() {
+            self.opening_ends(listener, None);
+        }
         self.settings.release(c.profile);
         c.tcb.clear(pool);
         wake(&mut c.reader);

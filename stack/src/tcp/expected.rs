@@ -112,7 +112,7 @@ impl Synchronized {
             && segment.text.len() as u32 <= receive.wnd()
             && !receive.has_hole()
             && !receive.shut
-            && !matches!(send.timer, SendTimer::Persist(_))
+            && !matches!(send.timer, SendTimer::Persist(_) | SendTimer::SynAck(_))
     }
 
     /// Is it an acknowledgment of something new?

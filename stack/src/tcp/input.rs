@@ -151,7 +151,7 @@ impl Tcb {
     }
 
     /// Our SYN is acknowledged and the peer's has come: ESTABLISHED.
-    fn establish(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
+    pub(super) fn establish(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
         let our_scale = self.window_scale();
         let (send_limit, receive_limit) = (self.send_limit, self.receive_limit);
         let (Phase::SynSent(h) | Phase::SynReceived(h)) = core::mem::replace(&mut self.phase, over()) else {
@@ -247,6 +247,7 @@ impl Handshake {
             asking: Asking::default(),
             urgent: None,
             soft: None,
+            opening: None,
             stats: Stats::default(),
         }
     }
@@ -261,6 +262,9 @@ impl Synchronized {
         effects: &mut Effects,
     ) -> Step {
         self.note_arrival(cx.now);
+        if self.is_syn_again(segment)? {
+            return Ok(());
+        }
         let whole = segment;
         let segment = match self.check_sequence(whole, cx) {
             Err(Dropped::OutOfWindow) if self.is_late(whole) => {
@@ -454,6 +458,9 @@ impl Synchronized {
     ) -> Step {
         if !segment.flags.has(Flags::ACK) {
             return Err(Dropped::Senseless);
+        }
+        if self.opening.is_some() {
+            self.complete_opening(segment, cx, effects)?;
         }
         let (una, max) = (self.send.una, self.send.max);
         if max.before(segment.ack) {

@@ -2,6 +2,7 @@
 
 use super::Profile;
 use super::cookies;
+use super::fast_open::Pending;
 use crate::list::{List, NONE};
 use crate::time::Instant;
 use crate::wakers::Wakers;
@@ -24,6 +25,8 @@ pub(crate) struct Listener {
     pub(crate) waiting: u16,
     pub(crate) first: u32,
     pub(crate) last: u32,
+    /// Connections that were accepted, or can be, before their handshake is complete.
+    pub(super) pending: Pending,
     /// When the last SYN cookie was sent.
     pub(crate) cookie_sent: Option<Instant>,
     /// Tasks in `accept`. When a connection waits every one of them looks, and each takes a
@@ -44,6 +47,7 @@ impl Listener {
             waiting: 0,
             first: NONE,
             last: NONE,
+            pending: Pending::default(),
             cookie_sent: None,
             acceptors: Wakers::new(),
         }

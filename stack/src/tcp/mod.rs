@@ -13,6 +13,7 @@ mod connections;
 mod cookies;
 mod ecn;
 mod expected;
+mod fast_open;
 mod info;
 mod input;
 mod isn;
@@ -448,6 +449,9 @@ impl<'a> Tcp<'a> {
                 self.queue_for_accept(listener, index);
             }
         }
+        if let Some(listener) = effects.opened {
+            self.opening_ends(listener, None);
+        }
         if effects.urgent {
             outcome.event = outcome.event.or(Some(ConnectionEvent::Urgent));
         }
@@ -495,6 +499,9 @@ impl<'a> Tcp<'a> {
             End::Failed(error) => Some(error),
             End::TimeWait(_) | End::Closed | End::Unnoticed => None,
         };
+        if let Some(listener) = self.connections.at(index).and_then(|c| c.tcb.opening()) {
+            self.opening_ends(listener, Some(now).filter(|_| end == End::Failed(Error::ConnectionReset)));
+        }
         if let Some(c) = self.connections.at_mut(index) {
             let (tuple, hash) = (c.tuple, c.hash);
             c.tcb.finish(error, pool);

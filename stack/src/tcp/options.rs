@@ -52,6 +52,11 @@ pub struct TcpOptions {
     /// A listener's: a connection is there for `accept` when its first data is, or after this time.
     /// Default: at once.
     pub defer_accept: Option<Duration>,
+    /// A listener's: TCP Fast Open (RFC 7413). Clients that ask get a cookie, and a SYN with one may
+    /// bring the first data, at once readable. So many connections at most may be between that and
+    /// the end of their handshake; others open as usual. The data of a SYN may come twice, as a
+    /// second connection: only for requests that bear that. Default 0: no.
+    pub fast_open_backlog: u16,
     /// Most bytes of text in a segment, both ways: the MSS that is offered, options of the header
     /// counted in. At least 64. Counts at the handshake only. Default: what the interface's MTU takes.
     pub max_segment: Option<u16>,
@@ -109,6 +114,7 @@ impl Default for TcpOptions {
             linger: None,
             fin_wait_2_timeout: None,
             defer_accept: None,
+            fast_open_backlog: 0,
             max_segment: None,
             send_buffer: None,
             receive_buffer: None,

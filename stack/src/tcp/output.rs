@@ -20,7 +20,10 @@ impl Tcb {
                 let answer = matches!(self.phase, Phase::SynReceived(_));
                 Some(h.plan(answer, self.receive_limit, self.window_scale(), self.clock(now), cx.config))
             }
-            Phase::Synchronized(s) => s.plan(most, now, self.clock(now), cx.pool),
+            Phase::Synchronized(s) => match &s.opening {
+                Some(opening) if opening.send => Some(s.syn_ack(opening, self.clock(now))),
+                _ => s.plan(most, now, self.clock(now), cx.pool),
+            },
             _ => None,
         }
     }
@@ -75,6 +78,7 @@ impl Handshake {
                 sack_permitted,
                 ..Options::default()
             }
+            .with_fast_open(self.fast_open)
             .with_ecn_bytes(self.ecn.report(self.transmissions)),
             mark: Mark::NotEct,
             offset: 0,
@@ -188,6 +192,9 @@ impl Synchronized {
     }
 
     fn on_sent(&mut self, plan: &Plan, cx: &mut Cx<'_, '_>) {
+        if plan.kind == PlanKind::Handshake {
+            return self.on_syn_ack_sent(plan, cx);
+        }
         let again = self.send.max.later_of(plan.seq).since(plan.seq).min(plan.seq_len());
         self.stats.on_sent(plan, again);
         if again > 0 {

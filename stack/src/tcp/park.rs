@@ -88,8 +88,12 @@ impl Synchronized {
             asking,
             urgent,
             soft,
+            opening,
             stats,
         } = self;
+        if opening.is_some() {
+            return None;
+        }
         to.instant(*heard_at);
         receive.park(to)?;
         send.park(receive.nxt, to)?;
@@ -136,6 +140,7 @@ impl Synchronized {
             asking,
             urgent,
             soft,
+            opening: None,
             stats,
         }
     }

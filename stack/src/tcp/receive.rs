@@ -314,6 +314,10 @@ impl Receive {
     }
 
     /// Shift of our windows.
+    pub(crate) fn mss(&self) -> u16 {
+        self.mss
+    }
+
     pub(crate) fn scale(&self) -> u8 {
         self.scale
     }

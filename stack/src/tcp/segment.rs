@@ -128,6 +128,43 @@ impl Sack {
     }
 }
 
+/// Bytes of a Fast Open cookie at most, and at least (RFC 7413 §4.1.1).
+const COOKIE_MAX: usize = 16;
+const COOKIE_MIN: usize = 4;
+
+/// The Fast Open option: a cookie, or the request for one.
+//= rfc7413#4.1.1
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct FastOpen {
+    len: u8,
+    /// In the option kind for experiments, as the first implementations had it.
+    pub(crate) is_experimental: bool,
+    cookie: [u8; COOKIE_MAX],
+}
+
+impl FastOpen {
+    /// `cookie`, or empty: the request for one. `None`: no cookie is so long.
+    pub(crate) fn new(cookie: &[u8], is_experimental: bool) -> Option<Self> {
+        let len = cookie.len();
+        if len > 0 && (!(COOKIE_MIN..=COOKIE_MAX).contains(&len) || !len.is_multiple_of(2)) {
+            return None;
+        }
+        let mut option = FastOpen { len: len as u8, is_experimental, ..FastOpen::default() };
+        option.cookie[..len].copy_from_slice(cookie);
+        Some(option)
+    }
+
+    /// The cookie; empty: none, but the request for one.
+    pub(crate) fn cookie(&self) -> &[u8] {
+        &self.cookie[..self.len as usize]
+    }
+
+    /// Bytes of the option with its kind and length, without padding.
+    pub(crate) const fn option_len(&self) -> usize {
+        self.len as usize + if self.is_experimental { 4 } else { 2 }
+    }
+}
+
 /// The options that the engine knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Options {
@@ -137,12 +174,19 @@ pub(crate) struct Options {
     pub(crate) sack_permitted: bool,
     pub(crate) sack: Sack,
     pub(crate) ecn_bytes: Option<EcnBytes>,
+    pub(crate) fast_open: Option<FastOpen>,
 }
 
 /// Bytes that a header has for options.
 const OPTIONS_LEN_MAX: usize = 40;
 
 impl Options {
+    /// The same, with the Fast Open option if there is room for it.
+    pub(crate) const fn with_fast_open(self, option: Option<FastOpen>) -> Options {
+        let with = Options { fast_open: option, ..self };
+        if with.len() <= OPTIONS_LEN_MAX { with } else { self }
+    }
+
     /// The same, with the AccECN option if there is room for it.
     pub(crate) const fn with_ecn_bytes(self, bytes: Option<EcnBytes>) -> Options {
         let with = Options { ecn_bytes: bytes, ..self };
@@ -157,7 +201,11 @@ impl Options {
         let timestamps = if self.timestamps.is_some() { 12 } else { 0 };
         let permitted = if self.sack_permitted && timestamps == 0 { 4 } else { 0 };
         let ecn_bytes = if self.ecn_bytes.is_some() { 12 } else { 0 };
-        mss + scale + timestamps + permitted + self.sack.option_len() + ecn_bytes
+        let fast_open = match &self.fast_open {
+            Some(option) => option.option_len().next_multiple_of(4),
+            None => 0,
+        };
+        mss + scale + timestamps + permitted + self.sack.option_len() + fast_open + ecn_bytes
     }
 }
 

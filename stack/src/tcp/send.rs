@@ -38,6 +38,8 @@ pub(crate) enum SendTimer {
     Tail(Instant),
     /// Something is lost by then, unless the path has only reordered it (RFC 8985 §6).
     Reorder(Instant),
+    /// Our SYN-ACK is not acknowledged, nor is anything that followed it (RFC 7413).
+    SynAck(Instant),
     /// Nothing is, but the peer's window keeps what is queued from going out.
     Persist(Instant),
 }
@@ -385,6 +387,9 @@ impl Send {
     /// acknowledgment of what is in flight, or a window for what is queued (H026).
     pub(crate) fn update_timer(&mut self, now: Instant, config: &TcpConfig) {
         use SendTimer::*;
+        if let SynAck(_) = self.timer {
+            return;
+        }
         if let (1.., Retransmit(_) | Tail(_) | Reorder(_)) = (self.flight(), self.timer) {
             self.probe = false;
             return;
@@ -396,7 +401,7 @@ impl Send {
             timer if self.permitted(u32::MAX) == (Sendable { len: 0, fin: false }) => match timer {
                 Persist(at) => Persist(at),
                 // A shrunk window turns a retransmission into probing: the count goes on.
-                Retransmit(at) | Tail(at) | Reorder(at) => Persist(at.max(now)),
+                Retransmit(at) | Tail(at) | Reorder(at) | SynAck(at) => Persist(at.max(now)),
                 Off => {
                     if self.una == self.max {
                         self.since = now;
@@ -428,7 +433,8 @@ impl Send {
     /// The timer fires no later than when the user's patience ends.
     pub(crate) fn fire_by(&mut self, cx: &Cx<'_, '_>) {
         if let Some(patience) = cx.options.user_timeout
-            && let SendTimer::Retransmit(at) | SendTimer::Persist(at) = &mut self.timer
+            && let SendTimer::Retransmit(at) | SendTimer::SynAck(at) | SendTimer::Persist(at) =
+                &mut self.timer
         {
             *at = (self.since + patience).min(*at);
         }
@@ -441,6 +447,7 @@ impl Send {
             SendTimer::Retransmit(at)
             | SendTimer::Tail(at)
             | SendTimer::Reorder(at)
+            | SendTimer::SynAck(at)
             | SendTimer::Persist(at) => Some(at),
         };
         earlier(timer, self.controller.pacer().deadline())

@@ -3,18 +3,20 @@
 use super::Reply;
 use super::config::TcpConfig;
 use super::ecn::{Ecn, Negotiation};
+use super::fast_open::Opening;
 use super::info::Stats;
 use super::keep_alive::Asking;
 use super::mtu::{HEADERS_V4, HEADERS_V6};
 use super::options::TcpOptions;
 use super::receive::{Owed, Receive};
-use super::segment::{Reset, Segment};
+use super::segment::{FastOpen, Reset, Segment};
 use super::send::{Fin, Send};
 use super::soft::SoftError;
 use crate::counters::{TcpCount, TcpCounts};
 use crate::error::Error;
 use crate::pool::{Chain, Pool};
 use crate::seq::Seq;
+use crate::slab::Key;
 use crate::time::{Duration, Instant, earlier};
 
 /// What every step of the engine is given: the present, the memory, the settings.
@@ -97,6 +99,8 @@ pub(crate) struct Handshake {
     pub(crate) mss: Mss,
     pub(crate) peer: PeerSyn,
     pub(crate) ecn: Negotiation,
+    /// The Fast Open option of the SYN or SYN-ACK.
+    pub(crate) fast_open: Option<FastOpen>,
     /// How often the SYN or SYN-ACK was sent.
     pub(crate) transmissions: u8,
     pub(crate) first_sent: Instant,
@@ -176,6 +180,8 @@ pub(crate) struct Synchronized {
     /// RCV.UP, if it is ahead of what was read.
     pub(crate) urgent: Option<Seq>,
     pub(crate) soft: Option<SoftError>,
+    /// Until the third segment, where the SYN brought text (RFC 7413).
+    pub(crate) opening: Option<Opening>,
     pub(crate) stats: Stats,
 }
 
@@ -217,6 +223,8 @@ pub(crate) struct Effects {
     pub(crate) writable: bool,
     /// The handshake is complete.
     pub(crate) established: bool,
+    /// It was there for `accept` before: now it counts no more for the limit of this listener.
+    pub(crate) opened: Option<Key>,
     /// The connection is over.
     pub(crate) end: Option<End>,
     /// The peer's urgent data reaches farther than before.
@@ -399,6 +407,7 @@ impl Tcb {
             Phase::SynSent(h) | Phase::SynReceived(h) => h.send,
             Phase::Synchronized(s) => {
                 s.receive.owed == Owed::Now
+                    || s.opening.as_ref().is_some_and(|o| o.send)
                     || s.send.resendable(u32::MAX).is_some()
                     || s.send.recovery.probe_is_due()
                     || s.send.probe
@@ -496,6 +505,7 @@ impl Handshake {
             mss: Mss { ours: mss.ours.min(most), ..mss },
             peer: PeerSyn::default(),
             ecn: Negotiation::new(cx.config.ecn),
+            fast_open: None,
             transmissions: 0,
             first_sent: cx.now,
             answered: false,
@@ -512,6 +522,7 @@ impl Handshake {
 impl Synchronized {
     pub(crate) fn state(&self) -> State {
         match (self.closing, self.send.fin, self.receive.finished) {
+            (_, Fin::Open, false) if self.opening.is_some() => State::SynReceived,
             (_, Fin::Open, false) => State::Established,
             (_, Fin::Open, true) => State::CloseWait,
             (_, Fin::Queued, false) => State::FinWait1,

@@ -69,6 +69,7 @@ impl Synchronized {
             {
                 self.give_up(effects);
             }
+            SendTimer::SynAck(at) if at <= cx.now => self.on_syn_ack_timeout(cx, effects),
             SendTimer::Retransmit(at) if at <= cx.now => self.on_retransmit(cx, effects),
             SendTimer::Tail(at) if at <= cx.now => self.send.on_tail(cx),
             SendTimer::Reorder(at) if at <= cx.now => self.on_reorder(cx),

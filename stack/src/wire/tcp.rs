@@ -3,7 +3,9 @@
 use crate::bytes::Bytes;
 use crate::seq::Seq;
 use crate::tcp::ranges::Range;
-use crate::tcp::segment::{EcnBytes, Flags, Mark, Options, PLAIN_FLAGS, Plain, Sack, Segment, Timestamps};
+use crate::tcp::segment::{
+    EcnBytes, FastOpen, Flags, Mark, Options, PLAIN_FLAGS, Plain, Sack, Segment, Timestamps,
+};
 use smoltcp::wire::TcpPacket;
 
 /// Bytes of a header without options.
@@ -17,6 +19,10 @@ const TIMESTAMPS_FIRST: [u8; 4] = [1, 1, 8, 10];
 /// other way round. With any number of its three fields.
 const ACCECN_0: u8 = 172;
 const ACCECN_1: u8 = 174;
+/// The Fast Open option (RFC 7413 §4.1.1), and the experiments' kind with its number there.
+const FAST_OPEN: u8 = 34;
+const EXPERIMENT: u8 = 254;
+const FAST_OPEN_EXPERIMENT: [u8; 2] = [0xf9, 0x89];
 
 /// Ports and segment of a packet, if its header is whole; what the IP header says of it is the
 /// caller's to add. Options of a wrong length end the list
@@ -119,6 +125,10 @@ fn walk_options(mut options: &[u8]) -> Options {
                 let (e1, ce, e0) = fields(value);
                 found.ecn_bytes = Some(EcnBytes { e0, ce, e1 });
             }
+            (&FAST_OPEN, cookie) => found.fast_open = FastOpen::new(cookie, false),
+            (&EXPERIMENT, [a, b, cookie @ ..]) if [*a, *b] == FAST_OPEN_EXPERIMENT => {
+                found.fast_open = found.fast_open.or(FastOpen::new(cookie, true));
+            }
             _ => {}
         }
         options = next;
@@ -203,6 +213,15 @@ impl TcpHeader {
                 put(&block.end.0.to_be_bytes());
             }
         }
+        if let Some(option) = &self.options.fast_open {
+            let len = option.option_len();
+            put(&[1, 1][..len.next_multiple_of(4) - len]);
+            match option.is_experimental {
+                true => put(&[EXPERIMENT, len as u8, FAST_OPEN_EXPERIMENT[0], FAST_OPEN_EXPERIMENT[1]]),
+                false => put(&[FAST_OPEN, len as u8]),
+            }
+            put(option.cookie());
+        }
         if let Some(bytes) = self.options.ecn_bytes {
             put(&[1, ACCECN_0, 11]);
             for field in [bytes.e0, bytes.ce, bytes.e1] {
@@ -238,6 +257,7 @@ mod tests {
             sack_permitted: true,
             sack: Sack::default(),
             ecn_bytes: Some(EcnBytes { e0: 1, ce: 0xff_fffe, e1: 3 }),
+            fast_open: None,
         };
         let none = Options::default();
         let blocks = |n: u32| {
@@ -255,6 +275,9 @@ mod tests {
             blocks(1),
             blocks(4),
             blocks(5),
+            Options { fast_open: FastOpen::new(&[], false), ..all },
+            Options { fast_open: FastOpen::new(&[1, 2, 3, 4, 5, 6, 7, 8], true), ecn_bytes: None, ..all },
+            Options { fast_open: FastOpen::new(&[7; 16], false), ecn_bytes: None, ..all },
         ] {
             let mut buf = [0; 64];
             let header = header(options);
@@ -290,6 +313,29 @@ mod tests {
         for silent in [&[172, 2][..], &[174, 5, 0, 0, 1], &[172, 7, 0, 0, 1, 0, 1]] {
             assert_eq!(parse(silent), None, "{silent:?}");
         }
+    }
+
+    /// T09: both kinds; a cookie of an odd length, or too short or long, is none.
+    //= rfc7413#4.1.1
+    #[test]
+    fn the_fast_open_option() {
+        let parse = |options: &[u8]| {
+            let mut buf = [0; 60];
+            header(Options::default()).emit(&mut buf);
+            buf[20..20 + options.len()].copy_from_slice(options);
+            buf[12] |= 10 << 4;
+            let parts: [&[u8]; 1] = [&buf];
+            parse_tcp(Bytes::new(&parts)).unwrap().2.options.fast_open
+        };
+        assert_eq!(parse(&[34, 2]), FastOpen::new(&[], false));
+        assert_eq!(parse(&[34, 6, 1, 2, 3, 4]), FastOpen::new(&[1, 2, 3, 4], false));
+        assert_eq!(parse(&[254, 4, 0xf9, 0x89]), FastOpen::new(&[], true));
+        assert_eq!(parse(&[254, 8, 0xf9, 0x89, 1, 2, 3, 4]), FastOpen::new(&[1, 2, 3, 4], true));
+        for none in [&[34, 4, 1, 2][..], &[34, 7, 1, 2, 3, 4, 5], &[254, 6, 1, 2, 3, 4], &[254, 2]] {
+            assert_eq!(parse(none), None, "{none:?}");
+        }
+        let long = [&[34, 20][..], &[7; 18]].concat();
+        assert_eq!(parse(&long), None);
     }
 
     /// MUST-6, MUST-7, and malformed input 6 and 7: unknown options are skipped, a wrong length

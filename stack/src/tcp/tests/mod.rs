@@ -12,6 +12,7 @@ mod close;
 mod congestion;
 mod data;
 mod ecn;
+mod fast_open;
 mod handshake;
 mod info;
 mod keep_alive;
