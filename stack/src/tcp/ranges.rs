@@ -121,8 +121,7 @@ impl Ranges {
 
     /// Tells the peer of `most` ranges, the latest first. When many segments came at once, an
     /// acknowledgment for each follows; they tell of what is new in the order in which it came, as if
-    /// each had been sent at once: nothing looks as if the path had reordered it. Those that have
-    /// nothing new to tell repeat all in turn, for other acknowledgments may be lost.
+    /// each had been sent at once: nothing looks as if the path had reordered it.
     //= rfc2018#4: the first block has the segment that is acknowledged, the others were reported last
     pub(crate) fn report(&self, pool: &Pool<'_>, most: usize, sack: &mut Sack) {
         let list = self.load(pool);
@@ -134,14 +133,8 @@ impl Ranges {
     /// `most` ranges were reported. Are there others of which the peer does not know?
     pub(crate) fn on_reported(&mut self, pool: &mut Pool<'_>, most: usize) -> bool {
         let mut list = self.load(pool);
-        let chosen = reported(&list, most);
-        let latest = next_at(&list);
-        let repeats = !chosen.iter().any(|i| list[*i].news);
-        for (age, index) in (0..).zip(chosen.into_iter().rev()) {
+        for index in reported(&list, most) {
             list[index].news = false;
-            if repeats && list.len() > most {
-                list[index].at = latest + age;
-            }
         }
         self.store(pool, &list);
         list.iter().any(|e| e.news)
@@ -187,12 +180,10 @@ fn next_at(list: &List) -> u32 {
 /// Which entries are reported next, `most` of them at most, the latest first.
 fn reported(list: &List, most: usize) -> heapless::Vec<usize, SACK_BLOCKS> {
     let mut chosen = heapless::Vec::new();
-    // What is new, in the order in which it came; then, beside it, what came last; but if nothing is new,
-    // what was repeated longest ago.
-    let has_news = list.iter().any(|e| e.news);
-    let rank = |e: &Entry| match (e.news, has_news) {
-        (true, _) | (false, false) => (!e.news, i64::from(e.at)),
-        (false, true) => (true, -i64::from(e.at)),
+    // What is new, in the order in which it came; then, beside it, what came last.
+    let rank = |e: &Entry| match e.news {
+        true => (false, i64::from(e.at)),
+        false => (true, -i64::from(e.at)),
     };
     while chosen.len() < most.min(SACK_BLOCKS)
         && let Some((index, _)) =
@@ -255,12 +246,9 @@ mod tests {
         assert!(ranges.on_reported(pool, 3));
         assert_eq!(report(&ranges, pool, 3), [nth(5), nth(4), nth(3)]);
         assert!(!ranges.on_reported(pool, 3));
-        for expected in [[3, 2, 1], [1, 5, 4], [4, 3, 2]] {
-            assert_eq!(report(&ranges, pool, 3), expected.map(nth), "all in turn");
-            assert!(!ranges.on_reported(pool, 3));
-        }
+        assert_eq!(report(&ranges, pool, 3), [nth(5), nth(4), nth(3)], "the latest");
         ranges.insert(pool, Seq(0), range(150, 160));
-        assert_eq!(report(&ranges, pool, 9), [range(100, 160), nth(4), nth(3), nth(2)]);
+        assert_eq!(report(&ranges, pool, 9), [range(100, 160), nth(5), nth(4), nth(3)]);
         assert_eq!(ranges.duplicate(pool, Seq(0), range(155, 390)), Some(range(155, 160)));
         assert_eq!(ranges.duplicate(pool, Seq(0), range(160, 200)), None);
     }

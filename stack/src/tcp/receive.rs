@@ -107,6 +107,8 @@ pub(crate) struct Receive {
     pub(crate) last_ack: Seq,
     /// How many acknowledgments it takes to believe that the path does not lose segments any more.
     lossy: u8,
+    /// Segments with text since the last acknowledgment.
+    arrived: u8,
     pub(crate) sack: SackUse,
     /// What came twice, and is told with the next acknowledgment; empty: nothing.
     pub(crate) dsack: Range,
@@ -159,6 +161,7 @@ impl Receive {
             ts_recent_at: cx.now,
             last_ack: nxt,
             lossy: 0,
+            arrived: 0,
             sack: SackUse::Off,
             dsack: Range::default(),
         }
@@ -190,6 +193,7 @@ impl Receive {
             ts_recent_at,
             last_ack,
             lossy: _,
+            arrived: _,
             sack,
             dsack,
         } = self;
@@ -259,6 +263,7 @@ impl Receive {
             ts_recent_at,
             last_ack,
             lossy: 0,
+            arrived: 0,
             sack: match (holes, with_duplicates) {
                 (_, true) => SackUse::WithDuplicates,
                 (true, _) => SackUse::Holes,
@@ -531,6 +536,7 @@ impl Receive {
         // With a small buffer the peer can't send that much before it has to wait for us.
         let full = (2 * self.mss_seen as u32).min(self.limit / 2);
         self.duplicates = 0;
+        self.arrived = self.arrived.saturating_add(1);
         if self.unacked >= full || self.quick > 0 {
             self.quick = if self.quick == u8::MAX { u8::MAX } else { self.quick.saturating_sub(1) };
             self.owed = Owed::Now;
@@ -544,6 +550,7 @@ impl Receive {
     pub(crate) fn owe_duplicate(&mut self, len: u32) {
         let segments = len.div_ceil(self.mss_seen as u32).min(DUPLICATES_MAX);
         self.duplicates += segments;
+        self.arrived = self.arrived.saturating_add(1);
         self.lossy = LOSSY;
         self.owed = Owed::Now;
     }
@@ -613,9 +620,10 @@ impl Receive {
     /// Does an acknowledgment with this edge stand for several, where segments came as a batch? Where
     /// text gets lost acknowledgments do as well, and if this one does, the sender has no other to
     /// go by: it goes out twice. One for every second segment would be more.
+    //= rfc5681#4.2: not more than one for each segment
     fn is_worth_repeating(&self, edge: Seq) -> bool {
         let told = self.nxt.since(self.last_ack) + edge.later_of(self.edge).since(self.edge);
-        self.lossy > 0 && self.sack != SackUse::Off && told > 2 * u32::from(self.mss_seen)
+        self.lossy > 0 && self.arrived > 1 && self.sack != SackUse::Off && told > 2 * u32::from(self.mss_seen)
     }
 
     /// An acknowledgment went out, `bare` or with text.
@@ -629,6 +637,7 @@ impl Receive {
         self.dsack = Range::default();
         self.owed = if self.duplicates > 0 || more { Owed::Now } else { Owed::Nothing };
         self.unacked = 0;
+        self.arrived = 0;
         self.lossy = self.lossy.saturating_sub(1);
         self.last_ack = self.nxt;
     }
