@@ -191,6 +191,8 @@ macro_rules! tcp_counts {
 tcp_counts! {
     /// Connections that we began to open.
     ActiveOpens = "active opens",
+    /// Of those, the ones whose SYN brought text that the peer took (RFC 7413).
+    FastOpensActive = "active fast opens",
     /// Connections that peers opened with a listener, established.
     PassiveOpens = "passive opens",
     /// Of those, the ones that began with the text of a SYN (RFC 7413).

@@ -131,7 +131,8 @@ impl Stack<'_> {
     }
 
     /// Is the connection established? [`Error::WouldBlock`] while the handshake goes on, else why
-    /// it failed.
+    /// it failed. With [`TcpOptions::fast_open`] nobody need wait for the handshake, where the server's
+    /// cookie is known.
     pub fn tcp_connected(&self, handle: TcpHandle) -> Result<(), Error> {
         self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.connected()
     }

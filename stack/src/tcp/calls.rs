@@ -115,6 +115,13 @@ impl Tcp<'_> {
             Some(place) => *place = Some(waker.clone()),
             None => return waker.wake_by_ref(),
         }
+        // Who reads first has nothing to go with the SYN.
+        if interest == Interest::Read
+            && let Some(c) = self.connections.get_mut(key)
+            && c.tcb.stop_waiting_for_text()
+        {
+            self.after(key.index);
+        }
         // A writer that waits for its peer alone has nothing to do with others' memory.
         if interest == Interest::Write && !has_memory(pool) {
             self.starved.push(&mut Starved(&mut self.connections), key.index);
@@ -171,8 +178,13 @@ impl Tcp<'_> {
         let mut cx = self.settings.cx(c.profile, now, pool);
         match (c.tcb.let_go(&mut cx), &c.tcb.phase) {
             (Some(reset), _) => self.take_out(key, pool).map(|c| (c, reset)),
-            // Nothing was ever received from the peer: the record goes at once (H003).
-            (None, Phase::SynSent(_) | Phase::Over(_)) => {
+            // Nothing was ever received from the peer, nor was anybody told otherwise: the record goes at
+            // once (H003).
+            (None, Phase::SynSent(h)) if !h.is_early || h.queue.is_empty() => {
+                self.take_out(key, pool);
+                None
+            }
+            (None, Phase::Over(_)) => {
                 self.take_out(key, pool);
                 None
             }

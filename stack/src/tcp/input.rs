@@ -43,7 +43,7 @@ impl Tcb {
         let Phase::SynSent(h) = &mut self.phase else { return Ok(()) };
         let flags = segment.flags;
         // First, the ACK bit: it must acknowledge our SYN and nothing else.
-        let acks_syn = flags.has(Flags::ACK) && h.transmissions > 0 && segment.ack == h.iss + 1;
+        let acks_syn = flags.has(Flags::ACK) && h.is_acknowledged_by(segment.ack);
         if flags.has(Flags::ACK) && !acks_syn {
             effects.reset = Reset::answer_to(segment);
             return Err(Dropped::BadAck);
@@ -69,6 +69,7 @@ impl Tcb {
         }
         // Simultaneous open (MUST-10, H004): our SYN goes again, now with an acknowledgment.
         h.send = true;
+        h.fast_open = None;
         h.retransmit_at = None;
         let Phase::SynSent(h) = core::mem::replace(&mut self.phase, over()) else { return Ok(()) };
         self.phase = Phase::SynReceived(h);
@@ -129,7 +130,7 @@ impl Tcb {
         if !flags.has(Flags::ACK) {
             return Err(Dropped::Senseless);
         }
-        if segment.ack != h.iss + 1 || h.transmissions == 0 {
+        if !h.is_acknowledged_by(segment.ack) {
             effects.reset = Reset::answer_to(&segment);
             return Err(Dropped::BadAck);
         }
@@ -157,7 +158,10 @@ impl Tcb {
         let (Phase::SynSent(h) | Phase::SynReceived(h)) = core::mem::replace(&mut self.phase, over()) else {
             return;
         };
-        let mut s = h.into_synchronized(our_scale, send_limit, receive_limit, cx);
+        // What a SYN brought may be acknowledged with it; the rest goes again at once.
+        //= rfc7413#4.2.2
+        let early = if h.early_text > 0 { segment.ack.since(h.iss + 1) } else { 0 };
+        let mut s = h.into_synchronized(our_scale, send_limit, receive_limit, early, cx);
         (s.send.nodelay, s.send.cork) = (cx.options.nodelay, cx.options.cork);
         s.start_asking(cx);
         s.send.ts_offset = self.ts_offset;
@@ -195,11 +199,13 @@ impl Handshake {
         Reply::Ack { seq: self.iss + 1, ack: self.rcv_nxt, window, timestamps }
     }
 
+    /// `early` bytes of what was written are acknowledged already.
     fn into_synchronized(
-        self,
+        mut self,
         our_scale: u8,
         send_limit: u32,
         receive_limit: u32,
+        early: u32,
         cx: &mut Cx<'_, '_>,
     ) -> Synchronized {
         let config = cx.config;
@@ -213,11 +219,13 @@ impl Handshake {
         let Mss { path, headers, .. } = self.mss;
         let size = SegmentSize::new(peer_mss, path, headers, option_len, config.path_probing, cx.now);
         let mss = size.mss();
+        self.queue.consume(cx.pool, early as usize);
+        let iss = self.iss + early;
         let mut rtt = Rtt::new();
         rtt.leave_handshake(self.transmissions, (!self.answered).then(|| cx.now.since(self.first_sent)));
         let which = cx.options.congestion.unwrap_or(config.congestion);
-        let controller = Controller::new(which, config, mss, self.transmissions > 1, self.iss + 1, cx.now);
-        let mut send = Send::new(self.iss, size, send_limit, controller, rtt, cx.now);
+        let controller = Controller::new(which, config, mss, self.transmissions > 1, iss + 1, cx.now);
+        let mut send = Send::new(iss, size, send_limit, controller, rtt, cx.now);
         send.tuned = cx.tuned().0;
         let scaled = peer.window_scale.is_some();
         send.scale = peer.window_scale.unwrap_or(0);
@@ -248,7 +256,7 @@ impl Handshake {
             urgent: None,
             soft: None,
             opening: None,
-            stats: Stats::default(),
+            stats: Stats { bytes_acked: early.into(), ..Stats::default() },
         }
     }
 }

@@ -10,6 +10,7 @@ mod calls;
 mod config;
 mod congestion;
 mod connections;
+mod cookie_jar;
 mod cookies;
 mod ecn;
 mod expected;
@@ -60,13 +61,14 @@ use crate::demux::{Bucket, Demux, HashKey};
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::list::{Link, Links, List, NONE};
-use crate::pool::Pool;
+use crate::pool::{Cursor, Pool};
 use crate::random::Random;
 use crate::seq::Seq;
 use crate::slab::{Key, Slab, Slot};
 use crate::time::{Duration, Instant, earlier};
 use crate::wheel::{Node, Nodes, Wheel};
 use connections::{Connections, Seen};
+use cookie_jar::CookieJar;
 use core::net::IpAddr;
 use core::task::Waker;
 use listener::Listener;
@@ -138,10 +140,17 @@ impl Connection {
         plan: &Plan,
         pieces: &mut heapless::Vec<&'p [u8], N>,
     ) -> usize {
-        let Phase::Synchronized(s) = &self.tcb.phase else { return 0 };
         if plan.len == 0 {
             return 0;
         }
+        let s = match &self.tcb.phase {
+            Phase::Synchronized(s) => s,
+            Phase::SynSent(h) => {
+                let mut cursor = Cursor::FRONT;
+                return h.queue.pieces(pool, &mut cursor, 0, plan.len as usize, pieces);
+            }
+            Phase::SynReceived(_) | Phase::Over(_) => return 0,
+        };
         let mut cursor = s.send.cursor.get();
         let found = s.send.queue.pieces(pool, &mut cursor, plan.offset as usize, plan.len as usize, pieces);
         s.send.cursor.set(cursor);
@@ -197,6 +206,8 @@ pub(crate) struct Tcp<'a> {
     orphans: List,
     /// Half-open connections of all listeners.
     half_open: usize,
+    /// What is known of servers that do TCP Fast Open.
+    cookie_jar: CookieJar,
     /// The connection that the last segment was for.
     last: u32,
     ports: u16,
@@ -328,6 +339,7 @@ impl<'a> Tcp<'a> {
             starved: List::default(),
             orphans: List::default(),
             half_open: 0,
+            cookie_jar: CookieJar::default(),
             last: NONE,
             ports: random.next_u32() as u16,
         }
@@ -419,10 +431,13 @@ impl<'a> Tcp<'a> {
             return Outcome::default();
         }
         let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };
-        let was_passive = passive(&c.tcb);
+        let (was_passive, asked) = (passive(&c.tcb), c.tcb.asked_early());
         let mut cx = self.settings.cx(c.profile, now, pool);
         let effects = c.tcb.on_segment(segment, &mut cx);
         c.tcb.watch_orphan(now, &cx);
+        if let Some(asked) = asked {
+            self.learn_early(index, asked, segment, now);
+        }
         self.apply(index, was_passive, &effects, now, pool)
     }
 
@@ -518,7 +533,8 @@ impl<'a> Tcp<'a> {
 
     fn count_end(&self, index: u32, end: End) {
         let counts = &self.settings.counts;
-        let was_open = self.connections.at(index).is_some_and(|c| c.tcb.connected().is_ok());
+        let was_open =
+            self.connections.at(index).is_some_and(|c| c.tcb.connected().is_ok() && !c.tcb.is_opening());
         match (end, was_open) {
             (End::Failed(_) | End::Unnoticed, false) => counts.add(TcpCount::FailedOpens, 1),
             (End::Failed(_) | End::Unnoticed, true) => counts.add(TcpCount::FailedConnections, 1),
@@ -589,10 +605,14 @@ impl<'a> Tcp<'a> {
             index = self.wheel.expire(&mut Timers(&mut self.connections), now)?;
         }
         let c = self.connections.at_mut(index)?;
-        let was_passive = passive(&c.tcb);
+        let (was_passive, asked) = (passive(&c.tcb), c.tcb.asked_early());
         let mut cx = self.settings.cx(c.profile, now, pool);
         let (tuple, interface) = (c.tuple, c.interface);
         let effects = c.tcb.on_timer(&mut cx);
+        let asks = c.tcb.asked_early();
+        if asked.is_some() && asks.is_none() {
+            self.rest_early(&tuple, now);
+        }
         let mut outcome = self.apply(index, was_passive, &effects, now, pool);
         if effects.suspect {
             self.settings.counts.add(TcpCount::Suspicions, 1);

@@ -48,7 +48,11 @@ impl Tcp<'_> {
             None => Profile::STACK,
         };
         let cx = self.settings.cx(profile, now, pool);
-        let tcb = Tcb::connect(iss, ts_offset, mss, &cx);
+        let goes_early = cx.options.fast_open;
+        let mut tcb = Tcb::connect(iss, ts_offset, mss, &cx);
+        if goes_early {
+            self.prepare_early(&tuple, &mut tcb, now);
+        }
         let index = self.admit(tuple, interface, profile, tcb, now);
         // A connection has its own share of the options now.
         self.settings.release(profile);

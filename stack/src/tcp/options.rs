@@ -52,7 +52,21 @@ pub struct TcpOptions {
     /// A listener's: a connection is there for `accept` when its first data is, or after this time.
     /// Default: at once.
     pub defer_accept: Option<Duration>,
-    /// A listener's: TCP Fast Open (RFC 7413). Clients that ask get a cookie, and a SYN with one may
+    /// A client's: TCP Fast Open (RFC 7413). The SYN asks for a cookie, if the server has given none yet.
+    /// From then on connecting succeeds without a word, and the first write goes with the SYN, as far
+    /// as it fits: the answer comes a round trip earlier. (A read, or a shutdown, sends the SYN too.)
+    /// That nobody is there, the first read says. What is written first may come to the server's
+    /// application twice: only for requests that bear that. Default false.
+    ///
+    /// ```no_run
+    /// # fn example(net: &barenet::Net) -> Result<(), barenet::Error> {
+    /// let fast = barenet::TcpBuilder::new(net).options(|o| o.fast_open = true);
+    /// let mut flow = fast.connect("192.0.2.1:80")?; // nothing is sent, if the cookie is known
+    /// flow.write_all(b"GET / HTTP/1.0\r\n\r\n")?; // goes with the SYN
+    /// # Ok(()) }
+    /// ```
+    pub fast_open: bool,
+    /// A listener's: TCP Fast Open. Clients that ask get a cookie, and a SYN with one may
     /// bring the first data, at once readable. So many connections at most may be between that and
     /// the end of their handshake; others open as usual. The data of a SYN may come twice, as a
     /// second connection: only for requests that bear that. Default 0: no.
@@ -114,6 +128,7 @@ impl Default for TcpOptions {
             linger: None,
             fin_wait_2_timeout: None,
             defer_accept: None,
+            fast_open: false,
             fast_open_backlog: 0,
             max_segment: None,
             send_buffer: None,

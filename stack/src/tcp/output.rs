@@ -18,7 +18,9 @@ impl Tcb {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) if h.send => {
                 let answer = matches!(self.phase, Phase::SynReceived(_));
-                Some(h.plan(answer, self.receive_limit, self.window_scale(), self.clock(now), cx.config))
+                let plan =
+                    h.plan(answer, self.receive_limit, self.window_scale(), self.clock(now), cx.config);
+                Some(Plan { len: h.early_text(&plan.options).min(most), ..plan })
             }
             Phase::Synchronized(s) => match &s.opening {
                 Some(opening) if opening.send => Some(s.syn_ack(opening, self.clock(now))),
@@ -36,7 +38,10 @@ impl Tcb {
     /// The device has taken the segment of `plan`, as far as the plan goes.
     pub(crate) fn on_sent(&mut self, plan: &Plan, cx: &mut Cx<'_, '_>) {
         match &mut self.phase {
-            Phase::SynSent(h) | Phase::SynReceived(h) => h.on_sent(cx),
+            Phase::SynSent(h) | Phase::SynReceived(h) => {
+                h.early_text = h.early_text.max(plan.len as u16);
+                h.on_sent(cx);
+            }
             Phase::Synchronized(s) => s.on_sent(plan, cx),
             Phase::Over(_) => {}
         }
@@ -86,6 +91,14 @@ impl Handshake {
             mss: self.mss.ours,
             edge: self.rcv_nxt + window,
         }
+    }
+
+    /// How much of what was written a SYN with these options may bring: as much as fits into it.
+    //= rfc7413#4.1.3
+    fn early_text(&self, options: &Options) -> u32 {
+        let may = self.is_early && self.transmissions == 0 && options.fast_open.is_some();
+        let room = self.early_mss.min(self.mss.ours).min(self.mss.path).saturating_sub(options.len() as u16);
+        if may { (self.queue.len() as u32).min(room.into()) } else { 0 }
     }
 
     pub(crate) fn on_sent(&mut self, cx: &Cx<'_, '_>) {

@@ -101,6 +101,11 @@ pub(crate) struct Handshake {
     pub(crate) ecn: Negotiation,
     /// The Fast Open option of the SYN or SYN-ACK.
     pub(crate) fast_open: Option<FastOpen>,
+    /// The application goes on without waiting: what it writes first may go with the SYN.
+    pub(crate) is_early: bool,
+    /// The MSS that the server offered earlier, and bytes of text that our SYN brought.
+    pub(crate) early_mss: u16,
+    pub(crate) early_text: u16,
     /// How often the SYN or SYN-ACK was sent.
     pub(crate) transmissions: u8,
     pub(crate) first_sent: Instant,
@@ -448,9 +453,10 @@ impl Tcb {
         }
     }
 
-    /// Is the connection established, or was it? `WouldBlock`: not yet.
+    /// Is the connection established, or was it, or need nobody wait for that? `WouldBlock`: not yet.
     pub(crate) fn connected(&self) -> Result<(), Error> {
         match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) if h.is_early => Ok(()),
             Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
             Phase::Synchronized(_) => Ok(()),
             Phase::Over(over) => over.error.map_or(Ok(()), Err),
@@ -496,6 +502,11 @@ impl Tcb {
 }
 
 impl Handshake {
+    /// Is this acknowledgment of our SYN, and of nothing that it did not bring?
+    pub(super) fn is_acknowledged_by(&self, ack: Seq) -> bool {
+        self.transmissions > 0 && ack.within(self.iss + 1, u32::from(self.early_text) + 1)
+    }
+
     fn new(origin: Origin, iss: Seq, mss: Mss, cx: &Cx<'_, '_>) -> Self {
         let most = cx.options.max_segment.unwrap_or(u16::MAX);
         Handshake {
@@ -506,6 +517,9 @@ impl Handshake {
             peer: PeerSyn::default(),
             ecn: Negotiation::new(cx.config.ecn),
             fast_open: None,
+            is_early: false,
+            early_mss: 0,
+            early_text: 0,
             transmissions: 0,
             first_sent: cx.now,
             answered: false,

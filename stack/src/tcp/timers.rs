@@ -47,6 +47,10 @@ impl Handshake {
             cx.count(TcpCount::HandshakeTimeouts);
             effects.suspect = self.transmissions == R1;
             self.send = true;
+            if self.origin == Origin::Active {
+                //= rfc7413#4.1.3.1: it may be what some box on the way dislikes
+                self.fast_open = None;
+            }
         }
     }
 }

@@ -18,7 +18,9 @@ impl Tcb {
                 if h.fin {
                     return Err(Error::ClosedLocally);
                 }
-                accepted(h.queue.append(cx.pool, part), data)
+                let n = h.queue.append(cx.pool, part);
+                self.stop_waiting_for_text();
+                accepted(n, data)
             }
             Phase::Synchronized(s) => {
                 let send = &mut s.send;
@@ -71,6 +73,7 @@ impl Tcb {
         if to.is_empty() {
             return Ok(0);
         }
+        self.stop_waiting_for_text();
         match &mut self.phase {
             Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
             Phase::Synchronized(s) => {
@@ -128,7 +131,10 @@ impl Tcb {
     /// CLOSE of the sending side: a FIN follows what is queued (RFC 9293 §3.10.4, H002, H012).
     pub(crate) fn shutdown_write(&mut self, cx: &Cx<'_, '_>) {
         match &mut self.phase {
-            Phase::SynSent(h) | Phase::SynReceived(h) => h.fin = true,
+            Phase::SynSent(h) | Phase::SynReceived(h) => {
+                h.fin = true;
+                self.stop_waiting_for_text();
+            }
             Phase::Synchronized(s) if s.send.fin == Fin::Open => {
                 s.send.fin = Fin::Queued;
                 s.send.update_timer(cx.now, cx.config);

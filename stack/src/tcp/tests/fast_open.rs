@@ -231,3 +231,209 @@ fn not_under_a_flood() {
     let Reply::SynAck { ack, options, .. } = reply else { panic!("{reply:?}") };
     assert_eq!((ack, options.fast_open), (PEER_ISS + 1, None));
 }
+
+fn syn_ack<'a>(ack: u32) -> In<'a> {
+    segment(Flags::SYN | Flags::ACK, 0, ack).mss(1460)
+}
+
+fn known_cookie() -> FastOpen {
+    FastOpen::new(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], false).unwrap()
+}
+
+/// Another connection to the same server.
+fn connect(b: &mut Bench) {
+    b.tuple.local_port += 1;
+    b.key = Some(b.tcp.connect(b.tuple, b.interface, b.mtu, None, b.now, &mut b.pool).unwrap());
+    b.rest();
+}
+
+/// A client of a server whose cookie it has, with a second connection begun.
+fn client() -> Bench {
+    let options = TcpOptions { fast_open: true, ..TcpOptions::default() };
+    let mut b = Bench::connecting(TcpConfig { options, timestamps: false, ..quiet() });
+    assert_eq!(b.out()[0].options.fast_open, Some(request()));
+    b.get(syn_ack(1).fast_open(known_cookie()));
+    assert_eq!((b.connected(), brief(&b.out())), (Ok(()), vec![(1, 0, 1)]));
+    connect(&mut b);
+    b
+}
+
+/// T09: with a cookie, connecting is over at once and nothing is sent before the first write,
+/// which goes with the SYN. What is written later waits for the server.
+//= rfc7413#4.2.2
+#[test]
+fn the_first_write_goes_with_the_syn() {
+    let mut b = client();
+    assert_eq!((b.connected(), b.state(), b.out()), (Ok(()), State::SynSent, vec![]));
+    b.write(b"request").unwrap();
+    let out = b.out();
+    assert!(out.len() == 1 && out[0].is(Flags::SYN) && out[0].text == b"request");
+    assert_eq!(out[0].options.fast_open, Some(known_cookie()));
+    b.write(b"more").unwrap();
+    assert!(b.out().is_empty());
+    b.get(syn_ack(8));
+    assert_eq!((b.state(), brief(&b.out())), (State::Established, vec![(8, 4, 1)]));
+    b.get(data(1, 12, b"answer"));
+    assert_eq!(b.read(100).unwrap(), b"answer");
+    assert_eq!(b.count(TcpCount::FastOpensActive), 1);
+}
+
+/// T09: text with the SYN-ACK, which acknowledges ours.
+#[test]
+fn the_answer_comes_with_the_syn_ack() {
+    let mut b = client();
+    b.write(b"request").unwrap();
+    b.out();
+    b.get(syn_ack(8).text(b"answer"));
+    assert_eq!((b.read(100).unwrap(), brief(&b.out())), (b"answer".to_vec(), vec![(8, 0, 7)]));
+}
+
+/// T09: what is not acknowledged with the SYN goes again at once; and if that is all of it, Fast Open
+/// rests with this server for a while.
+//= rfc7413#4.2.2
+//= rfc7413#4.1.3.1
+#[test]
+fn the_server_takes_part_of_it_or_nothing() {
+    let mut b = client();
+    b.write(b"request").unwrap();
+    b.out();
+    b.get(syn_ack(4));
+    let out = b.out();
+    assert_eq!((brief(&out), &out[0].text[..]), (vec![(4, 4, 1)], &b"uest"[..]));
+    connect(&mut b);
+    b.write(b"request").unwrap();
+    b.out();
+    b.get(syn_ack(1));
+    assert_eq!(brief(&b.out()), [(1, 7, 1)]);
+    connect(&mut b);
+    let out = b.out();
+    assert_eq!((b.connected(), out[0].options.fast_open), (Err(Error::WouldBlock), None));
+    b.now += Duration::from_secs(601);
+    connect(&mut b);
+    assert_eq!(b.out()[0].options.fast_open, Some(request()));
+}
+
+/// T09: a new cookie takes the place of one that the server does not know any more.
+//= rfc7413#4.1.3
+#[test]
+fn another_cookie() {
+    let mut b = client();
+    b.write(b"request").unwrap();
+    b.out();
+    let other = FastOpen::new(&[7; 16], false).unwrap();
+    b.get(syn_ack(1).fast_open(other));
+    b.out();
+    connect(&mut b);
+    b.write(b"request").unwrap();
+    let out = b.out();
+    assert_eq!((out[0].options.fast_open, out[0].len()), (Some(other), 7));
+}
+
+/// T09: as much as fits beside the options into the MSS that the server offered.
+//= rfc7413#4.1.3
+#[test]
+fn no_more_than_fits() {
+    let mut b = client();
+    b.write(&pattern(3000)).unwrap();
+    let out = b.out();
+    assert_eq!((out.len(), out[0].len()), (1, MSS - out[0].options.len() as u32));
+    b.get(syn_ack(1 + out[0].len()));
+    let rest: u32 = b.out().iter().map(Out::len).sum();
+    assert_eq!(out[0].len() + rest, 3000);
+}
+
+/// T09: a SYN that nobody answers goes again without text and option, and so do the next ones.
+//= rfc7413#4.1.3.1
+#[test]
+fn a_box_that_dislikes_it() {
+    let mut b = client();
+    b.write(b"request").unwrap();
+    b.out();
+    let out = b.advance(1000);
+    assert_eq!((out.len(), out[0].1.len(), out[0].1.options.fast_open), (1, 0, None));
+    b.get(syn_ack(1));
+    assert_eq!(brief(&b.out()), [(1, 7, 1)]);
+    connect(&mut b);
+    assert_eq!(b.out()[0].options.fast_open, None);
+}
+
+/// T09: who reads first, waits for readable, or shuts down, sends the SYN without text.
+#[test]
+fn nothing_to_go_with_the_syn() {
+    for send in [
+        |b: &mut Bench| assert_eq!(b.read(1), Err(Error::WouldBlock)),
+        |b: &mut Bench| b.tcp.register(b.key.unwrap(), Interest::Read, core::task::Waker::noop(), &b.pool),
+        |b: &mut Bench| b.shutdown(),
+    ] {
+        let mut b = client();
+        send(&mut b);
+        let out = b.out();
+        assert!(out.len() == 1 && out[0].is(Flags::SYN) && out[0].text.is_empty());
+        b.get(syn_ack(1));
+        assert!(!b.out().is_empty());
+    }
+}
+
+/// T09, H003: what was written is delivered even if the application lets go before anybody answers;
+/// if nothing was, nothing is left.
+#[test]
+fn let_go_at_once() {
+    let mut b = client();
+    b.write(b"request").unwrap();
+    assert!(b.close().is_none());
+    assert_eq!(b.out()[0].text, b"request");
+    b.get(syn_ack(1));
+    let out = b.out();
+    assert!(brief(&out) == [(1, 7, 1)] && out[0].flags.has(Flags::FIN));
+    let mut b = client();
+    let before = b.tcp.len();
+    assert!(b.close().is_none() && b.out().is_empty());
+    assert_eq!(b.tcp.len(), before - 1);
+}
+
+/// T09: a refused connection is what the next call says.
+#[test]
+fn refused_after_all() {
+    let mut b = client();
+    b.write(b"request").unwrap();
+    b.out();
+    b.get(segment(Flags::RST | Flags::ACK, 0, 8));
+    assert_eq!((b.read(1), b.connected()), (Err(Error::ConnectionRefused), Err(Error::ConnectionRefused)));
+    assert_eq!(b.count(TcpCount::FailedOpens), 1);
+}
+
+/// T09, H004: both open at once, and the SYN had text.
+#[test]
+fn both_at_once() {
+    let mut b = client();
+    b.write(b"request").unwrap();
+    b.out();
+    b.get(syn());
+    let out = b.out();
+    assert!(out[0].is(Flags::SYN | Flags::ACK) && out[0].text.is_empty());
+    assert_eq!(out[0].options.fast_open, None);
+    b.get(ack(1, 8));
+    assert_eq!((b.state(), b.out()), (State::Established, vec![]));
+}
+
+/// T09: sixteen servers are remembered, those last heard of.
+#[test]
+fn many_servers() {
+    let mut b = client();
+    for n in 10..27 {
+        b.tuple.remote = IpAddr::from([10, 0, 0, n]);
+        connect(&mut b);
+        assert_eq!(b.out()[0].options.fast_open, Some(request()));
+        b.get(syn_ack(1).fast_open(known_cookie()));
+        b.out();
+        b.tcp.abort(b.key.unwrap(), &mut b.pool);
+    }
+    let mut knows = |n| {
+        b.tuple.remote = IpAddr::from([10, 0, 0, n]);
+        connect(&mut b);
+        let knows = b.connected().is_ok();
+        b.tcp.abort(b.key.unwrap(), &mut b.pool);
+        knows
+    };
+    assert!(knows(26) && knows(11) && !knows(10) && !knows(2));
+}
