@@ -6,7 +6,7 @@ use crate::device::{Device, RxChecksum, RxFrame, TxError, TxFrame};
 use crate::error::Error;
 use crate::ip::addresses::Cidr;
 use crate::stack::TcpHandle;
-use crate::tcp::State;
+use crate::tcp::{State, TcpOptions};
 use crate::time::Duration;
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
@@ -581,4 +581,55 @@ fn a_burst_of_syns() {
     let accepted = (0..1000).filter(|_| w.hosts[1].stack.tcp_accept(listener).is_ok()).count();
     let handshakes = w.hosts[1].stack.counters().handshakes;
     assert_eq!((accepted, handshakes.cookies_sent), (1000, 0));
+}
+
+/// T09: from the second connection on the request goes with the SYN, and the answer is there after
+/// one round trip; also if the SYN, or the SYN-ACK, is lost.
+//= rfc7413#3
+#[test]
+fn fast_open_saves_a_round_trip() {
+    use crate::counters::TcpCount;
+    let options = TcpOptions { fast_open: true, fast_open_backlog: 4, ..TcpOptions::default() };
+    let ask = |lose: fn(usize) -> bool| {
+        let mut world = World::new();
+        for host in &mut world.hosts {
+            host.stack.tcp_config().options = options;
+        }
+        let to = SocketAddr::from(([10, 0, 0, 2], 7000));
+        let (listener, _) = world.hosts[1].stack.tcp_listen(to, 8).unwrap();
+        let mut took = [0; 2];
+        for turn in 0..2 {
+            let start = world.now;
+            if turn == 1 {
+                (world.lose, world.passed) = (lose, 0);
+            }
+            let client = world.hosts[0].stack.tcp_connect(to, None, start).unwrap();
+            world.hosts[0].stack.tcp_write(client, &pattern(1000), start).unwrap();
+            let (mut server, mut buf) = (None, [0; 2000]);
+            while world.hosts[0].stack.tcp_read(client, &mut buf, world.now) != Ok(500) {
+                world.step();
+                let stack = &mut world.hosts[1].stack;
+                server = server.or(stack.tcp_accept(listener).ok().map(|(server, _)| server));
+                if let Some(server) = server
+                    && let Ok(n) = stack.tcp_read(server, &mut buf, world.now)
+                {
+                    assert_eq!(buf[..n], pattern(1000));
+                    stack.tcp_write(server, &pattern(500), world.now).unwrap();
+                }
+            }
+            took[turn] = world.now.since(start).micros();
+            assert_eq!(buf[..500], pattern(500));
+            world.hosts[0].stack.tcp_close(client, world.now);
+            world.hosts[1].stack.tcp_close(server.unwrap(), world.now);
+            (0..20).for_each(|_| world.step());
+        }
+        assert!(world.hosts.iter().all(|h| h.stack.memory().0 == 0), "all memory is back");
+        let count = |host: usize, what| world.hosts[host].stack.tcp_counts().get(what);
+        (took, count(0, TcpCount::FastOpensActive), count(1, TcpCount::FastOpensPassive))
+    };
+    let ([plain, fast], active, passive) = ask(|_| false);
+    assert!(plain >= fast + 1000 && (active, passive) == (1, 1), "{plain} µs, then {fast}: a way is 500 µs");
+    assert_eq!(ask(|n| n == 1).2, 0, "the SYN is lost, and goes again without text");
+    let ([_, took], _, passive) = ask(|n| n == 2);
+    assert!(took > 900_000 && passive == 1, "the SYN-ACK is lost: {took} µs");
 }
