@@ -598,7 +598,7 @@ fn fast_open_saves_a_round_trip() {
         let to = SocketAddr::from(([10, 0, 0, 2], 7000));
         let (listener, _) = world.hosts[1].stack.tcp_listen(to, 8).unwrap();
         let mut took = [0; 2];
-        for turn in 0..2 {
+        for (turn, took) in took.iter_mut().enumerate() {
             let start = world.now;
             if turn == 1 {
                 (world.lose, world.passed) = (lose, 0);
@@ -617,7 +617,7 @@ fn fast_open_saves_a_round_trip() {
                     stack.tcp_write(server, &pattern(500), world.now).unwrap();
                 }
             }
-            took[turn] = world.now.since(start).micros();
+            *took = world.now.since(start).micros();
             assert_eq!(buf[..500], pattern(500));
             world.hosts[0].stack.tcp_close(client, world.now);
             world.hosts[1].stack.tcp_close(server.unwrap(), world.now);

@@ -6,6 +6,7 @@ mod alive;
 mod crowd;
 mod datagrams;
 mod ecn;
+mod fast_open;
 mod flood;
 mod frames;
 mod gone;
