@@ -226,7 +226,10 @@ impl Bbr {
         let gain = self.mode.pacing_gain();
         let found = self.bandwidth() * gain / 100 * MARGIN / 100;
         if self.filled {
-            return Some(found);
+            // Not below the least window in a round trip: a bandwidth that was measured while the path
+            // was all but dead would else take minutes to be found wrong.
+            let least = (u64::from(LEAST * window.mss) * 1_000_000).checked_div(srtt.micros());
+            return Some(found.max(least.unwrap_or(0)));
         }
         // Startup only ever speeds up: its first samples are of a window that had yet to grow.
         let first = (u64::from(window.cwnd) * 1_000_000 * gain / 100).checked_div(srtt.micros());
