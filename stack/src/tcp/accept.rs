@@ -269,6 +269,10 @@ impl Tcp<'_> {
     /// Answers a SYN and forgets it.
     //= rfc4987#3.6
     fn send_cookie(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
+        if self.connections.is_full() && self.orphans.is_empty() {
+            // Whoever brought it back would have no place.
+            return arrival.drop(Refused::TableFull);
+        }
         let Arrival { listener, tuple, mss, segment, .. } = *arrival;
         let syn = cookies::remembered(segment, tuple, self.settings.config.timestamps);
         let iss = cookies::number(&self.key, tuple, &syn, now);
