@@ -124,6 +124,10 @@ impl Tcp {
             (c::IPPROTO_TCP, c::TCP_DEFER_ACCEPT) => {
                 o.defer_accept = Some(seconds(value)?).filter(|d| *d != Duration::ZERO);
             }
+            (c::IPPROTO_TCP, c::TCP_FASTOPEN) => {
+                o.fast_open_backlog = u16::try_from(int(value)?).map_err(|_| Errno::EINVAL)?;
+            }
+            (c::IPPROTO_TCP, c::TCP_FASTOPEN_CONNECT) => o.fast_open = on,
             (c::IPPROTO_TCP, c::TCP_WINDOW_CLAMP) => {
                 o.window_clamp = Some(unsigned(value)?).filter(|w| *w > 0)
             }

@@ -114,9 +114,11 @@ impl Tcp {
                 let local = self.local.filter(|l| l.port() != 0 || !l.ip().is_unspecified());
                 let stream =
                     TcpStream::start_connect_with(&self.net, to, local, Some(&self.settings.options))?;
+                // With TCP Fast Open nobody waits for the handshake.
+                let is_early = stream.poll_connected(&mut context()) == Poll::Ready(Ok(()));
                 self.role = Role::Stream(stream);
-                (self.told, self.reader_done, self.connecting) = (false, false, true);
-                Err(Errno::EINPROGRESS)
+                (self.told, self.reader_done, self.connecting) = (false, false, !is_early);
+                if is_early { Ok(()) } else { Err(Errno::EINPROGRESS) }
             }
             Role::Stream(stream) => match stream.poll_connected(&mut context()) {
                 Poll::Pending => Err(Errno::EALREADY),
@@ -211,14 +213,15 @@ impl Tcp {
 
     /// Connects and sends at once. Without a cookie for that peer the data waits for the handshake.
     fn send_with_syn(&mut self, data: &[u8], to: SocketAddr, waits: bool) -> Result<usize> {
-        match self.connect(to) {
-            Err(Errno::EINPROGRESS) => {}
-            other => return other.map(|()| 0),
-        }
+        self.settings.options.fast_open = true;
+        let is_early = match self.connect(to) {
+            Err(Errno::EINPROGRESS) => false,
+            connected => connected.map(|()| true)?,
+        };
         let stream = self.stream()?;
         let queued = at_once(stream.poll_write(&mut context(), data));
         // Data without a cookie: a call that does not wait says that nothing was sent yet.
-        if waits { queued } else { Err(Errno::EINPROGRESS) }
+        if waits || is_early { queued } else { Err(Errno::EINPROGRESS) }
     }
 
     pub(super) fn shutdown(&mut self, how: i32) -> Result<()> {
