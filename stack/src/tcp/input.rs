@@ -338,10 +338,12 @@ impl Synchronized {
         let len = segment.len();
         let at_closed_window = self.receive.wnd() == 0 && segment.seq == self.receive.nxt;
         // A peer that has used up our window has no other number for a bare acknowledgment.
-        let at_edge = len == 0 && !rst && segment.seq == self.receive.edge;
+        let at_edge = len == 0 && !rst && self.receive.is_at_edge(segment.seq);
         if !self.receive.acceptable(segment.seq, len) && !at_closed_window && !at_edge {
             if !rst {
                 self.acknowledge_unacceptable(segment, cx);
+            } else if segment.seq != self.receive.edge && self.receive.is_at_edge(segment.seq) {
+                self.challenge(cx);
             }
             return Err(Dropped::OutOfWindow);
         }
