@@ -76,7 +76,7 @@ fn a_lost_retransmission() {
     assert_eq!(numbers(&b.out())[0], 0, "without a timeout");
 }
 
-/// H055: what arrives within a quarter of the round trip was reordered, and nothing is sent again; a
+/// H055, B11: what arrives within a quarter of the round trip was reordered, and nothing is sent again; a
 /// DSACK shows that more patience is needed.
 //= rfc8985#6.2
 #[test]
@@ -101,7 +101,7 @@ fn the_reordering_timer() {
     assert_eq!((out.len(), out[0].0, out[0].1.seq), (1, 25, 1));
 }
 
-/// T05: the last segment is probed after two round trips, before the timer fires.
+/// T05, B11: the last segment is probed after two round trips, before the timer fires.
 //= rfc8985#7.3
 #[test]
 fn the_last_segment_is_probed() {
