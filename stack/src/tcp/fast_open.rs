@@ -256,14 +256,29 @@ impl Synchronized {
     }
 
     /// SYN-RECEIVED sees a SYN: the peer has not heard our SYN-ACK (H006). Its text is known.
-    pub(super) fn is_syn_again(&mut self, segment: &Segment<'_>) -> Result<bool, Dropped> {
+    pub(super) fn is_syn_again(
+        &mut self,
+        segment: &Segment<'_>,
+        effects: &mut Effects,
+    ) -> Result<bool, Dropped> {
+        let is_acceptable = self.acknowledges_syn_ack(segment);
         let Some(opening) = &mut self.opening else { return Ok(false) };
         if !segment.flags.has(Flags::SYN) || segment.flags.has(Flags::RST) {
             return Ok(false);
         }
+        if segment.flags.has(Flags::ACK) && !is_acceptable {
+            // A SYN-ACK for it would be answered with another, and so on: who sends this has had a SYN
+            // from somebody else.
+            effects.reset = Reset::answer_to(segment);
+            return Err(Dropped::BadAck);
+        }
         opening.send = true;
         let is_same = segment.seq == opening.irs && !segment.flags.has(Flags::ACK);
         if is_same { Ok(true) } else { Err(Dropped::Challenged) }
+    }
+
+    fn acknowledges_syn_ack(&self, segment: &Segment<'_>) -> bool {
+        self.send.una.at_or_before(segment.ack) && segment.ack.at_or_before(self.send.max)
     }
 
     /// The third segment of the handshake, or one that does for it.
@@ -274,9 +289,7 @@ impl Synchronized {
         cx: &mut Cx<'_, '_>,
         effects: &mut Effects,
     ) -> Result<(), Dropped> {
-        let is_acceptable =
-            self.send.una.at_or_before(segment.ack) && segment.ack.at_or_before(self.send.max);
-        if !is_acceptable {
+        if !self.acknowledges_syn_ack(segment) {
             effects.reset = Reset::answer_to(segment);
             return Err(Dropped::BadAck);
         }

@@ -270,7 +270,7 @@ impl Synchronized {
         effects: &mut Effects,
     ) -> Step {
         self.note_arrival(cx.now);
-        if self.is_syn_again(segment)? {
+        if self.opening.is_some() && self.is_syn_again(segment, effects)? {
             return Ok(());
         }
         let whole = segment;

@@ -18,6 +18,8 @@ struct Side {
     mss: u32,
     /// Its last acknowledgment and the edge of its window, once it has sent any.
     told: Option<(u32, u32)>,
+    /// The number of its SYN, which may go again without the text that it brought (RFC 7413).
+    iss: u32,
     /// The number after the highest that it has sent.
     sent: u32,
     has_sent_fin: bool,
@@ -59,8 +61,8 @@ impl Checker {
         let wrong =
             |what: String| Err(format!("on the wire: {what}: {}", super::record::describe(&frame.bytes)));
         if h.flags & SYN != 0 {
-            if side.told.is_none() || side.sent != h.seq.wrapping_add(1) {
-                *side = Side { sent: h.seq.wrapping_add(1), ..Side::default() };
+            if side.mss == 0 || side.iss != h.seq {
+                *side = Side { iss: h.seq, sent: h.seq.wrapping_add(1), ..Side::default() };
             }
             (side.shift, side.mss) = (h.shift, h.mss);
         } else if side.mss == 0 {
@@ -95,6 +97,10 @@ impl Checker {
         if let Some((last_ack, last_edge)) = side.told {
             if after(last_ack, h.ack) {
                 return wrong("an acknowledgment moved back".into());
+            }
+            // A SYN-ACK that goes again after other segments can't express as much as they can.
+            if h.flags & SYN != 0 {
+                return Ok(());
             }
             // TIME-WAIT has no window.
             if after(last_edge, edge) && !(side.has_sent_fin && h.window == 0) {

@@ -180,6 +180,17 @@ fn a_reset_instead_of_the_third_segment() {
     assert_eq!(b.read(100), Err(Error::ConnectionReset));
 }
 
+/// T09: a client that somebody else's SYN has led astray: its SYN-ACK is answered with a reset, not with
+/// another SYN-ACK, for ever.
+#[test]
+fn a_syn_ack_in_the_wrong_place() {
+    let mut b = opened();
+    b.get(segment(Flags::SYN | Flags::ACK, 0, 12_345));
+    assert!(matches!(b.replies.pop(), Some(Reply::Reset(_))) && b.out().is_empty());
+    b.get(ack(11, 1));
+    assert_eq!(b.state(), State::Established);
+}
+
 /// T09: the listener's limit holds, and what a reset ended counts for a minute: or forgers would end
 /// their own.
 //= rfc7413#5.1
