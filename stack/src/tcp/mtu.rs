@@ -221,7 +221,9 @@ impl SegmentSize {
             return Some(mtu);
         }
         let is_full = front >= u32::from(self.mss());
-        if self.probing != PathProbing::Off && is_full && in_row.is_multiple_of(BLACK_HOLE) {
+        // Where timeouts do not back off, none counts as one in a row.
+        let is_hole = in_row > 0 && in_row.is_multiple_of(BLACK_HOLE);
+        if self.probing != PathProbing::Off && is_full && is_hole {
             self.on_black_hole(now);
         }
         None

@@ -220,8 +220,11 @@ impl Synchronized {
             return;
         }
         self.asking.due = false;
+        if plan.kind == PlanKind::KeepAlive {
+            return cx.count(TcpCount::KeepAlives);
+        }
+        send.sent_at = cx.now;
         match plan.kind {
-            PlanKind::KeepAlive => return cx.count(TcpCount::KeepAlives),
             PlanKind::Data => {
                 if plan.mss > send.mss && plan.len == u32::from(plan.mss) {
                     send.size.on_probe_sent(plan.seq, plan.mss);
@@ -248,9 +251,8 @@ impl Synchronized {
                 cx.count(TcpCount::WindowProbes);
                 send.max = send.max.later_of(send.una + plan.seq_len());
             }
-            PlanKind::Handshake | PlanKind::Ack => {}
+            PlanKind::Handshake | PlanKind::Ack | PlanKind::KeepAlive => {}
         }
-        send.sent_at = cx.now;
         if plan.flags.has(Flags::FIN) && self.closing == Closing::Neither {
             self.closing = Closing::LocalFirst;
         }

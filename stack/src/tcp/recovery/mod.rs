@@ -93,6 +93,10 @@ struct News {
     sent: Option<Stamp>,
     /// What was sent again is acknowledged: what lies behind may have waited for it.
     waited: bool,
+    /// When the last of what was sent again was.
+    again: Option<Stamp>,
+    /// Something arrived behind a gap.
+    behind: bool,
     /// Bytes found lost.
     lost: u32,
     /// µs until something may be found lost.
@@ -105,13 +109,14 @@ impl News {
         self.delivered += len;
         if record.again {
             self.waited = true;
+            self.again = later(self.again, record.sent);
             return;
         }
         if range.end.at_or_before(point) {
             self.original += len;
         }
-        if !self.waited && self.sent.is_none_or(|sent| sent.before(record.sent)) {
-            self.sent = Some(record.sent);
+        if !self.waited {
+            self.sent = later(self.sent, record.sent);
         }
     }
 }
@@ -250,7 +255,7 @@ impl Send {
         if news.delivered > 0 || dsack.is_some() {
             self.recovery.overdue = 0; // the path answers
         }
-        let rtt = self.measure(heard, &news, cx.now);
+        let rtt = self.measure(heard, dsack, &news, cx.now);
         self.recovery.tail.due &= heard.acked == 0 && news.delivered == 0;
         let spurious = self.is_spurious(heard, dsack, &news);
         if spurious {
@@ -317,7 +322,10 @@ impl Send {
                 // What reaches beyond what was sent says nothing (malformed input 11).
                 if una.before(block.end) && block.start.before(block.end) && block.end.at_or_before(nxt) {
                     let block = Range { start: block.start.later_of(una), ..block };
-                    records.sack(block, |range, record| note(&mut news, range, record, &judge));
+                    records.sack(block, |range, record| {
+                        note(&mut news, range, record, &judge);
+                        news.behind = true;
+                    });
                 }
             }
             let urgent = *phase != Phase::Open || is_certain(records, mss);
@@ -328,10 +336,23 @@ impl Send {
     }
 
     /// A round-trip sample (RFC 6298 §3, H049): by what was sent once, or by the echoed timestamp.
+    ///
+    /// An acknowledgment may tell late of what arrived long ago, because those that told of it were
+    /// lost: after a timeout the sample would be as long as the timeout, and the next one longer still.
+    /// So what answers a duplicate gives none; what was sent once gives none if a retransmission that
+    /// was sent later has arrived, too; and the timestamp, which is of what came in order, gives none
+    /// if something arrived behind it.
     //= rfc9293#3.8.1 MUST-18
-    fn measure(&mut self, heard: &Heard<'_>, news: &News, now: Instant) -> Option<Duration> {
-        let by_timestamp = heard.elapsed.filter(|_| heard.acked > 0);
-        let sample = news.sent.map(|sent| elapsed(now, sent)).or(by_timestamp);
+    fn measure(
+        &mut self,
+        heard: &Heard<'_>,
+        dsack: Option<Range>,
+        news: &News,
+        now: Instant,
+    ) -> Option<Duration> {
+        let by_timestamp = heard.elapsed.filter(|_| heard.acked > 0 && !news.behind);
+        let sent = news.sent.filter(|sent| news.again.is_none_or(|again| again.before(*sent)));
+        let sample = sent.map(|sent| elapsed(now, sent)).or(by_timestamp).filter(|_| dsack.is_none());
         // Text of before the timeout may be all that there is to send: the back-off must not wait for
         // new text, or each further loss doubles it again.
         if sample.is_some() || (heard.acked > 0 && self.recovery.answered) {
@@ -668,6 +689,10 @@ fn is_reneged(records: &Records) -> bool {
 /// The most that is no more than `len` and full segments; or less than one, if that is all.
 fn full(len: u32, mss: u32) -> u32 {
     if len < mss { 0 } else { len - len % mss }
+}
+
+fn later(a: Option<Stamp>, b: Stamp) -> Option<Stamp> {
+    a.filter(|a| b.before(*a)).or(Some(b))
 }
 
 fn elapsed(now: Instant, sent: Stamp) -> Duration {

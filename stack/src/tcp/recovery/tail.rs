@@ -7,12 +7,17 @@ use super::super::scoreboard::{Fate, Stamp};
 use super::super::send::{Send, SendTimer};
 use super::super::tcb::Cx;
 use super::Phase;
+use crate::counters::TcpCount;
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
 
 /// Times in a row that what is overdue is sent again without congestion control, and without backing
 /// off.
 const OVERDUE_MAX: u8 = 6;
+/// Segments that go again as one when all is silent: what a path is trusted with that nothing is known
+/// of.
+//= rfc6928#2
+const WHOLE: u32 = 10;
 /// The timer wheel's tick in µs.
 const TICK: u32 = 1000;
 
@@ -54,7 +59,7 @@ impl Tail {
 }
 
 impl Send {
-    /// When the tail is probed, counted from when something was last sent or heard; `None`: it is not.
+    /// When the tail is probed, counted from when something was last sent; `None`: it is not.
     //= rfc8985#7.2
     fn tail_timeout(&self, config: &TcpConfig) -> Option<Duration> {
         if !config.tail_probes {
@@ -75,6 +80,15 @@ impl Send {
         (timeout < rto || !self.is_free()).then(|| timeout.min(rto))
     }
 
+    /// When the tail is probed, if something was just sent or heard. The age of what is in flight counts
+    /// (as in RFC 7765): of two round trips one is over when the acknowledgment of what was sent before it
+    /// arrives, and waiting for two more would only leave more to the retransmission timer. A whole
+    /// round trip of silence is sign enough.
+    fn tail_at(&self, timeout: Duration, now: Instant) -> Instant {
+        let silence = self.rtt.smoothed().unwrap_or(timeout).min(timeout);
+        (self.sent_at + timeout).max(now + silence)
+    }
+
     /// The timer of the tail fired.
     pub(crate) fn on_tail(&mut self, cx: &mut Cx<'_, '_>) {
         if self.overdue_at().is_some() {
@@ -86,10 +100,30 @@ impl Send {
         match due {
             Some(at) if now < at => self.timer = SendTimer::Tail(at),
             due => {
-                self.recovery.tail.due = due.is_some() && self.flight() > 0;
                 self.timer = SendTimer::Retransmit(now + self.rtt.rto(config));
+                match due.is_some() && self.flight() > 0 {
+                    true if self.may_repeat_tail(config) => self.repeat_tail(cx),
+                    is_due => self.recovery.tail.due = is_due,
+                }
             }
         }
+    }
+
+    /// Is the tail so short that all of it may go again? RFC 8985 sends its last segment alone. But when
+    /// several at the end are lost, what that shows comes a round trip later, and recovery would then
+    /// begin at one segment: for a short answer that is most of its time. What is in flight fits the
+    /// window, and goes again once. On a short path a few round trips cost little, and silence is more
+    /// often that of a peer that is busy, or holds back its acknowledgment.
+    fn may_repeat_tail(&self, config: &TcpConfig) -> bool {
+        let is_long = self.rtt.smoothed().is_some_and(|srtt| srtt >= config.ack_delay());
+        let most = self.cwnd().min(WHOLE * u32::from(self.mss));
+        is_long && self.unsent() == 0 && (u32::from(self.mss) + 1..=most).contains(&self.flight())
+    }
+
+    fn repeat_tail(&mut self, cx: &mut Cx<'_, '_>) {
+        cx.count(TcpCount::TailProbes);
+        self.scoreboard.edit(cx.pool, |records| records.each(|_, record| record.fate = Fate::Lost));
+        self.recovery.tail = Tail { due: false, end: Some(self.nxt), again: true };
     }
 
     /// Is there no congestion control, so that nothing is held back that might be lost?
@@ -139,7 +173,7 @@ impl Send {
             return SendTimer::Tail(now + Duration::from_micros(wait.into()));
         }
         match self.tail_timeout(config) {
-            Some(timeout) => SendTimer::Tail(now + timeout),
+            Some(timeout) => SendTimer::Tail(self.tail_at(timeout, now)),
             None => SendTimer::Retransmit(now + self.rtt.rto(config)),
         }
     }

@@ -101,11 +101,14 @@ fn the_reordering_timer() {
     assert_eq!((out.len(), out[0].0, out[0].1.seq), (1, 25, 1));
 }
 
-/// T05, B11: the last segment is probed after two round trips, before the timer fires.
+/// T05, B11: the last segment is probed after two round trips, before the timer fires, where more is to come.
 //= rfc8985#7.3
 #[test]
 fn the_last_segment_is_probed() {
-    let mut b = in_flight(3);
+    let mut b = in_flight(2);
+    b.get(ack(1, 1).win(3 * MSS as u16));
+    b.write(&pattern(2 * MSS as usize)).unwrap();
+    assert_eq!(b.out().len(), 1, "the peer's window is full");
     let out = b.advance(210);
     assert_eq!((out.len(), out[0].0, out[0].1.kind, out[0].1.seq), (1, 200, PlanKind::TailProbe, nth(2)));
     let cwnd = info(&b).cwnd;
@@ -113,6 +116,64 @@ fn the_last_segment_is_probed() {
     b.get(sacked(&b, 0, &[(2, 3)]));
     assert_eq!(numbers(&b.out())[..1], [0], "what else is lost");
     assert!(info(&b).cwnd < cwnd);
+}
+
+/// T05: a short tail of which nothing is heard goes again whole, once; then the timer has its turn. The
+/// window is reduced when what follows shows that it was needed.
+//= rfc8985#7.4.2
+#[test]
+fn a_short_tail_goes_again_whole() {
+    let mut b = in_flight(5);
+    let cwnd = info(&b).cwnd;
+    let out = b.advance(210);
+    assert_eq!(out[0].0, 200);
+    assert_eq!(out.iter().map(|(_, o)| o.len()).sum::<u32>(), 5 * MSS);
+    assert_eq!(b.advance(180), []);
+    b.get(sacked(&b, 5, &[]));
+    assert_eq!((info(&b).recovery, info(&b).cwnd >= cwnd), (RecoveryPhase::Open, true));
+    b.write(&pattern(MSS as usize)).unwrap();
+    b.out();
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, 6, &[]));
+    assert!(info(&b).cwnd < cwnd);
+}
+
+/// T05: the round trip before an acknowledgment counts: what was sent together with what it tells of is
+/// probed after one more, not two.
+//= rfc8985#7.2
+#[test]
+fn the_age_of_a_tail_counts() {
+    let mut b = in_flight(5);
+    b.now += Duration::from_millis(110);
+    b.get(sacked(&b, 3, &[]));
+    let out = b.advance(120);
+    assert_eq!((out[0].0, out[0].1.seq), (102, nth(3)), "a smoothed round trip after it was heard");
+}
+
+/// H049: an acknowledgment of a duplicate tells late of what had arrived: it is no sample.
+//= rfc2883#4
+#[test]
+fn what_answers_a_duplicate_is_no_sample() {
+    let mut b = in_flight(1);
+    let again = b.advance(5_000);
+    assert!(again.len() > 2);
+    let srtt = info(&b).rtt;
+    b.get(sacked(&b, 1, &[(0, 1)]));
+    assert_eq!((info(&b).rtt, info(&b).in_flight), (srtt, 0));
+}
+
+/// H049: what was sent once and arrived before the timeout is no sample, when it is told of together with
+/// what was sent again.
+//= rfc9293#3.8.1 MUST-18
+#[test]
+fn late_news_is_no_sample() {
+    let mut b = in_flight(4);
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, 0, &[(3, 4)]));
+    b.advance(5_000);
+    let srtt = info(&b).rtt;
+    b.get(sacked(&b, 1, &[(2, 4)]));
+    assert_eq!(info(&b).rtt, srtt);
 }
 
 /// H054: a timeout that timestamps show to have been for nothing is undone.
