@@ -564,14 +564,15 @@ impl Synchronized {
 
     /// An acknowledgment that advances SND.UNA is newer than all before it, whatever its number: the
     /// peer may be sending old text again. An old window counted from the new SND.UNA would reach
-    /// beyond what the peer offers.
+    /// beyond what the peer offers, and so would one that comes with an old acknowledgment, however new
+    /// its number is.
     //= rfc9293#3.10.7.4 fifth, ESTABLISHED: SND.WL1 and SND.WL2 (H031)
     fn take_window(&mut self, segment: &Segment<'_>, window: u32, advances: bool, cx: &Cx<'_, '_>) {
         let send = &mut self.send;
         let newer = advances
             || send.wl1.before(segment.seq)
             || (send.wl1 == segment.seq && send.wl2.at_or_before(segment.ack));
-        if !newer {
+        if !newer || segment.ack.before(send.una) {
             return;
         }
         let opened = window > send.wnd;

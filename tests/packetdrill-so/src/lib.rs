@@ -2,7 +2,7 @@
 //! calls of POSIX that the runner of this project makes.
 //!
 //! packetdrill calls from two threads: one interprets the script, the other makes the calls that the
-//! script lets wait. Time is virtual: see [`world`].
+//! script lets wait. Time is virtual: see `world`.
 
 mod address;
 mod calls;

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 /// A prime, so that a shift by any power of two shows.
 const PERIOD: usize = 65_521;
 
-/// The largest piece of a stream that [`bytes`] gives.
+/// The largest piece of a stream that `bytes` gives.
 pub const WRITE_MAX: usize = 65_536;
 
 /// `len` bytes at `offset` of the stream with this salt.

@@ -113,6 +113,20 @@ fn an_older_window_is_not_taken() {
     assert_eq!(sent, 5_000 - 2 * MSS, "an older acknowledgment does not close it");
 }
 
+/// H031: text of the peer's that was late, with a higher number and an older acknowledgment than what
+/// came before: its window counts from there, not from SND.UNA.
+//= rfc9293#3.10.7.4 fifth: SND.UNA =< SEG.ACK
+#[test]
+fn a_window_with_an_old_acknowledgment() {
+    let mut b = Bench::server();
+    b.write(&pattern(5_000)).unwrap();
+    b.out();
+    b.get(ack(1, 5_001).win(0));
+    b.get(data(10, 4_001, b"late").win(60_000));
+    b.write(&pattern(5_000)).unwrap();
+    assert!(b.out().iter().all(|o| o.len() == 0), "the window is closed");
+}
+
 /// The peer sends old text again, with an acknowledgment that is new: its window is counted from
 /// there, so that nothing goes beyond the edge that the peer told.
 #[test]
