@@ -1,6 +1,8 @@
 //! Sockets: each operation once in poll form, and blocking and async forms as thin adapters.
 
 mod addr;
+#[cfg(all(test, feature = "alloc"))]
+mod alone;
 mod builder;
 #[cfg(feature = "embedded-io")]
 mod embedded;

@@ -46,7 +46,7 @@ pub(super) fn variables(info: Option<&TcpInfo>, waits: bool) -> Variables {
     let mss = i64::from(info.mss.max(1));
     let segments = |bytes: u32| (i64::from(bytes) + mss - 1) / mss;
     all.extend([
-        ("tcpi_state", if waits { 6 } else { state_number(info.state) }),
+        ("tcpi_state", if waits { 6 } else { state_number(info.state).into() }),
         ("tcpi_snd_mss", info.mss.into()),
         ("tcpi_rcv_mss", info.mss_received.into()),
         ("tcpi_snd_wscale", info.send_scale.into()),
@@ -91,7 +91,8 @@ fn recovery_number(phase: RecoveryPhase) -> i64 {
     }
 }
 
-fn state_number(state: State) -> i64 {
+/// The number that Linux gives a state.
+pub(super) fn state_number(state: State) -> u8 {
     match state {
         State::Established => 1,
         State::SynSent => 2,

@@ -1,36 +1,11 @@
 //! The faces of TCP's sockets, over the loopback of a network that nobody else turns.
 
-use std::boxed::Box;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::vec;
 use std::vec::Vec;
 
 use super::*;
-use crate::platform::Platform;
 use crate::socket::TcpListener;
-use crate::stack::{Limits, Storage};
-use crate::wait::Spin;
-
-/// A machine whose clock moves when it sleeps.
-#[derive(Default)]
-struct Machine(AtomicU64);
-
-impl Platform for Machine {
-    fn now(&self) -> Instant {
-        Instant::from_micros(self.0.load(Ordering::Relaxed))
-    }
-    fn idle(&self, until: Option<Instant>) {
-        let until = until.expect("nothing would ever wake it");
-        self.0.store(until.micros(), Ordering::Relaxed);
-    }
-    fn wake(&self) {}
-}
-
-fn net() -> Net {
-    let machine: &'static Machine = Box::leak(Box::default());
-    let stack = Stack::new(Storage::heap(&Limits::default()), [3; 32]);
-    Net::new(stack, machine, &Spin)
-}
+use crate::socket::alone::net;
 
 fn pair(net: &Net) -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(net, 0).unwrap();

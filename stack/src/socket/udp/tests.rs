@@ -1,37 +1,11 @@
 //! The faces of datagram sockets, over the loopback of a network that nobody else turns.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
-use std::boxed::Box;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::vec::Vec;
 
 use super::*;
-use crate::platform::Platform;
 use crate::socket::PingSocket;
-use crate::stack::{Limits, Storage};
-use crate::time::Instant;
-use crate::wait::Spin;
-
-/// A machine whose clock moves when it sleeps.
-#[derive(Default)]
-struct Machine(AtomicU64);
-
-impl Platform for Machine {
-    fn now(&self) -> Instant {
-        Instant::from_micros(self.0.load(Ordering::Relaxed))
-    }
-    fn idle(&self, until: Option<Instant>) {
-        let until = until.expect("nothing would ever wake it");
-        self.0.store(until.micros(), Ordering::Relaxed);
-    }
-    fn wake(&self) {}
-}
-
-fn net() -> Net {
-    let machine: &'static Machine = Box::leak(Box::default());
-    let stack = Stack::new(Storage::heap(&Limits::default()), [3; 32]);
-    Net::new(stack, machine, &Spin)
-}
+use crate::socket::alone::net;
 
 #[test]
 fn datagrams_over_both_families() {

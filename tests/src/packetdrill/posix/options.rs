@@ -1,5 +1,6 @@
 //! `getsockopt` and `setsockopt`: what can be set before there is a connection waits in `Settings`.
 
+use super::super::code;
 use super::super::names::c;
 use super::tcp::{Role, Tcp};
 use super::{Errno, Posix, Result, What};
@@ -218,17 +219,7 @@ impl Tcp {
         match &self.role {
             Role::Listener(_) => 10,
             Role::Idle => 7,
-            Role::Stream(stream) => match stream.state().unwrap_or(State::Closed) {
-                State::Established => 1,
-                State::SynSent => 2,
-                State::SynReceived => 3,
-                State::FinWait1 => 4,
-                State::FinWait2 => 5,
-                State::Closed => 7,
-                State::CloseWait => 8,
-                State::LastAck => 9,
-                State::Closing => 11,
-            },
+            Role::Stream(stream) => code::state_number(stream.state().unwrap_or(State::Closed)),
         }
     }
 
