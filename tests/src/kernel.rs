@@ -6,6 +6,7 @@ use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, Stack, Storage};
 use barenet::wait::{Threads, Wait};
 use barenet::{Net, Shutdown, TcpListener, TcpStream};
+use barenet_boards::fiber::Fibers;
 use barenet_boards::host::Host;
 use barenet_drivers::tap::Events;
 use std::io::{Read, Write};
@@ -74,6 +75,14 @@ pub fn within<R>(limit: Duration, body: impl FnOnce() -> R) -> R {
 /// The machine under a network whose device tells its events by `events`.
 pub fn machine(events: Events) -> &'static Host {
     Box::leak(Box::new(Host::new([events]).expect("a descriptor")))
+}
+
+/// Fibers, and a network on a new TAP that they turn.
+pub fn fibers_and_network() -> (&'static Fibers, Net) {
+    let tap = netns::tap(true);
+    let platform = machine(tap.events());
+    let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(platform)));
+    (fibers, network(tap, platform, fibers, &Limits::default()))
 }
 
 /// A network on `device` with [`STACK_V4`] and [`STACK_V6`] and no gateway.

@@ -1,9 +1,8 @@
 //! Several tasks in `accept` on one listener, and what its end means to whom.
 
-use barenet::stack::Limits;
 use barenet::{Error, Net, TcpListener};
-use barenet_boards::fiber::{Ended, Fibers};
-use barenet_tests::kernel::{Family, PATIENCE, beside, machine, network, within};
+use barenet_boards::fiber::Ended;
+use barenet_tests::kernel::{Family, PATIENCE, beside, fibers_and_network, within};
 use barenet_tests::netns;
 use std::io::{ErrorKind, Read};
 use std::net::{self, SocketAddr};
@@ -71,10 +70,7 @@ fn threads_share_a_listener() {
 fn fibers_share_a_listener() {
     within(PATIENCE, || {
         netns::run(|| {
-            let tap = netns::tap(true);
-            let platform = machine(tap.events());
-            let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(platform)));
-            let net = network(tap, platform, fibers, &Limits::default());
+            let (fibers, net) = fibers_and_network();
             let accepted = Arc::new(AtomicUsize::new(0));
             let (tell, listening) = mpsc::channel();
             let (own, counted) = (net.clone(), accepted.clone());

@@ -3,8 +3,9 @@
 use barenet::stack::Limits;
 use barenet::wait::{Spin, Threads, Wait};
 use barenet::{Error, Net, PingSocket, TcpListener, TcpStream, UdpSocket};
-use barenet_boards::fiber::Fibers;
-use barenet_tests::kernel::{Daemon, Family, Opens, PATIENCE, machine, network, pair, within};
+use barenet_tests::kernel::{
+    Daemon, Family, Opens, PATIENCE, fibers_and_network, machine, network, pair, within,
+};
 use barenet_tests::netns;
 use core::task::Context;
 use std::net::SocketAddr;
@@ -128,10 +129,7 @@ fn one_thread_alone_is_told() {
 fn fibers_that_wait_are_told() {
     within(PATIENCE, || {
         netns::run(|| {
-            let tap = netns::tap(true);
-            let platform = machine(tap.events());
-            let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(platform)));
-            let net = network(tap, platform, fibers, &Limits::default());
+            let (fibers, net) = fibers_and_network();
             let own = net.clone();
             let (serving, unplugs) = mpsc::channel();
             let main = move || {

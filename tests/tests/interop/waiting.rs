@@ -3,8 +3,10 @@
 use barenet::stack::Limits;
 use barenet::wait::Spin;
 use barenet::{Error, Shutdown, TcpListener, TcpStream};
-use barenet_boards::fiber::{Ended, Fibers};
-use barenet_tests::kernel::{Family, PATIENCE, beside, machine, network, noise, receive, send, within};
+use barenet_boards::fiber::Ended;
+use barenet_tests::kernel::{
+    Family, PATIENCE, beside, fibers_and_network, machine, network, noise, receive, send, within,
+};
 use barenet_tests::netns;
 use std::future::Future;
 use std::net;
@@ -57,10 +59,7 @@ fn kernel_client(number: u64) {
 fn fibers_connect_and_serve() {
     within(PATIENCE, || {
         netns::run(|| {
-            let tap = netns::tap(true);
-            let platform = machine(tap.events());
-            let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(platform)));
-            let net = network(tap, platform, fibers, &Limits::default());
+            let (fibers, net) = fibers_and_network();
             let kernel = net::TcpListener::bind((Family::V4.kernel(), 7000)).unwrap();
             let stop = net.clone();
             let to = kernel.local_addr().unwrap();
