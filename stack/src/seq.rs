@@ -32,6 +32,12 @@ impl Seq {
         self.since(start) < len
     }
 
+    /// Is it so near `other`, on either side, that comparing them has a wide margin? Whatever is stored for
+    /// long has to follow SND.UNA or RCV.NXT that closely: 2^31 behind, it would look like ahead.
+    pub(crate) const fn is_near(self, other: Seq) -> bool {
+        (self.0.wrapping_sub(other.0) as i32).unsigned_abs() <= (1 << 30) + 1
+    }
+
     /// The later of the two.
     pub const fn later_of(self, other: Seq) -> Seq {
         if self.before(other) { other } else { self }

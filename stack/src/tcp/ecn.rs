@@ -282,6 +282,14 @@ impl Ecn {
         }
     }
 
+    /// Our own invariants, for tests and the simulation.
+    pub(super) fn check(&self, una: Seq) {
+        assert!(
+            !self.is_reduced || self.reduced_until.is_near(una),
+            "the end of a reduction was left behind"
+        );
+    }
+
     pub(crate) fn mode(&self) -> Mode {
         self.mode
     }

@@ -170,7 +170,8 @@ impl Tcb {
         let scale = if has_syn { 0 } else { s.send.scale };
         s.send.wnd = (segment.window as u32) << scale;
         s.send.wnd_max = s.send.wnd;
-        (s.send.wl1, s.send.wl2) = (segment.seq, segment.ack);
+        // A SYN with text that was taken at once acknowledges nothing, whatever its field says.
+        (s.send.wl1, s.send.wl2) = (segment.seq, s.send.una);
         if has_syn {
             s.receive.owed = Owed::Now; // the third segment of the handshake
         }
@@ -535,8 +536,7 @@ impl Synchronized {
         if acked > text {
             send.fin = Fin::Acked;
         }
-        send.una = ack;
-        send.nxt = send.nxt.later_of(send.una);
+        send.advance(ack);
         self.soft = None;
         effects.writable = true;
         acked
@@ -573,6 +573,8 @@ impl Synchronized {
             || send.wl1.before(segment.seq)
             || (send.wl1 == segment.seq && send.wl2.at_or_before(segment.ack));
         if !newer || segment.ack.before(send.una) {
+            // Who sends with old acknowledgments for long has still sent everything up to RCV.NXT.
+            send.wl1 = send.wl1.later_of(self.receive.nxt - self.receive.limit());
             return;
         }
         let opened = window > send.wnd;

@@ -127,6 +127,12 @@ impl SegmentSize {
         SegmentSize { peer, path, headers, options, is_proven, doubted: None, probing, search }
     }
 
+    /// Our own invariants, for tests and the simulation.
+    pub(super) fn check(&self, una: Seq) {
+        let probe = self.search.filter(|s| s.probe.is_some());
+        assert!(probe.is_none_or(|s| s.probe_at.is_near(una)), "a probe of the path was left behind");
+    }
+
     /// The largest packet of the path.
     pub(crate) fn path_mtu(&self) -> u16 {
         self.path + u16::from(self.headers)

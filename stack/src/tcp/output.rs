@@ -139,7 +139,7 @@ impl Synchronized {
         if let Some(range) = send.tail_segment(most) {
             return Some(self.again(PlanKind::TailProbe, range, clock, pool));
         }
-        if send.probe {
+        if send.probes_closed_window() {
             // A byte, or the FIN, beyond the closed window.
             let len = queued.min(1);
             return Some(self.segment(PlanKind::Probe, 0, len, len == 0, clock, pool));

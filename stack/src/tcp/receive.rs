@@ -699,6 +699,13 @@ impl Receive {
 
     /// Our own invariants, for tests and the simulation.
     pub(crate) fn check(&self) {
+        let marks = [Some(self.edge), Some(self.last_ack), self.fin];
+        assert!(
+            marks.iter().flatten().all(|seq| seq.is_near(self.nxt)),
+            "a number was left behind: {self:?}"
+        );
+        let told = self.dsack.is_empty() || self.dsack.end.is_near(self.nxt);
+        assert!(told, "a duplicate of long ago is still to be told");
         assert!(self.nxt.at_or_before(self.edge), "the window edge is behind RCV.NXT");
         assert!(self.readable as usize <= self.queue.len(), "more readable than queued");
         assert!(!self.ranges.is_empty() || self.queue.len() == self.readable as usize, "bytes of no range");

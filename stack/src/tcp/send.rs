@@ -248,6 +248,14 @@ impl Send {
         self.max.since(self.una).min(self.queue.len() as u32)
     }
 
+    /// SND.UNA moves on to `ack`, and with it the marks that it passes.
+    pub(crate) fn advance(&mut self, ack: Seq) {
+        self.una = ack;
+        self.nxt = self.nxt.later_of(ack);
+        self.small_end = self.small_end.later_of(ack);
+        self.recovery.follow(ack);
+    }
+
     /// The number of a segment without text: the highest, not one set back by a timeout (H041). But
     /// what a probe carried was not taken, and the next number would lie outside the closed window.
     pub(crate) fn seq_without_text(&self) -> Seq {
@@ -263,6 +271,7 @@ impl Send {
         self.nxt = self.una;
         self.small_end = self.una;
         self.scoreboard.clear(pool, self.una);
+        self.recovery.on_start();
     }
 
     /// The application writes: after an idle time the window is no longer known to fit the path.
@@ -313,6 +322,12 @@ impl Send {
         limit.saturating_sub(self.queue.len() as u32)
     }
 
+    /// Is a byte to be sent to see whether the window is still closed? One that is open takes more, the
+    /// ordinary way.
+    pub(crate) fn probes_closed_window(&self) -> bool {
+        self.probe && self.wnd == 0
+    }
+
     /// What may go out now, at most `most` bytes of it.
     pub(crate) fn sendable(&self, most: u32) -> Sendable {
         let pacer = self.controller.pacer();
@@ -337,7 +352,8 @@ impl Send {
         // A probe of the tail is a new segment if there is one, with text: few peers say of a FIN alone
         // that it has arrived.
         let probes = self.recovery.probe_is_due() && unsent > 0;
-        let cwnd = if probes { cwnd.max(self.mss as u32) } else { cwnd };
+        // What waited too long for a window takes what there is of it.
+        let cwnd = if probes || self.probe { cwnd.max(self.mss as u32) } else { cwnd };
         let usable = self.wnd.saturating_sub(self.flight()).min(cwnd);
         if usable == 0 {
             return nothing;
@@ -359,9 +375,9 @@ impl Send {
             len < mss && self.flight() == 0 && worth_it && len < most
         } else {
             // The end of what was written. One segment that is not full may be in flight.
-            let is_held = self.cork && !self.probe && len < usable;
+            let is_held = self.cork && len < usable;
             let may_go = self.nodelay || self.small_end.at_or_before(self.una);
-            fin || probes || (may_go && !is_held)
+            fin || probes || self.probe || (may_go && !is_held)
         };
         Sendable { len: if tail_may_go { len } else { len - tail }, fin: false }
     }
@@ -454,7 +470,14 @@ impl Send {
     }
 
     /// Our own invariants, for tests and the simulation.
-    pub(crate) fn check(&self) {
+    pub(crate) fn check(&self, rcv_nxt: Seq) {
+        for seq in [self.nxt, self.max, self.wl2, self.small_end] {
+            assert!(seq.is_near(self.una), "a number of the sender was left behind: {self:?}");
+        }
+        assert!(self.wl1.is_near(rcv_nxt), "SND.WL1 was left behind");
+        self.recovery.check(self.una);
+        self.controller.check(self.una);
+        self.size.check(self.una);
         assert!(self.una.at_or_before(self.nxt), "SND.UNA is beyond SND.NXT");
         assert!(self.nxt.at_or_before(self.max), "SND.NXT is beyond the highest number sent");
         let end = self.una + self.queue.len() as u32 + (self.fin == Fin::Queued) as u32;

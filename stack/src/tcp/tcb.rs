@@ -415,7 +415,7 @@ impl Tcb {
                     || s.opening.as_ref().is_some_and(|o| o.send)
                     || s.send.resendable(u32::MAX).is_some()
                     || s.send.recovery.probe_is_due()
-                    || s.send.probe
+                    || s.send.probes_closed_window()
                     || s.asking.due
                     || s.send.sendable(u32::MAX) != (super::send::Sendable { len: 0, fin: false })
             }
@@ -495,8 +495,11 @@ impl Tcb {
     /// Our own invariants, for tests and the simulation.
     pub(crate) fn check(&self) {
         if let Phase::Synchronized(s) = &self.phase {
-            s.send.check();
+            s.send.check(s.receive.nxt);
             s.receive.check();
+            s.ecn.check(s.send.una);
+            let urgent = s.urgent.is_none_or(|up| up.is_near(s.receive.nxt));
+            assert!(urgent, "the end of urgent data was left behind");
         }
     }
 }

@@ -246,6 +246,11 @@ impl Bbr {
         self.rounds.on_resent(flight / LOSS_ONE_IN * 3);
     }
 
+    /// Our own invariants, for tests and the simulation.
+    pub(super) fn check(&self, una: Seq) {
+        self.rounds.check(una);
+    }
+
     /// Everything up to `nxt` went out, and there is room for more.
     pub(super) fn on_dry(&mut self, nxt: Seq) {
         self.rounds.on_dry(nxt);

@@ -213,6 +213,7 @@ impl Controller {
 
     /// An acknowledgment delivered something: always called, in recovery too.
     pub(crate) fn on_ack(&mut self, ack: &Ack) {
+        self.slow_start.follow(ack.una);
         if let Law::Bbr(law) = &mut self.law {
             law.on_ack(&mut self.window, ack);
             if let Some(rate) = law.rate(&self.window, self.pacer.rate(), ack.srtt) {
@@ -327,6 +328,15 @@ impl Controller {
         }
         self.window.restart();
         self.pacer.open();
+    }
+
+    /// Our own invariants, for tests and the simulation.
+    pub(super) fn check(&self, una: Seq) {
+        self.slow_start.check(una);
+        match &self.law {
+            Law::Bbr(law) => law.check(una),
+            Law::Cubic(_) | Law::NewReno(_) | Law::None => self.usage.check(una),
+        }
     }
 
     /// All that there was to send went out, up to `nxt`, `flight` bytes are on their way, and only now

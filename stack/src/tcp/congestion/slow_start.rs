@@ -94,6 +94,17 @@ impl SlowStart {
         window.grow(if self.conservative.is_some() { bytes / CSS_GROWTH_DIVISOR } else { bytes });
     }
 
+    /// Out of slow start, or with a window that is not used, no round ends for long: the end that is passed
+    /// stays just behind.
+    pub(super) fn follow(&mut self, una: Seq) {
+        self.end = self.end.later_of(una - 1);
+    }
+
+    /// Our own invariants, for tests and the simulation.
+    pub(super) fn check(&self, una: Seq) {
+        assert!(self.end.is_near(una), "the end of a round was left behind");
+    }
+
     fn begin_round(&mut self, window: &mut Window, end: Seq) {
         self.end = end;
         (self.last, self.current, self.samples) = (self.current, NONE, 0);

@@ -33,6 +33,14 @@ impl Usage {
         Usage { limited_until: start, used_at: now, una: start }
     }
 
+    /// Our own invariants, for tests and the simulation.
+    pub(super) fn check(&self, una: Seq) {
+        assert!(
+            self.una.is_near(una) && self.limited_until.is_near(una),
+            "the use of the window was left behind"
+        );
+    }
+
     /// Returns whether what is acknowledged was sent with the window full.
     pub(super) fn on_ack(&mut self, ack: &Ack) -> bool {
         let limited = self.una.before(self.limited_until);

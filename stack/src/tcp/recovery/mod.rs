@@ -157,6 +157,23 @@ impl Recovery {
         }
     }
 
+    /// SND.UNA moves on. While nothing is recovered, the point that it has passed stays just behind it.
+    pub(super) fn follow(&mut self, una: Seq) {
+        if self.phase == Phase::Open {
+            self.point = self.point.later_of(una - 1);
+        }
+    }
+
+    /// Our own invariants, for tests and the simulation.
+    pub(super) fn check(&self, una: Seq) {
+        assert!(self.point.is_near(una), "the recovery point was left behind: {self:?}");
+        self.rack.check(una);
+        let ends =
+            [self.tail.end(), self.undo.and_then(|undo| undo.until), self.undo.map(|undo| undo.from())];
+        let all = ends.iter().flatten().all(|seq| seq.is_near(una));
+        assert!(all, "a number of recovery was left behind: {self:?}");
+    }
+
     /// Does the path reorder, as far as was seen?
     pub(crate) fn is_reordered(&self) -> bool {
         self.rack.reordered
@@ -232,7 +249,7 @@ impl Send {
     /// An acknowledgment of new data where [all is smooth](Self::is_smooth).
     pub(crate) fn on_ack_in_order(&mut self, acked: u32, cx: &mut Cx<'_, '_>) {
         let sent = self.scoreboard.advance(self.una);
-        self.recovery.rack.on_progress(self.una);
+        self.recovery.rack.on_progress(self.una, sent, Stamp::of(cx.now));
         let rtt = sent.map(|sent| elapsed(cx.now, sent));
         if let Some(rtt) = rtt {
             self.rtt.sample(rtt);
@@ -331,6 +348,7 @@ impl Send {
             let urgent = *phase != Phase::Open || is_certain(records, mss);
             news.wait = rack.detect(records, rtt, urgent, judge.now);
         });
+        rack.follow(una);
         news.lost = scoreboard.lost().saturating_sub(before);
         news
     }

@@ -87,9 +87,25 @@ impl Rack {
         self.rtt = 0;
     }
 
-    /// In-order data has arrived up to `una`, while nothing was missing.
-    pub(super) fn on_progress(&mut self, una: Seq) {
-        self.fack = una;
+    /// In-order data has arrived up to `una`, while nothing was missing; the last of it that gives a sample
+    /// was sent at `sent`.
+    pub(super) fn on_progress(&mut self, una: Seq, sent: Option<Stamp>, now: Stamp) {
+        if let Some(sent) = sent {
+            (self.sent, self.end, self.rtt) = (sent, una, now.since(sent).max(1));
+        }
+        self.follow(una);
+    }
+
+    /// SND.UNA has passed what is not beyond `una`.
+    pub(super) fn follow(&mut self, una: Seq) {
+        self.fack = self.fack.later_of(una);
+        self.dsack_round = self.dsack_round.filter(|end| una.before(*end));
+    }
+
+    /// Our own invariants, for tests and the simulation.
+    pub(super) fn check(&self, una: Seq) {
+        let marks = [Some(self.fack), self.dsack_round, Some(self.end).filter(|_| self.rtt > 0)];
+        assert!(marks.iter().flatten().all(|seq| seq.is_near(una)), "a number was left behind: {self:?}");
     }
 
     /// A stretch has arrived that was not known to have.
@@ -112,9 +128,7 @@ impl Rack {
     /// a round.
     //= rfc8985#6.2 step 4
     pub(super) fn on_dsack(&mut self, una: Seq, nxt: Seq) {
-        if self.dsack_round.is_some_and(|end| end.at_or_before(una)) {
-            self.dsack_round = None;
-        }
+        self.follow(una);
         if self.dsack_round.is_none() {
             self.dsack_round = Some(nxt);
             self.factor = (self.factor + 1).min(FACTOR_MAX);

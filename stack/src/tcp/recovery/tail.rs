@@ -38,6 +38,11 @@ impl Tail {
         self.end.is_some() || self.due
     }
 
+    /// TLP.end_seq
+    pub(super) fn end(&self) -> Option<Seq> {
+        self.end
+    }
+
     /// The peer says that `range` came twice: if it is what the probe sent, nothing was lost.
     //= rfc8985#7.4.2
     pub(super) fn on_dsack(&mut self, range: Range) {

@@ -35,6 +35,10 @@ impl Undo {
         Undo { from, first: None, unproven: 0, until: None }
     }
 
+    pub(super) fn from(&self) -> Seq {
+        self.from
+    }
+
     /// `len` bytes went out again, at `clock` of our timestamps.
     pub(super) fn on_resent(&mut self, len: u32, clock: u32) {
         self.first.get_or_insert(clock);

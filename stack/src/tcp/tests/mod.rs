@@ -19,6 +19,7 @@ mod keep_alive;
 mod listener;
 mod lossy;
 mod memory;
+mod numbers;
 mod options;
 mod path;
 mod rack;

@@ -51,6 +51,11 @@ impl Rounds {
         Some(Sample { rate: u64::from(delivered) * 1_000_000 / took, delivered, lost, dry })
     }
 
+    /// Our own invariants, for tests and the simulation.
+    pub(super) fn check(&self, una: Seq) {
+        assert!(self.end.is_near(una) && self.dry_until.is_near(una), "the end of a round was left behind");
+    }
+
     pub(super) fn on_resent(&mut self, bytes: u32) {
         self.lost = self.lost.saturating_add(bytes);
     }
