@@ -4,6 +4,7 @@
 //! knows no routes and sends nothing.
 
 use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+use core::task::Waker;
 
 use managed::ManagedSlice;
 
@@ -15,7 +16,7 @@ use crate::queue::{Frame, PacketQueue};
 use crate::random::Random;
 use crate::slab::{Key, Slab, Slot};
 use crate::time::Instant;
-use crate::wakers::Wakers;
+use crate::wakers::{Wakers, Woken};
 
 /// Names a socket of a stack; after the socket was closed it names nothing (H221).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -180,6 +181,8 @@ pub(crate) struct Datagrams<'a> {
     slab: Slab<'a, DatagramSocket>,
     demux: Demux<'a>,
     hash: HashKey,
+    /// Tasks to be woken, those that wait to send among them.
+    pub(crate) woken: Woken,
 }
 
 /// Why a datagram was not delivered.
@@ -197,7 +200,12 @@ impl<'a> Datagrams<'a> {
         limit: usize,
         key: [u8; 16],
     ) -> Self {
-        Datagrams { slab: Slab::new(slots, limit), demux: Demux::new(buckets), hash: HashKey(key) }
+        Datagrams {
+            slab: Slab::new(slots, limit),
+            demux: Demux::new(buckets),
+            hash: HashKey(key),
+            woken: Woken::new(),
+        }
     }
 
     pub(crate) fn get(&self, handle: DatagramHandle) -> Result<&DatagramSocket, Error> {
@@ -288,17 +296,24 @@ impl<'a> Datagrams<'a> {
 
     /// Closes a socket; what was not read is lost.
     pub(crate) fn close(&mut self, handle: DatagramHandle, pool: &mut Pool<'_>) {
-        let Ok(socket) = self.get_mut(handle) else { return };
+        let Some(socket) = self.slab.get_mut(handle.0) else { return };
         socket.received.clear(pool);
-        socket.readers.wake();
+        socket.readers.wake(&mut self.woken);
         let hash = (socket.kind, socket.port);
         self.demux.remove(self.hash.hash(&hash), handle.0.index);
         self.slab.remove(handle.0.index);
     }
 
+    /// `waker` is woken when there is something to receive.
+    pub(crate) fn wait(&mut self, handle: DatagramHandle, waker: &Waker) -> Result<(), Error> {
+        let socket = self.slab.get_mut(handle.0).ok_or(Error::StaleHandle)?;
+        socket.readers.register(waker, &mut self.woken);
+        Ok(())
+    }
+
     /// Wakes whoever waits for a datagram.
     pub(crate) fn wake_all(&mut self) {
-        self.slab.for_each_mut(|socket| socket.readers.wake());
+        self.slab.for_each_mut(|socket| socket.readers.wake(&mut self.woken));
     }
 
     /// Gives a datagram to the one socket that is most specific about it (H137, H144), or, if it
@@ -326,7 +341,7 @@ impl<'a> Datagrams<'a> {
             false
         });
         let (_, index) = best.ok_or(Undelivered::NoSocket)?;
-        self.slab.at_mut(index).ok_or(Undelivered::NoSocket)?.keep(&frame, pool)
+        self.slab.at_mut(index).ok_or(Undelivered::NoSocket)?.keep(&frame, pool, &mut self.woken)
     }
 
     fn deliver_to_all(
@@ -339,13 +354,13 @@ impl<'a> Datagrams<'a> {
     ) -> Result<(), Undelivered> {
         let mut result = Err(Undelivered::NoSocket);
         let hash = self.hash.hash(&(kind, ports.1));
-        let slab = &mut self.slab;
+        let (slab, woken) = (&mut self.slab, &mut self.woken);
         self.demux.find(hash, |index| {
             if let Some(socket) = slab.at_mut(index)
                 && (socket.kind, socket.port) == (kind, ports.1)
                 && socket.rank(meta, (meta.source, ports.0)).is_some()
             {
-                result = socket.keep(frame, pool);
+                result = socket.keep(frame, pool, woken);
             }
             false
         });
@@ -400,21 +415,21 @@ impl<'a> Datagrams<'a> {
             return false;
         };
         socket.error = Some(error);
-        socket.readers.wake();
+        socket.readers.wake(&mut self.woken);
         true
     }
 }
 
 impl DatagramSocket {
     /// Appends a datagram to the unread ones, if there is room (H135, H197).
-    fn keep(&mut self, frame: &Frame<'_>, pool: &mut Pool<'_>) -> Result<(), Undelivered> {
+    fn keep(&mut self, frame: &Frame<'_>, pool: &mut Pool<'_>, woken: &mut Woken) -> Result<(), Undelivered> {
         if self.received.held(pool) + frame.len() > self.receive_max {
             return Err(Undelivered::QueueFull);
         }
         if !self.received.push(pool, frame) {
             return Err(Undelivered::OutOfMemory);
         }
-        self.readers.wake();
+        self.readers.wake(woken);
         Ok(())
     }
 

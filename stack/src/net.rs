@@ -5,7 +5,7 @@ use alloc::{boxed::Box, sync::Arc};
 #[cfg(feature = "alloc")]
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 use crate::daemon::Daemon;
 use crate::error::Error;
@@ -13,9 +13,11 @@ use crate::error::Error;
 use crate::ip::{InterfaceId, addresses::Cidr};
 use crate::platform::Platform;
 use crate::stack::Stack;
-use crate::sync::{Guard, Lock};
 use crate::time::{Duration, Instant};
 use crate::wait::Wait;
+use locked::{Locked, Shared};
+
+mod locked;
 
 /// The network of a program: what its sockets are opened on. A handle, cheap to clone.
 #[derive(Clone)]
@@ -35,7 +37,7 @@ enum Handle {
 /// What the clones of a [`Net`] share. A program without a heap puts it into a static and makes
 /// its `Net` by [`Net::from_static`].
 pub struct NetState {
-    daemon: Lock<Daemon<'static>>,
+    daemon: Shared,
     platform: &'static dyn Platform,
     wait: &'static dyn Wait,
     /// The daemon sleeps or is about to.
@@ -47,7 +49,7 @@ impl NetState {
     /// The shared part of a network: a daemon with its devices, the machine, the way of waiting.
     pub fn new(daemon: Daemon<'static>, platform: &'static dyn Platform, wait: &'static dyn Wait) -> Self {
         NetState {
-            daemon: Lock::new(daemon),
+            daemon: Shared::new(daemon),
             platform,
             wait,
             asleep: AtomicBool::new(false),
@@ -114,8 +116,9 @@ impl Net {
         self.state().wait
     }
 
-    pub(crate) fn lock(&self) -> Guard<'_, Daemon<'static>> {
-        self.state().daemon.lock()
+    fn lock(&self) -> Locked<'_> {
+        let state = self.state();
+        state.daemon.lock(state.platform)
     }
 
     /// Does somebody hold the stack's lock? For a panic handler that wants to know whether the
@@ -124,8 +127,18 @@ impl Net {
         self.state().daemon.is_locked()
     }
 
-    /// Calls `look` with the stack, under its lock: for counters, routes, statistics. It must not
-    /// use a socket.
+    /// Does the caller hold the stack's lock: is it inside [`with_stack`](Net::with_stack)? Then sockets
+    /// can't be used, nor may it wait for anything.
+    pub fn is_locked_here(&self) -> bool {
+        let state = self.state();
+        state.daemon.is_held_here(state.platform)
+    }
+
+    /// Calls `look` with the stack, under its lock: for counters, routes, statistics.
+    ///
+    /// # Panics
+    ///
+    /// If `look` uses a socket or the `Net`: they need the lock that is held here.
     pub fn with_stack<R>(&self, look: impl FnOnce(&mut Stack<'static>) -> R) -> R {
         let now = self.now();
         self.under_lock(now, |stack| look(stack))
@@ -218,6 +231,25 @@ impl Net {
         })
     }
 
+    /// Lets go of a socket: for `drop`.
+    pub(crate) fn let_go(&self, close: impl FnOnce(&mut Stack<'static>)) {
+        // A panic inside `with_stack` may unwind over a socket. A second panic would end the process, so
+        // the socket is lost instead.
+        #[cfg(feature = "std")]
+        if std::thread::panicking() && self.is_locked_here() {
+            return;
+        }
+        self.with_stack(close);
+    }
+
+    /// `waker` is woken by [`shutdown`](Net::shutdown).
+    #[cfg(feature = "alloc")]
+    pub(crate) fn attend(&self, waker: &Waker) {
+        let mut daemon = self.lock();
+        let stack = daemon.stack();
+        stack.attendants.register(waker, &mut stack.tcp.woken);
+    }
+
     /// Blocks until `poll` is ready or `timeout` is over, which is [`Error::TimedOut`].
     pub(crate) fn wait_for<R>(
         &self,
@@ -225,7 +257,7 @@ impl Net {
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<R, Error>>,
     ) -> Result<R, Error> {
         // Most calls need not wait, and then need not know the time.
-        if let Poll::Ready(result) = poll(&mut Context::from_waker(core::task::Waker::noop())) {
+        if let Poll::Ready(result) = poll(&mut Context::from_waker(Waker::noop())) {
             return result;
         }
         let deadline = timeout.map(|t| self.now() + t);

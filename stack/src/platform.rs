@@ -15,4 +15,12 @@ pub trait Platform: Send + Sync {
 
     /// Makes the current or the next [`idle`](Platform::idle) return, from any context.
     fn wake(&self);
+
+    /// Names the thread of control that calls: a different number for each CPU, or task of a preemptive
+    /// kernel, that uses the network; any but `usize::MAX`. It tells a call inside
+    /// [`with_stack`](crate::Net::with_stack), which would wait for itself for ever, from one that waits
+    /// for another thread. With `std` it is not asked. Default: there is one thread only.
+    fn thread(&self) -> usize {
+        0
+    }
 }

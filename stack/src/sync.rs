@@ -53,3 +53,16 @@ mod imp {
 }
 
 pub(crate) use imp::{Guard, Lock};
+
+/// Names the thread of control that calls, among those that there are.
+#[cfg(feature = "std")]
+pub(crate) fn here(_platform: &dyn crate::platform::Platform) -> usize {
+    // No two threads have it at the same address.
+    std::thread_local!(static HERE: u8 = const { 0 });
+    HERE.with(|here| core::ptr::from_ref(here).addr())
+}
+
+#[cfg(not(feature = "std"))]
+pub(crate) fn here(platform: &dyn crate::platform::Platform) -> usize {
+    platform.thread()
+}

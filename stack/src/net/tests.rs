@@ -160,3 +160,169 @@ fn an_address_ends_the_sleep() {
     net.sleep(None);
     assert!(machine.when_asleep.lock().unwrap().is_none(), "it slept");
 }
+
+/// A task that runs when it is woken, as some executors do it.
+struct AtOnce(Hook);
+
+impl Wake for AtOnce {
+    fn wake(self: Arc<Self>) {
+        run(&self.0);
+    }
+}
+
+fn at_once(task: impl FnOnce() + Send + 'static) -> Waker {
+    Waker::from(Arc::new(AtOnce(Mutex::new(Some(Box::new(task))))))
+}
+
+fn connect(net: &Net) -> TcpStream {
+    TcpStream::start_connect(net, "127.0.0.1:7".parse().unwrap()).unwrap()
+}
+
+fn settle(net: &Net) {
+    for _ in 0..20 {
+        net.turn();
+    }
+}
+
+/// H194: a waker may run its task at once, which accepts, answers, and closes what it was woken for.
+#[test]
+fn a_task_may_run_at_once() {
+    let (net, _) = net();
+    let listener = Arc::new(TcpListener::bind(&net, 7).unwrap());
+    let own = listener.clone();
+    let accept = at_once(move || {
+        let (mut stream, _) = own.try_accept().unwrap();
+        stream.write_without_interruption(b"welcome").unwrap();
+        own.close();
+    });
+    assert!(listener.poll_accept(&mut Context::from_waker(&accept)).is_pending());
+    let mut client = connect(&net);
+    settle(&net);
+    assert_eq!(client.try_read(&mut [0; 9]), Ok(7));
+    assert_eq!(client.try_read(&mut [0; 9]), Ok(0));
+}
+
+/// H194: a task may own the socket that it waits on, so that the socket goes with its waker.
+#[test]
+fn a_waker_may_drop_a_socket() {
+    let (net, _) = net();
+    let listener = TcpListener::bind(&net, 7).unwrap();
+    let client = Arc::new(Mutex::new(Some(connect(&net))));
+    settle(&net);
+    let (mut server, _) = listener.try_accept().unwrap();
+    let own = client.clone();
+    let end = at_once(move || drop(own.lock().unwrap().take()));
+    let read = client.lock().unwrap().as_mut().unwrap().poll_read(&mut Context::from_waker(&end), &mut [0]);
+    assert!(read.is_pending());
+    server.write_without_interruption(b"x").unwrap();
+    settle(&net);
+    assert_eq!(server.try_read(&mut [0; 9]), Err(Error::ConnectionReset), "text that nobody read was lost");
+}
+
+/// H220: a hundred tasks are woken, more than at a time, and each runs at once.
+#[test]
+fn a_crowd_may_run_at_once() {
+    let (net, _) = net();
+    let listener = Arc::new(TcpListener::bind(&net, 7).unwrap());
+    let ran = Arc::new(AtomicUsize::new(0));
+    for _ in 0..100 {
+        let (own, count) = (listener.clone(), ran.clone());
+        let task = at_once(move || {
+            count.fetch_add(1 + usize::from(own.try_accept().is_ok()) * 1000, Ordering::Relaxed);
+        });
+        assert!(listener.poll_accept(&mut Context::from_waker(&task)).is_pending());
+    }
+    let _client = connect(&net);
+    settle(&net);
+    assert_eq!(ran.load(Ordering::Relaxed), 1100);
+}
+
+/// A socket inside `with_stack` would wait for itself. It says so, whoever asks, and the network can be
+/// used afterwards.
+#[test]
+fn a_socket_inside_with_stack_is_a_panic() {
+    let (net, _) = net();
+    let listener = TcpListener::bind(&net, 7).unwrap();
+    let stream = connect(&net);
+    let uses: [Box<dyn FnOnce() + Send>; 4] = [
+        Box::new({
+            let net = net.clone();
+            move || assert!(net.turn().is_some())
+        }),
+        Box::new({
+            let net = net.clone();
+            move || net.with_stack(|_| ())
+        }),
+        Box::new(move || stream.state().map(drop).unwrap()),
+        Box::new(move || listener.try_accept().map(drop).unwrap()),
+    ];
+    for inside in uses {
+        let panicked = catch_unwind(AssertUnwindSafe(|| net.with_stack(|_| inside()))).unwrap_err();
+        let said = panicked.downcast_ref::<&str>().copied().unwrap_or_default();
+        assert!(said.contains("with_stack"), "{said}");
+    }
+    assert!(!net.is_locked() && !net.is_locked_here());
+    assert!(net.with_stack(|_| net.is_locked() && net.is_locked_here()));
+    assert!(TcpListener::bind(&net, 8).is_ok());
+}
+
+/// Two tasks that wait for one connection to be acknowledged, and two that accept: all are woken, once.
+#[test]
+fn two_tasks_wait_for_one_thing() {
+    let (net, _) = net();
+    let listener = TcpListener::bind(&net, 7).unwrap();
+    let mut client = connect(&net);
+    settle(&net);
+    client.write_without_interruption(b"x").unwrap();
+    let counts = [(); 2].map(|()| Arc::new(Count::default()));
+    for count in [&counts[0], &counts[1], &counts[0]] {
+        let waker = Waker::from(count.clone());
+        assert!(client.poll_acknowledged(&mut Context::from_waker(&waker)).is_pending());
+    }
+    let (_server, _) = listener.accept().unwrap();
+    settle(&net);
+    assert_eq!(counts.map(|count| count.0.load(Ordering::Relaxed)), [1, 1]);
+    assert_eq!(client.poll_acknowledged(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())));
+}
+
+/// A way of waiting that asks again only when it was told to, and whose work never ends. While it waits
+/// the network is shut down.
+struct Told;
+
+impl Wait for Told {
+    fn block_on(
+        &self,
+        net: &Net,
+        _deadline: Option<Instant>,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> bool,
+    ) -> bool {
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        while !poll(&mut Context::from_waker(&waker)) {
+            net.shutdown();
+            assert!(count.0.swap(0, Ordering::Relaxed) > 0, "it would wait for ever");
+        }
+        true
+    }
+    fn spawn(
+        &self,
+        _name: String,
+        job: Box<dyn FnOnce() + Send>,
+        _on_panic: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), Error> {
+        core::mem::forget(job);
+        Ok(())
+    }
+}
+
+/// H194: a shutdown ends `serve` also while it waits for a place.
+#[test]
+fn a_shutdown_reaches_a_serve_that_is_full() {
+    let machine: &'static Machine = Box::leak(Box::default());
+    let net = Net::new(Stack::new(Storage::heap(&Limits::default()), [4; 32]), machine, &Told);
+    let listener = TcpListener::bind(&net, 7).unwrap();
+    let _client = connect(&net);
+    settle(&net);
+    let serve = crate::Serve::default().max_connections(1);
+    assert_eq!(listener.serve_with(serve, |_, _| Ok(())), Err(Error::NetDown));
+}

@@ -159,7 +159,8 @@ impl TcpListener {
 
 impl Drop for TcpListener {
     fn drop(&mut self) {
-        self.close();
+        let now = self.net.now();
+        self.net.let_go(|stack| stack.tcp_unlisten(self.handle, now));
     }
 }
 
@@ -232,16 +233,21 @@ where
 {
     /// Waits until `enough` says so of the number of connections that are served.
     fn wait_for(&self, enough: impl Fn(usize) -> bool) -> Result<(), Error> {
+        let look = || match () {
+            () if self.net.is_stopped() => Poll::Ready(Err(Error::NetDown)),
+            () if enough(self.active.lock().0) => Poll::Ready(Ok(())),
+            () => Poll::Pending,
+        };
         self.net.wait_for(None, |cx| {
-            if self.net.is_stopped() {
-                return Poll::Ready(Err(Error::NetDown));
+            if let Poll::Ready(result) = look() {
+                return Poll::Ready(result);
             }
-            let (active, waiting) = &mut *self.active.lock();
-            if enough(*active) {
-                return Poll::Ready(Ok(()));
-            }
-            *waiting = Some(cx.waker().clone());
-            Poll::Pending
+            // `shutdown` and `leave` change first what is looked at, and wake then.
+            self.net.attend(cx.waker());
+            let before = self.active.lock().1.replace(cx.waker().clone());
+            // Not under the lock.
+            drop(before);
+            look()
         })
     }
 

@@ -149,7 +149,7 @@ impl TcpStream {
         let result = self.net.call(|stack, now| {
             let result = operation(stack, now);
             if let Err(Error::WouldBlock) = result {
-                stack.tcp_register(self.handle, readiness, cx.waker());
+                stack.tcp_register(self.handle, readiness, cx.waker(), now);
             }
             result
         });
@@ -434,7 +434,7 @@ impl TcpStream {
 impl Drop for TcpStream {
     fn drop(&mut self) {
         let now = self.net.now();
-        self.net.with_stack(|stack| {
+        self.net.let_go(|stack| {
             // Closing in order while a panic unwinds would pass for a whole stream.
             #[cfg(feature = "std")]
             if std::thread::panicking() {

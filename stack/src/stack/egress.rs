@@ -57,7 +57,7 @@ impl Stack<'_> {
                 interface.queue.pop(&mut self.pool);
                 // Not at every packet, so that a sender gets to send several.
                 if interface.queue.packets() <= QUEUE_MAX / 2 && !interface.writers.is_empty() {
-                    interface.writers.wake();
+                    interface.writers.wake(&mut self.datagrams.woken);
                 }
             }
         }

@@ -36,6 +36,8 @@ use crate::random::Random;
 use crate::slab::{Key, Slab};
 use crate::tcp::Tcp;
 use crate::time::{Instant, earlier};
+use crate::wakers::Wakers;
+use core::task::Waker;
 
 /// A TCP/IP stack.
 ///
@@ -52,6 +54,8 @@ pub struct Stack<'a> {
     pub(crate) routes: Routes<'a>,
     pub(crate) tcp: Tcp<'a>,
     datagrams: Datagrams<'a>,
+    /// Tasks that wait for something else than a socket, until the network is shut down.
+    pub(crate) attendants: Wakers,
     icmp_bucket: TokenBucket,
     loopback: Option<InterfaceId>,
     /// The [`paths::address_bit`] of each address of ours.
@@ -88,6 +92,7 @@ impl<'a> Stack<'a> {
                 storage.datagrams_max,
                 random.key(),
             ),
+            attendants: Wakers::new(),
             random,
             icmp_bucket: TokenBucket::new(),
             loopback: None,
@@ -136,6 +141,18 @@ impl<'a> Stack<'a> {
             return Some(now);
         }
         earlier(self.neighbors.next_deadline(), self.tcp.deadline())
+    }
+
+    /// A task to be woken for what happened since the last call. Who drives a stack asks until there is
+    /// none, after each turn and each call, and wakes them when the stack is free to be used: a waker may
+    /// run its task at once.
+    pub fn next_woken(&mut self) -> Option<Waker> {
+        self.tcp.woken.pop().or_else(|| self.datagrams.woken.pop())
+    }
+
+    /// Would [`next_woken`](Self::next_woken) give one?
+    pub(crate) fn has_woken(&self) -> bool {
+        !self.tcp.woken.is_empty() || !self.datagrams.woken.is_empty()
     }
 
     /// What is known of an interface.

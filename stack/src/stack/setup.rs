@@ -62,7 +62,7 @@ impl Stack<'_> {
         self.forget_neighbors(now, |key| key.interface == id);
         self.routes.remove(|route| route.interface == id);
         if let Some(mut interface) = self.interfaces.remove(id.0.index) {
-            interface.writers.wake();
+            interface.writers.wake(&mut self.datagrams.woken);
             self.give_up(core::mem::take(&mut interface.queue), Drop::InterfaceGone, now);
         }
         self.wake_datagrams();

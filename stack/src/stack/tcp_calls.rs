@@ -61,7 +61,7 @@ impl Stack<'_> {
         self.tcp.is_acceptable(listener.0)
     }
 
-    /// Wakes `waker` when a connection waits to be accepted.
+    /// When a connection waits to be accepted [`next_woken`](Stack::next_woken) gives `waker`.
     pub fn tcp_register_acceptor(&mut self, listener: ListenerHandle, waker: &Waker) {
         self.tcp.register_acceptor(listener.0, waker);
     }
@@ -212,9 +212,10 @@ impl Stack<'_> {
         self.tcp.is_ready(handle.0, readiness.interest(), now, &mut self.pool)
     }
 
-    /// Wakes `waker` at the next change of that kind.
-    pub fn tcp_register(&mut self, handle: TcpHandle, readiness: Readiness, waker: &Waker) {
-        self.tcp.register(handle.0, readiness.interest(), waker, &self.pool);
+    /// At the next change of that kind [`next_woken`](Stack::next_woken) gives `waker`. Several tasks may
+    /// wait.
+    pub fn tcp_register(&mut self, handle: TcpHandle, readiness: Readiness, waker: &Waker, now: Instant) {
+        self.tcp.register(handle.0, readiness.interest(), waker, now, &self.pool);
     }
 
     /// Sends a FIN after what was written; reading goes on.
@@ -320,6 +321,7 @@ impl Stack<'_> {
     pub(crate) fn wake_everybody(&mut self) {
         self.tcp.wake_all();
         self.wake_datagrams();
+        self.attendants.wake(&mut self.tcp.woken);
     }
 
     /// Connections that exist, half-open ones included, and records in TIME-WAIT.

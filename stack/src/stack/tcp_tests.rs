@@ -6,6 +6,7 @@ use crate::device::{Device, RxChecksum, RxFrame, TxError, TxFrame};
 use crate::error::Error;
 use crate::ip::addresses::Cidr;
 use crate::stack::TcpHandle;
+use crate::stack::tests::wake;
 use crate::tcp::{State, TcpOptions};
 use crate::time::Duration;
 use core::net::{IpAddr, SocketAddr};
@@ -454,13 +455,14 @@ fn memory_from_elsewhere_wakes_a_writer() {
     let most = stack.pool.available();
     assert!(hog.reserve(&mut stack.pool, most));
     assert_eq!(stack.tcp_write(client, b"text", world.now), Err(Error::WouldBlock));
-    stack.tcp_register(client, Readiness::Writable, &count.clone().into());
+    stack.tcp_register(client, Readiness::Writable, &count.clone().into(), world.now);
     while world.turn() {}
     let Host { stack, .. } = &mut world.hosts[0];
     assert_ne!(stack.next_deadline(world.now), Some(world.now));
     hog.clear(&mut stack.pool);
     assert_eq!(stack.next_deadline(world.now), Some(world.now));
     stack.on_timers(world.now);
+    wake(stack);
     assert!(count.0.load(core::sync::atomic::Ordering::Relaxed));
     assert_ne!(stack.next_deadline(world.now), Some(world.now));
 }
@@ -472,8 +474,9 @@ fn connections_end_with_their_interface() {
     let (client, _) = world.connect(7);
     let count = std::sync::Arc::new(Woken::default());
     let Host { stack, id, .. } = &mut world.hosts[0];
-    stack.tcp_register(client, Readiness::Readable, &count.clone().into());
+    stack.tcp_register(client, Readiness::Readable, &count.clone().into(), world.now);
     stack.remove_interface(*id, world.now).unwrap();
+    wake(stack);
     assert!(count.0.load(core::sync::atomic::Ordering::Relaxed));
     assert_eq!(stack.tcp_read(client, &mut [0], world.now), Err(Error::DeviceGone));
 }

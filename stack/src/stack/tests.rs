@@ -71,11 +71,19 @@ impl Host {
 
     fn output(&mut self, now: Instant) -> Vec<Vec<u8>> {
         self.stack.egress(self.id, &mut self.device, now);
+        wake(&mut self.stack);
         mem::take(&mut self.device.sent)
     }
 
     fn link_local(&self) -> IpAddr {
         ip::link_local_from(self.device.mac).into()
+    }
+}
+
+/// Wakes whoever is to be woken.
+pub(super) fn wake(stack: &mut Stack<'_>) {
+    while let Some(waker) = stack.next_woken() {
+        waker.wake();
     }
 }
 

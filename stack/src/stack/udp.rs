@@ -246,7 +246,7 @@ impl Stack<'_> {
         if drop == Drop::EgressQueueFull {
             // It is not lost: the sender keeps it.
             if let (Some(waker), Some(i)) = (waker, self.interfaces.get_mut(interface.0)) {
-                i.writers.register(waker);
+                i.writers.register(waker, &mut self.datagrams.woken);
             }
             return Err(Error::WouldBlock);
         }
@@ -272,7 +272,7 @@ impl Stack<'_> {
     ) -> Result<Received, Error> {
         let result = self.datagrams.receive(handle, buf, peek, &mut self.pool);
         if let (Err(Error::WouldBlock), Some(waker)) = (&result, waker) {
-            self.datagrams.get_mut(handle)?.readers.register(waker);
+            self.datagrams.wait(handle, waker)?;
         }
         result
     }
@@ -333,7 +333,7 @@ impl Stack<'_> {
     /// never come (H194).
     pub(super) fn wake_datagrams(&mut self) {
         self.datagrams.wake_all();
-        self.interfaces.for_each_mut(|interface| interface.writers.wake());
+        self.interfaces.for_each_mut(|interface| interface.writers.wake(&mut self.datagrams.woken));
     }
 
     /// Closes a socket. Unread datagrams are lost; who waits on it is woken.

@@ -355,7 +355,7 @@ impl Tcp<'_> {
             *next = index;
         }
         if let Some(l) = self.listeners.at_mut(listener) {
-            l.0.acceptors.wake();
+            l.0.acceptors.wake(&mut self.woken);
         }
     }
 
@@ -379,8 +379,8 @@ impl Tcp<'_> {
 
     pub(crate) fn register_acceptor(&mut self, listener: Key, waker: &Waker) {
         match self.listeners.get_mut(listener) {
-            Some(l) => l.0.acceptors.register(waker),
-            None => waker.wake_by_ref(),
+            Some(l) => l.0.acceptors.register(waker, &mut self.woken),
+            None => self.woken.push(waker.clone()),
         }
     }
 
@@ -391,7 +391,7 @@ impl Tcp<'_> {
         {
             self.demux.remove(self.key.hash(&l.0.port), listener.index | LISTENER);
             self.settings.release(l.0.profile);
-            l.0.acceptors.wake();
+            l.0.acceptors.wake(&mut self.woken);
         }
     }
 
@@ -430,12 +430,12 @@ impl Tcp<'_> {
     }
 
     pub(crate) fn wake_acceptors(&mut self) {
-        self.listeners.for_each_mut(|l| l.0.acceptors.wake());
+        self.listeners.for_each_mut(|l| l.0.acceptors.wake(&mut self.woken));
     }
 
     /// Wakes whoever waits for anything.
     pub(crate) fn wake_all(&mut self) {
         self.wake_acceptors();
-        self.connections.wake_all();
+        self.connections.wake_all(&mut self.woken);
     }
 }

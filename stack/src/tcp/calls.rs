@@ -4,11 +4,12 @@ use super::options::TcpOptions;
 use super::ready::has_memory;
 use super::segment::Reset;
 use super::tcb::{Cx, Phase};
-use super::{Connection, Interest, Orphaned, Starved, Tcp, passive, wake};
+use super::{Connection, Interest, Orphaned, Starved, Tcp, passive};
 use crate::error::Error;
 use crate::pool::Pool;
 use crate::slab::Key;
 use crate::time::Instant;
+use crate::wakers::{self, Others};
 use core::task::Waker;
 
 impl Tcp<'_> {
@@ -103,17 +104,17 @@ impl Tcp<'_> {
         }
     }
 
-    /// Wakes `waker` when the connection can be read, or can be written.
-    pub(crate) fn register(&mut self, key: Key, interest: Interest, waker: &Waker, pool: &Pool<'_>) {
-        let place = match interest {
-            Interest::Read => self.connections.reader(key),
-            // One that idles can be written.
-            Interest::Write => self.connections.get_mut(key).map(|c| &mut c.writer),
-        };
-        match place {
-            Some(Some(w)) if w.will_wake(waker) => {}
-            Some(place) => *place = Some(waker.clone()),
-            None => return waker.wake_by_ref(),
+    /// `waker` is woken when the connection can be read, or can be written.
+    pub(crate) fn register(
+        &mut self,
+        key: Key,
+        interest: Interest,
+        waker: &Waker,
+        now: Instant,
+        pool: &Pool<'_>,
+    ) {
+        if !self.keep_waker(key, interest, waker, now) {
+            return self.woken.push(waker.clone());
         }
         // Who reads first has nothing to go with the SYN.
         if interest == Interest::Read
@@ -128,6 +129,29 @@ impl Tcp<'_> {
         }
     }
 
+    /// False: it is to ask again.
+    fn keep_waker(&mut self, key: Key, interest: Interest, waker: &Waker, now: Instant) -> bool {
+        let place = match interest {
+            Interest::Read => self.connections.reader(key),
+            // One that idles can be written.
+            Interest::Write => self.connections.get_mut(key).map(|c| &mut c.writer),
+        };
+        let Some(place) = place else { return false };
+        // Only a connection in use has room for a second task.
+        let is_taken = place.as_ref().is_some_and(|known| !known.will_wake(waker));
+        if !is_taken {
+            wakers::register(place, &mut Others::new(), waker, &mut self.woken);
+            return true;
+        }
+        let Ok(c) = self.connections.activated(key, now) else { return false };
+        let place = match interest {
+            Interest::Read => &mut c.reader,
+            Interest::Write => &mut c.writer,
+        };
+        wakers::register(place, &mut c.others, waker, &mut self.woken);
+        true
+    }
+
     pub(crate) fn shutdown_write(
         &mut self,
         key: Key,
@@ -138,10 +162,11 @@ impl Tcp<'_> {
     }
 
     pub(crate) fn shutdown_read(&mut self, key: Key, now: Instant, pool: &mut Pool<'_>) -> Result<(), Error> {
-        self.with(key, now, pool, |c, cx| {
-            c.tcb.shutdown_read(cx);
-            wake(&mut c.reader);
-        })
+        self.with(key, now, pool, |c, cx| c.tcb.shutdown_read(cx))?;
+        if let Some(c) = self.connections.get_mut(key) {
+            c.wake_reader(&mut self.woken);
+        }
+        Ok(())
     }
 
     pub(crate) fn take_error(&mut self, key: Key, now: Instant) -> Result<Option<Error>, Error> {
@@ -222,8 +247,7 @@ impl Tcp<'_> {
         }
         self.settings.release(c.profile);
         c.tcb.clear(pool);
-        wake(&mut c.reader);
-        wake(&mut c.writer);
+        c.wake_both(&mut self.woken);
         self.feed_starved(pool);
         Some(c)
     }

@@ -8,12 +8,13 @@
 
 use super::park::{Packer, Parked, Unpacker};
 use super::tcb::Tcb;
-use super::{Connection, Profile, Tuple, wake};
+use super::{Connection, Profile, Tuple};
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::list::{Link, NONE};
 use crate::slab::{Key, Slab, Slot};
 use crate::time::Instant;
+use crate::wakers::{Others, Woken};
 use crate::wheel::Node;
 use core::ops::Deref;
 use core::task::Waker;
@@ -285,15 +286,12 @@ impl<'a> Connections<'a> {
         }
     }
 
-    /// Wakes every task that waits for a connection.
-    pub(super) fn wake_all(&mut self) {
-        self.active.for_each_mut(|c| {
-            wake(&mut c.reader);
-            wake(&mut c.writer);
-        });
+    /// Every task that waits for a connection is to be woken.
+    pub(super) fn wake_all(&mut self, woken: &mut Woken) {
+        self.active.for_each_mut(|c| c.wake_both(woken));
         self.places.for_each_mut(|place| {
             if let Some(idle) = &mut place.idle {
-                wake(&mut idle.reader);
+                woken.take(&mut idle.reader);
             }
         });
     }
@@ -339,9 +337,10 @@ impl Idle {
             next_waiting,
             reader,
             writer,
+            others,
         } = c;
         let is_queued = ready.is_queued() || *blocked || starved.is_queued() || half_open.is_queued();
-        if !*known || is_queued || writer.is_some() {
+        if !*known || is_queued || writer.is_some() || !others.is_empty() {
             return None;
         }
         let mut to = Packer::new(now);
@@ -390,6 +389,7 @@ impl Idle {
             next_waiting: self.next_waiting,
             reader: None,
             writer: None,
+            others: Others::new(),
         }
     }
 }

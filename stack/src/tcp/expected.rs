@@ -9,7 +9,7 @@ use super::receive::Owed;
 use super::segment::Plain;
 use super::send::{Fin, SendTimer};
 use super::tcb::{Cx, Effects, Phase, Synchronized};
-use super::{Ready, Tcp, Timers, ready_list, wake};
+use super::{Ready, Tcp, Timers, ready_list};
 use crate::pool::Pool;
 use crate::slab::Key;
 use crate::time::Instant;
@@ -53,7 +53,7 @@ impl Tcp<'_> {
         }
         // Text changes nothing about what may be sent but the acknowledgment.
         let owed = s.receive.owed;
-        wake(&mut c.reader);
+        c.wake_reader(&mut self.woken);
         let (is_queued, interface) = (c.ready.is_queued(), c.interface);
         match owed {
             Owed::Now if !is_queued => {
@@ -82,7 +82,7 @@ impl Tcp<'_> {
         }
         let mut cx = self.settings.cx(c.profile, now, pool);
         if s.take_expected_ack(segment, &mut cx).writable {
-            wake(&mut c.writer);
+            c.wake_writer(&mut self.woken);
         }
         self.feed_starved(pool);
         self.after(key.index);

@@ -66,6 +66,7 @@ use crate::random::Random;
 use crate::seq::Seq;
 use crate::slab::{Key, Slab, Slot};
 use crate::time::{Duration, Instant, earlier};
+use crate::wakers::{Others, Woken};
 use crate::wheel::{Node, Nodes, Wheel};
 use connections::{Connections, Seen};
 use cookie_jar::CookieJar;
@@ -125,9 +126,30 @@ pub struct Connection {
     next_waiting: u32,
     reader: Option<Waker>,
     writer: Option<Waker>,
+    /// Tasks that read, or write, besides the first that does.
+    others: Others,
 }
 
 impl Connection {
+    /// Who reads is to be woken.
+    #[inline]
+    fn wake_reader(&mut self, woken: &mut Woken) {
+        woken.take(&mut self.reader);
+        self.others.wake(woken);
+    }
+
+    /// Who writes, or waits for the peer to acknowledge, is to be woken.
+    #[inline]
+    fn wake_writer(&mut self, woken: &mut Woken) {
+        woken.take(&mut self.writer);
+        self.others.wake(woken);
+    }
+
+    fn wake_both(&mut self, woken: &mut Woken) {
+        self.wake_reader(woken);
+        self.wake_writer(woken);
+    }
+
     /// A stable pseudo-random value for the flow label of IPv6 (RFC 6437 §3, H082).
     pub(crate) fn flow_hash(&self) -> u32 {
         self.hash & 0xf_ffff
@@ -204,6 +226,8 @@ pub(crate) struct Tcp<'a> {
     starved: List,
     /// Connections that nobody holds, the oldest first.
     orphans: List,
+    /// Tasks to be woken.
+    pub(crate) woken: Woken,
     /// Half-open connections of all listeners.
     half_open: usize,
     /// What is known of servers that do TCP Fast Open.
@@ -338,6 +362,7 @@ impl<'a> Tcp<'a> {
             blocked: List::default(),
             starved: List::default(),
             orphans: List::default(),
+            woken: Woken::new(),
             half_open: 0,
             cookie_jar: CookieJar::default(),
             last: NONE,
@@ -472,10 +497,10 @@ impl<'a> Tcp<'a> {
         }
         if let Some(c) = self.connections.at_mut(index) {
             if effects.readable || effects.end.is_some() {
-                wake(&mut c.reader);
+                c.wake_reader(&mut self.woken);
             }
             if effects.writable || effects.established || effects.end.is_some() {
-                wake(&mut c.writer);
+                c.wake_writer(&mut self.woken);
             }
         }
         match effects.end {
@@ -565,8 +590,7 @@ impl<'a> Tcp<'a> {
         if let Some(mut c) = self.connections.remove(index) {
             self.settings.release(c.profile);
             c.tcb.clear(pool);
-            wake(&mut c.reader);
-            wake(&mut c.writer);
+            c.wake_both(&mut self.woken);
         }
     }
 
@@ -682,10 +706,4 @@ fn passive(tcb: &Tcb) -> Option<u32> {
 pub(crate) enum Interest {
     Read,
     Write,
-}
-
-fn wake(place: &mut Option<Waker>) {
-    if let Some(waker) = place.take() {
-        waker.wake();
-    }
 }

@@ -101,6 +101,7 @@ impl Tcp<'_> {
             next_waiting: NONE,
             reader: None,
             writer: None,
+            others: crate::wakers::Others::new(),
         };
         let index = self.connections.insert(connection, now)?;
         if !self.demux.insert(hash, index) {

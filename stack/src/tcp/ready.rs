@@ -3,7 +3,7 @@
 use super::output::Outlook;
 use super::segment::Plan;
 use super::user::memory_share;
-use super::{READY_LISTS, Ready, Starved, Tcp, Timers, ready_list, wake};
+use super::{READY_LISTS, Ready, Starved, Tcp, Timers, ready_list};
 use crate::ip::InterfaceId;
 use crate::list::List;
 use crate::pool::Pool;
@@ -53,8 +53,9 @@ impl Tcp<'_> {
         let mut cx = self.settings.cx(c.profile, now, pool);
         c.tcb.on_sent(plan, &mut cx);
         // Less waits to be sent now, and that is what the writer may wait for.
-        if c.writer.is_some() && cx.options.unsent_max.is_some() && c.tcb.is_writable(&cx) {
-            wake(&mut c.writer);
+        let has_writer = c.writer.is_some() || !c.others.is_empty();
+        if has_writer && cx.options.unsent_max.is_some() && c.tcb.is_writable(&cx) {
+            c.wake_writer(&mut self.woken);
         }
         let is_narrow = c.tcb.is_narrow(pool);
         // Most segments of a burst leave the timer as it is.
@@ -82,7 +83,7 @@ impl Tcp<'_> {
         let mut waiting = core::mem::take(&mut self.starved);
         while let Some(index) = waiting.pop(&mut Starved(&mut self.connections)) {
             let Some(c) = self.connections.at_mut(index) else { continue };
-            wake(&mut c.writer);
+            c.wake_writer(&mut self.woken);
             c.tcb.widen(pool);
             self.queue_if_ready(index);
         }

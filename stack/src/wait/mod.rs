@@ -1,8 +1,9 @@
 //! The ways of waiting: the same socket operations for a program that spins, for fibers, for OS
 //! threads. (Async needs none of them: its executor waits.)
 //!
-//! Wakers are woken and dropped while the stack is locked: waking may queue a task, as every
-//! executor does, but neither run it at once nor drop a socket.
+//! Wakers are woken and dropped when the stack's lock was given back: a waker may run its task at once,
+//! use sockets and drop them. (Without a heap 32 tasks are woken so at a time, and the rest of a crowd
+//! under the lock.) They are cloned under the lock.
 
 mod spin;
 #[cfg(feature = "std")]

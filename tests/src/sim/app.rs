@@ -197,7 +197,7 @@ impl App {
                 self.open(stack, handle, now)
             }
             Err(Error::WouldBlock) => {
-                stack.tcp_register(handle, Readiness::Writable, self.writing.sleep());
+                stack.tcp_register(handle, Readiness::Writable, self.writing.sleep(), now);
                 // Some give up at once (H003).
                 if matches!(self.script.ending, Ending::Early(0) | Ending::Abort(0)) {
                     self.part(stack, handle, now);
@@ -268,7 +268,7 @@ impl App {
                     self.writing.pause = now + self.script.write_pause + idle;
                 }
                 Err(Error::WouldBlock) => {
-                    stack.tcp_register(handle, Readiness::Writable, self.writing.sleep());
+                    stack.tcp_register(handle, Readiness::Writable, self.writing.sleep(), now);
                 }
                 Err(error) => {
                     self.fail(stack, handle, error, now);
@@ -314,7 +314,7 @@ impl App {
                     self.reading.pause = now + self.script.read_pause;
                 }
                 Err(Error::WouldBlock) => {
-                    stack.tcp_register(handle, Readiness::Readable, self.reading.sleep());
+                    stack.tcp_register(handle, Readiness::Readable, self.reading.sleep(), now);
                 }
                 Err(error) => {
                     self.fail(stack, handle, error, now);

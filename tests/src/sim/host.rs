@@ -132,6 +132,7 @@ impl Host {
     pub(super) fn turn(&mut self, now: Instant, mut record: Option<&mut Record>) -> Result<(), String> {
         self.stack.on_timers(now);
         self.stack.check();
+        self.wake();
         for app in &mut self.apps {
             let before = app.stands();
             app.step(&mut self.stack, now)?;
@@ -147,8 +148,15 @@ impl Host {
             self.stack.egress(port.id, &mut port.device, now);
             self.stack.check();
         }
+        self.wake();
         self.due = self.deadline(now);
         Ok(())
+    }
+
+    fn wake(&mut self) {
+        while let Some(waker) = self.stack.next_woken() {
+            waker.wake();
+        }
     }
 
     /// When the host wants a turn.

@@ -373,7 +373,9 @@ fn a_box_that_dislikes_it() {
 fn nothing_to_go_with_the_syn() {
     for send in [
         |b: &mut Bench| assert_eq!(b.read(1), Err(Error::WouldBlock)),
-        |b: &mut Bench| b.tcp.register(b.key.unwrap(), Interest::Read, core::task::Waker::noop(), &b.pool),
+        |b: &mut Bench| {
+            b.tcp.register(b.key.unwrap(), Interest::Read, core::task::Waker::noop(), b.now, &b.pool)
+        },
         |b: &mut Bench| b.shutdown(),
     ] {
         let mut b = client();

@@ -272,8 +272,15 @@ impl Bench {
         self.note(outcome)
     }
 
+    fn wake(&mut self) {
+        while let Some(waker) = self.tcp.woken.pop() {
+            waker.wake();
+        }
+    }
+
     /// After each step.
     fn rest(&mut self) {
+        self.wake();
         self.tcp.check();
         self.tcp.park_all(self.now);
         self.tcp.check();

@@ -21,7 +21,7 @@ impl Count {
 impl Bench {
     pub(super) fn wait(&mut self, interest: Interest) -> Arc<Count> {
         let count = Arc::new(Count::default());
-        self.tcp.register(self.key.unwrap(), interest, &Waker::from(count.clone()), &self.pool);
+        self.tcp.register(self.key.unwrap(), interest, &Waker::from(count.clone()), self.now, &self.pool);
         count
     }
     pub(super) fn is_ready(&mut self, interest: Interest) -> bool {
@@ -50,6 +50,17 @@ fn readers_are_woken() {
     let (reads, writes) = (b.wait(Interest::Read), b.wait(Interest::Write));
     b.get(rst(3));
     assert_eq!((reads.get(), writes.get()), (1, 1));
+}
+
+/// H194: a second task that reads is woken too, however much is parked in between.
+#[test]
+fn two_readers_are_woken() {
+    let mut b = Bench::server();
+    let waits = [b.wait(Interest::Read), b.wait(Interest::Read)];
+    b.get(ack(1, 1));
+    assert_eq!([waits[0].get(), waits[1].get()], [0, 0]);
+    b.get(data(1, 1, b"x"));
+    assert_eq!([waits[0].get(), waits[1].get()], [1, 1]);
 }
 
 /// A writer is woken by an acknowledgment, and by the end.
@@ -94,6 +105,7 @@ fn a_writer_that_waits_for_memory() {
     let waits = b.wait(Interest::Write);
     hog.consume(&mut b.pool, 100_000);
     b.tcp.feed_starved(&b.pool);
+    b.wake();
     assert_eq!((waits.get(), b.is_ready(Interest::Write)), (1, true));
     assert_eq!(b.write(&pattern(10_000)), Ok(b.pool.block_len()));
     assert_eq!(b.write(b"x"), Err(Error::WouldBlock), "still the receivers' share");
@@ -235,6 +247,7 @@ fn shutdown_of_reading() {
     b.get(data(20, 1, b"beyond"));
     let waits = b.wait(Interest::Read);
     b.tcp.shutdown_read(b.key.unwrap(), b.now, &mut b.pool).unwrap();
+    b.wake();
     assert_eq!((waits.get(), b.pool.in_use()), (1, 0));
     assert_eq!(b.read(9).unwrap(), b"");
     b.write(b"still").unwrap();
