@@ -73,7 +73,8 @@ impl Sub<u32> for Seq {
 mod tests {
     use super::*;
 
-    /// H037: a number exactly 2^31 away compares one way or the other and never panics.
+    /// H037: comparison is right up to 2^31 − 1; a number exactly 2^31 away is before in both directions, so that
+    /// neither of the two is taken for the later one.
     #[test]
     fn comparison_holds_around_the_wrap() {
         let a = Seq(0xffff_fff0);
@@ -83,6 +84,8 @@ mod tests {
         assert!(Seq(0xffff_ffff).within(a, 0x20) && !b.within(a, 0x20));
         assert_eq!(a.later_of(b), b);
         assert_eq!(a.earlier_of(b), a);
-        let _ = a.before(a + 0x8000_0000);
+        let (almost, half) = (a + 0x7fff_ffff, a + 0x8000_0000);
+        assert!(a.before(almost) && !almost.before(a));
+        assert!(a.before(half) && half.before(a) && !a.at_or_before(half));
     }
 }

@@ -1,7 +1,9 @@
 //! Which clauses and rows the code cites and the tests show: a table from the sources themselves.
 //!
 //! A line `//= rfc9293#3.8.1 MUST-18` cites a clause; a test names rows such as `H041`, `T05` or `F06` in a comment.
-//! What each stands for is in `tests/coverage/*.tsv`.
+//! What each stands for is in `tests/coverage/*.tsv`. A row is shown only by a comment that belongs to a test: directly
+//! above it, inside it, or anywhere in a script. A test that is ignored shows nothing, and a row that no table has is
+//! an error wherever it is cited.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
@@ -14,12 +16,49 @@ pub struct Row {
     pub id: String,
     /// What it asks, with the section if it has one.
     pub what: String,
-    /// Why it does not apply, if it does not.
-    pub exempt: Option<String>,
-    /// `file:line` of the citations in code.
+    /// Why no test needs to show it.
+    pub exempt: Option<Exempt>,
+    /// `file:line` of the citations in code, and of those beside tests that belong to none.
     pub code: Vec<String>,
     /// The same, in tests.
     pub tests: Vec<String>,
+}
+
+/// Why no test needs to show a row: the last column of its line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Exempt {
+    /// `decided: …`: we do otherwise, on purpose. A test may show what we do instead.
+    Decided(String),
+    /// `later: …`: it belongs to a part that does not exist yet.
+    Later(String),
+    /// `elsewhere: …`: nobody can test it here, such as a rule for applications.
+    Elsewhere(String),
+    /// `open`: not shown yet, but wanted.
+    Open,
+}
+
+impl Exempt {
+    fn parse(text: &str) -> Option<Exempt> {
+        let (kind, why) = text.split_once(": ").unwrap_or((text, ""));
+        match kind {
+            "decided" => Some(Exempt::Decided(why.into())),
+            "later" => Some(Exempt::Later(why.into())),
+            "elsewhere" => Some(Exempt::Elsewhere(why.into())),
+            "open" => Some(Exempt::Open),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Exempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exempt::Decided(why) => write!(f, "decided: {why}"),
+            Exempt::Later(why) => write!(f, "later: {why}"),
+            Exempt::Elsewhere(why) => write!(f, "elsewhere: {why}"),
+            Exempt::Open => f.write_str("open"),
+        }
+    }
 }
 
 /// A table of rows.
@@ -34,36 +73,48 @@ pub struct Table {
 /// Everything that was found.
 #[derive(Debug)]
 pub struct Coverage {
-    /// RFC 9293, features, hazards, flaws.
+    /// RFC 9293, features, hazards, flaws, behaviours, contract.
     pub tables: Vec<Table>,
     /// Sections of RFCs that are cited: in code, in tests.
     pub sections: BTreeMap<String, [usize; 2]>,
     /// Citations of rows that no table has.
     pub unknown: Vec<String>,
+    /// Lines of the tables that can't be read, and rows that are there twice.
+    pub malformed: Vec<String>,
 }
 
 /// Name of the table, its file, and whether rows start with their section.
-const TABLES: [(&str, &str, bool); 5] = [
+const TABLES: [(&str, &str, bool); 6] = [
     ("RFC 9293", "rfc9293.tsv", true),
     ("features", "features.tsv", false),
     ("hazards", "hazards.tsv", false),
     ("flaws", "flaws.tsv", false),
     ("behaviours", "behaviours.tsv", false),
+    ("contract", "contract.tsv", false),
 ];
 const ROOTS: [&str; 5] = ["stack", "drivers", "boards", "examples", "tests"];
 
 impl Coverage {
     /// Reads the tables and every source of the repository at `root`.
     pub fn of(root: &Path) -> std::io::Result<Coverage> {
-        let tables = TABLES.iter().map(|(title, file, sections)| {
+        let mut found =
+            Coverage { tables: vec![], sections: BTreeMap::new(), unknown: vec![], malformed: vec![] };
+        for (title, file, sections) in TABLES {
             let text = std::fs::read_to_string(root.join("tests/coverage").join(file))?;
-            Ok(Table { title, rows: text.lines().filter_map(|line| row(line, *sections)).collect() })
-        });
-        let mut found = Coverage {
-            tables: tables.collect::<std::io::Result<_>>()?,
-            sections: BTreeMap::new(),
-            unknown: vec![],
-        };
+            let lines = text.lines().filter(|line| !line.starts_with('#'));
+            let rows = lines.filter_map(|line| {
+                let row = row(line, sections);
+                if row.is_none() {
+                    found.malformed.push(format!("{file}: {line}"));
+                }
+                row
+            });
+            let table = Table { title, rows: rows.collect() };
+            found.tables.push(table);
+        }
+        let mut seen = BTreeSet::new();
+        let rows = found.tables.iter().flat_map(|t| &t.rows);
+        found.malformed.extend(rows.filter(|row| !seen.insert(&row.id)).map(|row| row.id.clone()));
         for file in ROOTS.iter().flat_map(|dir| sources(&root.join(dir))).collect::<BTreeSet<_>>() {
             let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
             found.read(&name, &std::fs::read_to_string(&file)?);
@@ -72,9 +123,8 @@ impl Coverage {
     }
 
     fn read(&mut self, name: &str, text: &str) {
-        let mut in_tests = is_test(name);
-        for (number, line) in text.lines().enumerate() {
-            in_tests |= line.starts_with("mod tests {");
+        let in_tests = in_tests(name, text);
+        for ((number, line), in_test) in text.lines().enumerate().zip(in_tests) {
             let Some(comment) = comment(line, name) else { continue };
             let place = format!("{name}:{}", number + 1);
             if let Some(section) = comment.trim_start_matches('=').trim_start().split(' ').next()
@@ -82,20 +132,19 @@ impl Coverage {
                 && section.contains('#')
             {
                 let section = section.trim_end_matches([':', ';', ',']);
-                self.sections.entry(section.into()).or_default()[in_tests as usize] += 1;
+                self.sections.entry(section.into()).or_default()[in_test as usize] += 1;
             }
             for id in ids(comment) {
-                self.cite(&id, in_tests, &place);
+                self.cite(&id, in_test, &place);
             }
         }
     }
 
-    fn cite(&mut self, id: &str, in_tests: bool, place: &str) {
+    fn cite(&mut self, id: &str, in_test: bool, place: &str) {
         match self.tables.iter_mut().flat_map(|t| &mut t.rows).find(|row| row.id == id) {
-            Some(row) if in_tests => row.tests.push(place.into()),
+            Some(row) if in_test => row.tests.push(place.into()),
             Some(row) => row.code.push(place.into()),
-            None if id.contains('-') => self.unknown.push(format!("{place}: {id}")),
-            None => {} // a row of another layer
+            None => self.unknown.push(format!("{place}: {id}")),
         }
     }
 
@@ -104,9 +153,10 @@ impl Coverage {
         self.tables.iter().flat_map(|t| &t.rows).filter(|r| r.tests.is_empty() && r.exempt.is_none())
     }
 
-    /// Rows that say why they don't apply, and that a test shows nevertheless.
+    /// Rows of what is not there, or not ours, that a test shows nevertheless.
     pub fn contradicted(&self) -> impl Iterator<Item = &Row> {
-        self.tables.iter().flat_map(|t| &t.rows).filter(|r| !r.tests.is_empty() && r.exempt.is_some())
+        let absent = |row: &Row| matches!(row.exempt, Some(Exempt::Later(_) | Exempt::Elsewhere(_)));
+        self.tables.iter().flat_map(|t| &t.rows).filter(move |r| !r.tests.is_empty() && absent(r))
     }
 }
 
@@ -116,13 +166,14 @@ impl fmt::Display for Coverage {
             let shown = table.rows.iter().filter(|r| !r.tests.is_empty()).count();
             let exempt = table.rows.iter().filter(|r| r.exempt.is_some()).count();
             let all = table.rows.len();
-            writeln!(f, "\n{}: {shown} of {all} shown by tests, {exempt} do not apply\n", table.title)?;
+            writeln!(f, "\n{}: {shown} of {all} shown by tests, {exempt} with a reason\n", table.title)?;
             for row in &table.rows {
                 let how = match (&row.exempt, row.tests.first()) {
-                    (Some(why), _) => format!("n/a: {why}"),
-                    (None, Some(first)) => {
-                        format!("{} tests, {} in code; {first}", row.tests.len(), row.code.len())
+                    (why, Some(first)) => {
+                        let why = why.as_ref().map_or(String::new(), |why| format!("; {why}"));
+                        format!("{} tests, {} in code; {first}{why}", row.tests.len(), row.code.len())
                     }
+                    (Some(why), None) => why.to_string(),
                     (None, None) => "NO TEST".into(),
                 };
                 writeln!(f, "  {:<8} {:<72} {how}", row.id, row.what)?;
@@ -143,13 +194,17 @@ impl fmt::Display for Coverage {
     }
 }
 
-/// A line of a table: id, section if it has one, what it is, why it does not apply.
+/// A line of a table: id, section if it has one, what it is, why no test shows it.
 fn row(line: &str, sections: bool) -> Option<Row> {
-    let mut cells = line.split('\t').filter(|_| !line.starts_with('#'));
-    let id = cells.next().filter(|id| !id.is_empty())?;
+    let mut cells = line.split('\t');
+    let id = cells.next().filter(|id| ids(id) == [*id])?;
     let section = if sections { format!("§{} ", cells.next()?) } else { String::new() };
     let what = section + cells.next()?;
-    Some(Row { id: id.into(), what, exempt: cells.next().map(Into::into), code: vec![], tests: vec![] })
+    let exempt = match cells.next() {
+        None => None,
+        Some(text) => Some(Exempt::parse(text)?),
+    };
+    Some(Row { id: id.into(), what, exempt, code: vec![], tests: vec![] })
 }
 
 /// Every source below `dir`, scripts included.
@@ -165,8 +220,26 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn is_test(name: &str) -> bool {
-    name.starts_with("tests/") || name.contains("/tests/") || name.ends_with("tests.rs")
+/// For each line: does it belong to a test that runs? In scripts all do.
+fn in_tests(name: &str, text: &str) -> Vec<bool> {
+    let lines: Vec<&str> = text.lines().collect();
+    if name.ends_with(".pkt") {
+        return vec![true; lines.len()];
+    }
+    let mut inside = vec![false; lines.len()];
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.trim() == "#[test]") {
+        let is_heading =
+            |line: &&&str| line.trim_start().starts_with("//") || line.trim_start().starts_with("#[");
+        let above = lines[..at].iter().rev().take_while(is_heading).count();
+        // The code is formatted: a function ends where a brace stands below its first line.
+        let end = line.replace("#[test]", "}");
+        let below = lines[at..].iter().position(|line| **line == end).unwrap_or(lines.len() - 1 - at);
+        let all = &lines[at - above..=at + below];
+        if !all.iter().any(|line| line.trim_start().starts_with("#[ignore")) {
+            inside[at - above..=at + below].fill(true);
+        }
+    }
+    inside
 }
 
 /// The comment of a line, without its marks.
@@ -176,7 +249,7 @@ fn comment<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     Some(line[at..].trim_start_matches(['/', '#', '*', ' ', '!']))
 }
 
-/// The names of rows in a comment: `MUST-18`, `H041`, `T05`, `F06`, `B01`.
+/// The names of rows in a comment: `MUST-18`, `H041`, `T05`, `F06`, `B01`, `R02`, `M17`, and `U4` of the contract.
 fn ids(comment: &str) -> Vec<String> {
     let words = comment.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     let is_id = |word: &&str| {
@@ -186,7 +259,8 @@ fn ids(comment: &str) -> Vec<String> {
             Some(_) => false,
             None => {
                 word.strip_prefix('H').is_some_and(|n| digits(n, 3))
-                    || word.strip_prefix(['T', 'F', 'B']).is_some_and(|n| digits(n, 2))
+                    || word.strip_prefix(['T', 'F', 'B', 'R', 'M']).is_some_and(|n| digits(n, 2))
+                    || word.strip_prefix('U').is_some_and(|n| digits(n, 1) || digits(n, 2))
             }
         }
     };
@@ -200,10 +274,46 @@ mod tests {
     #[test]
     fn names_of_rows_are_found_in_comments() {
         assert_eq!(
-            ids("= rfc9293#3.8.3 MUST-20, SHLD-11 (H005, T04); not RFC-9, H12"),
-            ["MUST-20", "SHLD-11", "H005", "T04"]
+            ids("= rfc9293#3.8.3 MUST-20, SHLD-11 (H005, T04), contract U4; not RFC-9, H12, u8, R2"),
+            ["MUST-20", "SHLD-11", "H005", "T04", "U4"]
         );
         assert_eq!(comment("    let x = 1; // why", "a.rs"), Some("why"));
         assert_eq!(comment("let x = 1;", "a.rs"), None);
+    }
+
+    #[test]
+    fn only_a_comment_that_belongs_to_a_test_is_a_claim() {
+        let claims = |text: &str| {
+            let mut coverage = Coverage {
+                tables: vec![Table { title: "hazards", rows: row("H041\tbad", false).into_iter().collect() }],
+                sections: BTreeMap::new(),
+                unknown: vec![],
+                malformed: vec![],
+            };
+            coverage.read("stack/tests.rs", text);
+            (coverage.tables[0].rows[0].tests.clone(), coverage.unknown)
+        };
+        let nobodys = ["H", "999"].concat();
+        let beside = format!("//! H041\n\n// H041\nfn helper() {{\n    // H041, {nobodys}\n}}\n");
+        let (none, unknown) = claims(&beside);
+        assert!(none.is_empty());
+        assert_eq!(
+            unknown,
+            [format!("stack/tests.rs:5: {nobodys}")],
+            "what no table has is told, wherever it is cited"
+        );
+        let (above, _) = claims("/// H041: so.\n#[test]\nfn so() {\n    x();\n}\n// H041\n");
+        assert_eq!(above, ["stack/tests.rs:1"]);
+        let (inside, _) = claims("    #[test]\n    fn so() {\n        x(); // H041\n    }\n    // H041\n");
+        assert_eq!(inside, ["stack/tests.rs:3"]);
+        let (ignored, _) = claims("/// H041\n#[test]\n#[ignore = \"slow\"]\nfn so() {\n}\n");
+        assert!(ignored.is_empty(), "a test that does not run shows nothing");
+    }
+
+    #[test]
+    fn a_line_needs_a_known_id_and_a_known_kind_of_reason() {
+        assert!(matches!(row("H041\tbad\tlater: DNS", false).unwrap().exempt, Some(Exempt::Later(_))));
+        assert!(row("H041\tbad\tperhaps", false).is_none());
+        assert!(row("X1\tbad", false).is_none());
     }
 }

@@ -10,6 +10,7 @@ fn every_row_has_a_test_or_a_reason() {
     let missing: Vec<_> = coverage.missing().map(|row| format!("{} {}", row.id, row.what)).collect();
     assert!(missing.is_empty(), "no test names\n{}", missing.join("\n"));
     let contradicted: Vec<_> = coverage.contradicted().map(|row| &row.id).collect();
-    assert!(contradicted.is_empty(), "tests show what is said not to apply: {contradicted:?}");
+    assert!(contradicted.is_empty(), "tests show what is said not to be there: {contradicted:?}");
+    assert!(coverage.malformed.is_empty(), "lines of the tables: {:?}", coverage.malformed);
     assert!(coverage.unknown.is_empty(), "citations of what no table has: {:?}", coverage.unknown);
 }

@@ -648,7 +648,7 @@ fn framed(link: pcap_file::DataLink, data: &[u8]) -> Vec<u8> {
     [&OURS.0[..], &PEER.0, &kind, data].concat()
 }
 
-/// H201, H062, H064, malformed input 1 to 22: a million frames.
+/// H201, H062, H064: a million frames.
 #[test]
 fn a_million_frames() {
     let mut siege = Siege::new(1);

@@ -401,7 +401,7 @@ fn senseless_frames_are_dropped_by_name() {
     assert_eq!(net.link(), LinkState::Up);
 }
 
-/// H201: a device that breaks the protocol of its queues is not used any more.
+/// H201, H198: a device that breaks the protocol of its queues, or names lengths that wrap, is not used any more.
 #[test]
 fn a_device_that_lies_is_gone() {
     let lies: [&dyn Fn(&Fake); 7] = [

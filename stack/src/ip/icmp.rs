@@ -133,3 +133,28 @@ pub(crate) fn host_unreachable(packet: &[u8]) -> Result<IcmpError, Drop> {
         _ => parse_error_v6(&header(icmpv6::UNREACHABLE, 3), packet),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// H088: an ICMPv6 error of a type that nobody knows still names the packet that it is about, for the upper
+    /// layer; what is no error is not taken for one.
+    #[test]
+    fn unknown_errors_name_their_packet() {
+        let (ours, theirs) = ("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap());
+        let mut quote = [7; IPV6_LEN + 8];
+        let ip = crate::wire::IpHeader::new(ours, theirs, protocol::UDP, 8);
+        let mut headers = [0; crate::wire::HEADERS_LEN_MAX];
+        let link = crate::wire::LinkPath { source: Default::default(), destination: Default::default() };
+        let len = crate::wire::emit_headers(&mut headers, &link, &ip);
+        quote[..IPV6_LEN].copy_from_slice(&headers[len - IPV6_LEN..len]);
+        let error = parse_error_v6(&IcmpHeader { kind: 100, code: 3, rest: [0; 4] }, &quote).unwrap();
+        assert_eq!(
+            (error.kind, error.protocol, error.quoted),
+            (IcmpErrorKind::Unknown, protocol::UDP, [7; 8])
+        );
+        assert_eq!((error.source, error.destination), (ours, theirs));
+        assert!(is_error_v6(127) && !is_error_v6(128) && !is_error_v6(200));
+    }
+}

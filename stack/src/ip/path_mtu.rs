@@ -19,7 +19,7 @@ const LIFETIME: Duration = Duration::from_secs(600);
 /// No IPv6 link carries less (RFC 8200 §5).
 pub(crate) const MIN_V6: u16 = 1280;
 /// IPv4 paths may carry less, down to 68 bytes, but who says so is hardly to be believed, and every
-/// byte would cost as much in headers (malformed input 17). Smaller paths must fragment.
+/// byte would cost as much in headers. Smaller paths must fragment.
 pub(crate) const MIN_V4: u16 = 552;
 
 /// Sizes of links that there are or were: what to try when a router does not say what fits.
@@ -98,7 +98,7 @@ mod tests {
         IpAddr::from([0xfd; 16])
     }
 
-    /// T17, H087, malformed input 17: what a message may say, and what it comes to.
+    /// T17, H087: what a message may say, and what it comes to.
     #[test]
     fn what_a_router_may_say() {
         for (current, claimed, expected) in [

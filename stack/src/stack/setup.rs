@@ -109,7 +109,7 @@ impl Stack<'_> {
     }
 
     fn addresses_changed(&mut self) {
-        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        self.routes_changed();
         self.admitted = None;
         self.flow = None;
         let all = self.interfaces.iter().flat_map(|(_, i)| i.addresses.iter());
@@ -120,8 +120,14 @@ impl Stack<'_> {
     pub fn add_route(&mut self, route: Route) -> Result<(), Error> {
         self.interface(route.interface).ok_or(Error::DeviceGone)?;
         self.routes.add(route)?;
-        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        self.routes_changed();
         Ok(())
+    }
+
+    /// The way to any destination may be another: who waits for room on the old one tries again (H190).
+    fn routes_changed(&mut self) {
+        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        self.interfaces.for_each_mut(|interface| interface.writers.wake(&mut self.datagrams.woken));
     }
 
     /// Makes `gateway` the default router of its family on this interface, instead of the one
@@ -137,7 +143,7 @@ impl Stack<'_> {
     /// Removes a route; false if there is none with its destination, gateway and interface.
     pub fn remove_route(&mut self, route: Route) -> bool {
         let names = |r: &Route| (r.destination, r.gateway, r.interface);
-        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        self.routes_changed();
         self.routes.remove(|r| names(r) == names(&route)) > 0
     }
 

@@ -321,7 +321,7 @@ fn a_path_that_says_nothing_or_nonsense() {
     }
 }
 
-/// H087, malformed input 17: forged messages change nothing: of a segment that is not in flight, or of
+/// H087: forged messages change nothing: of a segment that is not in flight, or of
 /// no connection.
 //= rfc5927#4.1
 #[test]
@@ -346,7 +346,7 @@ fn forged_messages() {
     assert_eq!(deliver(41, 0).0, 1000, "the true one");
 }
 
-/// T17, malformed input 17: below the least that is believed, routers may fragment; above it they may
+/// T17: below the least that is believed, routers may fragment; above it they may
 /// not.
 //= rfc1191#3
 #[test]

@@ -113,6 +113,7 @@ fn drops(host: &Host) -> Vec<(Drop, u64)> {
 
 mod input;
 mod routing;
+mod senders;
 mod tcp;
 mod udp;
 

@@ -386,11 +386,12 @@ impl Synchronized {
         cut
     }
 
-    /// The text of a segment, or its front, is older than RCV.NXT.
+    /// The text of a segment, or its front, is older than RCV.NXT. What lies farther behind than any window
+    /// reaches is no duplicate, and as a block it would compare the other way before long (H037).
     fn note_old(&mut self, segment: &Segment<'_>) {
         let start = segment.seq;
         let end = (start + segment.text.len() as u32).earlier_of(self.receive.nxt);
-        if start.before(end) {
+        if start.before(end) && end.is_near(self.receive.nxt) {
             self.receive.note_duplicate(Range { start, end });
         }
     }

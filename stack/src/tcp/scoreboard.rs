@@ -5,7 +5,7 @@
 //! instant shares a record however many segments it is, so an undisturbed transfer has a few, which
 //! lie here. Selective acknowledgments split them; when they are many they lie in the pool, like the
 //! bytes that they speak of. Their number is bounded, and so is the work for a segment, however small
-//! the pieces are that a peer acknowledges (H062, malformed input 11): past the bound, or without
+//! the pieces are that a peer acknowledges (H062): past the bound, or without
 //! memory, neighbours share a record, and a selective acknowledgment may be forgotten. That costs a
 //! retransmission, never data: what is sent stays in the queue until SND.UNA passes it.
 

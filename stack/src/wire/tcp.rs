@@ -338,7 +338,7 @@ mod tests {
         assert_eq!(parse(&long), None);
     }
 
-    /// MUST-6, MUST-7, and malformed input 6 and 7: unknown options are skipped, a wrong length
+    /// MUST-6, MUST-7: unknown options are skipped, a wrong length
     /// ends the list without harm, a wrong data offset is refused.
     #[test]
     fn odd_options_do_no_harm() {

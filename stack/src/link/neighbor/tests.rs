@@ -71,7 +71,7 @@ fn a_silent_neighbour_fails() {
     assert_eq!(cache.next_deadline(), None);
 }
 
-/// RFC 4861 §7.3: reachable, stale after 30 s, delayed 5 s at the next use, probed by unicast.
+/// RFC 4861 §7.3, H182: reachable, stale after 30 s whether or not anybody looked since, delayed 5 s at the next use, probed by unicast.
 #[test]
 fn reachability_is_confirmed_or_probed() {
     let (mut slots, mut memory) = (slots(8), [0; 1024]);

@@ -92,7 +92,7 @@ fn closing_waits() {
     assert_eq!(server.take_error(), Ok(Some(Error::ConnectionReset)));
 }
 
-/// M15, M18, M19: the last words, all of them or none; both ends of a connection.
+/// M15, M18, M19, H229: the last words, all of them or none; both ends of a connection.
 #[test]
 fn last_words_and_tags() {
     let net = net();
@@ -125,4 +125,38 @@ fn shutdown_of_reading_fails_the_peers_writes() {
         };
         assert_eq!(failed, error);
     }
+}
+
+/// H228: dropping a stream takes no time, whatever is unsent; the stack carries it to its end.
+#[test]
+fn dropping_does_not_wait() {
+    let net = net();
+    let (mut client, mut server) = pair(&net);
+    let mut written = 0;
+    while let Ok(n) = client.try_write(&[7; 1000]) {
+        written += n;
+    }
+    let before = net.now();
+    drop(client);
+    assert_eq!(net.now(), before);
+    let mut buf = [0; 4096];
+    let mut read = 0;
+    loop {
+        match server.read(&mut buf).unwrap() {
+            0 => break,
+            n => read += n,
+        }
+    }
+    assert_eq!(read, written);
+}
+
+/// H230, H235: handles may be kept in structs, sent to other threads and used from several, by their types.
+#[test]
+fn handles_own_what_they_need() {
+    fn anywhere<T: Send + Sync + 'static>() {}
+    anywhere::<Net>();
+    anywhere::<TcpStream>();
+    anywhere::<TcpListener>();
+    anywhere::<crate::socket::UdpSocket>();
+    anywhere::<crate::socket::PingSocket>();
 }

@@ -310,7 +310,7 @@ fn code_point_and_ttl() {
     assert_eq!(class(&s.host.output(T0)[0]), (10, 9));
 }
 
-/// T16: what ICMP says of a connection that stands can be asked for, once; it names the cause when the
+/// T16, H084: what ICMP says of a connection that stands can be asked for, once; it names the cause when the
 /// connection fails, unless the peer has answered since; and none of it for who wants none of it.
 //= rfc9293#3.9.1.8 MUST-47, SHLD-20
 //= rfc9293#3.9.2.2 MUST-54, MUST-56, SHLD-25

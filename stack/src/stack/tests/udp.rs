@@ -107,7 +107,7 @@ fn the_most_specific_socket_receives() {
     }
 }
 
-/// H144: a socket with an address of its own gets only what is for it.
+/// H144, H145: a socket with an address of its own gets only what is for it, and sends only from it.
 #[test]
 fn a_bound_address_filters() {
     let (mut a, mut b) = (Host::new(1), Host::new(2));
@@ -166,7 +166,7 @@ fn ipv6_needs_a_checksum() {
     assert_eq!(b.stack.counters().drops(Drop::UdpChecksum), 1);
 }
 
-/// H138: the caller is told, and told the limit.
+/// H138: the caller is told, and told the limit. H211: an MTU does not count the Ethernet header.
 #[test]
 fn a_datagram_too_long_is_refused() {
     let mut a = Host::new(1);
@@ -174,6 +174,11 @@ fn a_datagram_too_long_is_refused() {
     let error = Error::MessageTooLong { limit: 1472 };
     assert_eq!(send(&mut a, client, at("10.0.0.2", 7), &[0; 1473]), Err(error));
     assert_eq!(send(&mut a, client, at("10.0.0.2", 7), &[0; 1472]), Ok(1472));
+    let mut b = Host::new(2);
+    let question = a.output(T0);
+    question.iter().for_each(|f| b.input(f, T0));
+    b.output(T0).iter().for_each(|f| a.input(f, T0));
+    assert_eq!(a.output(T0)[0].len(), 14 + 1500);
     let to = at("fe80::9", 7);
     assert_eq!(send(&mut a, client, to, &[0; 1453]), Err(Error::MessageTooLong { limit: 1452 }));
 }
@@ -196,7 +201,7 @@ fn ephemeral_ports_are_random() {
     assert!(ports.windows(2).filter(|w| w[1] == w[0] + 1).count() < 3);
 }
 
-/// H093: a closed port is told to the connected socket, once, and nobody else.
+/// H093: a closed port is told to the connected socket, once, and nobody else; H191: who waits is woken.
 #[test]
 fn a_closed_port_refuses() {
     let (mut a, mut b) = (Host::new(1), Host::new(2));

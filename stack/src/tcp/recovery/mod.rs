@@ -336,7 +336,7 @@ impl Send {
                 return;
             }
             for block in in_order(heard.sack, una) {
-                // What reaches beyond what was sent says nothing (malformed input 11).
+                // What reaches beyond what was sent says nothing.
                 if una.before(block.end) && block.start.before(block.end) && block.end.at_or_before(nxt) {
                     let block = Range { start: block.start.later_of(una), ..block };
                     records.sack(block, |range, record| {
@@ -400,6 +400,8 @@ impl Send {
     fn undo(&mut self, cx: &mut Cx<'_, '_>) {
         cx.count(TcpCount::Undone);
         self.controller.undo();
+        // What was late had gone again before it arrived, so RACK did not see that it was only late (H055).
+        self.recovery.rack.reordered |= self.recovery.phase != Phase::Loss;
         self.recovery.undo = None;
         self.recovery.phase = Phase::Open;
         self.recovery.frto = Frto::Off;

@@ -67,7 +67,7 @@ fn blocks_split_records() {
     assert_eq!(pool.in_use(), 0);
 }
 
-/// H062, malformed input 11: however many holes there are, the records are bounded; and with next to
+/// H062: however many holes there are, the records are bounded; and with next to
 /// no memory they are few. What is forgotten is that something arrived, never that it did not.
 #[test]
 fn many_holes() {

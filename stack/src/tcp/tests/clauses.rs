@@ -226,6 +226,33 @@ fn a_fin_that_nobody_answers() {
     }
 }
 
+/// H037: numbers half of the space away, in every field that has one, are neither text nor an acknowledgment, and
+/// the connection goes on.
+#[test]
+fn numbers_half_the_space_away() {
+    use crate::tcp::ranges::Range;
+    for distance in [(1 << 31) - 1, 1 << 31, (1 << 31) + 1] {
+        let mut b = Bench::server_with(quiet(), syn().sack_permitted());
+        b.write(&pattern(3_000)).unwrap();
+        assert_eq!(b.out().len(), 3);
+        for (seq, upto) in [(distance, 1), (1, distance), (distance, distance)] {
+            for flags in
+                [Flags::ACK, Flags::ACK | Flags::FIN, Flags::RST, Flags::SYN, Flags::ACK | Flags::URG]
+            {
+                b.get(segment(flags, 1 + seq, upto).text(b"no"));
+            }
+        }
+        let mut far = ack(1, 1);
+        far.options.sack.push(Range { start: b.iss + distance, end: b.iss + distance + 1_000 });
+        far.options.sack.push(Range { start: b.iss + 1, end: b.iss + 1 + distance });
+        b.get(far);
+        assert!(b.out().iter().all(|o| o.is(Flags::ACK) && o.ack == 1), "nothing was taken");
+        b.get(data(1, 3_001, b"yes"));
+        assert_eq!((b.state(), b.read(9).unwrap()), (State::Established, b"yes".to_vec()));
+        assert_eq!(b.advance(60_000).iter().filter(|(_, o)| o.len() > 0).count(), 0, "all was acknowledged");
+    }
+}
+
 /// F27, H037: a connection whose numbers pass 2^31 and 2^32 on both sides.
 #[test]
 fn numbers_wrap() {

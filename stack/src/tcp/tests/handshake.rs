@@ -54,8 +54,11 @@ fn a_close_before_the_handshake_is_over() {
 fn a_connect_can_be_cancelled() {
     let mut b = Bench::connecting(quiet());
     b.out();
+    let waits = b.wait(Interest::Write);
     assert_eq!(b.close(), None);
-    assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
+    assert_eq!((b.tcp.len(), b.pool.in_use(), b.tcp.deadline()), (0, 0, None));
+    b.wake();
+    assert_eq!(waits.get(), 1, "who waits for the connection is told");
     let dropped = b.get(segment(SYN_ACK, 0, 1));
     assert_eq!(dropped, Some(Refused::NoConnection));
     assert_eq!(b.replies, [Reply::Reset(Reset { seq: b.iss + 1, ack: None })]);
@@ -254,9 +257,8 @@ fn a_syn_on_a_connection_is_challenged() {
     }
 }
 
-/// H036: a peer that does not say takes 536 bytes, by IPv6 1,220. H023: the window of a SYN is not scaled.
+/// H036: a peer that does not say takes 536 bytes, by IPv6 1,220.
 //= rfc9293#3.7.1 MUST-15
-//= rfc7323#2.2
 #[test]
 fn what_the_peer_did_not_say() {
     let mut b = Bench::server_with(quiet(), segment(Flags::SYN, 0, 0).win(9_000));
@@ -274,19 +276,41 @@ fn what_the_peer_did_not_say() {
     b.accept();
     b.write(&pattern(2_000)).unwrap();
     assert_eq!(b.out()[0].len(), 1_220);
-
-    let mut b = Bench::listening(quiet(), 1);
-    b.get(syn().scale(14).win(2_000));
-    let out = b.out();
-    assert_eq!(out[0].options.window_scale, Some(3), "256 KiB in 16 bits");
-    b.get(ack(1, 1).win(1));
-    b.accept();
-    b.write(&pattern(40_000)).unwrap();
-    let sent: u32 = b.out().iter().map(Out::len).sum();
-    assert_eq!(sent, 14_600, "1 << 14 is more than the initial window");
 }
 
-/// H032: a shift beyond 14 counts as 14.
+/// H023: the window of a SYN is not scaled, the peer's or ours: text beyond ours is not taken, however large the
+/// buffer is, until a later segment offers more.
+//= rfc7323#2.2
+#[test]
+fn the_window_of_a_syn_is_not_scaled() {
+    let mut b = Bench::connecting(quiet());
+    b.out();
+    b.get(segment(SYN_ACK, 0, 1).mss(1460).scale(7).win(3_000));
+    b.write(&pattern(40_000)).unwrap();
+    let sent = |out: Vec<Out>| out.iter().map(Out::len).sum::<u32>();
+    assert_eq!(sent(b.out()), 2 * MSS, "3,000 bytes, but for what is no full segment");
+    b.get(ack(1, 1 + 2 * MSS).win(3_000));
+    assert!(sent(b.out()) > 3_000, "3,000 << 7");
+
+    let config = TcpConfig { tune_buffers: false, receive_buffer: 1 << 20, ..quiet() };
+    let mut b = Bench::listening(config, 1);
+    b.pool = Pool::growing(16 << 20, 2_000);
+    b.get(syn().scale(7));
+    let out = b.out();
+    assert_eq!((out[0].window, out[0].options.window_scale), (65_535, Some(5)), "1 MiB in 16 bits");
+    b.get(ack(1, 1));
+    b.accept();
+    let edge = 1 + 65_535;
+    assert!(b.get(data(edge, 1, b"beyond")).is_some());
+    let out = b.out();
+    assert_eq!(
+        (out[0].ack, out[0].options.sack.blocks().len(), u32::from(out[0].window) << 5),
+        (1, 0, 1 << 20)
+    );
+    assert!(b.get(data(edge, 1, b"now inside")).is_none());
+}
+
+/// H032: a shift of the peer's beyond 14 counts as 14.
 //= rfc7323#2.3
 #[test]
 fn a_shift_is_at_most_14() {

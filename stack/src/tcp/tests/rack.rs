@@ -76,8 +76,7 @@ fn a_lost_retransmission() {
     assert_eq!(numbers(&b.out())[0], 0, "without a timeout");
 }
 
-/// H055, B11: what arrives within a quarter of the round trip was reordered, and nothing is sent again; a
-/// DSACK shows that more patience is needed.
+/// B11: what arrives within a quarter of the round trip was reordered, and nothing is sent again.
 //= rfc8985#6.2
 #[test]
 fn reordering_is_no_loss() {
@@ -88,6 +87,28 @@ fn reordering_is_no_loss() {
     b.get(sacked(&b, 4, &[]));
     assert_eq!(b.advance(60_000), []);
     assert!(info(&b).reordering);
+}
+
+/// H055: on a path that delays one segment of each flight by more than that, DSACKs teach patience: after a few
+/// flights nothing is sent for nothing, and the window has grown.
+//= rfc8985#6.2
+#[test]
+fn reordering_is_learnt() {
+    let mut b = in_flight(8);
+    let (mut at, mut for_nothing) = (0, vec![]);
+    for _ in 0..12 {
+        b.now += Duration::from_millis(100);
+        b.get(sacked(&b, at, &[(at + 1, at + 8)]));
+        let early = b.out().len() + b.advance(60).len();
+        let dsack = [(at, at + 1)];
+        b.get(sacked(&b, at + 8, &dsack[..usize::from(early > 0)]));
+        for_nothing.push(early);
+        at += 8;
+        b.write(&pattern((8 * MSS) as usize)).unwrap();
+        assert_eq!(b.out().len(), 8, "the window suffices");
+    }
+    let learnt = for_nothing.iter().position(|n| *n == 0).unwrap_or_else(|| panic!("{for_nothing:?}"));
+    assert!(learnt <= 4 && for_nothing[learnt..].iter().all(|n| *n == 0), "{for_nothing:?}");
 }
 
 /// With patience at its end, the clock finds the loss.
@@ -238,7 +259,7 @@ fn a_spurious_timeout_by_frto() {
     assert!(info(&b).cwnd >= cwnd);
 }
 
-/// Blocks of what was never sent, the wrong way round, or empty say nothing (malformed input 6, 11).
+/// Blocks of what was never sent, the wrong way round, or empty say nothing (F11).
 #[test]
 fn blocks_that_make_no_sense() {
     let mut b = in_flight(4);

@@ -212,7 +212,7 @@ fn a_large_frame_in_little_memory() {
     hog.clear(&mut b.pool);
 }
 
-/// H037: buffers so large that sequence numbers could not be compared are cut.
+/// H037, H032: buffers so large that sequence numbers could not be compared are cut, and our shift is 14 at most.
 #[test]
 fn buffers_have_a_limit() {
     let config = TcpConfig { send_buffer: u32::MAX, receive_buffer: u32::MAX, ..quiet() };
