@@ -77,7 +77,7 @@ impl<'a> Demux<'a> {
         None
     }
 
-    /// Stores `id`; false if the table is full.
+    /// Stores `id`; false if the table is full, and can't grow.
     pub(crate) fn insert(&mut self, hash: u32, id: u32) -> bool {
         if (self.len + 1) * 4 > self.places() * 3 && !self.grow() && self.len + 1 >= self.places() {
             return false;
@@ -110,7 +110,8 @@ impl<'a> Demux<'a> {
             return false;
         };
         let places = (old.len() * 2).max(16);
-        let old = core::mem::replace(old, alloc::vec![Bucket::default(); places]);
+        let Some(new) = crate::heap::fill(places, Bucket::default) else { return false };
+        let old = core::mem::replace(old, new.into_vec());
         self.set_mask();
         for bucket in old.into_iter().filter(|b| b.id != NONE) {
             self.place(bucket);

@@ -63,6 +63,8 @@ mod demux;
 pub mod device;
 mod error;
 pub mod events;
+#[cfg(feature = "alloc")]
+mod heap;
 pub mod ip;
 mod link;
 mod list;

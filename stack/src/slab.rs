@@ -2,7 +2,8 @@
 //! when their entry was given to another (H221).
 //!
 //! On the heap it grows by chunks: nothing is ever moved, so no insertion costs more than another,
-//! and no memory lies idle but the rest of the last chunk.
+//! and no memory lies idle but the rest of the last chunk. Where the heap gives no further chunk the
+//! table is full, until it does.
 
 #[cfg(feature = "alloc")]
 use alloc::{boxed::Box, vec::Vec};
@@ -84,16 +85,18 @@ impl<T> Slots<'_, T> {
         }
     }
 
-    /// Makes sure that the place exists, if it may.
-    fn extend_to(&mut self, index: u32) {
-        #[cfg(feature = "alloc")]
-        if let Slots::Heap(chunks) = self
-            && chunks.len() == index as usize / Self::CHUNK
-        {
-            chunks.push((0..Self::CHUNK).map(|_| Slot::EMPTY).collect());
+    /// Makes sure that the place exists, which is the next after those that do. False: the heap has no
+    /// memory for it.
+    fn extend_to(&mut self, index: u32) -> bool {
+        match self {
+            Slots::Given(slots) => (index as usize) < slots.len(),
+            #[cfg(feature = "alloc")]
+            Slots::Heap(chunks) => {
+                (index as usize) < chunks.len() * Self::CHUNK
+                    || crate::heap::fill(Self::CHUNK, || Slot::EMPTY)
+                        .is_some_and(|chunk| crate::heap::push(chunks, chunk))
+            }
         }
-        #[cfg(not(feature = "alloc"))]
-        let _ = index;
     }
 }
 
@@ -157,8 +160,9 @@ impl<'a, T> Slab<'a, T> {
         self.limit as usize
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.len >= self.limit
+    /// Makes sure that there is a place for another entry. False: the table is full, or the heap is.
+    pub(crate) fn prepare(&mut self) -> bool {
+        self.free != NONE || (self.fresh < self.limit && self.slots.extend_to(self.fresh))
     }
 
     /// Places that were ever used: no entry lies beyond.
@@ -166,7 +170,7 @@ impl<'a, T> Slab<'a, T> {
         self.fresh
     }
 
-    /// A free place, off the list of them.
+    /// A free place, off the list of them or new.
     fn place(&mut self) -> Option<u32> {
         if self.free != NONE {
             let index = self.free;
@@ -175,15 +179,14 @@ impl<'a, T> Slab<'a, T> {
             }
             return Some(index);
         }
-        if self.fresh >= self.limit {
+        if !self.prepare() {
             return None;
         }
-        self.slots.extend_to(self.fresh);
         self.fresh += 1;
         Some(self.fresh - 1)
     }
 
-    /// Adds an entry; gives it back if the table is full.
+    /// Adds an entry; gives it back if the table is full, or the heap is.
     pub(crate) fn insert(&mut self, entry: T) -> Result<Key, T> {
         let Some(index) = self.place() else { return Err(entry) };
         let Some(slot) = self.slots.get_mut(index) else { return Err(entry) };
@@ -263,7 +266,7 @@ mod tests {
         assert_eq!((slab.get(a), slab.get(b), slab.get(c)), (None, Some(&'b'), Some(&'c')));
         assert_eq!(slab.key(c.index), Some(c));
         assert_eq!(slab.iter().map(|(_, c)| *c).collect::<String>(), "cb");
-        assert!(slab.is_full() && slab.len() == 2);
+        assert!(!slab.prepare() && slab.len() == 2);
     }
 
     /// On the heap: over several chunks, up to the limit.
@@ -275,7 +278,7 @@ mod tests {
         assert!(slab.insert([0; 10]).is_err() && slab.places() == 1000);
         assert!((0..1000).all(|n| slab.get(keys[n]) == Some(&[n as u64; 10])));
         (0..1000).for_each(|n| assert!(slab.remove(n).is_some() && slab.remove(n).is_none()));
-        assert!((0..1000).all(|_| slab.insert([1; 10]).is_ok()) && slab.is_full());
+        assert!((0..1000).all(|_| slab.insert([1; 10]).is_ok()) && !slab.prepare());
         assert!(slab.at(1000).is_none() && keys.iter().all(|k| slab.get(*k).is_none()));
     }
 }

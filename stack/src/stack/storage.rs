@@ -48,7 +48,8 @@ pub struct Limits {
     pub neighbors: usize,
     /// Entries of the routing table.
     pub routes: usize,
-    /// Connections of TCP; as many again may be in TIME-WAIT.
+    /// Connections of TCP; as many again may be in TIME-WAIT. An eighth, one at least, is for those that
+    /// the stack opens itself.
     pub connections: usize,
     /// Connections that are kept in full. One that idles beyond takes some 230 bytes, and is unpacked when
     /// something happens to it; while more than this are busy at a time, more are kept in full.

@@ -15,7 +15,7 @@ use crate::seq::Seq;
 use crate::tcp::segment::{Flags, Mark, Options, Plan, PlanKind};
 use crate::tcp::soft::SoftError;
 use crate::tcp::tcb::Dropped;
-use crate::tcp::{ConnectionEvent, Handshaking, Outcome, Refused, Reply, Tuple};
+use crate::tcp::{ConnectionEvent, Handshaking, Opened, Outcome, Refused, Reply, Tuple};
 use crate::time::Instant;
 use crate::wire::tcp::{TCP_LEN_MAX, TcpHeader, parse_tcp};
 use crate::wire::{self, HEADERS_LEN_MAX, IpHeader, LinkPath, protocol, pseudo_header};
@@ -70,7 +70,7 @@ impl Stack<'_> {
         let Some(interface) = self.interfaces.get(meta.interface.0) else { return };
         let mtu = interface.mtu;
         let mut outcome = self.tcp.on_segment(&tuple, meta.interface, mtu, &segment, now, &mut self.pool);
-        if outcome.dropped == Some(Refused::TableFull) && self.tcp_give_up_orphan(now) {
+        if outcome.dropped == Some(Refused::TableFull) && self.tcp_give_up_orphan(Opened::ByPeer, now) {
             outcome = self.tcp.on_segment(&tuple, meta.interface, mtu, &segment, now, &mut self.pool);
         }
         self.served = self.tcp.last_of(&tuple).filter(|_| outcome.dropped.is_none());

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::ip::{self, InterfaceId};
 use crate::slab::Key;
 use crate::tcp::segment::Reset;
-use crate::tcp::{Connection, Interest, Reply, State, TcpConfig, TcpInfo, TcpOptions, Tuple};
+use crate::tcp::{Connection, Interest, Opened, Reply, State, TcpConfig, TcpInfo, TcpOptions, Tuple};
 use crate::time::Instant;
 
 /// Names a connection for as long as its application holds it.
@@ -66,11 +66,14 @@ impl Stack<'_> {
         self.tcp.register_acceptor(listener.0, waker);
     }
 
-    /// Stops listening. Connections that nobody accepted are reset; the next segment of one that is
-    /// half-open is.
+    /// Stops listening. Connections that nobody accepted are reset, and clients that have answered and
+    /// wait for a place among those; the next segment of one that is half-open is.
     pub fn tcp_unlisten(&mut self, listener: ListenerHandle, now: Instant) {
         while let Ok((handle, _)) = self.tcp_accept(listener) {
             self.tcp_abort(handle, now);
+        }
+        while let Some(key) = self.tcp.late(listener.0) {
+            self.tcp_abort(TcpHandle(key), now);
         }
         self.tcp.forget_half_open(listener.0, &mut self.pool);
         self.tcp.unlisten(listener.0);
@@ -120,7 +123,7 @@ impl Stack<'_> {
             local_port: local.map_or(0, |l| l.port()),
             remote_port: remote.port(),
         };
-        self.tcp_give_up_orphan(now);
+        self.tcp_give_up_orphan(Opened::ByUs, now);
         self.tcp.connect(tuple, path.interface, path.mtu, options, now, &mut self.pool).map(TcpHandle)
     }
 
@@ -286,8 +289,8 @@ impl Stack<'_> {
     }
 
     /// Resets a connection that nobody holds, if a new one needs its place. True: there is one now.
-    pub(super) fn tcp_give_up_orphan(&mut self, now: Instant) -> bool {
-        let superfluous = self.tcp.superfluous(now);
+    pub(super) fn tcp_give_up_orphan(&mut self, opened: Opened, now: Instant) -> bool {
+        let superfluous = self.tcp.superfluous(opened, now);
         if let Some(key) = superfluous {
             self.tcp_abort(TcpHandle(key), now);
         }

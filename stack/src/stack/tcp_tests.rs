@@ -12,6 +12,8 @@ use crate::time::Duration;
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 
+mod crowd;
+
 /// Collects what a stack sends.
 struct Out {
     capabilities: Capabilities,
@@ -506,8 +508,9 @@ fn orphans_make_room() {
     let mut world = World::new();
     for host in &mut world.hosts {
         let id = host.id;
-        let limits = Limits { connections: 2, ..Limits::default() };
         let last = host.out.capabilities.mac.0[5];
+        // One of the server's is for its own connects.
+        let limits = Limits { connections: 1 + usize::from(last), ..Limits::default() };
         host.stack = Stack::new(Storage::heap(&limits), [last; 32]);
         assert_eq!(host.stack.add_interface(host.out.capabilities), Ok(id));
         let address = Cidr::new(IpAddr::from([10, 0, 0, last]), 24).unwrap();

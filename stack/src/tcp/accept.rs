@@ -10,8 +10,8 @@ use super::ready::has_memory;
 use super::segment::{Flags, Plan, Reset, Segment};
 use super::tcb::{Mss, Origin, Phase, Tcb};
 use super::{
-    ConnectionEvent, EPHEMERAL_TRIES, HalfOpen, Handshaking, LISTENER, ListenerEntry, Outcome, Profile,
-    Refused, Reply, Tcp, Tuple, passive,
+    ConnectionEvent, EPHEMERAL_TRIES, HalfOpen, Handshaking, LISTENER, ListenerEntry, Opened, Outcome,
+    Profile, Refused, Reply, Tcp, Tuple, passive,
 };
 use crate::counters::TcpCount;
 use crate::error::Error;
@@ -27,6 +27,9 @@ use core::task::Waker;
 /// client. Else a trickle of SYNs from nowhere would keep every client out, or from having all options.
 const SILENT: u8 = 2;
 
+/// Half-open connections that have answered, and are passed over to find one that did not.
+const ANSWERED: usize = 4;
+
 /// A segment for a listener.
 #[derive(Clone, Copy)]
 struct Arrival<'s> {
@@ -41,6 +44,12 @@ impl Arrival<'_> {
     /// It comes to nothing, and its sender learns of it.
     fn refuse(&self, why: Refused) -> Outcome {
         refuse(why, Reset::answer_to(self.segment))
+    }
+
+    /// It comes to nothing now. Text is sent again, and so brings its cookie back; after a bare
+    /// acknowledgment the client may wait for us, and only a reset tells it that we do not (H010).
+    fn put_off(&self, why: Refused) -> Outcome {
+        if self.segment.len() > 0 { self.drop(why) } else { self.refuse(why) }
     }
 
     /// It comes to nothing: as good as lost.
@@ -72,7 +81,8 @@ impl Tcp<'_> {
     pub(super) fn would_accept(&self, tuple: &Tuple, pool: &Pool<'_>) -> bool {
         let Some(listener) = self.listener_for(tuple.local, tuple.local_port) else { return false };
         let room = self.has_syn_room(listener) || self.settings.config.syn_cookies != SynCookies::Off;
-        room && self.refuses_syns(listener, pool).is_none() && !self.connections.is_full()
+        let is_full = self.connections.room(Opened::ByPeer) == 0;
+        room && self.refuses_syns(listener, pool).is_none() && !is_full
     }
 
     /// OPEN, passive (RFC 9293 §3.10.1). No two listeners take the same connection.
@@ -115,10 +125,44 @@ impl Tcp<'_> {
             && !segment.flags.has(Flags::RST);
         if let Phase::SynReceived(h) = &mut c.tcb.phase
             && waits
+            && segment.ack == h.iss + 1
         {
-            h.answered |= segment.ack == h.iss + 1;
+            h.answered = true;
+            self.mark_late(index);
         }
         waits
+    }
+
+    /// The client of this half-open connection is there, and waits.
+    fn mark_late(&mut self, index: u32) {
+        let Some(c) = self.connections.at_mut(index) else { return };
+        let (listener, was_late) = (passive(&c.tcb), core::mem::replace(&mut c.is_late, true));
+        if let Some(l) = listener.filter(|_| !was_late).and_then(|l| self.listeners.at_mut(l)) {
+            let links = &mut HalfOpen(&mut self.connections);
+            l.0.syns.remove(links, index);
+            l.0.late.push(links, index);
+            l.0.late_len += 1;
+        }
+    }
+
+    /// There is room in the accept queue: the SYN-ACK goes again to a client that is late, and what
+    /// answers it counts. The next time to another one.
+    fn call_late(&mut self, listener: u32) {
+        let Some(l) = self.listeners.at_mut(listener) else { return };
+        let links = &mut HalfOpen(&mut self.connections);
+        let Some(index) = l.0.late.pop(links) else { return };
+        l.0.late.push(links, index);
+        if let Some(c) = self.connections.at_mut(index)
+            && let Phase::SynReceived(h) = &mut c.tcb.phase
+        {
+            h.send = true;
+            self.after(index);
+        }
+    }
+
+    /// One of those that are late, if there are any.
+    pub(crate) fn late(&self, listener: Key) -> Option<Key> {
+        self.connections.key(self.listeners.get(listener)?.0.late.front()?)
     }
 
     /// Would this segment complete a connection whose listener waits for data first? The SYN-ACK is
@@ -173,6 +217,8 @@ impl Tcp<'_> {
         let cookies = self.settings.config.syn_cookies;
         if let Some(why) = self.refuses_syns(arrival.listener, pool) {
             arrival.drop(why)
+        } else if !self.takes_syns(arrival.listener, now) {
+            arrival.drop(Refused::SynQueueFull)
         } else if cookies == SynCookies::Always {
             self.send_cookie(arrival, now, pool)
         } else if self.has_syn_room(arrival.listener) {
@@ -189,7 +235,7 @@ impl Tcp<'_> {
 
     /// Why this listener takes no SYN at present.
     fn refuses_syns(&self, listener: u32, pool: &Pool<'_>) -> Option<Refused> {
-        if !self.listeners.at(listener).is_some_and(|l| l.0.has_room()) {
+        if !self.listeners.at(listener).is_some_and(|l| l.0.has_room_for_new()) {
             Some(Refused::AcceptQueueFull)
         } else if self.connections.len() >= self.settings.config.accept_limit as usize || !has_memory(pool) {
             Some(Refused::AcceptLimit)
@@ -198,13 +244,25 @@ impl Tcp<'_> {
         }
     }
 
-    /// May another half-open connection be kept? All of them together take half of the table and of
-    /// what can be in use at most, or a flood would leave no place for connections.
-    fn has_syn_room(&self, listener: u32) -> bool {
-        let places = self.connections.limit().min(self.connections.active_limit());
+    /// Would there be room for this SYN's client beside those that have a cookie?
+    fn takes_syns(&mut self, listener: u32, now: Instant) -> bool {
+        let free = match self.orphans.is_empty() {
+            true => self.connections.room(Opened::ByPeer),
+            false => usize::MAX,
+        };
+        let half_open_room = self.half_open_room();
+        self.listeners.at_mut(listener).is_some_and(|l| l.0.takes_syns(half_open_room, free, now))
+    }
+
+    /// How many more half-open connections may be kept, of all listeners together.
+    fn half_open_room(&self) -> usize {
         let least = usize::from(self.settings.config.syn_cookies == SynCookies::Off);
-        self.listeners.at(listener).is_some_and(|l| l.0.has_syn_room())
-            && self.half_open < (places / 2).max(least)
+        self.connections.half_open_limit().max(least).saturating_sub(self.half_open)
+    }
+
+    /// May another half-open connection be kept for a client that may be a forgery?
+    fn has_syn_room(&self, listener: u32) -> bool {
+        self.listeners.at(listener).is_some_and(|l| l.0.has_syn_room()) && self.half_open_room() > 0
     }
 
     fn open_half(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
@@ -237,7 +295,8 @@ impl Tcp<'_> {
         pool: &mut Pool<'_>,
     ) -> Outcome {
         let profile = self.profile_of(listener.index);
-        let Some(index) = self.admit(*arrival.tuple, arrival.interface, profile, tcb, now) else {
+        let (tuple, interface) = (*arrival.tuple, arrival.interface);
+        let Some(index) = self.admit(tuple, interface, Opened::ByPeer, profile, tcb, now) else {
             return arrival.drop(Refused::TableFull);
         };
         let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };
@@ -257,7 +316,7 @@ impl Tcp<'_> {
 
     fn admit_half(&mut self, arrival: &Arrival<'_>, tcb: Tcb, now: Instant) -> Option<u32> {
         let profile = self.profile_of(arrival.listener);
-        let index = self.admit(*arrival.tuple, arrival.interface, profile, tcb, now)?;
+        let index = self.admit(*arrival.tuple, arrival.interface, Opened::ByPeer, profile, tcb, now)?;
         let l = self.listeners.at_mut(arrival.listener)?;
         l.0.half_open += 1;
         l.0.syns.push(&mut HalfOpen(&mut self.connections), index);
@@ -269,7 +328,7 @@ impl Tcp<'_> {
     /// Answers a SYN and forgets it.
     //= rfc4987#3.6
     fn send_cookie(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
-        if self.connections.is_full() && self.orphans.is_empty() {
+        if self.connections.room(Opened::ByPeer) == 0 && self.orphans.is_empty() {
             // Whoever brought it back would have no place.
             return arrival.drop(Refused::TableFull);
         }
@@ -287,7 +346,7 @@ impl Tcp<'_> {
             t.value = cookies::timestamp(t.value, &syn);
         }
         if let Some(l) = self.listeners.at_mut(listener) {
-            l.0.cookie_sent = Some(now);
+            l.0.cookies.sent(now);
         }
         Outcome {
             reply: Some(Reply::SynAck { seq, ack, flags, window, options }),
@@ -299,28 +358,31 @@ impl Tcp<'_> {
     /// An acknowledgment for a listener is a stray one, unless it brings back a cookie.
     fn take_cookie(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
         let Arrival { listener, tuple, mss, segment, .. } = *arrival;
-        let Some(l) = self.listeners.at(listener).filter(|l| l.0.expects_cookies(now)) else {
+        if !self.listeners.at(listener).is_some_and(|l| l.0.expects_cookies(now)) {
             return arrival.refuse(Refused::NoConnection);
-        };
+        }
         let recalled = cookies::recall(&self.key, tuple, segment, now);
         let Some(syn) = recalled.filter(|_| !segment.flags.has(Flags::SYN)) else {
             // Text may be from a client whose first segments were lost: it sends them again, and they
             // bring its cookie back. A reset would end a connection that is all right.
-            let may_be_later = segment.len() > 0 && !segment.flags.has(Flags::SYN);
-            let refuse = if may_be_later { Arrival::drop } else { Arrival::refuse };
-            return refuse(arrival, Refused::BadCookie);
+            return match segment.flags.has(Flags::SYN) {
+                true => arrival.refuse(Refused::BadCookie),
+                false => arrival.put_off(Refused::BadCookie),
+            };
         };
-        // With room in the SYN queue alone the SYN-ACK is repeated, as for every client that finds the
-        // accept queue full. Without, nothing would tell the client that it is not connected (H010).
-        let has_room = l.0.has_room() || self.has_syn_room(listener);
+        let Some(l) = self.listeners.at_mut(listener) else { return Outcome::default() };
+        l.0.cookies.came_back(now);
+        // With the accept queue full it is half-open and late, as every client that finds it so. It is no
+        // forgery, so the length of the SYN queue is not for it (H010).
+        let has_room = l.0.has_room() || self.half_open_room() > 0;
         if !has_room && !self.give_up_oldest(listener, 0, pool) {
-            return arrival.refuse(Refused::AcceptQueueFull);
+            return arrival.put_off(Refused::AcceptQueueFull);
         }
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
         let cx = self.settings.cx(self.profile_of(listener), now, pool);
         let tcb = Tcb::resume(listener, &syn, segment.ack - 1, ts_offset, mss, &cx);
         let Some(index) = self.admit_half(arrival, tcb, now) else {
-            return arrival.refuse(Refused::TableFull);
+            return arrival.put_off(Refused::TableFull);
         };
         let outcome = self.for_connection(index, segment, now, pool);
         Outcome { handshaking: Some(Handshaking::CookieAccepted), ..outcome }
@@ -328,15 +390,33 @@ impl Tcp<'_> {
 
     pub(super) fn half_open_ends(&mut self, listener: u32, index: u32) {
         self.half_open -= 1;
+        let late = self.connections.at_mut(index).is_some_and(|c| core::mem::take(&mut c.is_late));
         if let Some(l) = self.listeners.at_mut(listener) {
             l.0.half_open -= 1;
-            l.0.syns.remove(&mut HalfOpen(&mut self.connections), index);
+            l.0.late_len -= u32::from(late);
+            let list = if late { &mut l.0.late } else { &mut l.0.syns };
+            list.remove(&mut HalfOpen(&mut self.connections), index);
         }
     }
 
     /// H058: the oldest half-open connection gives way if its client never answered, and its SYN-ACK
     /// was sent more than `transmissions` times.
     fn give_up_oldest(&mut self, listener: u32, transmissions: u8, pool: &mut Pool<'_>) -> bool {
+        // One that has answered, and waits for text, is not in the way of others.
+        for _ in 0..ANSWERED {
+            let Some(l) = self.listeners.at_mut(listener) else { return false };
+            let Some(front) = l.0.syns.front() else { return false };
+            let answered = self
+                .connections
+                .at(front)
+                .is_some_and(|c| matches!(&c.tcb.phase, Phase::SynReceived(h) if h.answered));
+            if !answered {
+                break;
+            }
+            let links = &mut HalfOpen(&mut self.connections);
+            l.0.syns.remove(links, front);
+            l.0.syns.push(links, front);
+        }
         let Some(oldest) = self.listeners.at(listener).and_then(|l| l.0.syns.front()) else { return false };
         let silent = self.connections.at(oldest).is_some_and(|c| {
             matches!(&c.tcb.phase, Phase::SynReceived(h) if !h.answered && h.transmissions > transmissions)
@@ -369,6 +449,7 @@ impl Tcp<'_> {
         if l.first == NONE {
             l.last = NONE;
         }
+        self.call_late(listener.index);
         self.connections.key(index).ok_or(Error::WouldBlock)
     }
 

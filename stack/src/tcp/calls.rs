@@ -4,7 +4,7 @@ use super::options::TcpOptions;
 use super::ready::has_memory;
 use super::segment::Reset;
 use super::tcb::{Cx, Phase};
-use super::{Connection, Interest, Orphaned, Starved, Tcp, passive};
+use super::{Connection, Interest, Opened, Orphaned, Starved, Tcp, passive};
 use crate::error::Error;
 use crate::pool::Pool;
 use crate::slab::Key;
@@ -223,9 +223,9 @@ impl Tcp<'_> {
 
     /// With a full table, the connection that nobody has held for the longest: new ones come first
     /// (H019).
-    pub(crate) fn superfluous(&mut self, now: Instant) -> Option<Key> {
-        let oldest = self.orphans.front().filter(|_| self.connections.is_exhausted(now))?;
-        self.connections.key(oldest)
+    pub(crate) fn superfluous(&mut self, opened: Opened, now: Instant) -> Option<Key> {
+        let oldest = self.orphans.front().filter(|_| self.connections.is_exhausted(opened, now))?;
+        self.connections.key(oldest).filter(|_| self.connections.makes_room(oldest, opened))
     }
 
     /// ABORT (RFC 9293 §3.10.5): the connection ends at once, and the peer is told.

@@ -29,7 +29,8 @@ pub enum Congestion {
 pub enum SynCookies {
     /// Never: with a full SYN queue a SYN is as good as lost, and the client tries again.
     Off,
-    /// When the SYN queue is full.
+    /// When the SYN queue is full, as many as both queues have room for if they come back, unless most
+    /// of them do not.
     #[default]
     Auto,
     /// Always: nothing is ever kept for a client that has not answered.
@@ -147,8 +148,8 @@ pub struct TcpConfig {
     pub path_probing: PathProbing,
     /// Connections that wait for `accept` on a listener that names no other number. Default 128.
     pub backlog: u16,
-    /// Connections of the stack beyond which SYNs are as good as lost, so that what is left of the
-    /// table is for its own connects. Default: as many as the table has places.
+    /// Connections of the stack beyond which SYNs are as good as lost. Default: no limit but the
+    /// table's, of which an eighth, one place at least, is for our own connects.
     pub accept_limit: u32,
     /// When listeners use SYN cookies. Default: when their SYN queue is full.
     pub syn_cookies: SynCookies,

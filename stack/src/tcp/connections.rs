@@ -23,11 +23,18 @@ use managed::ManagedSlice;
 /// Connections that are looked at to find one that can be parked.
 const STEPS: u32 = 8;
 
+/// Of so many places those that only our own connects may have: an eighth, but at least one. Else a few
+/// clients that came and stayed would keep us from ever connecting. A single place is for who comes first.
+fn share(places: usize) -> usize {
+    if places < 2 { 0 } else { (places / 8).max(1) }
+}
+
 /// A connection's place in the table.
 #[derive(Debug)]
 pub struct Place {
     /// Its number in the working set, unless it idles.
     active: u32,
+    opened: Opened,
     idle: Option<Idle>,
 }
 
@@ -43,10 +50,20 @@ struct Idle {
     state: Parked,
 }
 
+/// Who opened a connection: there is a share of the places for ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Opened {
+    ByUs,
+    ByPeer,
+}
+
 /// All connections.
 pub(super) struct Connections<'a> {
     places: Slab<'a, Place>,
     active: Slab<'a, Connection>,
+    /// How many of both the peers opened.
+    passive: usize,
+    passive_active: usize,
     /// So many are in use, unless more are busy.
     target: usize,
     /// Where the last one was parked.
@@ -81,26 +98,48 @@ impl<'a> Connections<'a> {
             #[cfg(feature = "alloc")]
             ManagedSlice::Owned(_) => target,
         };
-        Connections { places: Slab::new(places, limit), active: Slab::new(active, limit), target, hand: 0 }
+        Connections {
+            places: Slab::new(places, limit),
+            active: Slab::new(active, limit),
+            passive: 0,
+            passive_active: 0,
+            target,
+            hand: 0,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// How many there can be.
-    pub(super) fn limit(&self) -> usize {
-        self.places.limit()
+    /// How many half-open connections there can be: half of all, in the table and in use, or a flood of
+    /// them would leave no place for others.
+    pub(super) fn half_open_limit(&self) -> usize {
+        let [places, active] = [self.places.limit(), self.active.limit()];
+        (places.min(active) / 2).min((active - share(active)).saturating_sub(1))
     }
 
-    /// How many can be in use at once.
-    pub(super) fn active_limit(&self) -> usize {
-        self.active.limit()
+    /// How many more there can be.
+    pub(super) fn room(&self, opened: Opened) -> usize {
+        let free = self.places.limit() - self.places.len();
+        match opened {
+            Opened::ByUs => free,
+            Opened::ByPeer => {
+                let most = self.places.limit() - share(self.places.limit());
+                most.saturating_sub(self.passive).min(free)
+            }
+        }
     }
 
-    /// Is there no place for another?
-    pub(super) fn is_full(&self) -> bool {
-        self.places.is_full()
+    /// Would there be a place for one if this one went?
+    pub(super) fn makes_room(&self, index: u32, opened: Opened) -> bool {
+        self.places.at(index).is_some_and(|p| opened == Opened::ByUs || p.opened == opened)
+    }
+
+    /// Is there a place in the working set?
+    fn has_active_room(&mut self, opened: Opened) -> bool {
+        let most = self.active.limit() - share(self.active.limit());
+        (opened == Opened::ByUs || self.passive_active < most) && self.active.prepare()
     }
 
     /// Places that were ever used.
@@ -122,9 +161,9 @@ impl<'a> Connections<'a> {
     }
 
     /// Can no connection be added, nor one that idles be used, before another one rests?
-    pub(super) fn is_exhausted(&mut self, now: Instant) -> bool {
-        self.make_room(now);
-        self.places.is_full() || self.active.is_full()
+    pub(super) fn is_exhausted(&mut self, opened: Opened, now: Instant) -> bool {
+        self.make_room(opened, now);
+        self.room(opened) == 0 || !self.places.prepare() || !self.has_active_room(opened)
     }
 
     /// The connection that this key is for, in use. [`Error::OutOfMemory`]: it has to wait until
@@ -174,47 +213,61 @@ impl<'a> Connections<'a> {
     }
 
     /// Adds a connection, if there is room for it.
-    pub(super) fn insert(&mut self, connection: Connection, now: Instant) -> Option<u32> {
-        self.make_room(now);
+    pub(super) fn insert(&mut self, connection: Connection, opened: Opened, now: Instant) -> Option<u32> {
+        if self.is_exhausted(opened, now) {
+            return None;
+        }
         let at = self.active.insert(connection).ok()?.index;
-        let Ok(key) = self.places.insert(Place { active: at, idle: None }) else {
+        let Ok(key) = self.places.insert(Place { active: at, opened, idle: None }) else {
             self.active.remove(at);
             return None;
         };
         if let Some(c) = self.active.at_mut(at) {
             c.index = key.index;
         }
+        self.passive += usize::from(opened == Opened::ByPeer);
+        self.passive_active += usize::from(opened == Opened::ByPeer);
         Some(key.index)
     }
 
     pub(super) fn remove(&mut self, index: u32) -> Option<Connection> {
-        match self.places.remove(index)? {
-            Place { idle: Some(idle), .. } => Some(idle.unpark(index)),
-            Place { active, .. } => self.active.remove(active),
+        let Place { active, opened, idle } = self.places.remove(index)?;
+        self.passive -= usize::from(opened == Opened::ByPeer);
+        match idle {
+            Some(idle) => Some(idle.unpark(index)),
+            None => {
+                self.passive_active -= usize::from(opened == Opened::ByPeer);
+                self.active.remove(active)
+            }
         }
     }
 
     /// Makes the connection one of those in use. False: there is none, or all of those are busy.
     pub(super) fn activate(&mut self, index: u32, now: Instant) -> bool {
-        match self.places.at(index) {
+        let opened = match self.places.at(index) {
             None => return false,
             Some(Place { idle: None, .. }) => return true,
-            Some(Place { idle: Some(_), .. }) => self.make_room(now),
+            Some(Place { idle: Some(_), opened, .. }) => *opened,
+        };
+        self.make_room(opened, now);
+        if !self.has_active_room(opened) {
+            return false;
         }
-        let Some(place) = self.places.at_mut(index).filter(|_| !self.active.is_full()) else { return false };
+        let Some(place) = self.places.at_mut(index) else { return false };
         let Some(idle) = place.idle.take() else { return true };
         // There is room.
         let Ok(key) = self.active.insert(idle.unpark(index)) else { return false };
         place.active = key.index;
+        self.passive_active += usize::from(opened == Opened::ByPeer);
         true
     }
 
     /// Parks what was not used lately, as long as there are more in use than there should be and a few
     /// steps find some; as many steps as it takes, if there is no room at all.
-    fn make_room(&mut self, now: Instant) {
-        let steps = if self.active.is_full() { 2 * self.active.places() } else { STEPS };
+    fn make_room(&mut self, opened: Opened, now: Instant) {
+        let steps = if self.has_active_room(opened) { STEPS } else { 2 * self.active.places() };
         for _ in 0..steps {
-            if self.active.len() < self.target {
+            if self.active.len() < self.target && self.has_active_room(opened) {
                 return;
             }
             self.hand = if self.hand + 1 < self.active.places() { self.hand + 1 } else { 0 };
@@ -233,7 +286,8 @@ impl<'a> Connections<'a> {
         if let Some(idle) = Idle::of(c, now)
             && let Some(place) = self.places.at_mut(index)
         {
-            *place = Place { active: NONE, idle: Some(idle) };
+            (place.active, place.idle) = (NONE, Some(idle));
+            self.passive_active -= usize::from(place.opened == Opened::ByPeer);
             self.active.remove(at);
         }
     }
@@ -334,6 +388,7 @@ impl Idle {
             starved,
             orphaned,
             half_open,
+            is_late: _,
             next_waiting,
             reader,
             writer,
@@ -386,6 +441,7 @@ impl Idle {
             starved: Link::default(),
             orphaned: self.orphaned,
             half_open: Link::default(),
+            is_late: false,
             next_waiting: self.next_waiting,
             reader: None,
             writer: None,

@@ -68,6 +68,7 @@ use crate::slab::{Key, Slab, Slot};
 use crate::time::{Duration, Instant, earlier};
 use crate::wakers::{Others, Woken};
 use crate::wheel::{Node, Nodes, Wheel};
+pub(crate) use connections::Opened;
 use connections::{Connections, Seen};
 use cookie_jar::CookieJar;
 use core::net::IpAddr;
@@ -121,7 +122,9 @@ pub struct Connection {
     blocked: bool,
     starved: Link,
     orphaned: Link,
+    /// Among the half-open ones of its listener, or among those that are late.
     half_open: Link,
+    is_late: bool,
     /// Which other connection waits for `accept` after this one.
     next_waiting: u32,
     reader: Option<Waker>,

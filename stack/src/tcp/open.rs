@@ -3,7 +3,7 @@
 use super::isn;
 use super::options::TcpOptions;
 use super::tcb::{Mss, Tcb};
-use super::{Connection, EPHEMERAL_FIRST, EPHEMERAL_TRIES, Profile, Tcp, Tuple};
+use super::{Connection, EPHEMERAL_FIRST, EPHEMERAL_TRIES, Opened, Profile, Tcp, Tuple};
 use crate::counters::TcpCount;
 use crate::error::Error;
 use crate::ip::InterfaceId;
@@ -32,7 +32,7 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<Key, Error> {
-        if self.connections.is_full() {
+        if self.connections.room(Opened::ByUs) == 0 {
             return Err(Error::TooManySockets);
         }
         if tuple.local_port == 0 {
@@ -53,7 +53,7 @@ impl Tcp<'_> {
         if goes_early {
             self.prepare_early(&tuple, &mut tcb, now);
         }
-        let index = self.admit(tuple, interface, profile, tcb, now);
+        let index = self.admit(tuple, interface, Opened::ByUs, profile, tcb, now);
         // A connection has its own share of the options now.
         self.settings.release(profile);
         let index = index.ok_or(Error::TooManySockets)?;
@@ -78,6 +78,7 @@ impl Tcp<'_> {
         &mut self,
         tuple: Tuple,
         interface: InterfaceId,
+        opened: Opened,
         profile: Profile,
         tcb: Tcb,
         now: Instant,
@@ -98,12 +99,13 @@ impl Tcp<'_> {
             starved: Link::default(),
             orphaned: Link::default(),
             half_open: Link::default(),
+            is_late: false,
             next_waiting: NONE,
             reader: None,
             writer: None,
             others: crate::wakers::Others::new(),
         };
-        let index = self.connections.insert(connection, now)?;
+        let index = self.connections.insert(connection, opened, now)?;
         if !self.demux.insert(hash, index) {
             self.connections.remove(index);
             return None;

@@ -160,7 +160,7 @@ impl Places<'_> {
         }
     }
 
-    /// The place, which is to be used.
+    /// The place, which is to be used. `None`: the heap has no memory for it.
     fn get_mut(&mut self, at: u32) -> Option<&mut TimeWaitEntry> {
         match self {
             Places::Given(places) => places.get_mut(at as usize),
@@ -168,10 +168,15 @@ impl Places<'_> {
             Places::Heap { chunks, len } => {
                 let chunk = at as usize / CHUNK;
                 if chunk >= chunks.len() {
-                    chunks.resize_with((chunk + 1).min(len.div_ceil(CHUNK)), || None);
+                    let chunk_count = (chunk + 1).min(len.div_ceil(CHUNK));
+                    chunks.try_reserve(chunk_count.saturating_sub(chunks.len())).ok()?;
+                    chunks.resize_with(chunk_count, || None);
                 }
-                let empty = || Box::new([TimeWaitEntry::EMPTY; CHUNK]);
-                chunks.get_mut(chunk)?.get_or_insert_with(empty).get_mut(at as usize % CHUNK)
+                let chunk = chunks.get_mut(chunk)?;
+                if chunk.is_none() {
+                    *chunk = crate::heap::fill(CHUNK, || TimeWaitEntry::EMPTY)?.try_into().ok();
+                }
+                chunk.as_mut()?.get_mut(at as usize % CHUNK)
             }
         }
     }
@@ -251,9 +256,11 @@ impl<'a> TimeWaits<'a> {
         if self.is_full() {
             return None;
         }
-        let (family, address) = self.packed(tuple)?;
         let until = now + wait.min(WAIT_MAX);
         let at = ((self.head as usize + self.span as usize) % self.places.len()) as u32;
+        // Before the address counts one user more.
+        self.places.get_mut(at)?;
+        let (family, address) = self.packed(tuple)?;
         *self.places.get_mut(at)? = TimeWaitEntry {
             snd_nxt: start.snd_nxt,
             rcv_nxt: start.rcv_nxt,

@@ -37,12 +37,14 @@ impl Handshake {
         self.retransmit_at = None;
         //= rfc9293#3.8.3 MUST-22
         //= rfc9293#3.8.3 MUST-23: R2 for a SYN is at least three minutes (H005)
-        let is_enough = cx.options.syn_retries.is_some_and(|n| self.transmissions > n);
+        let is_enough = cx.options.syn_retries.is_some_and(|n| self.transmissions > n) && !self.answered;
         if is_enough || cx.now.since(self.first_sent) >= cx.syn_timeout() {
             effects.end = Some(match self.origin {
                 Origin::Active => End::Failed(Error::TimedOut),
                 Origin::Passive(_) => End::Unnoticed,
             });
+            // Who has answered takes the connection for established (H010).
+            effects.reset = self.answered.then_some(Reset { seq: self.iss + 1, ack: Some(self.rcv_nxt) });
         } else {
             cx.count(TcpCount::HandshakeTimeouts);
             effects.suspect = self.transmissions == R1;
