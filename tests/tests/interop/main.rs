@@ -3,6 +3,7 @@
 mod acceptors;
 mod agreement;
 mod alive;
+mod burst;
 mod crowd;
 mod datagrams;
 mod ecn;
