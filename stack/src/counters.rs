@@ -65,6 +65,8 @@ drops! {
     NeighborShareFull = "neighbour: share full",
     /// No cache entry could be freed.
     NeighborTableFull = "neighbour: table full",
+    /// An answer to a neighbour that is not known: too many such were asked for already.
+    NeighborDenied = "neighbour: not asked for an answer",
     /// It waited for a neighbour when the interface or its address was taken away.
     NeighborForgotten = "neighbour: forgotten",
     /// An IPv4 length field contradicts the frame or itself.
@@ -156,6 +158,8 @@ drops! {
     TcpSenseless = "tcp: senseless in this state",
     /// No route for a packet of our own.
     NoRoute = "egress: no route",
+    /// An answer whose way back leads to a broadcast address or a group.
+    AnswerToGroup = "egress: answer to a group",
     /// A packet of our own that is larger than its interface's MTU: we do not fragment.
     PacketTooBig = "egress: larger than the mtu",
     /// The interface's queue of waiting packets is full.

@@ -73,6 +73,7 @@ mod platform;
 pub mod pool;
 mod queue;
 pub mod random;
+mod rate;
 pub mod seq;
 mod slab;
 mod socket;

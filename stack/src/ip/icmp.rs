@@ -7,39 +7,14 @@ use super::v6;
 use super::{IcmpError, IcmpErrorKind};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
-use crate::time::{Duration, Instant};
+use crate::rate::TokenBucket;
+use crate::time::Duration;
 use crate::wire::{IPV6_LEN, IcmpHeader, Ipv4Header, Ipv6Header, icmpv4, icmpv6, protocol};
 
-/// Errors that may be sent at once after a pause.
-const BURST: u32 = 50;
-/// Time after which one more may be sent: 100 a second (RFC 4443 §2.4(f), RFC 1812 §4.3.2.8).
-const REFILL: Duration = Duration::from_millis(10);
-
-/// Limits the rate of our own errors (H086).
-#[derive(Debug)]
-pub(crate) struct TokenBucket {
-    tokens: u32,
-    filled: Instant,
-}
-
-impl TokenBucket {
-    pub(crate) const fn new() -> Self {
-        TokenBucket { tokens: BURST, filled: Instant::ZERO }
-    }
-
-    /// Takes a token. False: there is none.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
-        let gained = now.since(self.filled).micros() / REFILL.micros();
-        if gained >= u64::from(BURST - self.tokens) {
-            (self.tokens, self.filled) = (BURST, now);
-        } else {
-            self.tokens += gained as u32;
-            self.filled += Duration::from_micros(gained * REFILL.micros());
-        }
-        let has = self.tokens > 0;
-        self.tokens -= u32::from(has);
-        has
-    }
+/// The rate of our own errors (H086): 50 at once after a pause, then 100 a second (RFC 4443 §2.4(f),
+/// RFC 1812 §4.3.2.8).
+pub(crate) const fn error_bucket() -> TokenBucket {
+    TokenBucket::new(50, Duration::from_millis(10))
 }
 
 /// Is an ICMPv4 message of this type an error? Unknown types count as such, so that nothing is

@@ -1,19 +1,27 @@
 //! The neighbour cache: one for ARP and NDP, by the states of RFC 4861 §7.3.
 //!
 //! It knows nothing of packets' formats, of interfaces or of a device: what is learnt comes in as
-//! [`Evidence`], what is to be asked goes out as [`Due`]. The table is a hash table of small sets,
-//! so that its cost does not grow with its size; within a set the least useful entry gives way.
+//! [`Evidence`], what is to be asked goes out as [`Due`]. Strangers pay for their own: what somebody
+//! whom nobody has verified can bring about (an answer, an entry) never takes the place, the question
+//! or the memory of a neighbour that our own traffic goes to.
+
+mod entry;
+mod questions;
+mod table;
 
 use core::net::IpAddr;
 
 use managed::ManagedSlice;
 
-use crate::demux::HashKey;
 use crate::device::Mac;
 use crate::ip::InterfaceId;
 use crate::pool::Pool;
 use crate::queue::{Frame, PacketQueue};
 use crate::time::{Duration, Instant};
+use entry::{Class, Entry, State};
+use questions::Questions;
+pub use table::NeighborSlot;
+use table::Table;
 
 /// Time between two solicitations (RFC 4861 §10, RETRANS_TIMER).
 const RETRANS: Duration = Duration::from_millis(1000);
@@ -26,12 +34,8 @@ const REACHABLE: Duration = Duration::from_secs(30);
 const DELAY: Duration = Duration::from_secs(5);
 /// How long a failure is reported before the neighbour is asked again.
 const FAILED: Duration = Duration::from_millis(1000);
-/// An entry used within this time gives way last.
+/// An entry that our own traffic used within this time gives way last.
 const IN_USE: Duration = Duration::from_secs(30);
-/// What [`Entry::worth`] says of such an entry.
-const IN_USE_CLASS: u8 = 3;
-/// Entries of one set.
-const WAYS: usize = 8;
 /// Packets that wait for one neighbour.
 pub(crate) const WAITING_MAX: usize = 8;
 
@@ -42,70 +46,13 @@ pub(crate) struct NeighborKey {
     pub(crate) address: IpAddr,
 }
 
+/// Whose packet goes to a neighbour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
-    /// Asked by multicast; nothing known.
-    Incomplete { solicits: u8, next: Instant },
-    /// Confirmed lately.
-    Reachable { until: Instant },
-    /// Known, but nobody vouches for it.
-    Stale,
-    /// Used while stale; the upper layer may yet vouch for it.
-    Delay { until: Instant },
-    /// Asked by unicast.
-    Probe { solicits: u8, next: Instant },
-    /// Did not answer.
-    Failed { until: Instant },
-}
-
-#[derive(Debug)]
-struct Entry {
-    key: NeighborKey,
-    state: State,
-    /// Meaningless in INCOMPLETE and FAILED.
-    mac: Mac,
-    /// Source of the packet that started the resolution; solicitations use it (H108).
-    source: IpAddr,
-    /// When a packet last went there; zero: never.
-    used: Instant,
-    waiting: PacketQueue,
-}
-
-impl Entry {
-    /// The one place that knows when the entry wants attention.
-    fn deadline(&self) -> Option<Instant> {
-        match self.state {
-            State::Incomplete { next, .. } | State::Probe { next, .. } => Some(next),
-            State::Delay { until } | State::Failed { until } => Some(until),
-            State::Reachable { .. } | State::Stale => None,
-        }
-    }
-
-    fn is_resolved(&self) -> bool {
-        !matches!(self.state, State::Incomplete { .. } | State::Failed { .. })
-    }
-
-    /// What gives way first: the lower. Unresolved entries go before those in use, so that a
-    /// flood of invented neighbours can't drive real ones out.
-    fn worth(&self, now: Instant) -> (u8, Instant) {
-        let class = match self.state {
-            State::Failed { .. } => 0,
-            State::Incomplete { .. } => 2,
-            _ if self.used == Instant::ZERO || now.since(self.used) >= IN_USE => 1,
-            _ => IN_USE_CLASS,
-        };
-        (class, self.used)
-    }
-}
-
-/// One place of the neighbour table. A caller without a heap hands in a slice of them; whole
-/// multiples of 8 are used.
-#[derive(Debug, Default)]
-pub struct NeighborSlot(Option<Entry>);
-
-impl NeighborSlot {
-    /// A free place.
-    pub const EMPTY: NeighborSlot = NeighborSlot(None);
+pub(crate) enum Purpose {
+    /// Our own traffic: a program or the routing table named the neighbour.
+    Own,
+    /// An answer to a neighbour that named itself, and may not exist.
+    Answer,
 }
 
 /// What is known of a neighbour.
@@ -117,6 +64,8 @@ pub enum Resolution {
     Pending,
     /// It did not answer just now.
     Failed,
+    /// It is unknown, and not asked for an answer to it: too many such were, or the table is in use.
+    Denied,
 }
 
 /// How a neighbour's hardware address was learnt.
@@ -137,6 +86,8 @@ pub(crate) enum Due {
     Solicit { key: NeighborKey, source: IpAddr, to: Option<Mac> },
     /// It did not answer; these packets can't be delivered.
     Failed { key: NeighborKey, waiting: PacketQueue },
+    /// It may be asked again: its failure is over.
+    Over { key: NeighborKey },
 }
 
 /// A neighbour has a hardware address that it had not before.
@@ -149,27 +100,13 @@ pub(crate) struct Learnt {
     pub(crate) given_up: PacketQueue,
 }
 
-/// Remembers who was asked lately, beyond the life of an entry (H099).
-#[derive(Clone, Copy)]
-struct Asked {
-    fingerprint: u32,
-    until: Instant,
-}
-
-/// Sets of this many, in a table of [`ASKED_SETS`].
-const ASKED_WAYS: usize = 4;
-const ASKED_SETS: usize = 16;
-
-pub(crate) struct Neighbors<'a> {
-    slots: ManagedSlice<'a, NeighborSlot>,
-    hash: HashKey,
-    asked: [[Asked; ASKED_WAYS]; ASKED_SETS],
-    /// Where the last look-up ended: most packets go to the same neighbour as the one before.
-    recent: usize,
-    /// No entry wants attention before this.
-    earliest: Instant,
-    /// Pool bytes of all waiting packets.
-    waiting_bytes: usize,
+/// Packets that a packet which waits for a neighbour took the place of.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct GaveWay {
+    /// Older ones for the same neighbour.
+    pub(crate) same: usize,
+    /// Those that were not the only one for their neighbour, or were answers.
+    pub(crate) others: usize,
 }
 
 /// Why a packet can't wait.
@@ -183,74 +120,59 @@ pub(crate) enum NoWait {
     OutOfMemory,
 }
 
+pub(crate) struct Neighbors<'a> {
+    table: Table<'a>,
+    questions: Questions,
+    /// No entry wants attention before this.
+    earliest: Instant,
+    /// No neighbour that our packets go to is in DELAY or PROBE after this.
+    doubted_until: Instant,
+    /// Where the search for what is due goes on; 0: it has not begun.
+    sweep: usize,
+    /// Pool bytes of all waiting packets.
+    waiting_bytes: usize,
+}
+
 impl<'a> Neighbors<'a> {
     pub(crate) fn new(slots: ManagedSlice<'a, NeighborSlot>, key: [u8; 16]) -> Self {
-        let nobody = Asked { fingerprint: 0, until: Instant::ZERO };
         Neighbors {
-            slots,
-            hash: HashKey(key),
-            asked: [[nobody; ASKED_WAYS]; ASKED_SETS],
-            recent: 0,
+            questions: Questions::new(slots.len()),
+            table: Table::new(slots, key),
             earliest: Instant::FAR_FUTURE,
+            doubted_until: Instant::ZERO,
+            sweep: 0,
             waiting_bytes: 0,
         }
-    }
-
-    /// The places where the neighbour can be.
-    fn set(&self, key: &NeighborKey) -> core::ops::Range<usize> {
-        let len = self.slots.len();
-        let sets = (len / WAYS).max(1);
-        let first = self.hash.hash(key) as usize % sets * WAYS;
-        first..(first + WAYS).min(len)
-    }
-
-    fn find(&mut self, key: &NeighborKey) -> Option<usize> {
-        let is_it = |slot: &NeighborSlot| slot.0.as_ref().is_some_and(|e| e.key == *key);
-        if self.slots.get(self.recent).is_some_and(is_it) {
-            return Some(self.recent);
-        }
-        let at = self.set(key).find(|i| is_it(&self.slots[*i]))?;
-        self.recent = at;
-        Some(at)
-    }
-
-    fn entry(&mut self, key: &NeighborKey) -> Option<&mut Entry> {
-        let at = self.find(key)?;
-        self.slots[at].0.as_mut()
-    }
-
-    /// The place of a set that gives way: a free one, or the least useful entry's.
-    fn place(&self, key: &NeighborKey, now: Instant) -> Option<usize> {
-        let worth = |at: &usize| self.slots[*at].0.as_ref().map(|e| e.worth(now));
-        self.set(key).min_by_key(worth)
-    }
-
-    /// Puts a new entry there. Packets of the entry that gives way are returned, to be counted.
-    fn insert(&mut self, at: usize, entry: Entry) -> PacketQueue {
-        self.schedule(entry.deadline());
-        self.recent = at;
-        let old = self.slots[at].0.replace(entry);
-        old.map(|e| e.waiting).unwrap_or_default()
     }
 
     fn schedule(&mut self, deadline: Option<Instant>) {
         self.earliest = self.earliest.min(deadline.unwrap_or(Instant::FAR_FUTURE));
     }
 
+    /// Puts an entry there. Packets of the entry that gives way are returned, to be counted.
+    fn insert(&mut self, at: usize, entry: Entry, pool: &Pool<'_>, now: Instant) -> PacketQueue {
+        let old = self.table.take(at);
+        if let Some(old) = &old {
+            self.waiting_bytes -= old.waiting.held(pool);
+            self.questions.remember(self.table.fingerprint(&old.key), old.next, now);
+        }
+        self.schedule(entry.deadline());
+        self.table.put(at, entry);
+        old.map(|e| e.waiting).unwrap_or_default()
+    }
+
     /// The address of a neighbour whose use changes nothing, if the packet before went there too:
     /// what almost every packet asks, in a few steps.
     #[inline]
-    pub(crate) fn known(&mut self, key: &NeighborKey, now: Instant) -> Option<Mac> {
-        let entry = self.slots.get_mut(self.recent)?.0.as_mut()?;
-        let good = match entry.state {
-            State::Reachable { until } => now < until,
-            State::Delay { .. } | State::Probe { .. } => true,
-            State::Stale | State::Incomplete { .. } | State::Failed { .. } => false,
-        };
-        if !good || entry.key != *key {
+    pub(crate) fn known(&mut self, key: &NeighborKey, purpose: Purpose, now: Instant) -> Option<Mac> {
+        let entry = self.table.recent()?;
+        let State::Reachable { until } = entry.state else { return None };
+        if now >= until || entry.key != *key {
             return None;
         }
-        entry.used = now;
+        if purpose != Purpose::Answer {
+            entry.used = Some(now);
+        }
         Some(entry.mac)
     }
 
@@ -260,85 +182,137 @@ impl<'a> Neighbors<'a> {
         &mut self,
         key: NeighborKey,
         source: IpAddr,
+        purpose: Purpose,
         pool: &Pool<'_>,
         now: Instant,
     ) -> (Resolution, PacketQueue, Option<Due>) {
-        if let Some(at) = self.find(&key)
-            && let Some(entry) = &mut self.slots[at].0
-        {
-            entry.source = source;
-            let known = entry.use_it(now);
-            let deadline = entry.deadline();
-            self.schedule(deadline);
-            if let Some(resolution) = known {
-                return (resolution, PacketQueue::new(), None);
+        if let Some(at) = self.table.find(&key) {
+            if let Some((resolution, due)) = self.use_entry(at, source, purpose, now) {
+                return (resolution, PacketQueue::new(), due);
             }
             // The entry of a failure waits for nothing and holds nothing.
-            self.slots[at].0 = None;
+            self.table.take(at);
         }
-        let Some(at) = self.place(&key, now) else {
-            return (Resolution::Failed, PacketQueue::new(), None);
+        self.ask_anew(key, source, purpose, pool, now)
+    }
+
+    fn use_entry(
+        &mut self,
+        at: usize,
+        source: IpAddr,
+        purpose: Purpose,
+        now: Instant,
+    ) -> Option<(Resolution, Option<Due>)> {
+        let entry = self.table.at(at)?;
+        let resolution = entry.resolution(now)?;
+        if let State::Delay { .. } | State::Probe { .. } = entry.state {
+            self.doubted_until = self.doubted_until.max(now + DELAY);
+        }
+        let mut due = None;
+        if purpose != Purpose::Answer {
+            (entry.source, entry.used) = (source, Some(now));
+            // What answers were denied our own traffic may ask.
+            if resolution == Resolution::Pending && entry.denied {
+                (entry.denied, entry.next) = (false, now + RETRANS);
+                due = Some(Due::Solicit { key: entry.key, source, to: None });
+            }
+        }
+        let deadline = entry.deadline();
+        self.schedule(deadline);
+        Some((resolution, due))
+    }
+
+    fn ask_anew(
+        &mut self,
+        key: NeighborKey,
+        source: IpAddr,
+        purpose: Purpose,
+        pool: &Pool<'_>,
+        now: Instant,
+    ) -> (Resolution, PacketQueue, Option<Due>) {
+        let is_answer = purpose == Purpose::Answer;
+        let not_before = self.questions.not_before(self.table.fingerprint(&key), now);
+        if is_answer && (not_before.is_some() || !self.questions.take_for_answer(now)) {
+            return (Resolution::Denied, PacketQueue::new(), None);
+        }
+        let most = if is_answer { Class::Idle } else { Class::InUse };
+        let Some(at) = self.table.place(most, now) else {
+            let refused = if is_answer { Resolution::Denied } else { Resolution::Failed };
+            return (refused, PacketQueue::new(), None);
         };
-        let (next, may_ask) = self.may_ask(&key, now);
-        let state = State::Incomplete { solicits: u8::from(may_ask), next };
-        let waiting = PacketQueue::new();
-        let entry = Entry { key, state, mac: Mac::default(), source, used: now, waiting };
-        let given_up = self.insert(at, entry);
-        self.waiting_bytes -= given_up.held(pool);
-        let due = may_ask.then_some(Due::Solicit { key, source, to: None });
+        // One that was asked less than an interval ago counts that question.
+        let mut entry = Entry::new(key, State::Incomplete { solicits: 1 }, source);
+        entry.next = not_before.unwrap_or(now + RETRANS);
+        entry.used = Some(now).filter(|_| !is_answer);
+        let given_up = self.insert(at, entry, pool, now);
+        let due = not_before.is_none().then_some(Due::Solicit { key, source, to: None });
         (Resolution::Pending, given_up, due)
     }
 
-    /// May the neighbour be asked now? Else when? Whoever was asked within the interval is not,
-    /// and neither is someone whose place is full of such (a storm's own size is bounded by that).
-    fn may_ask(&mut self, key: &NeighborKey, now: Instant) -> (Instant, bool) {
-        let hash = self.hash.hash(&(key, "asked"));
-        let set = &mut self.asked[hash as usize % ASKED_SETS];
-        if let Some(known) = set.iter().find(|a| a.fingerprint == hash && a.until > now) {
-            return (known.until, false);
-        }
-        let until = now + RETRANS;
-        match set.iter_mut().min_by_key(|a| a.until) {
-            Some(oldest) if oldest.until <= now => {
-                *oldest = Asked { fingerprint: hash, until };
-                (until, true)
-            }
-            Some(oldest) => (oldest.until, false),
-            None => (until, false),
-        }
+    /// Is the neighbour being asked, or has it just failed? What becomes of it is told.
+    pub(crate) fn is_awaited(&mut self, key: &NeighborKey) -> bool {
+        self.table.get(key).is_some_and(|entry| !entry.is_resolved())
     }
 
     /// Lets a packet wait for the neighbour, whose oldest gives way if it has too many
-    /// ([`WAITING_MAX`]). Returns how many gave way.
+    /// ([`WAITING_MAX`]), and says how many gave way.
+    ///
+    /// An eighth of the memory is for all neighbours, so that packets to invented ones can't starve
+    /// the rest (H195), and up to a quarter of it for the only packet of a neighbour of our own
+    /// traffic (RFC 1122 §2.3.2.2): before that is refused, those give way that are not the only one.
     pub(crate) fn wait(
         &mut self,
         key: &NeighborKey,
+        purpose: Purpose,
         pool: &mut Pool<'_>,
         frame: &Frame<'_>,
-    ) -> Result<usize, NoWait> {
-        // An eighth of the memory for all neighbours, so that packets to invented ones can't
-        // starve the rest (H195).
-        let share = pool.capacity() / 8;
-        let used = self.waiting_bytes;
-        let Some(entry) = self.entry(key).filter(|e| matches!(e.state, State::Incomplete { .. })) else {
-            return Err(NoWait::Gone);
-        };
-        let queue = &mut entry.waiting;
-        let before = queue.held(pool);
-        let mut gave_way = 0;
-        while queue.packets() >= WAITING_MAX && queue.pop(pool) {
-            gave_way += 1;
+    ) -> Result<GaveWay, NoWait> {
+        let is_answer = purpose == Purpose::Answer;
+        let at = self.table.find(key).ok_or(NoWait::Gone)?;
+        let mut gave_way = GaveWay::default();
+        loop {
+            let entry = self.table.at(at).filter(|e| !e.is_resolved()).ok_or(NoWait::Gone)?;
+            let (queue, is_answered) = (&mut entry.waiting, entry.used.is_none());
+            let is_only = queue.is_empty() && !is_answer;
+            let share = pool.capacity() / if is_only { 4 } else { 8 };
+            let before = queue.held(pool);
+            let mut refused = NoWait::ShareFull;
+            if queue.packets() < WAITING_MAX && self.waiting_bytes + frame.len() <= share {
+                let is_queued = queue.push(pool, frame);
+                self.waiting_bytes = self.waiting_bytes - before + queue.held(pool);
+                if is_queued {
+                    return Ok(gave_way);
+                }
+                refused = NoWait::OutOfMemory;
+            }
+            if !queue.is_empty() && (!is_answer || is_answered) {
+                queue.pop(pool);
+                self.waiting_bytes = self.waiting_bytes - before + queue.held(pool);
+                gave_way.same += 1;
+            } else {
+                let more = if is_only { self.reclaim(at, pool) } else { 0 };
+                gave_way.others += more;
+                if more == 0 {
+                    return Err(refused);
+                }
+            }
         }
-        let result = if used - before + queue.held(pool) + frame.len() > share {
-            Err(NoWait::ShareFull)
-        } else if queue.push(pool, frame) {
-            Ok(gave_way)
-        } else {
-            Err(NoWait::OutOfMemory)
-        };
-        let after = queue.held(pool);
-        self.waiting_bytes = used - before + after;
-        result
+    }
+
+    /// Takes back memory that waits for another neighbour: all but the newest packet of the one that
+    /// holds most, or all that are answers. Returns how many packets that are.
+    fn reclaim(&mut self, not: usize, pool: &mut Pool<'_>) -> usize {
+        let kept = |e: &Entry| usize::from(e.used.is_some());
+        let others = self.table.iter().filter(|(at, e)| *at != not && e.waiting.packets() > kept(e));
+        let Some((at, _)) = others.max_by_key(|(_, e)| e.waiting.held(pool)) else { return 0 };
+        let Some(entry) = self.table.at(at) else { return 0 };
+        let (kept, before) = (kept(entry), entry.waiting.held(pool));
+        let mut count = 0;
+        while entry.waiting.packets() > kept && entry.waiting.pop(pool) {
+            count += 1;
+        }
+        self.waiting_bytes = self.waiting_bytes - before + entry.waiting.held(pool);
+        count
     }
 
     /// Takes in what was learnt about a neighbour. `None`: its address is no other than before.
@@ -352,18 +326,14 @@ impl<'a> Neighbors<'a> {
     ) -> Option<Learnt> {
         // H111: nobody's packets go to a group because a reply says so.
         let mac = mac.filter(|m| m.is_unicast());
-        let Some(entry) = self.entry(&key) else {
-            let (Some(mac), Evidence::Asked { ours: source }) = (mac, evidence) else {
+        let Some(entry) = self.table.get(&key) else {
+            let (Some(mac), Evidence::Asked { ours }) = (mac, evidence) else {
                 return None;
             };
-            let at = self.place(&key, now)?;
-            // Who asks for us may be invented: nobody in use gives way to it, and it gives way first.
-            if self.slots[at].0.as_ref().is_some_and(|e| e.worth(now).0 == IN_USE_CLASS) {
-                return None;
-            }
-            let (state, used, waiting) = (State::Stale, Instant::ZERO, PacketQueue::new());
-            let given_up = self.insert(at, Entry { key, state, mac, source, used, waiting });
-            self.waiting_bytes -= given_up.held(pool);
+            // Who asks for us may be invented: it takes no place that our own traffic needs.
+            let at = self.table.place(Class::Idle, now)?;
+            let entry = Entry { mac, ..Entry::new(key, State::Stale, ours) };
+            let given_up = self.insert(at, entry, pool, now);
             return Some(Learnt { mac, waiting: PacketQueue::new(), given_up });
         };
         if !entry.learn(mac, evidence, now) {
@@ -377,80 +347,70 @@ impl<'a> Neighbors<'a> {
     /// The upper layer heard from the neighbour's direction in answer to what it sent
     /// (RFC 4861 §7.3.1).
     pub(crate) fn confirm(&mut self, key: NeighborKey, now: Instant) {
-        if let Some(entry) = self.entry(&key)
-            && entry.is_resolved()
-        {
-            entry.state = State::Reachable { until: now + REACHABLE };
+        if let Some(entry) = self.table.get(&key) {
+            entry.confirm(now);
         }
+    }
+
+    /// Might a neighbour wait for somebody to vouch for it?
+    #[inline]
+    pub(crate) fn is_doubted(&self, now: Instant) -> bool {
+        now < self.doubted_until
     }
 
     /// The upper layer hears nothing: the next packet to the neighbour starts asking for it again.
     pub(crate) fn suspect(&mut self, key: NeighborKey) {
-        if let Some(entry) = self.entry(&key)
+        if let Some(entry) = self.table.get(&key)
             && let State::Reachable { .. } = entry.state
         {
             entry.state = State::Stale;
         }
     }
 
-    /// What is due now, one at a time.
+    /// What is due now, one at a time. One sweep over the table finds all of it.
     pub(crate) fn due(&mut self, pool: &Pool<'_>, now: Instant) -> Option<Due> {
-        while self.earliest <= now {
-            let is_due = |s: &NeighborSlot| s.0.as_ref()?.deadline().filter(|d| *d <= now);
-            let Some(at) = (0..self.slots.len()).find(|i| is_due(&self.slots[*i]).is_some()) else {
-                let deadlines = self.slots.iter().filter_map(|s| s.0.as_ref()?.deadline());
-                self.earliest = deadlines.min().unwrap_or(Instant::FAR_FUTURE);
+        if self.sweep == 0 {
+            if self.earliest > now {
                 return None;
-            };
-            let Some(entry) = &self.slots[at].0 else { continue };
-            let (key, state) = (entry.key, entry.state);
-            let asks = match state {
-                State::Incomplete { solicits, .. } => solicits < SOLICITS_MAX,
-                State::Probe { solicits, .. } => solicits < SOLICITS_MAX,
-                State::Delay { .. } => true,
-                State::Reachable { .. } | State::Stale | State::Failed { .. } => false,
-            };
-            let may_ask = if asks { Some(self.may_ask(&key, now)) } else { None };
-            if let Some(due) = self.advance(at, may_ask, pool, now) {
-                return Some(due);
+            }
+            self.earliest = Instant::FAR_FUTURE;
+        }
+        while self.sweep < self.table.len() {
+            let at = self.sweep;
+            self.sweep += 1;
+            let due = self.advance(at, pool, now);
+            let deadline = self.table.at(at).and_then(|entry| entry.deadline());
+            self.schedule(deadline);
+            if due.is_some() {
+                return due;
             }
         }
+        self.sweep = 0;
         None
     }
 
-    /// The timer of an entry fired.
-    fn advance(
-        &mut self,
-        at: usize,
-        may_ask: Option<(Instant, bool)>,
-        pool: &Pool<'_>,
-        now: Instant,
-    ) -> Option<Due> {
-        let slot = &mut self.slots[at];
-        let entry = slot.0.as_mut()?;
-        let Some((next, may_ask)) = may_ask else {
-            if let State::Failed { .. } = entry.state {
-                slot.0 = None;
-                return None;
+    /// Moves an entry on, if its time has come.
+    fn advance(&mut self, at: usize, pool: &Pool<'_>, now: Instant) -> Option<Due> {
+        let entry = self.table.at(at)?;
+        let key = entry.key;
+        match entry.state {
+            _ if entry.deadline().is_none_or(|deadline| deadline > now) => None,
+            State::Failed { .. } => {
+                self.table.take(at);
+                Some(Due::Over { key })
             }
-            let (key, waiting) = (entry.key, core::mem::take(&mut entry.waiting));
-            entry.state = State::Failed { until: now + FAILED };
-            self.waiting_bytes -= waiting.held(pool);
-            return Some(Due::Failed { key, waiting });
-        };
-        let (to, probes) = match &mut entry.state {
-            State::Incomplete { solicits, next: at } => {
-                *at = next;
-                *solicits += u8::from(may_ask);
-                (None, None)
+            State::Incomplete { solicits } | State::Probe { solicits } if solicits >= SOLICITS_MAX => {
+                let waiting = entry.fail(now);
+                self.waiting_bytes -= waiting.held(pool);
+                Some(Due::Failed { key, waiting })
             }
-            State::Probe { solicits, .. } => (Some(entry.mac), Some(*solicits)),
-            _ => (Some(entry.mac), Some(0)),
-        };
-        if let Some(before) = probes {
-            entry.state = State::Probe { solicits: before + u8::from(may_ask), next };
+            _ => {
+                let granted = entry.is_used(now) || self.questions.take_for_answer(now);
+                entry.ask(granted, now);
+                let (source, to) = (entry.source, entry.solicits_at());
+                granted.then_some(Due::Solicit { key, source, to })
+            }
         }
-        may_ask.then_some(Due::Solicit { key: entry.key, source: entry.source, to })
     }
 
     /// When [`due`](Self::due) has something next.
@@ -465,60 +425,10 @@ impl<'a> Neighbors<'a> {
         pool: &Pool<'_>,
         which: impl Fn(&NeighborKey) -> bool,
     ) -> Option<(NeighborKey, PacketQueue)> {
-        let hit = |s: &&mut NeighborSlot| s.0.as_ref().is_some_and(|e| which(&e.key));
-        let entry = self.slots.iter_mut().find(hit)?.0.take()?;
+        let (at, _) = self.table.iter().find(|(_, entry)| which(&entry.key))?;
+        let entry = self.table.take(at)?;
         self.waiting_bytes -= entry.waiting.held(pool);
         Some((entry.key, entry.waiting))
-    }
-}
-
-impl Entry {
-    /// A packet is about to go there. `None`: it has to be asked for anew.
-    fn use_it(&mut self, now: Instant) -> Option<Resolution> {
-        self.used = now;
-        match self.state {
-            State::Incomplete { .. } => return Some(Resolution::Pending),
-            State::Failed { until } if now < until => return Some(Resolution::Failed),
-            State::Failed { .. } => return None,
-            State::Reachable { until } if now < until => {}
-            State::Reachable { .. } | State::Stale => self.state = State::Delay { until: now + DELAY },
-            State::Delay { .. } | State::Probe { .. } => {}
-        }
-        Some(Resolution::Known(self.mac))
-    }
-
-    /// RFC 4861 §7.2.5 (advertisements) and §7.2.3 (solicitations), for ARP in the same sense.
-    /// True: the hardware address is another than before.
-    fn learn(&mut self, mac: Option<Mac>, evidence: Evidence, now: Instant) -> bool {
-        let reachable = State::Reachable { until: now + REACHABLE };
-        let known = self.is_resolved();
-        let mac = match (mac, known) {
-            (Some(mac), _) => mac,
-            (None, true) => self.mac,
-            (None, false) => return false,
-        };
-        let changed = !known || mac != self.mac;
-        match evidence {
-            Evidence::Asked { .. } | Evidence::Overheard => {
-                if changed {
-                    self.state = State::Stale;
-                }
-            }
-            Evidence::Answered { override_known: false, .. } if known && changed => {
-                if let State::Reachable { .. } = self.state {
-                    self.state = State::Stale;
-                }
-                return false;
-            }
-            Evidence::Answered { solicited: true, .. } => self.state = reachable,
-            Evidence::Answered { solicited: false, .. } => {
-                if changed {
-                    self.state = State::Stale;
-                }
-            }
-        }
-        self.mac = mac;
-        changed
     }
 }
 

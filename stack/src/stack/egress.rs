@@ -7,9 +7,8 @@ use super::{Resolution, Stack};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::device::{Device, Mac, Pieces, TxError, TxFrame, TxOffload};
-use crate::error::Error;
-use crate::ip::{InterfaceId, Path, group_mac};
-use crate::link::neighbor::{Due, NeighborKey, NoWait};
+use crate::ip::{self, InterfaceId, Path, group_mac};
+use crate::link::neighbor::{Due, NeighborKey, NoWait, Purpose};
 use crate::queue::{Frame, PacketQueue};
 use crate::stack::interface::QUEUE_MAX;
 use crate::time::Instant;
@@ -20,13 +19,16 @@ use crate::wire::{self, ETHERNET_LEN, HEADERS_LEN_MAX, IpHeader, LinkPath, proto
 const HEADER_LEN: usize = 128;
 
 impl Stack<'_> {
-    /// Sends what waits for this interface's device: queued packets first, then what TCP has.
+    /// Sends what waits for this interface's device: queued packets first, then what TCP has, and last
+    /// whom TCP asks for.
     /// False: the device is full, and wants to be asked again when it has room.
     pub fn egress(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
         if let Some(interface) = self.interfaces.get_mut(id.0) {
             interface.program_filter(device);
         }
-        let done = self.egress_queue(id, device, now) && self.tcp_egress(id, device, now);
+        let done = self.egress_queue(id, device, now)
+            && self.tcp_egress(id, device, now)
+            && self.egress_queue(id, device, now);
         device.flush();
         if let Some(interface) = self.interfaces.get_mut(id.0) {
             interface.device_full = !done;
@@ -64,38 +66,36 @@ impl Stack<'_> {
         true
     }
 
-    /// Sends a packet of our own: `transport` header, then `payload`, with the transport's
-    /// checksum in place. It is copied into the queue of its interface or, if the neighbour's
-    /// address is not known yet, of the neighbour. `ip.payload_len` is set here.
+    /// Answers a packet with one of our own: see [`try_send`](Stack::try_send). What can't be sent is
+    /// counted, and nobody waits for an answer that we could not give.
     ///
-    /// What can't be sent is counted as a drop, and the error says why:
-    /// [`Error::WouldBlock`]: the queue is full; [`Error::OutOfMemory`]: the pool is;
-    /// [`Error::HostUnreachable`]: the neighbour did not answer.
-    pub(crate) fn send_packet(
+    /// An answer goes to one host: never to a group, as which a source may turn out on the way back
+    /// (RFC 1122 §3.2.1.3).
+    pub(crate) fn send_answer(
         &mut self,
         path: &Path,
         ip: &IpHeader,
         transport: &[u8],
         payload: Bytes<'_>,
         now: Instant,
-    ) -> Result<(), Error> {
-        let drop = match self.try_send(path, ip, transport, payload, now) {
-            Ok(()) => return Ok(()),
-            Err(drop) => drop,
+    ) {
+        let sent = match ip::is_group(path.next_hop) {
+            true => Err(Drop::AnswerToGroup),
+            false => self.try_send(path, answer_to(path, ip.destination), ip, transport, payload, now),
         };
-        self.count_drop(drop, now);
-        Err(match drop {
-            Drop::EgressQueueFull | Drop::NeighborShareFull => Error::WouldBlock,
-            Drop::OutOfMemory => Error::OutOfMemory,
-            Drop::InterfaceGone => Error::NetUnreachable,
-            _ => Error::HostUnreachable,
-        })
+        if let Err(drop) = sent {
+            self.count_drop(drop, now);
+        }
     }
 
-    /// The same, where the caller counts the drop.
+    /// Sends a packet of our own: `transport` header, then `payload`, with the transport's
+    /// checksum in place. It is copied into the queue of its interface or, if the neighbour's
+    /// address is not known yet, of the neighbour. `ip.payload_len` is set here. The caller counts
+    /// the drop, if it is one.
     pub(super) fn try_send(
         &mut self,
         path: &Path,
+        purpose: Purpose,
         ip: &IpHeader,
         transport: &[u8],
         payload: Bytes<'_>,
@@ -107,19 +107,20 @@ impl Stack<'_> {
             return Err(Drop::PacketTooBig);
         }
         let source = interface.capabilities.mac;
-        let resolution = self.resolve(path, now);
+        let resolution = self.resolve(path, purpose, now);
         let destination = match resolution {
             Resolution::Known(mac) => mac,
             // Filled in when it is known.
             Resolution::Pending => Mac::default(),
             Resolution::Failed => return Err(Drop::NeighborFailed),
+            Resolution::Denied => return Err(Drop::NeighborDenied),
         };
         let mut headers = [0; HEADERS_LEN_MAX];
         let len = wire::emit_headers(&mut headers, &LinkPath { source, destination }, &ip);
         let frame = Frame::new([&headers[..len], transport], payload);
         self.count_packet(&ip, frame.len() - ETHERNET_LEN);
         match resolution {
-            Resolution::Pending => self.queue_at_neighbor(path, &frame, now),
+            Resolution::Pending => self.queue_at_neighbor(path, purpose, &frame, now),
             _ => self.queue_frame(path.interface, &frame),
         }
     }
@@ -156,11 +157,18 @@ impl Stack<'_> {
         Ok(())
     }
 
-    fn queue_at_neighbor(&mut self, path: &Path, frame: &Frame<'_>, now: Instant) -> Result<(), Drop> {
+    fn queue_at_neighbor(
+        &mut self,
+        path: &Path,
+        purpose: Purpose,
+        frame: &Frame<'_>,
+        now: Instant,
+    ) -> Result<(), Drop> {
         let key = NeighborKey { interface: path.interface, address: path.next_hop };
-        match self.neighbors.wait(&key, &mut self.pool, frame) {
+        match self.neighbors.wait(&key, purpose, &mut self.pool, frame) {
             Ok(gave_way) => {
-                (0..gave_way).for_each(|_| self.count_drop(Drop::NeighborQueueFull, now));
+                (0..gave_way.same).for_each(|_| self.count_drop(Drop::NeighborQueueFull, now));
+                (0..gave_way.others).for_each(|_| self.count_drop(Drop::NeighborShareFull, now));
                 Ok(())
             }
             Err(NoWait::Gone) => Err(Drop::NeighborTableFull),
@@ -170,9 +178,9 @@ impl Stack<'_> {
     }
 
     /// The hardware address for a path, asked for by ARP or NDP when it is not known.
-    pub(crate) fn resolve(&mut self, path: &Path, now: Instant) -> Resolution {
+    pub(crate) fn resolve(&mut self, path: &Path, purpose: Purpose, now: Instant) -> Resolution {
         let key = NeighborKey { interface: path.interface, address: path.next_hop };
-        if let Some(mac) = self.neighbors.known(&key, now) {
+        if let Some(mac) = self.neighbors.known(&key, purpose, now) {
             return Resolution::Known(mac);
         }
         match self.interface(path.interface) {
@@ -185,7 +193,7 @@ impl Stack<'_> {
         if let Some(mac) = group_mac(path.next_hop) {
             return Resolution::Known(mac);
         }
-        let (resolution, given_up, due) = self.neighbors.resolve(key, path.source, &self.pool, now);
+        let (resolution, given_up, due) = self.neighbors.resolve(key, path.source, purpose, &self.pool, now);
         self.give_up(given_up, Drop::NeighborTableFull, now);
         if let Some(Due::Solicit { key, source, to }) = due {
             self.solicit(key, source, to, now);
@@ -226,4 +234,10 @@ impl Stack<'_> {
         }
         Ok(())
     }
+}
+
+/// For whom an answer to `destination` asks: a neighbour that named itself may not exist, but a
+/// router is named by our own table.
+pub(super) fn answer_to(path: &Path, destination: IpAddr) -> Purpose {
+    if path.next_hop == destination { Purpose::Answer } else { Purpose::Own }
 }

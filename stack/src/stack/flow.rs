@@ -122,9 +122,11 @@ impl Stack<'_> {
         if !self.tcp.take_expected(flow.connection, &segment, is_whole, now, &mut self.pool) {
             return false;
         }
+        let (connection, v6) = (flow.connection, flow.v6);
+        self.tcp_confirms(connection, now);
         let counters = &mut self.counters;
         counters.frames.received.count(frame.bytes.len());
-        let (ip, ip_len) = match flow.v6 {
+        let (ip, ip_len) = match v6 {
             false => (&mut counters.ipv4, IPV4_LEN),
             true => (&mut counters.ipv6, IPV6_LEN),
         };

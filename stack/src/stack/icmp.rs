@@ -115,8 +115,7 @@ impl Stack<'_> {
         let message = icmp_message(header, source, meta.source, body);
         let transport = if source.is_ipv4() { protocol::ICMP } else { protocol::ICMPV6 };
         let ip = IpHeader::new(source, meta.source, transport, 0);
-        // A failure is counted there, and nobody waits for an answer that we could not give.
-        let _ = self.send_packet(&path, &ip, &message, body, now);
+        self.send_answer(&path, &ip, &message, body, now);
     }
 
     fn icmp_error_input(&mut self, meta: &PacketMeta, error: IcmpError, now: Instant) -> Result<(), Drop> {

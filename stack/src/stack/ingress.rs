@@ -59,6 +59,7 @@ impl Stack<'_> {
         }
         if let Some(connection) = self.served {
             self.flow = Flow::of(interface, &frame, connection);
+            self.tcp_confirms(connection, now);
         }
     }
 

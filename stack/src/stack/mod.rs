@@ -26,13 +26,14 @@ pub use tcp_calls::{ListenerHandle, Readiness, TcpHandle};
 use crate::counters::{Counters, Drop};
 use crate::datagram::Datagrams;
 use crate::events::{Event, Events};
-use crate::ip::icmp::TokenBucket;
+use crate::ip::icmp::error_bucket;
 use crate::ip::path_mtu::PathMtus;
 use crate::ip::routes::Routes;
 use crate::ip::{InterfaceId, Path};
 use crate::link::neighbor::Neighbors;
 use crate::pool::Pool;
 use crate::random::Random;
+use crate::rate::TokenBucket;
 use crate::slab::{Key, Slab};
 use crate::tcp::Tcp;
 use crate::time::{Instant, earlier};
@@ -94,7 +95,7 @@ impl<'a> Stack<'a> {
             ),
             attendants: Wakers::new(),
             random,
-            icmp_bucket: TokenBucket::new(),
+            icmp_bucket: error_bucket(),
             loopback: None,
             own_addresses: 0,
             admitted: None,

@@ -11,7 +11,7 @@ use crate::events::Event;
 use crate::ip::addresses::ALL_NODES;
 use crate::ip::icmp::host_unreachable;
 use crate::ip::{InterfaceId, PacketMeta, Path, group_mac, solicited_node};
-use crate::link::neighbor::{Due, Evidence, NeighborKey};
+use crate::link::neighbor::{Due, Evidence, NeighborKey, Purpose};
 use crate::queue::{Frame, PacketQueue};
 use crate::time::Instant;
 use crate::wire::{
@@ -136,8 +136,10 @@ impl Stack<'_> {
             ..IpHeader::new(source, destination, protocol::ICMPV6, len)
         };
         // The solicitor's address may itself be unknown: then the answer waits for it.
-        // A failure is counted there, and the solicitor asks again.
-        let _ = self.send_packet(&path, &ip, &message[..len], Bytes::empty(), now);
+        // If it can't be sent the solicitor asks again.
+        if let Err(drop) = self.try_send(&path, Purpose::Answer, &ip, &message[..len], Bytes::empty(), now) {
+            self.count_drop(drop, now);
+        }
         Ok(())
     }
 
@@ -200,7 +202,7 @@ impl Stack<'_> {
         self.events.emit(now, Event::NeighborResolved(interface, address, learnt.mac));
         self.give_up(learnt.given_up, Drop::NeighborTableFull, now);
         self.release(interface, learnt.mac, learnt.waiting, now);
-        self.tcp_neighbor(interface, address, Resolution::Known(learnt.mac), now);
+        self.tcp_neighbor(key, Resolution::Known(learnt.mac), now);
     }
 
     /// The upper layer got an answer over this path: its next hop is reachable (RFC 4861 §7.3.1).
@@ -238,8 +240,9 @@ impl Stack<'_> {
                 Due::Failed { key, waiting } => {
                     self.events.emit(now, Event::NeighborFailed(key.interface, key.address));
                     self.fail_waiting(waiting, now);
-                    self.tcp_neighbor(key.interface, key.address, Resolution::Failed, now);
+                    self.tcp_neighbor(key, Resolution::Failed, now);
                 }
+                Due::Over { key } => self.tcp_neighbor(key, Resolution::Pending, now),
             }
         }
     }

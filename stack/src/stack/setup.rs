@@ -104,7 +104,7 @@ impl Stack<'_> {
     fn forget_neighbors(&mut self, now: Instant, which: impl Fn(&NeighborKey) -> bool) {
         while let Some((key, waiting)) = self.neighbors.forget(&self.pool, &which) {
             self.give_up(waiting, Drop::NeighborForgotten, now);
-            self.tcp_neighbor(key.interface, key.address, Resolution::Pending, now);
+            self.tcp_neighbor(key, Resolution::Pending, now);
         }
     }
 
@@ -114,6 +114,12 @@ impl Stack<'_> {
         self.flow = None;
         let all = self.interfaces.iter().flat_map(|(_, i)| i.addresses.iter());
         self.own_addresses = all.fold(0, |bits, cidr| bits | paths::address_bit(cidr.address));
+        self.tcp_paths_changed();
+    }
+
+    fn routes_changed(&mut self) {
+        self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        self.tcp_paths_changed();
     }
 
     /// Adds a route, or replaces the one with the same destination, gateway and interface.
@@ -143,8 +149,9 @@ impl Stack<'_> {
     /// Removes a route; false if there is none with its destination, gateway and interface.
     pub fn remove_route(&mut self, route: Route) -> bool {
         let names = |r: &Route| (r.destination, r.gateway, r.interface);
+        let removed = self.routes.remove(|r| names(r) == names(&route)) > 0;
         self.routes_changed();
-        self.routes.remove(|r| names(r) == names(&route)) > 0
+        removed
     }
 
     /// The routing table, without the networks of the interfaces' own addresses.

@@ -19,7 +19,7 @@ pub struct Storage<'a> {
     pub pool: Pool<'a>,
     /// One for each interface, loopback included.
     pub interfaces: ManagedSlice<'a, Slot<Interface>>,
-    /// The neighbour cache, in multiples of 8; neighbours beyond push out the least used.
+    /// The neighbour cache; neighbours beyond push out the least used.
     pub neighbors: ManagedSlice<'a, NeighborSlot>,
     /// The routing table.
     pub routes: ManagedSlice<'a, Option<Route>>,

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use super::egress::answer_to;
 use super::{Resolution, Stack};
 use crate::bytes::Bytes;
 use crate::counters::{Drop, TcpCount};
@@ -11,7 +12,9 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::ip::path_mtu;
 use crate::ip::{IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
+use crate::link::neighbor::{NeighborKey, Purpose};
 use crate::seq::Seq;
+use crate::slab::Key;
 use crate::tcp::segment::{Flags, Mark, Options, Plan, PlanKind};
 use crate::tcp::soft::SoftError;
 use crate::tcp::tcb::Dropped;
@@ -122,6 +125,20 @@ impl Stack<'_> {
         }
     }
 
+    /// A good segment came for this connection. If it shows that what we send arrives, the next hop
+    /// need not show that it is there.
+    //= rfc4861#7.3.1
+    pub(super) fn tcp_confirms(&mut self, connection: Key, now: Instant) {
+        if !self.neighbors.is_doubted(now) || !self.tcp.has_progressed(connection.index) {
+            return;
+        }
+        let Some(c) = self.tcp.at(connection.index) else { return };
+        let (tuple, interface) = (c.tuple, c.interface);
+        if let Some(path) = self.tcp_path(&tuple, interface) {
+            self.confirm_neighbor(&path, now);
+        }
+    }
+
     /// Sends a segment of no connection: a reset, TIME-WAIT's acknowledgment, a cookie.
     pub(crate) fn tcp_reply(&mut self, tuple: &Tuple, interface: InterfaceId, reply: Reply, now: Instant) {
         if let Reply::Reset(_) = reply {
@@ -155,8 +172,8 @@ impl Stack<'_> {
             return self.count_drop(Drop::NoRoute, now);
         };
         let ip = IpHeader::new(tuple.local, tuple.remote, protocol::TCP, len);
-        // A reset that can't be sent is counted there; the peer's next segment asks for another.
-        let _ = self.send_packet(&path, &ip, &buf[..len], Bytes::empty(), now);
+        // The peer's next segment asks for another, if it can't be sent.
+        self.send_answer(&path, &ip, &buf[..len], Bytes::empty(), now);
     }
 
     /// An ICMP error quotes a segment with one of our addresses as its source.
@@ -263,7 +280,10 @@ impl Stack<'_> {
                     self.tcp.follow_path(index, mtu, now, &mut self.pool);
                     return Sent::Segment(None);
                 }
-                Err(error) => return self.tcp_no_way(index, &plan, error, now),
+                Err(error) => {
+                    self.tcp_no_way(index, error, now);
+                    return Sent::Blocked;
+                }
             },
         };
         self.tcp_transmit(index, &mut plan, &link, device, now)
@@ -272,17 +292,23 @@ impl Stack<'_> {
     /// The hardware addresses for a segment.
     fn tcp_link(&mut self, index: u32, device: &mut dyn Device, now: Instant) -> Result<Hop, Error> {
         let c = self.tcp.at(index).ok_or(Error::StaleHandle)?;
-        let (tuple, interface) = (c.tuple, c.interface);
+        let (tuple, interface, is_half_open) = (c.tuple, c.interface, c.tcb.is_half_open());
         let known = c.tcb.path_mtu();
         let path = self.tcp_path(&tuple, interface).ok_or(Error::NetUnreachable)?;
         if known.is_some_and(|mtu| mtu != path.mtu) {
             return Ok(Hop::Resized(path.mtu));
         }
         let source = device.capabilities().mac;
-        match self.resolve(&path, now) {
+        let purpose = if is_half_open { answer_to(&path, tuple.remote) } else { Purpose::Own };
+        let resolution = self.resolve(&path, purpose, now);
+        if self.neighbors.is_doubted(now) {
+            // What came before says nothing of now.
+            self.tcp.has_progressed(index);
+        }
+        match resolution {
             Resolution::Known(destination) => Ok(Hop::Known(LinkPath { source, destination })),
             Resolution::Pending => Ok(Hop::Asked),
-            Resolution::Failed => Err(Error::HostUnreachable),
+            Resolution::Failed | Resolution::Denied => Err(Error::HostUnreachable),
         }
     }
 
@@ -362,46 +388,50 @@ impl Stack<'_> {
         Some(path)
     }
 
-    /// There is no way to the peer. That ends a connect; a connection that stands loses a segment
-    /// and tries again by its timers (H084).
-    fn tcp_no_way(&mut self, index: u32, plan: &Plan, error: Error, now: Instant) -> Sent {
-        let Some(c) = self.tcp.at(index) else { return Sent::Nothing };
+    /// There is no way to the peer. That ends a connect, and a handshake that the peer began. A
+    /// connection that stands keeps what it was about to send until there is one (H084).
+    fn tcp_no_way(&mut self, index: u32, error: Error, now: Instant) {
+        let Some(c) = self.tcp.at(index) else { return };
         let (tuple, interface) = (c.tuple, c.interface);
-        if c.tcb.is_opening() {
-            let outcome = self.tcp.fail(index, error, now, &mut self.pool);
-            self.tcp_outcome(&tuple, interface, outcome, now);
-            return Sent::Nothing;
-        }
-        self.count_drop(Drop::NoRoute, now);
-        let problem = match error {
-            Error::HostUnreachable => SoftError::HostUnreachable,
-            _ => SoftError::NetUnreachable,
+        let outcome = if c.tcb.is_opening() || c.tcb.is_half_open() {
+            self.tcp.fail(index, error, now, &mut self.pool)
+        } else {
+            self.count_drop(Drop::NoRoute, now);
+            let problem = match error {
+                Error::HostUnreachable => SoftError::HostUnreachable,
+                _ => SoftError::NetUnreachable,
+            };
+            self.tcp.trouble(index, problem, now, &mut self.pool)
         };
-        let outcome = self.tcp.trouble(index, problem, now, &mut self.pool);
         self.tcp_outcome(&tuple, interface, outcome, now);
-        self.tcp.on_sent(index, plan, now, &mut self.pool);
-        Sent::Segment(None)
     }
 
-    /// A neighbour that was `Pending` is known now or has failed: those that wait for one look
-    /// again.
-    pub(crate) fn tcp_neighbor(
-        &mut self,
-        _interface: InterfaceId,
-        next_hop: IpAddr,
-        outcome: Resolution,
-        now: Instant,
-    ) {
+    /// A neighbour that was `Pending` is known now, has failed, or may be asked again: those that
+    /// wait for it look again, and those whose neighbour's entry was evicted.
+    pub(crate) fn tcp_neighbor(&mut self, key: NeighborKey, outcome: Resolution, now: Instant) {
         let mut blocked = self.tcp.take_blocked();
         while let Some(index) = self.tcp.unblock(&mut blocked) {
             let Some(c) = self.tcp.at(index) else { continue };
             let (tuple, interface) = (c.tuple, c.interface);
             let path = self.tcp_path(&tuple, interface);
-            let failed = outcome == Resolution::Failed && path.is_some_and(|p| p.next_hop == next_hop);
-            let plan = self.tcp.plan(index, self.text_max(), now, &self.pool).filter(|_| failed);
-            if let Some(plan) = plan {
-                self.tcp_no_way(index, &plan, Error::HostUnreachable, now);
+            let next = path.map(|path| NeighborKey { interface: path.interface, address: path.next_hop });
+            match next {
+                Some(next) if next == key && outcome == Resolution::Failed => {
+                    self.tcp_no_way(index, Error::HostUnreachable, now);
+                    self.tcp.block(index);
+                }
+                Some(next) if next == key || !self.neighbors.is_awaited(&next) => {
+                    self.tcp.queue_if_ready(index);
+                }
+                _ => self.tcp.block(index),
             }
+        }
+    }
+
+    /// Addresses or routes are others than before: those that had no way may have one.
+    pub(super) fn tcp_paths_changed(&mut self) {
+        let mut blocked = self.tcp.take_blocked();
+        while let Some(index) = self.tcp.unblock(&mut blocked) {
             self.tcp.queue_if_ready(index);
         }
     }

@@ -13,6 +13,7 @@ use crate::datagram::{
 use crate::device::RxChecksum;
 use crate::error::Error;
 use crate::ip::{self, IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
+use crate::link::neighbor::Purpose;
 use crate::time::Instant;
 use crate::wire::{
     ICMP_LEN, IcmpHeader, IpHeader, UDP_LEN, UdpHeader, icmpv4, icmpv6, ip_len, protocol, pseudo_header,
@@ -228,7 +229,7 @@ impl Stack<'_> {
             ..IpHeader::new(path.source, destination, number, 0)
         };
         let parts = [data];
-        match self.try_send(&path, &ip, &header, Bytes::new(&parts), now) {
+        match self.try_send(&path, Purpose::Own, &ip, &header, Bytes::new(&parts), now) {
             Ok(()) => Ok(data.len()),
             Err(drop) => self.not_sent(drop, path.interface, waker, now).map(|()| data.len()),
         }
@@ -252,7 +253,7 @@ impl Stack<'_> {
         }
         self.count_drop(drop, now);
         match drop {
-            Drop::OutOfMemory => Err(Error::OutOfMemory),
+            Drop::OutOfMemory | Drop::NeighborShareFull => Err(Error::OutOfMemory),
             Drop::InterfaceGone => Err(Error::NetUnreachable),
             Drop::NeighborFailed => Err(Error::HostUnreachable),
             _ => Ok(()),

@@ -285,6 +285,11 @@ impl Stats {
         }
     }
 
+    /// A number that changes when data was acknowledged or arrived in order.
+    pub(crate) fn bytes_moved(&self) -> u32 {
+        (self.bytes_acked + self.bytes_received) as u32
+    }
+
     /// A segment, or several in one, went out, the first `again` numbers of it not for the first time.
     pub(crate) fn on_sent(&mut self, plan: &Plan, again: u32) {
         self.segments_sent = self.segments_sent.wrapping_add(plan.segments(plan.len));

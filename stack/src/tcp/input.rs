@@ -253,6 +253,8 @@ impl Handshake {
             challenge_at: cx.now,
             orphan_until: None,
             heard_at: cx.now,
+            // The handshake itself was progress.
+            moved: u32::MAX,
             asking: Asking::default(),
             urgent: None,
             soft: None,

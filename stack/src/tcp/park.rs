@@ -85,6 +85,8 @@ impl Synchronized {
             orphan_until,
             ecn,
             heard_at,
+            // What came before is old by the next time.
+            moved: _,
             asking,
             urgent,
             soft,
@@ -137,6 +139,7 @@ impl Synchronized {
             orphan_until,
             ecn,
             heard_at,
+            moved: stats.bytes_moved(),
             asking,
             urgent,
             soft,

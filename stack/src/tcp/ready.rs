@@ -20,9 +20,12 @@ impl Tcp<'_> {
         self.ready[ready_list(interface)].pop(&mut Ready(&mut self.connections))
     }
 
-    /// The connection, taken off its queue, waits for a neighbour's address.
+    /// The connection, taken off its queue, waits for a neighbour's address, if it still wants to send.
     pub(crate) fn block(&mut self, index: u32) {
         let Some(c) = self.connections.at_mut(index) else { return };
+        if c.ready.is_queued() || !c.tcb.wants_output() {
+            return;
+        }
         c.blocked = true;
         self.blocked.push(&mut Ready(&mut self.connections), index);
     }
@@ -39,6 +42,11 @@ impl Tcp<'_> {
             c.blocked = false;
         }
         Some(index)
+    }
+
+    /// See [`Tcb::has_progressed`](super::tcb::Tcb::has_progressed).
+    pub(crate) fn has_progressed(&mut self, index: u32) -> bool {
+        self.connections.at_mut(index).is_some_and(|c| c.tcb.has_progressed())
     }
 
     /// See [`Tcb::plan`](super::tcb::Tcb::plan).

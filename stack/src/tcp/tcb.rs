@@ -181,6 +181,8 @@ pub(crate) struct Synchronized {
     pub(crate) orphan_until: Option<Instant>,
     /// When anything last came from the peer.
     pub(crate) heard_at: Instant,
+    /// What [`Tcb::has_progressed`] saw last.
+    pub(crate) moved: u32,
     pub(crate) asking: Asking,
     /// RCV.UP, if it is ahead of what was read.
     pub(crate) urgent: Option<Seq>,
@@ -470,6 +472,18 @@ impl Tcb {
             Phase::SynReceived(h) => h.origin == Origin::Active,
             Phase::Synchronized(_) | Phase::Over(_) => false,
         }
+    }
+
+    /// Did the peer begin the handshake, and does it go on? Whether it exists is not known until then.
+    pub(crate) fn is_half_open(&self) -> bool {
+        matches!(&self.phase, Phase::SynReceived(h) if h.origin != Origin::Active)
+    }
+
+    /// Has the peer acknowledged or sent something new since this was last asked?
+    pub(crate) fn has_progressed(&mut self) -> bool {
+        let Phase::Synchronized(s) = &mut self.phase else { return false };
+        let moved = s.stats.bytes_moved();
+        core::mem::replace(&mut s.moved, moved) != moved
     }
 
     /// The largest packet that the path to the peer takes, as far as interface and routers say.

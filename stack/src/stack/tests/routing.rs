@@ -3,6 +3,7 @@
 use super::*;
 use crate::device::loopback::Loopback;
 use crate::ip::routes::Route;
+use crate::link::neighbor::Purpose;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -13,7 +14,7 @@ fn cidr(text: &str) -> Cidr {
 }
 
 /// A stack with two links: 10.0.0.1/24 and 10.0.1.1/24, fd00::1/64 and fd01::1/64.
-fn two_links() -> (Stack<'static>, InterfaceId, InterfaceId) {
+pub(super) fn two_links() -> (Stack<'static>, InterfaceId, InterfaceId) {
     let mut stack = Stack::new(Storage::heap(&Limits::default()), [1; 32]);
     let mut link = |last, addresses: [&str; 2]| {
         let id = stack.add_interface(Wire::new(last).capabilities()).unwrap();
@@ -145,11 +146,11 @@ fn a_removed_interface_is_an_error() {
     let (mut stack, a, b) = two_links();
     stack.set_gateway(a, ip("10.0.0.254")).unwrap();
     let path = stack.path(ip("192.0.2.1"), None, None).unwrap();
-    stack.resolve(&path, T0);
+    stack.resolve(&path, Purpose::Own, T0);
     stack.remove_interface(a, T0).unwrap();
     assert_eq!(stack.routes().count(), 0);
     assert_eq!(next(&stack, "192.0.2.1"), Err(Error::NetUnreachable));
-    assert_eq!(stack.resolve(&path, T0), Resolution::Failed);
+    assert_eq!(stack.resolve(&path, Purpose::Own, T0), Resolution::Failed);
     let again = stack.add_interface(Wire::new(3).capabilities()).unwrap();
     assert_ne!(a, again);
     assert!(stack.interface(a).is_none() && stack.interface(b).is_some());
@@ -219,16 +220,16 @@ fn removing_an_address_forgets_its_family() {
     let paths = [v4(2), b.link_local()].map(|to| a.stack.path(to, None, None).unwrap());
     a.stack.remove_address(a.id, v4(1), T0).unwrap();
     assert_eq!(a.stack.remove_address(a.id, v4(1), T0), Err(Error::AddrNotAvailable));
-    let known = paths.map(|p| matches!(a.stack.resolve(&p, T0), Resolution::Known(_)));
+    let known = paths.map(|p| matches!(a.stack.resolve(&p, Purpose::Own, T0), Resolution::Known(_)));
     assert_eq!(known, [false, true]);
     // H119: what waited for a neighbour goes with the address that it was to come from.
     let third = a.stack.path("fe80::33".parse().unwrap(), None, None).unwrap();
-    assert_eq!(a.stack.resolve(&third, T0), Resolution::Pending);
+    assert_eq!(a.stack.resolve(&third, Purpose::Own, T0), Resolution::Pending);
     ping(&mut a, third.next_hop);
     a.stack.remove_address(a.id, third.source, T0).unwrap();
     assert_eq!(a.stack.counters().drops(Drop::NeighborForgotten), 1);
     a.stack.add_address(a.id, Cidr { address: third.source, prefix_len: 64 }, T0).unwrap();
-    let known = paths.map(|p| matches!(a.stack.resolve(&p, T0), Resolution::Known(_)));
+    let known = paths.map(|p| matches!(a.stack.resolve(&p, Purpose::Own, T0), Resolution::Known(_)));
     assert_eq!(known, [false, false]);
 }
 

@@ -1,0 +1,64 @@
+//! How often neighbours may be asked: for our own traffic each of them once in an interval, however
+//! many there are (RFC 4861 §7.2.2, RFC 1122 §2.3.2.1); for answers to sources that nobody has
+//! verified all of them together (RFC 6583 §3).
+
+use super::RETRANS;
+use crate::rate::TokenBucket;
+use crate::time::{Duration, Instant};
+
+/// Neighbours whose entry was evicted less than an interval after they were asked. Beyond that many
+/// the limit yields: a neighbour may be asked too often, but none is asked too late.
+const EVICTED: usize = 32;
+
+/// A neighbour that was asked before its entry was evicted.
+#[derive(Clone, Copy)]
+struct Asked {
+    fingerprint: u32,
+    /// When it may be asked again, in milliseconds; counts round after 49 days.
+    until: u32,
+}
+
+pub(super) struct Questions {
+    evicted: [Asked; EVICTED],
+    /// The place that is used next.
+    oldest: u8,
+    answers: TokenBucket,
+}
+
+impl Questions {
+    /// `slots`: how many neighbours the cache holds. Entries that answers made live four seconds, so
+    /// an eighth of the table at once and a sixteenth of it a second leave most of it to our own
+    /// traffic.
+    pub(super) fn new(slots: usize) -> Self {
+        let slots = slots.clamp(1, 4096) as u32;
+        let refill = Duration::from_micros(16_000_000 / u64::from(slots));
+        Questions {
+            evicted: [Asked { fingerprint: 0, until: 0 }; EVICTED],
+            oldest: 0,
+            answers: TokenBucket::new((slots / 8).max(1), refill),
+        }
+    }
+
+    /// May a neighbour be asked on account of an answer?
+    pub(super) fn take_for_answer(&mut self, now: Instant) -> bool {
+        self.answers.take(now)
+    }
+
+    /// The entry of a neighbour that may be asked again at `until` is evicted (H099).
+    pub(super) fn remember(&mut self, fingerprint: u32, until: Instant, now: Instant) {
+        if until > now {
+            // Up to a whole millisecond, so that it is never asked too early.
+            let until = until.micros().div_ceil(1000) as u32;
+            self.evicted[usize::from(self.oldest)] = Asked { fingerprint, until };
+            self.oldest = (self.oldest + 1) % EVICTED as u8;
+        }
+    }
+
+    /// When a neighbour without an entry may be asked; `None`: now.
+    pub(super) fn not_before(&self, fingerprint: u32, now: Instant) -> Option<Instant> {
+        let left = |asked: &Asked| asked.until.wrapping_sub(now.millis() as u32);
+        let within = 1..=RETRANS.millis() as u32 + 1;
+        let mut known = self.evicted.iter().filter(|a| a.fingerprint == fingerprint).map(left);
+        known.find(|left| within.contains(left)).map(|left| now + Duration::from_millis(left.into()))
+    }
+}
