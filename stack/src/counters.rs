@@ -77,7 +77,7 @@ drops! {
     Ipv4Source = "ipv4: martian source",
     /// A destination that is not ours.
     Ipv4NotForUs = "ipv4: not for us",
-    /// An unfinished source route.
+    /// A source route, finished or not.
     Ipv4SourceRoute = "ipv4: source route",
     /// A fragment; the stack does not reassemble.
     Ipv4Fragment = "ipv4: fragment",

@@ -93,16 +93,17 @@ impl DatagramSocket {
             DatagramKind::Echo => peer.0 == source.0,
         });
         let zone_fits = self.zone.is_none_or(|zone| zone == meta.interface);
-        let rank = 4 * u8::from(self.peer.is_some())
-            + 2 * u8::from(self.local.is_some())
+        let rank = 8 * u8::from(self.peer.is_some())
+            + 4 * u8::from(self.local.is_some())
+            + 2 * u8::from(self.zone.is_some())
             + u8::from(self.families != Families::Both);
         (address_fits && peer_fits && zone_fits).then_some(rank)
     }
 
     /// Would both want some datagram, with nothing to prefer one by?
     fn conflicts(&self, families: Families, local: Option<IpAddr>, zone: Option<InterfaceId>) -> bool {
-        let zones = self.zone == zone || self.zone.is_none() || zone.is_none();
-        zones && self.peer.is_none() && self.local == local && self.families.overlap(families)
+        let same = self.zone == zone && self.local == local;
+        same && self.peer.is_none() && self.families.overlap(families)
     }
 }
 
@@ -223,6 +224,50 @@ impl<'a> Datagrams<'a> {
             let socket = self.slab.at(index).filter(|s| (s.kind, s.port) == (kind, port));
             socket.is_some_and(|s| visit(index, s))
         });
+    }
+
+    /// Is there a socket that wants a datagram between these ports?
+    pub(crate) fn has_socket(&self, kind: DatagramKind, meta: &PacketMeta, ports: (u16, u16)) -> bool {
+        let mut wanted = false;
+        self.visit(kind, ports.1, |_, socket| {
+            wanted |= socket.rank(meta, (meta.source, ports.0)).is_some();
+            wanted
+        });
+        wanted
+    }
+
+    /// Connects a socket to a peer, from a local address if it is not to stay as it is, and through a
+    /// zone.
+    ///
+    /// [`Error::AddrInUse`]: another socket is connected there from the same address and port: nothing
+    /// could tell their datagrams apart.
+    pub(crate) fn connect(
+        &mut self,
+        handle: DatagramHandle,
+        peer: (IpAddr, u16),
+        local: Option<IpAddr>,
+        zone: Option<InterfaceId>,
+    ) -> Result<(), Error> {
+        let socket = self.get(handle)?;
+        let (kind, port, zone) = (socket.kind, socket.port, zone.or(socket.zone));
+        let (local, families) = (local.or(socket.local), socket.families);
+        // Echo requests are told apart by their identifier alone.
+        let same_peer = |other: (IpAddr, u16)| match kind {
+            DatagramKind::Udp => other == peer,
+            DatagramKind::Echo => other.0 == peer.0,
+        };
+        let mut taken = false;
+        self.visit(kind, port, |index, other| {
+            let same = other.peer.is_some_and(same_peer) && (other.local, other.zone) == (local, zone);
+            taken |= index != handle.0.index && same && other.families.overlap(families);
+            taken
+        });
+        if taken {
+            return Err(Error::AddrInUse);
+        }
+        let socket = self.get_mut(handle)?;
+        (socket.peer, socket.local, socket.zone) = (Some(peer), local, zone);
+        Ok(())
     }
 
     fn is_used(&self, kind: DatagramKind, port: u16) -> bool {

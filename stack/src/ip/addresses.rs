@@ -49,6 +49,29 @@ impl Cidr {
     /// Everything: the destination of an IPv6 default route.
     pub const ANY_V6: Cidr = Cidr { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), prefix_len: 0 };
 
+    /// The network: the same prefix, without host bits.
+    ///
+    /// ```
+    /// use barenet::ip::addresses::Cidr;
+    /// let cidr: Cidr = "10.0.0.2/24".parse().unwrap();
+    /// assert_eq!(cidr.masked(), "10.0.0.0/24".parse().unwrap());
+    /// ```
+    #[must_use]
+    pub fn masked(self) -> Cidr {
+        let len = u32::from(self.prefix_len);
+        let address = match self.address {
+            IpAddr::V4(a) => {
+                let host = u32::MAX.checked_shr(len).unwrap_or(0);
+                Ipv4Addr::from_bits(a.to_bits() & !host).into()
+            }
+            IpAddr::V6(a) => {
+                let host = u128::MAX.checked_shr(len).unwrap_or(0);
+                Ipv6Addr::from_bits(a.to_bits() & !host).into()
+            }
+        };
+        Cidr { address, ..self }
+    }
+
     /// Is it in the network?
     pub fn contains(&self, address: IpAddr) -> bool {
         common_prefix(self.address, address).is_some_and(|bits| bits >= u32::from(self.prefix_len))
@@ -159,6 +182,11 @@ impl Addresses {
             }
             _ => false,
         })
+    }
+
+    /// Is one of them of this family?
+    pub(crate) fn has_family(&self, is_ipv4: bool) -> bool {
+        self.list.iter().any(|c| c.address.is_ipv4() == is_ipv4)
     }
 
     /// What a destination is to this interface.

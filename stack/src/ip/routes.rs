@@ -31,8 +31,10 @@ impl<'a> Routes<'a> {
         Routes { slots }
     }
 
-    /// Adds a route; one with the same destination, gateway and interface is replaced.
-    pub(crate) fn add(&mut self, route: Route) -> Result<(), Error> {
+    /// Adds a route; one with the same destination network, gateway and interface is replaced.
+    pub(crate) fn add(&mut self, mut route: Route) -> Result<(), Error> {
+        let Cidr { address, prefix_len } = route.destination;
+        route.destination = Cidr::new(address, prefix_len)?.masked();
         if route.gateway.is_some_and(|g| g.is_ipv4() != route.destination.address.is_ipv4()) {
             return Err(Error::InvalidInput("gateway and destination are of different families"));
         }

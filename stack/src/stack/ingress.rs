@@ -10,9 +10,7 @@ use crate::device::{RxChecksum, RxFrame};
 use crate::ip::addresses::Delivery;
 use crate::ip::{InterfaceId, PacketMeta, v6};
 use crate::time::Instant;
-use crate::wire::{
-    ETHERNET_LEN, EtherType, EthernetHeader, IPV6_LEN, Ipv4Header, Ipv6Header, icmpv6, protocol,
-};
+use crate::wire::{EtherType, EthernetHeader, IPV6_LEN, Ipv4Header, Ipv6Header, icmpv6, protocol};
 
 /// How the link carried a frame.
 #[derive(Clone, Copy)]
@@ -80,7 +78,7 @@ impl Stack<'_> {
                 return Err(Drop::EthernetSource);
             }
         }
-        let payload = frame.bytes.slice(ETHERNET_LEN, usize::MAX);
+        let payload = frame.bytes.slice(ethernet.len, usize::MAX);
         let (checksum, segment_len) = (frame.checksum, frame.segment_len);
         let link = Link { interface: id, checksum, segment_len, broadcast };
         match ethernet.kind {
@@ -104,7 +102,8 @@ impl Stack<'_> {
         };
         let delivery = self.admit(way, |stack, interface, delivery| {
             stack.check_source_v4(interface, &header, delivery)?;
-            if delivery == Delivery::Other { Err(Drop::Ipv4NotForUs) } else { Ok(()) }
+            let is_offer = || header.protocol == protocol::UDP && interface.awaits_offer(header.destination);
+            if delivery == Delivery::Other && !is_offer() { Err(Drop::Ipv4NotForUs) } else { Ok(()) }
         })?;
         if header.source_routed {
             return Err(Drop::Ipv4SourceRoute);
@@ -114,6 +113,7 @@ impl Stack<'_> {
         }
         let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
         match header.protocol {
+            _ if delivery == Delivery::Other => self.offer_input(&meta, packet, header.header_len, now),
             protocol::ICMP => self.icmpv4_input(&meta, packet.slice(header.header_len, usize::MAX), now),
             protocol::ICMPV6 => Err(Drop::ProtocolUnknown),
             other => self.transport_input(&meta, other, packet, header.header_len, now),
@@ -139,7 +139,7 @@ impl Stack<'_> {
             || first == 127
             || first >= 224
             || destination.is_loopback()
-            || interface.addresses.is_directed_broadcast(source);
+            || self.is_directed_broadcast(source);
         if martian {
             return Err(Drop::Ipv4Source);
         }

@@ -1,9 +1,12 @@
 //! What the stack keeps for one interface.
 
+use core::net::Ipv4Addr;
+
 use heapless::Vec;
 
 use crate::device::{Capabilities, Device, Mac, TX_PIECES};
 use crate::error::Error;
+use crate::ip;
 use crate::ip::addresses::{ADDRESSES_MAX, Addresses};
 use crate::queue::PacketQueue;
 use crate::wakers::Wakers;
@@ -98,6 +101,13 @@ impl Interface {
         self.filter.iter().filter(|g| !wanted.contains(g)).for_each(|g| device.set_multicast(*g, false));
         wanted.iter().filter(|g| !self.filter.contains(g)).for_each(|g| device.set_multicast(*g, true));
         self.filter = wanted;
+    }
+
+    /// Might a datagram for this address be the offer of an address? A server hands it to the station,
+    /// which has none yet, under the address that it offers (RFC 2131 §4.1).
+    pub(crate) fn awaits_offer(&self, destination: Ipv4Addr) -> bool {
+        let is_host = !destination.is_unspecified() && !destination.is_loopback();
+        is_host && !ip::is_group(destination.into()) && !self.is_loopback && !self.addresses.has_family(true)
     }
 
     pub(crate) const fn carries_ipv6(&self) -> bool {

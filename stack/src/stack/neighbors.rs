@@ -33,7 +33,7 @@ impl Stack<'_> {
         let is_probe = arp.sender.is_unspecified() && arp.operation == ArpOperation::Request;
         let claimed = arp.sender_mac.is_unicast()
             && is_claimable(arp.sender)
-            && !interface.addresses.is_directed_broadcast(arp.sender)
+            && !self.is_directed_broadcast(arp.sender)
             && !interface.addresses.has(arp.sender.into());
         if !claimed && !is_probe {
             return Err(Drop::ArpAddress);

@@ -40,6 +40,12 @@ impl Stack<'_> {
         matches!(address, IpAddr::V4(a) if a.is_loopback()) && self.loopback.is_some()
     }
 
+    /// Is it the broadcast address of a network of ours, on any interface? Where it comes from or goes to
+    /// is no host's, whichever link carries it (RFC 1122 §3.2.1.3).
+    pub(super) fn is_directed_broadcast(&self, address: Ipv4Addr) -> bool {
+        self.interfaces.iter().any(|(_, i)| i.addresses.is_directed_broadcast(address))
+    }
+
     /// The way to `destination`, by `zone` if one is named (a link-local destination needs it when
     /// there are several interfaces, H171), from `source` if one is given.
     ///
@@ -111,7 +117,8 @@ impl Stack<'_> {
     }
 
     /// The link for a destination that says nothing about it: the named one, the one of the
-    /// source, or the only one.
+    /// source, or the only one that has an address of the family. The first one, if none has: there a
+    /// program asks for one.
     fn link_for(
         &self,
         destination: IpAddr,
@@ -125,17 +132,17 @@ impl Stack<'_> {
         if let Some(zone) = zone {
             return self.interface(zone).map(|_| zone).ok_or(Error::NetUnreachable);
         }
-        let mut links = self.interfaces().filter(|(_, i)| !i.is_loopback);
+        let links = || self.interfaces().filter(|(_, i)| !i.is_loopback);
         if let Some(source) = source.filter(|s| !s.is_unspecified()) {
-            let owner = links.find(|(_, i)| i.addresses.has(source));
+            let owner = links().find(|(_, i)| i.addresses.has(source));
             return owner.map(|(id, _)| id).ok_or(Error::AddrNotAvailable);
         }
-        let (first, _) = links.next().ok_or(Error::NetUnreachable)?;
-        match (destination, links.next()) {
-            (IpAddr::V6(_), Some(_)) => {
+        let mut usable = links().filter(|(_, i)| i.addresses.has_family(destination.is_ipv4()));
+        match (usable.next(), usable.next()) {
+            (Some(_), Some(_)) if destination.is_ipv6() => {
                 Err(Error::InvalidInput("with several interfaces a link-local address needs its zone"))
             }
-            _ => Ok(first),
+            (first, _) => first.or_else(|| links().next()).map(|(id, _)| id).ok_or(Error::NetUnreachable),
         }
     }
 }

@@ -114,15 +114,10 @@ impl Stack<'_> {
         self.flow = None;
         let all = self.interfaces.iter().flat_map(|(_, i)| i.addresses.iter());
         self.own_addresses = all.fold(0, |bits, cidr| bits | paths::address_bit(cidr.address));
-        self.tcp_paths_changed();
     }
 
-    fn routes_changed(&mut self) {
-        self.paths_epoch = self.paths_epoch.wrapping_add(1);
-        self.tcp_paths_changed();
-    }
-
-    /// Adds a route, or replaces the one with the same destination, gateway and interface.
+    /// Adds a route, or replaces the one with the same destination, gateway and interface. The host bits
+    /// of the destination don't count: `10.0.0.0/0` is the default route.
     pub fn add_route(&mut self, route: Route) -> Result<(), Error> {
         self.interface(route.interface).ok_or(Error::DeviceGone)?;
         self.routes.add(route)?;
@@ -130,9 +125,11 @@ impl Stack<'_> {
         Ok(())
     }
 
-    /// The way to any destination may be another: who waits for room on the old one tries again (H190).
+    /// The way to any destination may be another: who waits for room on the old one tries again (H190),
+    /// and so do connections that had none.
     fn routes_changed(&mut self) {
         self.paths_epoch = self.paths_epoch.wrapping_add(1);
+        self.tcp_paths_changed();
         self.interfaces.for_each_mut(|interface| interface.writers.wake(&mut self.datagrams.woken));
     }
 
@@ -148,7 +145,7 @@ impl Stack<'_> {
 
     /// Removes a route; false if there is none with its destination, gateway and interface.
     pub fn remove_route(&mut self, route: Route) -> bool {
-        let names = |r: &Route| (r.destination, r.gateway, r.interface);
+        let names = |r: &Route| (r.destination.masked(), r.gateway, r.interface);
         let removed = self.routes.remove(|r| names(r) == names(&route)) > 0;
         self.routes_changed();
         removed

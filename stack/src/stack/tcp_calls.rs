@@ -108,10 +108,7 @@ impl Stack<'_> {
         let zone = self.named_zone(&remote)?;
         let to = remote.ip().to_canonical();
         //= rfc9293#3.9.1.1
-        let broadcast = match to {
-            IpAddr::V4(a) => self.interfaces().any(|(_, i)| i.addresses().is_directed_broadcast(a)),
-            IpAddr::V6(_) => false,
-        };
+        let broadcast = matches!(to, IpAddr::V4(a) if self.is_directed_broadcast(a));
         if remote.port() == 0 || to.is_unspecified() || ip::is_group(to) || broadcast {
             return Err(Error::AddrInvalid);
         }

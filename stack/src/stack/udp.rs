@@ -3,8 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::task::Waker;
 
+use super::Stack;
 use super::icmp::icmp_message;
-use super::{Interface, Stack};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::datagram::{
@@ -21,6 +21,8 @@ use crate::wire::{
 
 /// RFC 1112 §6.1: a group's datagrams stay on the link unless the program says otherwise (H134).
 const GROUP_HOP_LIMIT: u8 = 1;
+/// The port of a client of DHCP (RFC 2131 §4.1).
+const DHCP_CLIENT: u16 = 68;
 
 impl Stack<'_> {
     /// A datagram for one of our addresses or a group of ours; `packet` starts at the IP header.
@@ -45,6 +47,29 @@ impl Stack<'_> {
             Err(Undelivered::QueueFull) => Err(Drop::UdpQueueFull),
             Err(Undelivered::OutOfMemory) => Err(Drop::OutOfMemory),
             Ok(()) => Ok(()),
+        }
+    }
+
+    /// A datagram for an address that an interface without one is offered, or so it may be: for the
+    /// client of DHCP, and nobody else.
+    pub(super) fn offer_input(
+        &mut self,
+        meta: &PacketMeta,
+        packet: Bytes<'_>,
+        offset: usize,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        let datagram = packet.slice(offset, usize::MAX);
+        let header = UdpHeader::parse(datagram)?;
+        let ports = (header.source, header.destination);
+        let is_wanted =
+            header.destination == DHCP_CLIENT && self.datagrams.has_socket(DatagramKind::Udp, meta, ports);
+        match is_wanted {
+            true => {
+                self.counters.udp.received.count(datagram.len());
+                self.udp_input(meta, packet, offset, now)
+            }
+            false => Err(Drop::Ipv4NotForUs),
         }
     }
 
@@ -123,18 +148,19 @@ impl Stack<'_> {
             _ => Families::V6,
         };
         let zone = self.named_zone(&local)?;
-        let is_broadcast = |i: &Interface| match address {
-            IpAddr::V4(a) => a.is_broadcast() || i.addresses.is_directed_broadcast(a),
-            IpAddr::V6(_) => false,
-        };
-        let is_known = self.is_ours(address) || self.interfaces.iter().any(|(_, i)| is_broadcast(i));
-        if !address.is_unspecified() && !is_known {
+        if !address.is_unspecified() && !self.is_bindable(address) {
             return Err(Error::AddrNotAvailable);
         }
         let own = Some(address).filter(|a| !a.is_unspecified());
         // An eighth of the memory at most for one socket (H196).
         let receive_max = self.pool.capacity() / 8;
         self.datagrams.bind(kind, (families, own, zone), local.port(), receive_max, &mut self.random)
+    }
+
+    /// Can a datagram socket have this local address? One of ours, or a broadcast address that it hears.
+    fn is_bindable(&self, address: IpAddr) -> bool {
+        self.is_ours(address)
+            || matches!(address, IpAddr::V4(a) if a.is_broadcast() || self.is_directed_broadcast(a))
     }
 
     /// The interface that an address names by its scope id, as in `fe80::1%1`.
@@ -150,18 +176,15 @@ impl Stack<'_> {
 
     /// Binds a socket to one peer: it receives from there only, sends there by default, and hears
     /// of ICMP errors.
+    ///
+    /// [`Error::AddrInUse`]: another socket is connected to this peer from the same address and port.
     pub fn datagram_connect(&mut self, handle: DatagramHandle, peer: SocketAddr) -> Result<(), Error> {
         let socket = self.datagrams.get(handle)?;
         let path = self.datagram_path(socket, &peer)?;
         let is_group = ip::is_group(peer.ip().to_canonical());
         let zone = self.named_zone(&peer)?;
-        let socket = self.datagrams.get_mut(handle)?;
-        socket.peer = Some((peer.ip().to_canonical(), peer.port()));
-        if !is_group {
-            socket.local = Some(path.source);
-        }
-        socket.zone = zone.or(socket.zone);
-        Ok(())
+        let local = Some(path.source).filter(|_| !is_group);
+        self.datagrams.connect(handle, (peer.ip().to_canonical(), peer.port()), local, zone)
     }
 
     fn datagram_path(&self, socket: &DatagramSocket, peer: &SocketAddr) -> Result<Path, Error> {

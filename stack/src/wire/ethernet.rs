@@ -7,6 +7,11 @@ use crate::device::Mac;
 
 /// Length of an Ethernet header in bytes.
 pub const ETHERNET_LEN: usize = 14;
+/// The type of a frame with a tag (IEEE 802.1Q §9.6), and the tag's length.
+const TAGGED: u16 = 0x8100;
+const TAG_LEN: usize = 4;
+/// The bits of a tag that name a VLAN; 0: none, the tag gives a priority only.
+const VLAN_MASK: u16 = 0x0fff;
 
 /// What a frame carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +46,8 @@ pub struct EthernetHeader {
     pub source: Mac,
     /// What follows.
     pub kind: EtherType,
+    /// Bytes before that: 14, and 4 more for a tag that gives a priority.
+    pub len: usize,
 }
 
 impl EthernetHeader {
@@ -49,10 +56,19 @@ impl EthernetHeader {
     pub fn parse(frame: &[u8]) -> Result<Self, Drop> {
         let fixed = frame.first_chunk::<ETHERNET_LEN>().ok_or(Drop::EthernetShort)?;
         let view = EthernetFrame::new_unchecked(fixed);
+        let (mut kind, mut len) = (view.ethertype(), ETHERNET_LEN);
+        if kind == EthernetProtocol::Unknown(TAGGED) {
+            let tag = frame[ETHERNET_LEN..].first_chunk::<TAG_LEN>().ok_or(Drop::EthernetShort)?;
+            let [control, inner] = [[tag[0], tag[1]], [tag[2], tag[3]]].map(u16::from_be_bytes);
+            if control & VLAN_MASK == 0 {
+                (kind, len) = (inner.into(), ETHERNET_LEN + TAG_LEN);
+            }
+        }
         Ok(EthernetHeader {
             destination: Mac(view.dst_addr().0),
             source: Mac(view.src_addr().0),
-            kind: match view.ethertype() {
+            len,
+            kind: match kind {
                 EthernetProtocol::Arp => EtherType::Arp,
                 EthernetProtocol::Ipv4 => EtherType::Ipv4,
                 EthernetProtocol::Ipv6 => EtherType::Ipv6,

@@ -28,7 +28,7 @@ pub struct Ipv4Header {
     pub is_fragment: bool,
     /// It is a part but not the first.
     pub is_later_fragment: bool,
-    /// Options hold a source route whose end is not reached.
+    /// Options hold a source route, finished or not.
     pub source_routed: bool,
     /// Header with options, in bytes.
     pub header_len: usize,
@@ -83,8 +83,9 @@ impl Ipv4Header {
     }
 }
 
-/// Do the options hold an unfinished source route (RFC 791 §3.1), or are they malformed, so that
-/// nobody can tell?
+/// Do the options hold a source route (RFC 791 §3.1), or are they malformed, so that nobody can tell?
+/// A finished one asks for answers by the reversed route (RFC 1122 §3.2.1.8), and leads around filters
+/// just so.
 fn source_routed(mut options: &[u8]) -> bool {
     const END: u8 = 0;
     const NOP: u8 = 1;
@@ -94,7 +95,7 @@ fn source_routed(mut options: &[u8]) -> bool {
         match (*kind, rest) {
             (END, _) => return false,
             (NOP, _) => options = rest,
-            (LSRR | SSRR, [len, pointer, ..]) if pointer <= len => return true,
+            (LSRR | SSRR, _) => return true,
             (_, [len @ 2..=255, ..]) if usize::from(*len) <= options.len() => {
                 options = &options[usize::from(*len)..];
             }

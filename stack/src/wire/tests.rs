@@ -69,7 +69,7 @@ fn ipv4_lengths_are_checked() {
     assert_eq!(parse_v4(&bad), Err(Drop::Ipv4Checksum));
 }
 
-/// H071: an unfinished source route is seen, wherever it lies among the options.
+/// H071: a source route is seen, finished or not, wherever it lies among the options.
 #[test]
 fn source_routes_are_seen() {
     let with_options = |options: [u8; 8]| {
@@ -83,7 +83,8 @@ fn source_routes_are_seen() {
     };
     assert!(!with_options([1, 1, 1, 1, 0, 0, 0, 0]));
     assert!(with_options([1, 131, 7, 4, 10, 0, 0, 9]));
-    assert!(!with_options([1, 131, 7, 8, 10, 0, 0, 9]));
+    assert!(with_options([1, 131, 7, 8, 10, 0, 0, 9]), "finished");
+    assert!(with_options([137, 7, 8, 10, 0, 0, 9, 1]), "strict, finished");
     assert!(!with_options([148, 4, 0, 0, 0, 0, 0, 0]));
     assert!(with_options([148, 1, 0, 0, 0, 0, 0, 0]), "malformed");
 }

@@ -185,6 +185,25 @@ fn martians_are_dropped() {
     expect(&echo_to(&host(), v6("fe80::9"), v6("::1")), &[Drop::Ipv6Source], 0);
 }
 
+/// IEEE 802.1Q §9.6: a tag that names no VLAN gives a priority, and the frame is plain traffic; one
+/// that names a VLAN is for others.
+#[test]
+fn priority_tags_are_skipped() {
+    let tagged = |frame: &[u8], tag: [u8; 2]| [&frame[..12], &[0x81, 0], &tag, &frame[12..]].concat();
+    let mut host = host();
+    for (source, own) in [(v4(9), v4(1)), (v6("fe80::9"), host.link_local())] {
+        let plain = echo_to(&host, source, own);
+        for tag in [[0, 0], [0xe0, 0], [0x50, 0]] {
+            host.input(&tagged(&plain, tag), T0);
+            assert_eq!(host.output(T0).len(), 1);
+        }
+        host.input(&tagged(&plain, [0, 7]), T0);
+        host.input(&tagged(&plain, [0, 0])[..17], T0);
+        assert!(host.output(T0).is_empty());
+    }
+    assert_eq!(drops(&host), [(Drop::EthernetShort, 2), (Drop::EthernetType, 2)]);
+}
+
 /// H067: a fragment for somebody else is not for us in the first place.
 #[test]
 fn fragments_are_counted() {
@@ -194,15 +213,44 @@ fn fragments_are_counted() {
     expect(&chain(&[(44, &[58, 0, 0, 1, 0, 0, 0, 1])], b"x", 58), &[Drop::Ipv6Fragment], 0);
 }
 
-/// H071: an unfinished source route is not delivered as if we were its end.
+/// H071: a source route is not delivered as if we were its end, nor one that ends here and wants the
+/// answer by the reversed route (RFC 1122 §3.2.1.8, RFC 7126 §4.3).
 #[test]
 fn source_routes_are_dropped() {
     let frame = echo_to(&host(), v4(9), v4(1));
-    let mut routed = [&frame[..34], &[1, 131, 7, 4, 10, 0, 0, 5], &frame[34..]].concat();
-    routed[14] = 0x47;
-    routed[17] += 8;
-    fix_ipv4(&mut routed);
-    expect(&routed, &[Drop::Ipv4SourceRoute], 0);
+    for option in [[1, 131, 7, 4, 10, 0, 0, 5], [1, 131, 7, 8, 10, 0, 0, 5], [1, 137, 7, 8, 10, 0, 0, 5]] {
+        let mut routed = [&frame[..34], &option, &frame[34..]].concat();
+        routed[14] = 0x47;
+        routed[17] += 8;
+        fix_ipv4(&mut routed);
+        expect(&routed, &[Drop::Ipv4SourceRoute], 0);
+    }
+}
+
+/// H244, H065: a broadcast address of any of our networks is no source, on whichever link it comes
+/// (RFC 1122 §3.2.1.3).
+#[test]
+fn broadcasts_of_other_links_are_martians() {
+    let (mut stack, a, _) = routing::two_links();
+    let host = Host::new(1);
+    for source in ["10.0.0.255", "10.0.1.255", "10.0.1.0"] {
+        stack.on_frame(a, RxFrame::plain(&[&echo_to(&host, v6(source), v4(1))]), T0);
+    }
+    assert_eq!(stack.counters().drops(Drop::Ipv4Source), 3);
+}
+
+/// An answer whose way back leads to everybody on a link is none (RFC 1122 §3.2.1.3): here a network
+/// that came after the packet was let in.
+#[test]
+fn no_answer_goes_to_a_group() {
+    let mut host = host();
+    let (path, ip) = (
+        Path { interface: host.id, source: v4(1), next_hop: v6("255.255.255.255"), mtu: 1500 },
+        IpHeader::new(v4(1), v6("10.7.0.255"), protocol::ICMP, 0),
+    );
+    host.stack.send_answer(&path, &ip, &[0; 8], crate::bytes::Bytes::empty(), T0);
+    assert_eq!(host.stack.counters().drops(Drop::AnswerToGroup), 1);
+    assert!(host.output(T0).is_empty());
 }
 
 /// H072, H091: every form of broadcast is recognised, and none is answered.

@@ -122,7 +122,7 @@ fn flood(neighbors: usize, seconds: u64) {
     assert!(counters.drops(Drop::NeighborDenied) > n as u64 / 2);
 }
 
-/// RFC 6583 §3, H195: a new neighbour is asked at once and an active one loses nothing, however many
+/// H240, H242, H195, RFC 6583 §3: a new neighbour is asked at once and an active one loses nothing, however many
 /// strangers are invented.
 #[test]
 fn a_flood_of_spoofed_pings_costs_nobody_else() {
@@ -136,7 +136,7 @@ fn a_flood_of_spoofed_pings_costs_nobody_else_in_a_small_table() {
     flood(16, 5);
 }
 
-/// RFC 4861 §7.2.2, RFC 1122 §2.3.2.1 and §2.3.2.2: the limit of questions is each neighbour's own, and
+/// H241, RFC 4861 §7.2.2, RFC 1122 §2.3.2.1 and §2.3.2.2: the limit of questions is each neighbour's own, and
 /// the first packet of each waits.
 #[test]
 fn many_neighbors_at_once_are_all_reached() {

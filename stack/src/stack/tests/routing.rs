@@ -270,3 +270,49 @@ fn the_filter_follows_the_addresses() {
     host.stack.remove_address(host.id, ip("fd00::1"), T0).unwrap();
     assert_eq!(groups(&mut host), [all_nodes, "33:33:ff:00:00:01"]);
 }
+
+/// H263: a route is to a network, whatever host bits it is written with.
+#[test]
+fn routes_are_masked() {
+    let (mut stack, a, _) = two_links();
+    let to = |destination, gateway| Route {
+        destination: cidr(destination),
+        gateway: Some(ip(gateway)),
+        interface: a,
+        metric: 0,
+    };
+    for destination in ["10.0.0.0/0", "0.0.0.0/0", "192.168.3.4/0"] {
+        stack.add_route(to(destination, "10.0.0.254")).unwrap();
+        assert_eq!(next(&stack, "192.0.2.1").unwrap().2, ip("10.0.0.254"), "{destination}");
+    }
+    stack.add_route(to("2001:db8::77/32", "fe80::1")).unwrap();
+    stack.add_route(to("2001:db8:0:9::/32", "fe80::1")).unwrap();
+    let routes: Vec<_> = stack.routes().map(|r| r.destination).collect();
+    assert_eq!(routes, [cidr("0.0.0.0/0"), cidr("2001:db8::/32")]);
+    stack.set_gateway(a, ip("10.0.0.253")).unwrap();
+    assert_eq!(next(&stack, "192.0.2.1").unwrap().2, ip("10.0.0.253"));
+    assert!(stack.remove_route(to("10.9.9.9/0", "10.0.0.253")));
+    assert_eq!(stack.routes().count(), 1);
+    let long = Cidr { address: ip("10.0.0.0"), prefix_len: 200 };
+    let long = Route { destination: long, ..to("0.0.0.0/0", "10.0.0.254") };
+    assert!(matches!(stack.add_route(long), Err(Error::InvalidInput(_))));
+}
+
+/// H264: broadcast and multicast leave by an interface that has an address of the family.
+#[test]
+fn groups_leave_where_there_is_an_address() {
+    let mut stack = Stack::new(Storage::heap(&Limits::default()), [1; 32]);
+    let bare = stack.add_interface(Capabilities::new(Wire::new(1).mac, 1500)).unwrap();
+    for group in ["255.255.255.255", "224.0.0.251"] {
+        assert_eq!(next(&stack, group), Err(Error::NetUnreachable), "no source");
+        let asks = stack.path(ip(group), None, Some(ip("0.0.0.0"))).unwrap();
+        assert_eq!(asks.interface, bare, "where an address is asked for");
+    }
+    // One without IPv6, by its MTU.
+    let used = stack.add_interface(Capabilities::new(Wire::new(2).mac, 576)).unwrap();
+    stack.add_address(used, cidr("10.0.0.1/24"), T0).unwrap();
+    for group in ["255.255.255.255", "224.0.0.251"] {
+        assert_eq!(next(&stack, group), Ok((used, ip("10.0.0.1"), ip(group))));
+    }
+    assert_eq!(next(&stack, "ff02::fb").unwrap().0, bare);
+}

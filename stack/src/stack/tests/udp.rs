@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
+use super::input::packet_to;
 use super::*;
 use crate::datagram::{DatagramHandle, DatagramKind};
+use crate::wire::{UdpHeader, protocol};
 
 const ANY_V4: &str = "0.0.0.0";
 const ANY_V6: &str = "::";
@@ -452,4 +454,70 @@ fn what_never_fits_is_refused() {
     assert_eq!(send(&mut host, socket, to, &[0; 900]), Err(Error::WouldBlock), "there will be room");
     host.output(T0);
     assert_eq!(send(&mut host, socket, to, &[0; 1200]), Err(Error::OutOfMemory));
+}
+
+/// Two sockets can't be connected from one address and port to one peer: nothing could tell their
+/// datagrams apart.
+#[test]
+fn a_pair_of_addresses_is_one_sockets() {
+    let mut a = Host::new(1);
+    let first = bind(&mut a, ANY_V4, 5000);
+    let peer = at("10.0.0.2", 7);
+    a.stack.datagram_connect(first, peer).unwrap();
+    a.stack.datagram_connect(first, peer).unwrap();
+    for own in [ANY_V4, "10.0.0.1", ANY_V6] {
+        let second = bind(&mut a, own, 5000);
+        assert_eq!(a.stack.datagram_connect(second, peer), Err(Error::AddrInUse), "{own}");
+        assert_eq!(a.stack.datagram_peer(second), Err(Error::NotConnected));
+        a.stack.datagram_connect(second, at("10.0.0.2", 8)).unwrap();
+        a.stack.datagram_close(second);
+    }
+    a.stack.datagram_close(first);
+    let second = bind(&mut a, ANY_V4, 5000);
+    a.stack.datagram_connect(second, peer).unwrap();
+}
+
+/// H171, H137: of two sockets the one that names the interface is closer to what comes in there.
+#[test]
+fn a_zone_is_closer_than_none() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let client = bind(&mut a, ANY_V6, 0);
+    let IpAddr::V6(own) = b.link_local() else { panic!() };
+    let zoned = core::net::SocketAddrV6::new(own, 7, 0, b.id.zone()).into();
+    let any = bind(&mut b, &std::format!("{own}"), 7);
+    let near = b.stack.datagram_bind(DatagramKind::Udp, zoned, false).unwrap();
+    assert_eq!(b.stack.datagram_bind(DatagramKind::Udp, zoned, false), Err(Error::AddrInUse));
+    for _ in 0..2 {
+        send(&mut a, client, SocketAddr::new(own.into(), 7), b"x").unwrap();
+        settle(&mut a, &mut b, T0);
+        assert!(receive(&mut b, near).is_ok());
+        assert_eq!(receive(&mut b, any), Err(Error::WouldBlock));
+    }
+    b.stack.datagram_close(near);
+    send(&mut a, client, SocketAddr::new(own.into(), 7), b"x").unwrap();
+    settle(&mut a, &mut b, T0);
+    assert!(receive(&mut b, any).is_ok());
+}
+
+/// U3, RFC 2131 §4.1: a server offers an address by unicast to it, before the client has it.
+#[test]
+fn an_offer_by_unicast_is_received() {
+    let mut a = Host::new(1);
+    a.stack.remove_address(a.id, v4(1), T0).unwrap();
+    let client = bind(&mut a, ANY_V4, 68);
+    let other = bind(&mut a, ANY_V4, 69);
+    let offer = |port| {
+        let header = UdpHeader::emit((67, port), v4(254), v4(77), b"offer");
+        [&header[..], b"offer"].concat()
+    };
+    let frames = [68, 69, 70].map(|port| packet_to(&a, v4(254), v4(77), protocol::UDP, &offer(port)));
+    frames.iter().for_each(|frame| a.input(frame, T0));
+    assert_eq!(receive(&mut a, client), Ok((b"offer".to_vec(), at("10.0.0.254", 67))));
+    assert_eq!(receive(&mut a, other), Err(Error::WouldBlock));
+    assert_eq!(drops(&a), [(Drop::Ipv4NotForUs, 2)]);
+    assert!(a.output(T0).is_empty(), "nothing is answered");
+    // With an address of its own, what is for another is not for it.
+    a.stack.add_address(a.id, Cidr { address: v4(1), prefix_len: 24 }, T0).unwrap();
+    a.input(&frames[0], T0);
+    assert_eq!(receive(&mut a, client), Err(Error::WouldBlock));
 }

@@ -51,7 +51,7 @@ fn fails_with_text_queued(host: &mut Host, connection: TcpHandle) -> u64 {
     now + 200
 }
 
-/// The text that a failed neighbour kept back goes out with the first news of it.
+/// H246: the text that a failed neighbour kept back goes out with the first news of it.
 #[test]
 fn a_neighbor_that_comes_back_gets_the_text_at_once() {
     let (mut a, mut b, connection, server) = connected();
@@ -87,7 +87,7 @@ fn a_failed_neighbor_is_asked_again() {
     assert_eq!(b.stack.tcp_read(server, &mut [0; 8], at(now.unwrap())), Ok(4));
 }
 
-/// RFC 4861 §7.3.1: a neighbour that TCP's progress vouches for is not asked.
+/// H243, RFC 4861 §7.3.1: a neighbour that TCP's progress vouches for is not asked.
 #[test]
 fn progress_confirms_the_neighbor() {
     let (mut a, mut b, connection, _) = connected();
@@ -112,7 +112,7 @@ fn progress_confirms_the_neighbor() {
     assert_eq!(questions, 0);
 }
 
-/// An address is one neighbour's on its link only (RFC 4861 §2.1): `fe80::99` that fails on one
+/// H245: an address is one neighbour's on its link only (RFC 4861 §2.1): `fe80::99` that fails on one
 /// link ends no connection to `fe80::99` on another.
 #[test]
 fn a_neighbor_fails_on_its_own_link_only() {
