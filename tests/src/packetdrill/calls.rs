@@ -149,10 +149,11 @@ impl Process {
             _ => (arguments.int(2)?, arguments.int(3)?),
         };
         let mut buf = vec![0; usize::try_from(len).map_err(|_| "a negative length")?];
+        let expected = arguments.data(buf.len())?;
         let received = self.posix.receive(fd, &mut buf, flags);
         Ok(received.map(|received| {
-            let differs = match (&received, arguments.get(1)) {
-                (Ok(r), Ok(Value::Text(text))) if !text.as_bytes().starts_with(&buf[..r.len]) => {
+            let differs = match (&received, &expected) {
+                (Ok(r), Some(text)) if !text.starts_with(&buf[..r.len]) => {
                     Some(format!("the data is {:?}", String::from_utf8_lossy(&buf[..r.len])))
                 }
                 _ => None,
@@ -175,11 +176,8 @@ impl Process {
             ("sendto", Some(_)) => arguments.address(4, self.connect_to)?,
             _ => None,
         };
-        let mut data = match arguments.get(1)? {
-            Value::Text(text) => text.clone().into_bytes(),
-            _ => Vec::new(),
-        };
-        data.resize(usize::try_from(len).map_err(|_| "a negative length")?, 0);
+        let len = usize::try_from(len).map_err(|_| "a negative length")?;
+        let data = arguments.data(len)?.unwrap_or_else(|| vec![0; len]);
         let sent = self.posix.send(fd, &data, &mut progress.sent, to, flags);
         Ok(sent.map(|r| Outcome::of(r.map(|n| n as i64))))
     }
@@ -199,6 +197,15 @@ impl Process {
         let value = self.posix.option(fd, level, name);
         let mut differs = None;
         if let Ok(bytes) = &value {
+            let stored = bytes.len() as i64;
+            if let Some(expected @ Value::List(_)) = arguments.call.arguments.get(4)
+                && arguments.differs(4, stored).is_some()
+            {
+                return Ok(Poll::Ready(Outcome {
+                    differs: Some(format!("the length is {stored}, not {expected}")),
+                    ..Outcome::of(Ok(0))
+                }));
+            }
             let ints: Vec<i64> = bytes
                 .chunks_exact(4)
                 .map(|b| i64::from(i32::from_ne_bytes([b[0], b[1], b[2], b[3]])))
@@ -360,6 +367,36 @@ impl<'c> Arguments<'c> {
             }
             other => Err(format!("{other} is no piece of an I/O vector")),
         })
+    }
+
+    /// The `len` bytes that a call names as its data, with zeros where a piece names none; `None`: it names none
+    /// at all.
+    fn data(&self, len: usize) -> Result<Option<Vec<u8>>, String> {
+        let pieces = match (self.call.name.as_str(), self.get(1)?) {
+            (_, Value::Text(text)) => {
+                let mut data = text.clone().into_bytes();
+                data.resize(len, 0);
+                return Ok(Some(data));
+            }
+            ("readv" | "writev", Value::List(pieces)) => pieces,
+            ("recvmsg" | "sendmsg", message) => match field(message, "msg_iov")? {
+                Value::List(pieces) => pieces,
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        let mut data = Vec::new();
+        let mut is_named = false;
+        for piece in pieces {
+            let Value::Struct(fields) = piece else { continue };
+            let end = data.len() + fields.last().map_or(Ok(0), |(_, len)| eval(len))? as usize;
+            if let Some((_, Value::Text(text))) = fields.first() {
+                is_named = true;
+                data.extend(text.as_bytes());
+            }
+            data.resize(end, 0);
+        }
+        Ok(is_named.then_some(data))
     }
 
     /// An address; `None`: AF_UNSPEC.

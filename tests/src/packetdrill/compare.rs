@@ -27,11 +27,10 @@ pub(super) fn agrees(expected: &Packet, sent: &Packet, rules: &Rules, ignored: &
     let body = match (&expected.body, &sent.body) {
         (Body::Tcp(e), Body::Tcp(s)) => segment_agrees(e, s, rules, ignored),
         (Body::Udp(e), Body::Udp(s)) => e == s,
-        // What is quoted is not compared.
-        (Body::Icmp(e), Body::Icmp(s)) => e.kind == s.kind && e.code == s.code,
+        (Body::Icmp(e), Body::Icmp(s)) => e == s,
         _ => false,
     };
-    body && marks_agree(&expected.ip, &sent.ip)
+    body && expected.ports == sent.ports && expected.text == sent.text && marks_agree(&expected.ip, &sent.ip)
 }
 
 fn marks_agree(expected: &IpMarks, sent: &IpMarks) -> bool {

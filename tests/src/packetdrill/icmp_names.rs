@@ -1,6 +1,6 @@
 //! Types and codes of ICMP by the names that scripts use.
 
-use super::script::Icmp;
+use super::script::{Body, Icmp, Packet, Quote};
 
 /// The type and code of a message, for IPv4 or IPv6. `Err` names what is unknown.
 pub(super) fn numbers(icmp: &Icmp, v6: bool) -> Result<(u8, u8), String> {
@@ -17,6 +17,51 @@ pub(super) fn numbers(icmp: &Icmp, v6: bool) -> Result<(u8, u8), String> {
     };
     let unknown = || format!("no code of ICMP {} is named {code:?}", icmp.kind);
     Ok((kind, find(codes, code).or_else(|| by_meaning(v6, kind, code)).ok_or_else(unknown)?))
+}
+
+/// A live message (type, code, the four bytes behind the checksum, body) in the words of a script that expects
+/// `expected`. What the script leaves out is as it likes.
+pub(super) fn in_script(live: (u8, u8, [u8; 4], &[u8]), expected: &Packet, v6: bool) -> Icmp {
+    let (kind, code, rest, body) = live;
+    let wanted = match &expected.body {
+        Body::Icmp(icmp) if numbers(icmp, v6) == Ok((kind, code)) => icmp,
+        _ => {
+            let (kind, code) = (format!("type {kind}"), Some(format!("code {code}")));
+            return Icmp { kind, code, mtu: None, id: None, quote: quote(body) };
+        }
+    };
+    let [_, _, a, b] = rest;
+    let mtu = if v6 { u32::from_be_bytes(rest) } else { u16::from_be_bytes([a, b]).into() };
+    let id = u16::from_be_bytes([rest[0], rest[1]]);
+    let is_echo = matches!((v6, kind), (false, 0 | 8) | (true, 128 | 129));
+    // Without brackets a script's message quotes this.
+    let anything = is_echo || wanted.quote == Quote::Tcp(0, 0);
+    Icmp {
+        mtu: wanted.mtu.map(|_| mtu),
+        id: wanted.id.map(|_| id),
+        quote: if anything { wanted.quote } else { quote(body) },
+        ..wanted.clone()
+    }
+}
+
+/// The packet that an error quotes.
+fn quote(body: &[u8]) -> Quote {
+    let word = |at: usize| body.get(at..at + 2).map_or(0, |b| u16::from_be_bytes([b[0], b[1]]));
+    let (protocol, header, whole) = match body.first().map(|b| b >> 4) {
+        Some(4) => (body.get(9), usize::from(body[0] & 15) * 4, word(2)),
+        Some(6) => (body.get(6), 40, word(4).saturating_add(40)),
+        _ => return Quote::Raw(body.len() as u16),
+    };
+    let len = whole.saturating_sub(header as u16);
+    match protocol {
+        Some(&super::wire::protocol::TCP) => {
+            let seq = u32::from(word(header + 4)) << 16 | u32::from(word(header + 6));
+            let offset = body.get(header + 12).map_or(20, |b| u16::from(b >> 4) * 4);
+            Quote::Tcp(seq, len.saturating_sub(offset))
+        }
+        Some(&super::wire::protocol::UDP) => Quote::Udp(len.saturating_sub(8)),
+        _ => Quote::Raw(len),
+    }
 }
 
 /// Codes that TCP does not tell apart have many names: one word is enough.

@@ -1,6 +1,7 @@
 //! A stack on a link that only knows IP packets, in virtual time. The link answers ARP and neighbour
 //! solicitations itself, for every address.
 
+use super::script::Script;
 use super::wire::{IpPacket, Payload, protocol};
 use barenet::bytes::Bytes;
 use barenet::device::{Capabilities, Device, Mac, RxChecksum, RxFrame, TxError, TxFrame};
@@ -181,6 +182,32 @@ impl Addresses {
         };
         let (local, prefix, gateway, remote) = parts;
         Addresses { local, prefix, gateway, remote, mtu: 1500 }
+    }
+
+    /// Those of a script: packetdrill's own defaults, or what its options say.
+    pub(super) fn of(script: &Script) -> Result<Addresses, String> {
+        let v6 = match script.option("ip_version") {
+            None | Some("ipv4" | "ipv4-mapped-ipv6" | "ipv4_mapped_ipv6") => false,
+            Some("ipv6") => true,
+            Some(other) => return Err(format!("--ip_version={other} is not supported")),
+        };
+        let mut addresses = Addresses::usual(v6);
+        for (name, place) in [
+            ("local_ip", &mut addresses.local),
+            ("gateway_ip", &mut addresses.gateway),
+            ("remote_ip", &mut addresses.remote),
+        ] {
+            let Some(text) = script.option(name) else { continue };
+            // A remote address may be a network.
+            let address = text.split('/').next().and_then(|a| a.parse::<IpAddr>().ok());
+            *place = address.ok_or_else(|| format!("--{name}={text} is no address"))?;
+        }
+        // packetdrill's tunnel has no other end: the link answers for any router.
+        if addresses.gateway == addresses.local {
+            addresses.gateway = Addresses::usual(v6).gateway;
+        }
+        addresses.mtu = script.option("mtu").and_then(|m| m.parse().ok()).unwrap_or(addresses.mtu);
+        Ok(addresses)
     }
 }
 

@@ -11,13 +11,14 @@ use super::parse::parse;
 use super::posix::{Errno, Posix};
 use super::profile::{Profile, apply_sysctl};
 use super::script::{
-    Body, Call, Ecn, Event, Icmp, IpMarks, Packet, Quote, Script, Segment, Value, What, When,
+    Body, Call, Ecn, Event, Icmp, IpMarks, Packet, Quote, Script, Segment, Value, What, When, flag,
+    text_beyond_zeros,
 };
 use super::wire::{IpPacket, Payload, protocol};
 use barenet::State;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::task::Poll;
 
 /// How scripts are played.
@@ -125,7 +126,7 @@ type Step<T = ()> = Result<T, String>;
 impl Run {
     fn new(script: &Script, options: &Options) -> Step<Run> {
         let number = |name: &str| script.option(name).and_then(|v| v.parse::<u64>().ok());
-        let addresses = addresses(script)?;
+        let addresses = Addresses::of(script)?;
         let config = options.profile.unwrap_or_else(|| Profile::of(script)).config();
         let world = World::new(&addresses, config, 1).map_err(|e| format!("the stack refuses: {e}"))?;
         let domain = if addresses.local.is_ipv6() || script.option("ip_version") == Some("ipv4-mapped-ipv6") {
@@ -329,7 +330,9 @@ impl Run {
                 }
             }
             (expected, Err(errno)) => {
-                let named = call.errno.as_deref().and_then(names::errno);
+                let known =
+                    |name: &str| names::errno(name).ok_or_else(|| format!("the error {name} is not known"));
+                let named = call.errno.as_deref().map(known).transpose()?;
                 if eval(expected) != Ok(-1) || named.is_some_and(|n| n != errno.0) {
                     return if ignored { Ok(()) } else { Err(came) };
                 }
@@ -414,11 +417,16 @@ impl Run {
             let Some((_, more)) = self.next_sent(until)? else { break };
             let more = self.in_script(&more, expected);
             let Body::Tcp(last) = &more.body else { break };
-            if last.seq != so_far.seq.wrapping_add(so_far.len) || last.ack != so_far.ack {
+            // CWR is the first's, PSH and FIN are the last's.
+            let apart = (so_far.flags ^ last.flags) & !(flag::CWR | flag::PSH | flag::FIN);
+            let follows = last.seq == so_far.seq.wrapping_add(so_far.len) && last.ack == so_far.ack;
+            if !follows || apart != 0 || (more.ip, more.ports) != (whole.ip, whole.ports) {
                 break;
             }
-            let joined = Segment { seq: so_far.seq, len: so_far.len + last.len, ..last.clone() };
-            whole = Packet { body: Body::Tcp(joined), ..whole };
+            let (flags, len) = (so_far.flags | last.flags, so_far.len + last.len);
+            let joined = Segment { seq: so_far.seq, flags, len, ..last.clone() };
+            let text = whole.text.or(more.text);
+            whole = Packet { body: Body::Tcp(joined), text, ..whole };
         }
         Ok(whole)
     }
@@ -430,6 +438,7 @@ impl Run {
             ip: IpMarks::default(),
             ports: None,
             body: Body::Icmp(Icmp { kind: what, code: None, mtu: None, id: None, quote: Quote::Raw(0) }),
+            text: None,
         };
         let packet = match IpPacket::parse(bytes) {
             Ok(packet) => packet,
@@ -442,47 +451,39 @@ impl Run {
             flow_label: Some(packet.flow_label).filter(|_| expected.ip.flow_label.is_some()),
         };
         let elsewhere = packet.destination != self.addresses.remote || packet.source != self.addresses.local;
-        let (ports, body) = match &packet.payload {
+        let (ports, body, text) = match &packet.payload {
             _ if elsewhere => {
                 return unreadable(format!("(a packet from {} to {})", packet.source, packet.destination));
             }
             Payload::Tcp(source, destination, segment, text) => {
-                if text.iter().any(|byte| *byte != 0) && !matches!(expected.body, Body::Tcp(_)) {
-                    return unreadable("(text that nobody wrote)".into());
-                }
-                let ours = (*self.flow.local_port.get_or_insert(*source), self.flow.remote_port);
-                let wanted = expected.ports.unwrap_or(ours);
-                // Ports that are right need not be shown.
-                let shown = ((*source, *destination) != wanted).then_some((*source, *destination));
-                let ports = if shown.is_some() { shown } else { expected.ports };
+                let ports = self.ports_in_script((*source, *destination), expected);
                 let wanted = match &expected.body {
                     Body::Tcp(wanted) => wanted.clone(),
                     _ => Segment::default(),
                 };
-                (ports, Body::Tcp(self.flow.outbound(segment, &wanted)))
+                (ports, Body::Tcp(self.flow.outbound(segment, &wanted)), text_beyond_zeros(text))
             }
-            Payload::Udp(_, _, data) => (expected.ports, Body::Udp(data.len() as u16)),
-            Payload::Icmp(kind, code, ..) => (None, self.icmp_in_script(*kind, *code, expected)),
+            Payload::Udp(source, destination, data) => {
+                let ports = self.ports_in_script((*source, *destination), expected);
+                (ports, Body::Udp(data.len() as u16), text_beyond_zeros(data))
+            }
+            Payload::Icmp(kind, code, rest, body) => {
+                let live = (*kind, *code, *rest, &body[..]);
+                (
+                    None,
+                    Body::Icmp(icmp_names::in_script(live, expected, self.addresses.local.is_ipv6())),
+                    None,
+                )
+            }
             Payload::Other(protocol) => return unreadable(format!("(protocol {protocol})")),
         };
-        Packet { inbound: false, ip, ports, body }
+        Packet { inbound: false, ip, ports, body, text }
     }
 
-    fn icmp_in_script(&self, kind: u8, code: u8, expected: &Packet) -> Body {
-        match &expected.body {
-            Body::Icmp(icmp)
-                if icmp_names::numbers(icmp, self.addresses.local.is_ipv6()) == Ok((kind, code)) =>
-            {
-                Body::Icmp(icmp.clone())
-            }
-            _ => Body::Icmp(Icmp {
-                kind: format!("type {kind}"),
-                code: Some(format!("code {code}")),
-                mtu: None,
-                id: None,
-                quote: Quote::Raw(0),
-            }),
-        }
+    /// The ports of a live packet, as far as they are not those that are expected anyway.
+    fn ports_in_script(&mut self, live: (u16, u16), expected: &Packet) -> Option<(u16, u16)> {
+        let ours = (*self.flow.local_port.get_or_insert(live.0), self.flow.remote_port);
+        if live == expected.ports.unwrap_or(ours) { expected.ports } else { Some(live) }
     }
 
     // ---- packets to the stack
@@ -579,30 +580,4 @@ fn is_fingerprint(call: &Call) -> bool {
         "fcntl" => argument(1) == "F_GETFL",
         _ => false,
     }
-}
-
-/// The addresses of a script: packetdrill's own defaults, or what its options say.
-fn addresses(script: &Script) -> Step<Addresses> {
-    let v6 = match script.option("ip_version") {
-        None | Some("ipv4" | "ipv4-mapped-ipv6" | "ipv4_mapped_ipv6") => false,
-        Some("ipv6") => true,
-        Some(other) => return Err(format!("--ip_version={other} is not supported")),
-    };
-    let mut addresses = Addresses::usual(v6);
-    for (name, place) in [
-        ("local_ip", &mut addresses.local),
-        ("gateway_ip", &mut addresses.gateway),
-        ("remote_ip", &mut addresses.remote),
-    ] {
-        let Some(text) = script.option(name) else { continue };
-        // A remote address may be a network.
-        let address = text.split('/').next().and_then(|a| a.parse::<IpAddr>().ok());
-        *place = address.ok_or_else(|| format!("--{name}={text} is no address"))?;
-    }
-    // packetdrill's tunnel has no other end: the link answers for any router.
-    if addresses.gateway == addresses.local {
-        addresses.gateway = Addresses::usual(v6).gateway;
-    }
-    addresses.mtu = script.option("mtu").and_then(|m| m.parse().ok()).unwrap_or(addresses.mtu);
-    Ok(addresses)
 }

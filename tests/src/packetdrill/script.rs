@@ -142,6 +142,13 @@ pub struct Packet {
     pub ports: Option<(u16, u16)>,
     /// The rest.
     pub body: Body,
+    /// The text or data, if it is not all zeros: packets of scripts carry nothing else.
+    pub text: Option<Vec<u8>>,
+}
+
+/// What of `bytes` is no packet of a script: [`Packet::text`].
+pub fn text_beyond_zeros(bytes: &[u8]) -> Option<Vec<u8>> {
+    bytes.iter().any(|byte| *byte != 0).then(|| bytes.to_vec())
 }
 
 /// What a script says about an IP header.

@@ -13,7 +13,11 @@ impl fmt::Display for Packet {
             Body::Tcp(segment) => write!(f, "{segment}"),
             Body::Udp(len) => write!(f, "udp ({len})"),
             Body::Icmp(icmp) => write!(f, "{icmp}"),
-        }
+        }?;
+        // Enough to see whose bytes they are.
+        self.text.iter().try_for_each(|text| {
+            write!(f, " with {:?}", String::from_utf8_lossy(&text[..text.len().min(64)]))
+        })
     }
 }
 

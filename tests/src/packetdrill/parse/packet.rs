@@ -19,17 +19,17 @@ pub(super) fn packet(cursor: &mut Cursor<'_>) -> Result<Packet, ParseError> {
         cursor.expect("(")?;
         let len = cursor.number("the length of a datagram")?;
         cursor.expect(")")?;
-        return Ok(Packet { inbound, ip, ports, body: Body::Udp(len) });
+        return Ok(Packet { inbound, ip, ports, body: Body::Udp(len), text: None });
     }
     if cursor.takes_word("icmp") || cursor.takes_word("icmpv4") || cursor.takes_word("icmpv6") {
-        return Ok(Packet { inbound, ip, ports: None, body: Body::Icmp(icmp(cursor)?) });
+        return Ok(Packet { inbound, ip, ports: None, body: Body::Icmp(icmp(cursor)?), text: None });
     }
     let ports = ports(cursor)?;
     let segment = segment(cursor)?;
     if inbound && segment.options.is_none() {
         return Err(cursor.error("<...> is only for packets that the stack sends"));
     }
-    Ok(Packet { inbound, ip, ports, body: Body::Tcp(segment) })
+    Ok(Packet { inbound, ip, ports, body: Body::Tcp(segment), text: None })
 }
 
 /// `[ect0]`, `(ce, ttl 5)`, `[tos 0x10, flowlabel 0x1]`
