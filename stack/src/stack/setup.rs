@@ -65,7 +65,7 @@ impl Stack<'_> {
             interface.writers.wake(&mut self.datagrams.woken);
             self.give_up(core::mem::take(&mut interface.queue), Drop::InterfaceGone, now);
         }
-        self.wake_datagrams();
+        self.wake_bound();
         self.loopback = self.loopback.filter(|loopback| *loopback != id);
         self.addresses_changed();
         self.events.emit(now, Event::InterfaceRemoved(id));
@@ -95,6 +95,7 @@ impl Stack<'_> {
         interface.filter_is_old = true;
         self.forget_neighbors(now, |key| key.interface == id && key.address.is_ipv4() == address.is_ipv4());
         self.addresses_changed();
+        self.wake_bound();
         self.events.emit(now, Event::AddressRemoved(id, address));
         Ok(())
     }
@@ -106,6 +107,12 @@ impl Stack<'_> {
             self.give_up(waiting, Drop::NeighborForgotten, now);
             self.tcp_neighbor(key, Resolution::Pending, now);
         }
+    }
+
+    /// What sockets are bound to may be gone: whoever waits on one looks (H194).
+    fn wake_bound(&mut self) {
+        self.wake_datagrams();
+        self.tcp.wake_acceptors();
     }
 
     fn addresses_changed(&mut self) {

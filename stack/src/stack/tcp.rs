@@ -294,7 +294,10 @@ impl Stack<'_> {
         let c = self.tcp.at(index).ok_or(Error::StaleHandle)?;
         let (tuple, interface, is_half_open) = (c.tuple, c.interface, c.tcb.is_half_open());
         let known = c.tcb.path_mtu();
-        let path = self.tcp_path(&tuple, interface).ok_or(Error::NetUnreachable)?;
+        let path = self.tcp_path(&tuple, interface).ok_or_else(|| match self.is_ours(tuple.local) {
+            true => Error::NetUnreachable,
+            false => Error::AddrNotAvailable,
+        })?;
         if known.is_some_and(|mtu| mtu != path.mtu) {
             return Ok(Hop::Resized(path.mtu));
         }
@@ -399,6 +402,7 @@ impl Stack<'_> {
             self.count_drop(Drop::NoRoute, now);
             let problem = match error {
                 Error::HostUnreachable => SoftError::HostUnreachable,
+                Error::AddrNotAvailable => SoftError::AddressGone,
                 _ => SoftError::NetUnreachable,
             };
             self.tcp.trouble(index, problem, now, &mut self.pool)

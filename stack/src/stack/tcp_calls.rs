@@ -50,15 +50,28 @@ impl Stack<'_> {
     }
 
     /// The established connection that has waited longest, or [`Error::WouldBlock`].
+    ///
+    /// [`Error::AddrNotAvailable`]: there is none, and the listener's address was taken away, for as long
+    /// as it is.
     pub fn tcp_accept(&mut self, listener: ListenerHandle) -> Result<(TcpHandle, SocketAddr), Error> {
-        let handle = TcpHandle(self.tcp.accept(listener.0)?);
+        let accepted = self.tcp.accept(listener.0);
+        if accepted == Err(Error::WouldBlock) && !self.listener_has_address(listener)? {
+            return Err(Error::AddrNotAvailable); // H265
+        }
+        let handle = TcpHandle(accepted?);
         let (_, remote) = self.tcp_addresses(handle)?;
         Ok((handle, remote))
     }
 
-    /// Does a connection wait for [`tcp_accept`](Stack::tcp_accept)?
+    /// Is the address that it listens on one of ours?
+    fn listener_has_address(&self, listener: ListenerHandle) -> Result<bool, Error> {
+        let address = self.tcp.listener_address(listener.0)?;
+        Ok(address.is_unspecified() || self.is_ours(address))
+    }
+
+    /// Does a connection wait for [`tcp_accept`](Stack::tcp_accept), or an error?
     pub fn tcp_is_acceptable(&self, listener: ListenerHandle) -> Result<bool, Error> {
-        self.tcp.is_acceptable(listener.0)
+        Ok(self.tcp.is_acceptable(listener.0)? || !self.listener_has_address(listener)?)
     }
 
     /// When a connection waits to be accepted [`next_woken`](Stack::next_woken) gives `waker`.

@@ -187,6 +187,18 @@ impl Stack<'_> {
         self.datagrams.connect(handle, (peer.ip().to_canonical(), peer.port()), local, zone)
     }
 
+    /// A socket has what it is bound to for as long as that is there: it never moves to another address
+    /// or interface, and says so (H265, H177).
+    fn still_bound(&self, socket: &DatagramSocket) -> Result<(), Error> {
+        if socket.zone.is_some_and(|zone| self.interface(zone).is_none()) {
+            return Err(Error::DeviceGone);
+        }
+        match socket.local {
+            Some(address) if !self.is_bindable(address) => Err(Error::AddrNotAvailable),
+            _ => Ok(()),
+        }
+    }
+
     fn datagram_path(&self, socket: &DatagramSocket, peer: &SocketAddr) -> Result<Path, Error> {
         let to = peer.ip().to_canonical();
         if peer.port() == 0 && socket.kind == DatagramKind::Udp {
@@ -200,6 +212,7 @@ impl Stack<'_> {
         if !family_fits {
             return Err(Error::AddrInvalid);
         }
+        self.still_bound(socket)?;
         let zone = self.named_zone(peer)?.or(socket.zone);
         let own = socket.local.filter(|a| self.is_ours(*a));
         let path = self.path(to, zone, own);
@@ -218,6 +231,8 @@ impl Stack<'_> {
     /// [`Error::WouldBlock`]: the device's queue is full, and `waker` is woken when it has room.
     /// [`Error::MessageTooLong`], [`Error::NetUnreachable`], [`Error::BroadcastNotAllowed`],
     /// [`Error::NotConnected`] (no `to` and no peer) and what ICMP said about earlier datagrams.
+    /// [`Error::AddrNotAvailable`], [`Error::DeviceGone`]: the socket's address or interface was taken
+    /// away, for as long as it is.
     pub fn datagram_send(
         &mut self,
         handle: DatagramHandle,
@@ -286,7 +301,8 @@ impl Stack<'_> {
     /// Takes the oldest unread datagram (or, with `peek`, looks at it).
     ///
     /// [`Error::WouldBlock`]: there is none, and `waker` is woken when one arrives. An error that
-    /// ICMP told is reported once, before any datagram.
+    /// ICMP told is reported once, before any datagram. [`Error::AddrNotAvailable`],
+    /// [`Error::DeviceGone`]: all was read, and the socket's address or interface was taken away.
     pub fn datagram_receive(
         &mut self,
         handle: DatagramHandle,
@@ -294,7 +310,12 @@ impl Stack<'_> {
         peek: bool,
         waker: Option<&Waker>,
     ) -> Result<Received, Error> {
-        let result = self.datagrams.receive(handle, buf, peek, &mut self.pool);
+        let mut result = self.datagrams.receive(handle, buf, peek, &mut self.pool);
+        if result == Err(Error::WouldBlock)
+            && let Err(gone) = self.still_bound(self.datagrams.get(handle)?)
+        {
+            result = Err(gone);
+        }
         if let (Err(Error::WouldBlock), Some(waker)) = (&result, waker) {
             self.datagrams.wait(handle, waker)?;
         }
@@ -303,7 +324,8 @@ impl Stack<'_> {
 
     /// Would [`datagram_receive`](Self::datagram_receive) give something?
     pub fn datagram_is_readable(&self, handle: DatagramHandle) -> Result<bool, Error> {
-        Ok(self.datagrams.get(handle)?.is_readable())
+        let socket = self.datagrams.get(handle)?;
+        Ok(socket.is_readable() || self.still_bound(socket).is_err())
     }
 
     /// The local address and port (for an echo socket, its identifier).

@@ -458,6 +458,11 @@ impl Tcp<'_> {
         self.listeners.get(listener).map(|l| l.0.waiting > 0).ok_or(Error::StaleHandle)
     }
 
+    /// The address that it listens on.
+    pub(crate) fn listener_address(&self, listener: Key) -> Result<IpAddr, Error> {
+        self.listeners.get(listener).map(|l| l.0.address).ok_or(Error::StaleHandle)
+    }
+
     pub(crate) fn register_acceptor(&mut self, listener: Key, waker: &Waker) {
         match self.listeners.get_mut(listener) {
             Some(l) => l.0.acceptors.register(waker, &mut self.woken),

@@ -21,6 +21,8 @@ pub(crate) enum SoftError {
     Rejected,
     /// R1 retransmissions went unanswered.
     Unanswered,
+    /// Our own address was taken away.
+    AddressGone,
 }
 
 impl From<SoftError> for Error {
@@ -31,6 +33,7 @@ impl From<SoftError> for Error {
             SoftError::Refused => Error::ConnectionRefused,
             SoftError::Rejected => Error::PacketRejected,
             SoftError::Unanswered => Error::TimedOut,
+            SoftError::AddressGone => Error::AddrNotAvailable,
         }
     }
 }
@@ -39,7 +42,7 @@ impl SoftError {
     /// The one whose number in the order above is one less; see [`park`](super::park).
     pub(super) fn of_number(number: u64) -> Option<SoftError> {
         use SoftError::*;
-        let all = [NetUnreachable, HostUnreachable, Refused, Rejected, Unanswered];
+        let all = [NetUnreachable, HostUnreachable, Refused, Rejected, Unanswered, AddressGone];
         all.into_iter().find(|soft| *soft as u64 + 1 == number)
     }
 
@@ -49,7 +52,7 @@ impl SoftError {
         match self {
             SoftError::Refused => true,
             SoftError::NetUnreachable | SoftError::HostUnreachable => config.unreachable_ends_open,
-            SoftError::Rejected | SoftError::Unanswered => false,
+            SoftError::Rejected | SoftError::Unanswered | SoftError::AddressGone => false,
         }
     }
 }

@@ -521,3 +521,53 @@ fn an_offer_by_unicast_is_received() {
     a.input(&frames[0], T0);
     assert_eq!(receive(&mut a, client), Err(Error::WouldBlock));
 }
+
+/// H265: a socket whose address was taken away says so, whether it sends or waits, and does not go on
+/// with another; when the address is back it goes on.
+#[test]
+fn a_socket_without_its_address() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let second = Cidr { address: v4(3), prefix_len: 24 };
+    b.stack.add_address(b.id, second, T0).unwrap();
+    let (bound, connected) = (bind(&mut b, "10.0.0.3", 7), bind(&mut b, ANY_V4, 8));
+    let broadcast = bind(&mut b, "10.0.0.255", 9);
+    let peer = at("10.0.0.1", 7);
+    b.stack.datagram_connect(connected, peer).unwrap();
+    let client = bind(&mut a, ANY_V4, 7);
+    send(&mut a, client, at("10.0.0.3", 7), b"last").unwrap();
+    settle(&mut a, &mut b, T0);
+    let woken = Arc::new(Count::default());
+    let waker = Waker::from(woken.clone());
+    let waits = b.stack.datagram_receive(connected, &mut [0], false, Some(&waker));
+    assert_eq!(waits, Err(Error::WouldBlock));
+    for address in [v4(2), v4(3)] {
+        b.stack.remove_address(b.id, address, T0).unwrap();
+    }
+    core::iter::from_fn(|| b.stack.next_woken()).for_each(Waker::wake);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert_eq!(receive(&mut b, bound).unwrap().0, b"last", "what had come is read first");
+    for socket in [bound, connected, broadcast] {
+        for _ in 0..2 {
+            assert_eq!(receive(&mut b, socket), Err(Error::AddrNotAvailable));
+            assert_eq!(send(&mut b, socket, peer, b"x"), Err(Error::AddrNotAvailable));
+            assert_eq!(b.stack.datagram_is_readable(socket), Ok(true));
+        }
+    }
+    b.stack.add_address(b.id, second, T0).unwrap();
+    assert_eq!(send(&mut b, bound, peer, b"x"), Ok(1));
+    assert_eq!(receive(&mut b, bound), Err(Error::WouldBlock));
+    assert_eq!(send(&mut b, connected, peer, b"x"), Err(Error::AddrNotAvailable), "it had the other one");
+}
+
+/// H265, H177: so does one that is bound to an interface.
+#[test]
+fn a_socket_without_its_interface() {
+    let mut a = Host::new(1);
+    let zoned = core::net::SocketAddrV6::new([0; 8].into(), 7, 0, a.id.zone()).into();
+    let socket = a.stack.datagram_bind(DatagramKind::Udp, zoned, false).unwrap();
+    a.stack.remove_interface(a.id, T0).unwrap();
+    let again = a.stack.add_interface(a.device.capabilities()).unwrap();
+    assert_eq!(again.zone(), a.id.zone());
+    assert_eq!(receive(&mut a, socket), Err(Error::DeviceGone));
+    assert_eq!(send(&mut a, socket, at("ff02::1", 7), b"x"), Err(Error::DeviceGone));
+}

@@ -184,3 +184,21 @@ fn many_connections_at_once_are_all_sent() {
     }
     assert_eq!(sent, 250);
 }
+
+/// H265: a listener whose address was taken away says so; a connection keeps its text, and says why.
+#[test]
+fn an_address_that_goes_away() {
+    let (mut a, mut b, _, server) = connected();
+    let (listener, _) = b.stack.tcp_listen(SocketAddr::new(v4(2), 81), 8).unwrap();
+    assert_eq!(b.stack.tcp_accept(listener).err(), Some(Error::WouldBlock));
+    b.stack.remove_address(b.id, v4(2), at(100)).unwrap();
+    assert_eq!(b.stack.tcp_accept(listener).err(), Some(Error::AddrNotAvailable));
+    assert_eq!(b.stack.tcp_is_acceptable(listener), Ok(true));
+    b.stack.tcp_write(server, b"text", at(100)).unwrap();
+    assert!(alone(&mut b, 100, 1000).iter().all(|f| !is_tcp(f)));
+    assert_eq!(b.stack.tcp_take_error(server, at(1000)), Ok(Some(Error::AddrNotAvailable)));
+    b.stack.add_address(b.id, Cidr { address: v4(2), prefix_len: 24 }, at(1000)).unwrap();
+    assert_eq!(b.stack.tcp_accept(listener).err(), Some(Error::WouldBlock));
+    assert!(settle(&mut a, &mut b, at(1000)) > 0);
+    assert_eq!(b.stack.tcp_take_error(server, at(1000)), Ok(None));
+}
