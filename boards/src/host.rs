@@ -19,7 +19,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use barenet::Net;
-use barenet::device::{Device, Mac};
+use barenet::device::{Capabilities, Device, Mac};
 use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, Stack, Storage};
 use barenet::time::Duration;
@@ -141,12 +141,14 @@ fn mac(name: &str) -> Mac {
 }
 
 fn add_interface(net: &Net, tap: Tap, options: &Options<'_>) -> Result<(), String> {
-    let mtu = tap.capabilities().mtu;
+    let Capabilities { mtu, mac, .. } = tap.capabilities();
     let addresses = options.addresses.iter();
     let addresses: Vec<Cidr> = addresses.map(|&(address, prefix_len)| Cidr { address, prefix_len }).collect();
     net.add_interface(Box::new(tap), &addresses, &options.gateways)
-        .map(drop)
-        .map_err(|why| format!("can't use the TAP (MTU {mtu}) with these addresses and gateways: {why}"))
+        .map_err(|why| format!("can't use the TAP (MTU {mtu}) with these addresses and gateways: {why}"))?;
+    // Beside what the program prints, not in it.
+    std::eprintln!("{}, MAC {mac}, {options}", program::machine());
+    Ok(())
 }
 
 /// What nobody else can know: 32 bytes of the kernel's.

@@ -100,16 +100,14 @@ fn run(info: &StartInfoReader<'_, IdentityMap>) -> Result<bool, String> {
     program::init(options.args.clone().leak(), describe(machine, &bus).leak(), machine);
 
     let seed = entropy(&bus)?;
-    let nic = bus.nic().ok_or(NO_NIC)??;
+    let nic = bus.nic().ok_or_else(|| bus.no_nic())??;
+    let about = format!("virtio-net at {nic}, MAC {}, {options}", nic.device.capabilities().mac);
     let fibers: &'static Fibers = Box::leak(Box::new(Fibers::with_stack_memory(machine, heap::size() / 4)));
     let net = Net::new(Stack::new(Storage::heap(&limits()), seed), machine, fibers);
-    add_interface(&net, nic, &options)?;
+    add_interface(&net, nic.device, &options)?;
+    println!("{}; {about}", program::machine());
     run_main(fibers, net)
 }
-
-const NO_NIC: &str = "no network device: start QEMU with `-netdev user,id=n` and \
-                      `-device virtio-net-pci,netdev=n` (q35) or \
-                      `-device virtio-net-device,netdev=n` (microvm)";
 
 /// The words of the kernel command line.
 fn command_line(info: &StartInfoReader<'_, IdentityMap>) -> Result<Vec<&'static str>, String> {

@@ -70,13 +70,22 @@ impl Guest {
 
     /// A guest that serves, with the port of this host that leads to it.
     fn serving(machine: &str) -> (Guest, u16) {
+        let (guest, port, _) = Guest::serving_as(machine, |_| {});
+        (guest, port)
+    }
+
+    /// The same with QEMU's command line changed, and what the guest says of its machine.
+    fn serving_as(machine: &str, change: impl Fn(&mut Vec<String>)) -> (Guest, u16, String) {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let forward = format!("{port}:7000").parse().unwrap();
-        let mut guest = Guest::start(&qemu(machine, "serve", vec![forward]));
-        let mut line = String::new();
+        let mut command = qemu(machine, "serve", vec![forward]);
+        change(&mut command);
+        let mut guest = Guest::start(&command);
+        let [mut about, mut line] = [String::new(), String::new()];
+        guest.1.read_line(&mut about).unwrap();
         guest.1.read_line(&mut line).unwrap();
-        assert!(line.contains("serving"), "{machine}: {line}");
-        (guest, port)
+        assert!(line.contains("serving"), "{command:?}: {about}{line}");
+        (guest, port, about)
     }
 
     /// Waits for the end: QEMU's status and the rest of what was printed.
@@ -180,7 +189,7 @@ fn a_stack_overflow_names_the_fiber() {
 }
 
 /// A line that names the mistake, and failure.
-fn assert_refused(outcomes: [(Option<i32>, String); 2], told: &str) {
+fn assert_refused<const N: usize>(outcomes: [(Option<i32>, String); N], told: &str) {
     for (status, text) in outcomes {
         assert!(status == FAILURE && text.contains(told), "{status:?} {text}");
         assert_eq!(text.trim().lines().count(), 1, "{text}");
@@ -195,6 +204,71 @@ fn an_address_that_is_none_is_named() {
     assert_refused(run("ip=127.0.0.1/8", |_| {}), "ip=127.0.0.1/8");
     let odd = run("virtio_mmio.device=512@here:5", |_| {});
     assert_refused(odd, "virtio_mmio.device=512@here:5");
+}
+
+/// Puts `device` where the network device is, and `more` before it.
+fn with_nic(device: &'static str, more: &'static str) -> impl Fn(&mut Vec<String>) {
+    move |command| {
+        let nic = command.iter().position(|a| a.contains(",netdev=")).unwrap();
+        command[nic] = device.into();
+        let more: Vec<String> = more.split_whitespace().map(String::from).collect();
+        command.splice(nic - 1..nic - 1, more);
+    }
+}
+
+/// Behind an IOMMU, on a second root bus, one of two: it serves, and says which device it took.
+#[test]
+fn network_devices_in_unusual_places_serve() {
+    let cases = [
+        (
+            "q35",
+            "virtio-net-pci,disable-legacy=on,iommu_platform=on,netdev=n0",
+            "",
+            "virtio-net at PCI 00:01.0, MAC",
+        ),
+        ("q35", "virtio-net-pci,disable-legacy=on,iommu_platform=on,netdev=n0", "-device intel-iommu", "MAC"),
+        (
+            "q35",
+            "virtio-net-pci,netdev=n0,bus=rp",
+            "-device pxb-pcie,id=far,bus_nr=128,bus=pcie.0 \
+             -device pcie-root-port,id=rp,bus=far,chassis=1",
+            "virtio-net at PCI 81:00.0, MAC",
+        ),
+        (
+            "q35",
+            "virtio-net-pci,netdev=n0,mac=52:54:00:00:00:07",
+            "-netdev user,id=n1 -device virtio-net-pci,netdev=n1,addr=8",
+            "virtio-net at PCI 00:01.0 (not used: PCI 00:08.0), MAC 52:54:00:00:00:07, ip=10.0.2.15/24",
+        ),
+        (
+            "microvm",
+            "virtio-net-device,iommu_platform=on,netdev=n0",
+            "",
+            "virtio-net at MMIO 0xfeb02e00, MAC",
+        ),
+        ("microvm", "virtio-net-device,netdev=n0", "-machine pcie=on", "virtio-net at MMIO 0xfeb02e00, MAC"),
+    ];
+    for (machine, device, more, told) in cases {
+        let (_guest, port, about) = Guest::serving_as(machine, with_nic(device, more));
+        assert!(about.contains(told), "{device} {more}: {about}");
+        assert_eq!(ask(port, "hello").unwrap(), b"hello", "{device} {more}");
+    }
+}
+
+/// A network device that can't be used is refused by its place and why, in one line.
+#[test]
+fn a_network_device_that_can_not_be_used_is_named() {
+    let cases = [
+        ("microvm", "virtio-net-pci,netdev=n0", "-machine pcie=on", "on microvm's PCIe bus"),
+        ("q35", "virtio-net-pci,netdev=n0,vectors=1", "", "PCI 00:01.0: the device has fewer than two"),
+        ("q35", "virtio-net-pci,netdev=n0,disable-modern=on,disable-legacy=off", "", "PCI 00:01.0"),
+        ("q35", "virtio-net-pci,netdev=n0,mac=01:00:00:00:00:01", "", "unicast MAC"),
+    ];
+    for (machine, device, more, told) in cases {
+        let mut command = qemu(machine, "", Vec::new());
+        with_nic(device, more)(&mut command);
+        assert_refused([Guest::start(&command).end()], told);
+    }
 }
 
 #[test]
@@ -216,8 +290,8 @@ fn without_entropy_it_does_not_start() {
     assert_refused(run("", no_rdrand), "no entropy");
     let with_device = |command: &mut Vec<String>| {
         no_rdrand(command);
-        let bus = if command.iter().any(|a| a == "q35") { "pci" } else { "device" };
-        command.extend(["-device".into(), format!("virtio-rng-{bus}")]);
+        let bus = if command.iter().any(|a| a == "q35") { "pci,disable-legacy=on" } else { "device" };
+        command.extend(["-device".into(), format!("virtio-rng-{bus},iommu_platform=on")]);
     };
     for (status, text) in run("", with_device) {
         assert_eq!(status, SUCCESS, "{text}");

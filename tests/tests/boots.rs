@@ -36,14 +36,18 @@ fn cargo_qemu(args: &[&str]) -> Command {
 struct Guest(Child);
 
 impl Guest {
-    /// Starts an example that serves on this network and waits for its first line.
+    /// Starts an example that serves on this network and waits for its first line, which is behind
+    /// the board's own.
     fn serving(example: &str, machine: &str, network: &[&str]) -> Guest {
         let mut command = cargo_qemu(&[example, "--machine", machine]);
         command.args(network);
         let mut guest = Guest(command.stdout(Stdio::piped()).spawn().unwrap());
         let mut console = BufReader::new(guest.0.stdout.take().unwrap());
-        let mut line = String::new();
+        let [mut board, mut line] = [String::new(), String::new()];
+        console.read_line(&mut board).unwrap();
         console.read_line(&mut line).unwrap();
+        let said = [machine, "virtio-net at", "MAC 52:54:00:12:34:56", "ip=10.0."];
+        assert!(said.iter().all(|word| board.contains(word)), "the board on {machine} says `{board}`");
         assert!(line.contains(" on "), "{example} on {machine} says `{line}`, not where it listens");
         // What it says later must not fill the pipe and stop it.
         thread::spawn(move || std::io::copy(&mut console, &mut std::io::stderr()));

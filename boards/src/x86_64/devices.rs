@@ -1,13 +1,14 @@
 //! Finding the machine's virtio devices: on PCI, or over MMIO.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use barenet::device::Device;
-use barenet_drivers::virtio::VirtioNet;
-use barenet_drivers::virtio::virtio_drivers::device::rng::VirtIORng;
-use barenet_drivers::virtio::virtio_drivers::transport::{DeviceType, Transport};
+use barenet_drivers::virtio::virtio_drivers::transport::DeviceType;
+use barenet_drivers::virtio::{self, DmaTransport, InitError, VirtioNet};
 
 use super::hal::Identity;
 use super::interrupts::CONFIG_CHANGED;
@@ -19,9 +20,6 @@ pub(super) enum Bus {
     Pci,
     Mmio(Vec<Slot>),
 }
-
-/// A device of the wanted kind, with whatever was made of it.
-type Found<T> = Option<Result<T, String>>;
 
 impl Bus {
     /// The bus that the command line describes, else PCI if there is one, else the places where
@@ -50,40 +48,90 @@ impl Bus {
         }
     }
 
-    /// The first network device.
-    pub(super) fn nic(&self) -> Found<Box<dyn Device + Send>> {
+    /// The first network device. `None` without one, for which [`no_nic`](Self::no_nic) has words.
+    pub(super) fn nic(&self) -> Option<Result<Nic, String>> {
+        const KIND: DeviceType = DeviceType::Network;
         match self {
-            Bus::Pci => pci::find(DeviceType::Network).map(|found| nic_on(found?)),
-            Bus::Mmio(slots) => mmio::find(slots, DeviceType::Network).map(|found| nic_on(found?)),
+            Bus::Pci => first("virtio-net", &pci::find(KIND), |at| pci::open(at, KIND), start_nic),
+            Bus::Mmio(slots) => {
+                first("virtio-net", &mmio::find(slots, KIND), |at| mmio::open(at, KIND), start_nic)
+            }
         }
     }
 
     /// 32 bytes from the first entropy device.
-    pub(super) fn entropy(&self) -> Found<[u8; 32]> {
+    pub(super) fn entropy(&self) -> Option<Result<[u8; 32], String>> {
         const KIND: DeviceType = DeviceType::EntropySource;
+        let found = match self {
+            Bus::Pci => first(
+                "virtio-rng",
+                &pci::find(KIND),
+                |at| pci::open(at, KIND),
+                virtio::entropy::<Identity, _>,
+            ),
+            Bus::Mmio(slots) => first(
+                "virtio-rng",
+                &mmio::find(slots, KIND),
+                |at| mmio::open(at, KIND),
+                virtio::entropy::<Identity, _>,
+            ),
+        };
+        found.map(|found| found.map(|found| found.device))
+    }
+
+    /// Why there is no network device, in one line.
+    pub(super) fn no_nic(&self) -> &'static str {
         match self {
-            Bus::Pci => pci::find(KIND).map(|found| entropy_from(found?)),
-            Bus::Mmio(slots) => mmio::find(slots, KIND).map(|found| entropy_from(found?)),
+            Bus::Mmio(_) if pci::has_idle_nic() => {
+                "the network device is on microvm's PCIe bus, which nobody sets up: use \
+                 `-device virtio-net-device,netdev=n` instead of virtio-net-pci"
+            }
+            _ => {
+                "no network device: start QEMU with `-netdev user,id=n` and \
+                 `-device virtio-net-pci,netdev=n` (q35) or \
+                 `-device virtio-net-device,netdev=n` (microvm)"
+            }
         }
     }
 }
 
-fn nic_on<T: Transport + Send + 'static>(transport: T) -> Result<Box<dyn Device + Send>, String> {
-    match VirtioNet::<Identity, T>::new(transport, &CONFIG_CHANGED) {
-        Ok(nic) => Ok(Box::new(nic)),
-        Err(why) => Err(why.to_string()),
+/// A device that was found, with its place and those of others of its kind.
+pub(super) struct Found<D> {
+    pub(super) device: D,
+    place: String,
+    others: Vec<String>,
+}
+
+/// Where it is, for people.
+impl<D> fmt::Display for Found<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)?;
+        match &self.others[..] {
+            [] => Ok(()),
+            others => write!(f, " (not used: {})", others.join(", ")),
+        }
     }
 }
 
-fn entropy_from<T: Transport>(transport: T) -> Result<[u8; 32], String> {
-    let mut device = VirtIORng::<Identity, T>::new(transport)
-        .map_err(|why| ["the virtio-rng device can't be used: ", &why.to_string()].concat())?;
-    let (mut seed, mut filled) = ([0; 32], 0);
-    while filled < seed.len() {
-        match device.request_entropy(&mut seed[filled..]) {
-            Ok(count @ 1..) => filled += count.min(seed.len() - filled),
-            Ok(_) | Err(_) => return Err("the virtio-rng device gives no entropy".into()),
+pub(super) type Nic = Found<Box<dyn Device + Send>>;
+
+fn start_nic<T: DmaTransport + Send + 'static>(transport: T) -> Result<Box<dyn Device + Send>, InitError> {
+    Ok(Box::new(VirtioNet::<Identity, T>::new(transport, &CONFIG_CHANGED)?))
+}
+
+/// The first device of those at `places`, of the kind that `name` names.
+fn first<P: Copy + fmt::Display, T, D>(
+    name: &str,
+    places: &[P],
+    open: impl FnOnce(P) -> Result<T, String>,
+    start: impl FnOnce(T) -> Result<D, InitError>,
+) -> Option<Result<Found<D>, String>> {
+    let (place, others) = places.split_first()?;
+    let device = open(*place).and_then(|transport| start(transport).map_err(|why| why.to_string()));
+    Some(match device {
+        Ok(device) => {
+            Ok(Found { device, place: place.to_string(), others: others.iter().map(P::to_string).collect() })
         }
-    }
-    Ok(seed)
+        Err(why) => Err(format!("{name} at {place}: {why}")),
+    })
 }

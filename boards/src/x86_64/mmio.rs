@@ -3,6 +3,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
@@ -71,30 +72,48 @@ fn number(text: &str) -> Option<usize> {
 
 /// The 24 slots of a `microvm` whose command line is not extended (with ACPI, it is not): 512
 /// bytes each from 0xfeb00000 on, lines 24 and up on the second I/O APIC if there is one, else 8
-/// from line 5 on (QEMU, hw/i386/microvm.c).
+/// from line 5 on (QEMU, hw/i386/microvm.c). QEMU fills them from the last on.
 pub(super) fn microvm_slots() -> Vec<Slot> {
     let (count, first_line) = if apic::serves_line(24) { (24, 24) } else { (8, 5) };
     let slot = |i: u32| Slot { address: 0xfeb0_0000 + 512 * i as usize, size: 512, line: first_line + i };
-    (0..count).map(slot).collect()
+    (0..count).rev().map(slot).collect()
 }
 
-/// The first device of the kind in the slots. A NIC's interrupt line is routed to this CPU.
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MMIO {:#x}", self.address)
+    }
+}
+
+/// The slots with devices of the kind.
+pub(super) fn find(slots: &[Slot], kind: DeviceType) -> Vec<Slot> {
+    let is_wanted = |slot: &&Slot| match transport(slot) {
+        Ok(device) => device.device_type() == kind,
+        // An empty slot (device type 0), or nothing.
+        Err(MmioError::BadMagic(_) | MmioError::InvalidDeviceID(_)) => false,
+        // `open` says what is wrong.
+        Err(_) => true,
+    };
+    slots.iter().filter(is_wanted).copied().collect()
+}
+
+fn transport(slot: &Slot) -> Result<MmioTransport<'static>, MmioError> {
+    let header = NonNull::new(slot.address as *mut VirtIOHeader).ok_or(MmioError::BadMagic(0))?;
+    // SAFETY: `slots` and `microvm_slots` give addresses that are aligned and mapped uncached, where
+    // the machine says that such registers are; where nothing is, reads give ones. `find` drops a
+    // transport before it makes the next, and `open` is called once for a slot, by `Bus`.
+    unsafe { MmioTransport::new(header, slot.size) }
+}
+
+/// The device in the slot. A NIC's interrupt line is routed to this CPU.
 ///
 /// # Errors
 ///
-/// A sentence, when there is such a device but it can't be used.
-pub(super) fn find(slots: &[Slot], kind: DeviceType) -> Option<Result<MmioTransport<'static>, String>> {
-    slots.iter().find_map(|slot| {
-        let header = NonNull::new(slot.address as *mut VirtIOHeader)?;
-        // SAFETY: the machine says that these registers are there; they are mapped uncached, and
-        // where nothing is, reads give ones.
-        match unsafe { MmioTransport::new(header, slot.size) } {
-            Ok(device) if device.device_type() == kind => Some(route(slot, kind).map(|()| device)),
-            // Another device, an empty slot (device type 0), or nothing.
-            Ok(_) | Err(MmioError::BadMagic(_) | MmioError::InvalidDeviceID(_)) => None,
-            Err(why) => Some(Err(why.to_string())),
-        }
-    })
+/// A sentence, when it can't be used.
+pub(super) fn open(slot: Slot, kind: DeviceType) -> Result<MmioTransport<'static>, String> {
+    let device = transport(&slot).map_err(|why| why.to_string())?;
+    route(&slot, kind)?;
+    Ok(device)
 }
 
 fn route(slot: &Slot, kind: DeviceType) -> Result<(), String> {

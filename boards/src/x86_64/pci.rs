@@ -4,17 +4,18 @@
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use barenet_drivers::virtio::virtio_drivers::transport::DeviceType;
 use barenet_drivers::virtio::virtio_drivers::transport::pci::bus::{
-    BarInfo, Command, ConfigurationAccess, DeviceFunction, PciRoot,
+    BarInfo, Cam, Command, ConfigurationAccess, DeviceFunction, MmioCam, PciRoot,
 };
 use barenet_drivers::virtio::virtio_drivers::transport::pci::virtio_device_type;
 use barenet_drivers::virtio::{PciTransport, Vectors};
 use x86_64::instructions::port::Port;
 
 use super::hal::Identity;
-use super::{apic, interrupts};
+use super::{apic, interrupts, paging};
 
 /// Ports 0xcf8 and 0xcfc.
 #[derive(Clone)]
@@ -67,67 +68,114 @@ pub(super) fn is_q35() -> bool {
     host_bridge() == MCH
 }
 
-/// The first virtio device of the kind, on any bus, ready to be driven.
-///
-/// # Errors
-///
-/// A sentence, when there is such a device but it can't be used.
-pub(super) fn find(kind: DeviceType) -> Option<Result<PciTransport, String>> {
+/// A function on PCI, with its name for people.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Place(DeviceFunction);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PCI {}", self.0)
+    }
+}
+
+/// The virtio devices of the kind, on all buses, in their order.
+pub(super) fn find(kind: DeviceType) -> Vec<Place> {
     let root = PciRoot::new(Ports);
-    let (mut buses, mut seen) = (Vec::from([0]), BTreeSet::new());
-    while let Some(bus) = buses.pop() {
+    let mut found = Vec::new();
+    let (mut waiting, mut seen) = (BTreeSet::from([0]), BTreeSet::new());
+    while let Some(bus) = waiting.pop_first() {
         if !seen.insert(bus) {
             continue;
         }
         for (function, info) in root.enumerate_bus(bus) {
             if virtio_device_type(&info) == Some(kind) {
-                return Some(open(function, kind));
+                found.push(Place(function));
             }
-            buses.extend(bus_behind(function));
+            match (info.class, info.subclass) {
+                // Host bridges, and bridges to other buses.
+                (6, 0) if (bus, function.device) != (0, 0) => waiting.extend(buses_in_use()),
+                (6, 4) => waiting.extend([bus_behind(function)]),
+                _ => {}
+            }
         }
     }
-    None
+    found.sort();
+    found
 }
 
-/// The bus behind a bridge.
-fn bus_behind(function: DeviceFunction) -> Option<u8> {
-    /// Class 6, subclass 4.
-    const BRIDGE: u32 = 0x0604;
-    (Ports.read_word(function, 0x08) >> 16 == BRIDGE).then(|| (Ports.read_word(function, 0x18) >> 8) as u8)
+fn bus_behind(function: DeviceFunction) -> u8 {
+    (Ports.read_word(function, 0x18) >> 8) as u8
 }
 
-fn open(function: DeviceFunction, kind: DeviceType) -> Result<PciTransport, String> {
+/// The buses with any device. Where a second root bus begins (QEMU's `pxb-pcie`), only ACPI says.
+fn buses_in_use() -> impl Iterator<Item = u8> {
+    let is_there = |function| Ports.read_word(function, 0) != u32::MAX;
+    let any = move |bus| (0..32).any(|device| is_there(DeviceFunction { bus, device, function: 0 }));
+    (0..=255).filter(move |bus| any(*bus))
+}
+
+/// Is there a network device on the PCIe bus of a `microvm`, which has no firmware that would give it
+/// addresses? Its configuration space is in memory (QEMU, include/hw/i386/microvm.h).
+pub(super) fn has_idle_nic() -> bool {
+    const ECAM: *mut u8 = core::ptr::without_provenance_mut(0xe000_0000);
+    // SAFETY: mapped uncached, and no RAM is there on any machine that QEMU makes; without the bus,
+    // reads give ones. Only vendor and class are read.
+    let bus = PciRoot::new(unsafe { MmioCam::new(ECAM, Cam::Ecam) });
+    bus.enumerate_bus(0).any(|(_, info)| virtio_device_type(&info) == Some(DeviceType::Network))
+}
+
+/// The device at the place, ready to be driven.
+///
+/// # Errors
+///
+/// A sentence, when it can't be used.
+pub(super) fn open(Place(function): Place, kind: DeviceType) -> Result<PciTransport, String> {
     let mut root = PciRoot::new(Ports);
+    let bars = root.bars(function).map_err(|why| why.to_string())?;
+    let end = |bar: &BarInfo| bar.memory_address_size().map_or(0, |(at, size)| at.saturating_add(size));
+    if bars.iter().flatten().any(|bar| end(bar) > paging::LIMIT as u64) {
+        return Err("its registers are above 4 GiB: give the machine less memory".into());
+    }
     root.set_command(function, Command::MEMORY_SPACE | Command::BUS_MASTER);
     // Only the NIC wakes the CPU; the entropy source is waited for.
     let vectors = match kind {
         DeviceType::Network => Some(route(&mut root, function)?),
         _ => None,
     };
-    PciTransport::new::<Identity, _>(Ports, function, vectors).map_err(|why| why.to_string())
+    // SAFETY: the ports reach the machine's configuration space; firmware has given the BARs their
+    // addresses, below 4 GiB as was just checked, where memory is mapped one to one; decoding is on;
+    // `Bus` opens each device once.
+    let transport = unsafe { PciTransport::new::<Identity, _>(Ports, function, vectors) };
+    transport.map_err(|why| why.to_string())
 }
 
 /// Fills two entries of the device's MSI-X table: configuration, and all queues.
 fn route(root: &mut PciRoot<Ports>, function: DeviceFunction) -> Result<Vectors, String> {
     const MSIX: u8 = 0x11;
+    /// The capability takes 12 bytes.
+    const LAST: u8 = u8::MAX - 12;
+    /// As many capabilities as fit: a list that goes round ends.
+    const MOST: usize = 48;
     const ENABLE: u32 = 1 << 31;
     const MASK_ALL: u32 = 1 << 30;
     const ENTRIES: u32 = 2;
     let capability = root
         .capabilities(function)
+        .take(MOST)
         .find(|c| c.id == MSIX)
-        .ok_or("the virtio-net device on PCI has no MSI-X: leave `vectors` at its default")?
+        .filter(|c| c.offset <= LAST)
+        .ok_or("the device has no MSI-X: leave `vectors` at its default")?
         .offset;
     let control = Ports.read_word(function, capability);
     if (control >> 16 & 0x7ff) + 1 < ENTRIES {
-        return Err("the virtio-net device on PCI has fewer than two MSI-X vectors".into());
+        return Err("the device has fewer than two MSI-X vectors".into());
     }
     let table = Ports.read_word(function, capability + 4);
     let (bar, offset) = (table as u8 & 7, u64::from(table & !7));
     let size = u64::from(ENTRIES) * 16;
     let address = match root.bar_info(function, bar) {
         Ok(Some(BarInfo::Memory { address, size: room, .. })) if offset + size <= room => address + offset,
-        _ => return Err("the virtio-net device on PCI misplaces its MSI-X table".into()),
+        _ => return Err("the device misplaces its MSI-X table".into()),
     };
     use barenet_drivers::virtio::virtio_drivers::Hal;
     // SAFETY: memory that the device's BAR decodes, as just checked.

@@ -6,6 +6,7 @@ use barenet::device::{Capabilities, Mac};
 use bitflags::bitflags;
 use virtio_drivers::transport::{DeviceStatus, Transport};
 
+use super::transport::{DmaTransport, reset};
 use super::{header, rx};
 
 bitflags! {
@@ -23,13 +24,16 @@ bitflags! {
         const MRG_RXBUF = 1 << 15;
         const STATUS = 1 << 16;
         const VERSION_1 = 1 << 32;
+        /// The device reaches memory by the addresses that the platform gives it, perhaps through
+        /// an IOMMU: those are what `Hal` gives (QEMU's `iommu_platform=on`).
+        const ACCESS_PLATFORM = 1 << 33;
     }
 }
 
 impl Features {
     /// What is left of an offer after the rules of 5.1.3.1 and our own: merged frames are taken
     /// only in mergeable buffers, since one of ours holds no more than a plain frame.
-    fn without_orphans(mut self) -> Features {
+    pub(super) fn without_orphans(mut self) -> Features {
         if !self.contains(Features::CSUM) {
             self -= Features::HOST_TSO4 | Features::HOST_TSO6;
         }
@@ -40,6 +44,10 @@ impl Features {
     }
 }
 
+/// Descriptors of each queue of a network device; QEMU, Firecracker and Cloud Hypervisor all have at
+/// least as many.
+pub(super) const QUEUE_SIZE: usize = 256;
+
 /// Largest IP packet that a segmented or merged frame carries.
 pub(super) const PACKET_MAX: usize = 65_535;
 /// Ethernet header, with a VLAN tag.
@@ -49,55 +57,74 @@ pub(super) const LINK_HEADER_MAX: usize = 18;
 pub(super) const CONFIG_STATUS: usize = 6;
 const CONFIG_MTU: usize = 10;
 
-/// Why a device can't be used. Its text is one line.
+/// Why a device can't be used. Its text says so of "the device", in one line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InitError {
-    /// It is not a network device.
-    NotNetwork,
+    /// It is of another type than was wanted.
+    OtherType,
     /// It speaks only the layout from before virtio 1.0.
     Legacy,
+    /// It does not stop when it is reset.
+    NoReset,
     /// It refused a set of features that it had offered.
     FeaturesRefused,
     /// It has no unicast MAC address.
     NoMac,
     /// Its configuration can't be read.
     Config(virtio_drivers::Error),
-    /// A queue of so many descriptors can't be set up.
-    Queue(usize, virtio_drivers::Error),
+    /// It takes no queue of so many descriptors, or gives it no interrupt.
+    Queue(usize),
     /// No memory for the buffers.
     NoMemory,
+    /// It broke the protocol of its queue.
+    Broken,
+    /// It gave no answer.
+    Silent,
 }
 
 impl fmt::Display for InitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            InitError::NotNetwork => f.write_str("the virtio device is not a network device"),
-            InitError::Legacy => f.write_str(
-                "the virtio device is a legacy one: start QEMU with \
-                 `-global virtio-mmio.force-legacy=off`, or a device with `disable-modern=off`",
-            ),
-            InitError::FeaturesRefused => f.write_str("the virtio-net device refused its features"),
-            InitError::NoMac => f.write_str("the virtio-net device has no unicast MAC address"),
+        f.write_str(match self {
+            InitError::OtherType => "the device is of another type",
+            InitError::Legacy => {
+                "the device is a legacy one: start QEMU with `-global virtio-mmio.force-legacy=off`, \
+                 or a device with `disable-modern=off`"
+            }
+            InitError::NoReset => "the device does not stop when it is reset",
+            InitError::FeaturesRefused => "the device refused its features",
+            InitError::NoMac => "the device has no unicast MAC address",
             InitError::Config(why) => {
-                write!(f, "the virtio-net device's configuration can't be read: {why}")
+                return write!(f, "the configuration of the device can't be read: {why}");
             }
-            InitError::Queue(size, why) => {
-                write!(f, "the virtio-net device takes no queue of {size} descriptors: {why}")
+            InitError::Queue(size) => {
+                return write!(f, "the device takes no queue of {size} descriptors with an interrupt");
             }
-            InitError::NoMemory => f.write_str("no memory for the virtio-net device's buffers"),
-        }
+            InitError::NoMemory => "no memory for the buffers of the device",
+            InitError::Broken => "the device broke the protocol of its queue",
+            InitError::Silent => "the device does not answer",
+        })
     }
 }
 
 impl core::error::Error for InitError {}
 
-/// Resets the device and agrees on features with it.
-pub(super) fn negotiate<T: Transport>(transport: &mut T) -> Result<Features, InitError> {
-    let offer = Features::from_bits_truncate(transport.read_device_features());
-    let features = transport.begin_init(offer.without_orphans());
+/// Resets the device and agrees on features with it (3.1.1): what `choose` leaves of its offer, which
+/// is read once.
+pub(super) fn negotiate<T: DmaTransport>(
+    transport: &mut T,
+    choose: fn(Features) -> Features,
+) -> Result<Features, InitError> {
+    const FOUND: DeviceStatus = DeviceStatus::ACKNOWLEDGE.union(DeviceStatus::DRIVER);
+    if !reset(transport) {
+        return Err(InitError::NoReset);
+    }
+    transport.set_status(FOUND);
+    let features = choose(Features::from_bits_truncate(transport.read_device_features()));
     if !features.contains(Features::VERSION_1) {
         return Err(InitError::Legacy);
     }
+    transport.write_driver_features(features.bits());
+    transport.set_status(FOUND | DeviceStatus::FEATURES_OK);
     if !transport.get_status().contains(DeviceStatus::FEATURES_OK) {
         return Err(InitError::FeaturesRefused);
     }

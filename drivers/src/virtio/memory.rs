@@ -1,11 +1,14 @@
-//! Memory that driver and device share.
+//! Memory that driver and device share. Nothing here makes a reference to bytes that a device may
+//! write: they are copied, or read as atomics.
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU16, AtomicU32};
 
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
 
-/// Pages from the hardware abstraction, given back when dropped.
+/// Pages from the hardware abstraction, given back when dropped. Whoever has told a device of them
+/// drops them only after the device has stopped.
 pub(super) struct Memory<H: Hal> {
     physical: PhysAddr,
     start: NonNull<u8>,
@@ -21,23 +24,61 @@ impl<H: Hal> Memory<H> {
     pub(super) fn new(len: usize, direction: BufferDirection) -> Option<Memory<H>> {
         let pages = len.div_ceil(PAGE_SIZE);
         let (physical, start) = H::dma_alloc(pages, direction);
-        (physical != 0).then_some(Memory { physical, start, pages, hal: PhantomData })
+        // Nothing that would be given back is made of an allocation that failed.
+        match physical {
+            0 => None,
+            _ => Some(Memory { physical, start, pages, hal: PhantomData }),
+        }
     }
 
-    /// The bytes from `start` on: initialized, aligned for bytes, valid as long as `self`. Who
-    /// makes a reference of it sees to it that the device does not touch them meanwhile.
-    pub(super) fn bytes(&self, start: usize, len: usize) -> NonNull<[u8]> {
+    /// Where `len` bytes from `at` on lie: initialized, valid as long as `self`.
+    pub(super) fn bytes(&self, at: usize, len: usize) -> NonNull<u8> {
         let size = self.pages * PAGE_SIZE;
-        assert!(start <= size && len <= size - start);
-        // SAFETY: just checked to lie within the pages.
-        NonNull::slice_from_raw_parts(unsafe { self.start.add(start) }, len)
+        assert!(at <= size && len <= size - at);
+        // SAFETY: just checked to lie within the pages, which are one allocation.
+        unsafe { self.start.add(at) }
+    }
+
+    /// The address of byte `at` for the device.
+    pub(super) fn address(&self, at: usize) -> PhysAddr {
+        self.physical + at as PhysAddr
     }
 }
 
 impl<H: Hal> Drop for Memory<H> {
     fn drop(&mut self) {
-        // SAFETY: these are the values of the allocation, which is not used any more: the owner
-        // has reset the device before.
+        // SAFETY: these are the values of the allocation, and nothing uses it any more: what points
+        // into it borrows `self`, and a device that knew of it has stopped (see above).
         unsafe { H::dma_dealloc(self.physical, self.start, self.pages) };
+    }
+}
+
+/// Memory that both sides read and write a field at a time, in little endian.
+pub(super) struct Fields<H: Hal>(Memory<H>);
+
+impl<H: Hal> Fields<H> {
+    pub(super) fn new(len: usize, direction: BufferDirection) -> Option<Fields<H>> {
+        Memory::new(len, direction).map(Fields)
+    }
+
+    /// The field of two bytes at `at`.
+    pub(super) fn short(&self, at: usize) -> &AtomicU16 {
+        assert!(at.is_multiple_of(2));
+        let field = self.0.bytes(at, 2).cast::<u16>();
+        // SAFETY: inside the pages, which live as long as `self` and are aligned to more than two
+        // bytes; this type gives no other access to them than by atomics.
+        unsafe { AtomicU16::from_ptr(field.as_ptr()) }
+    }
+
+    /// The field of four bytes at `at`.
+    pub(super) fn long(&self, at: usize) -> &AtomicU32 {
+        assert!(at.is_multiple_of(4));
+        let field = self.0.bytes(at, 4).cast::<u32>();
+        // SAFETY: as for `short`.
+        unsafe { AtomicU32::from_ptr(field.as_ptr()) }
+    }
+
+    pub(super) fn address(&self, at: usize) -> PhysAddr {
+        self.0.address(at)
     }
 }

@@ -1,59 +1,76 @@
 //! The device, as the stack sees it.
 
+use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use barenet::device::{Capabilities, Device, LinkState, RxFrame, TxError, TxFrame};
+use barenet::device::{Capabilities, Device, LinkState, Mac, RxFrame, TxError, TxFrame};
 use virtio_drivers::Hal;
-use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
+use virtio_drivers::transport::{DeviceStatus, DeviceType};
 
-use super::features::{self, CONFIG_STATUS, Features, InitError, LINK_HEADER_MAX};
-use super::queue::{self, Broken};
+use super::features::{self, CONFIG_STATUS, Features, InitError, LINK_HEADER_MAX, QUEUE_SIZE};
+use super::queue::Broken;
 use super::rx::{Drops, Rx, Taken};
+use super::transport::{DmaTransport, reset};
 use super::tx::Tx;
 
 /// A virtio-net device. See the [module](crate::virtio) for what it does.
-pub struct VirtioNet<H: Hal, T: Transport> {
-    // Dropped first: dropping a transport resets the device, and then the memory is ours again.
+///
+/// Dropping it resets the device before its memory is freed. A device that does not say within some
+/// 100,000 looks that it has stopped keeps the memory: a mebibyte that is lost.
+pub struct VirtioNet<H: Hal, T: DmaTransport> {
     transport: T,
-    rx: Rx<H>,
-    tx: Tx<H>,
+    /// Freed in `drop`, if the device has stopped.
+    rx: ManuallyDrop<Rx<H>>,
+    tx: ManuallyDrop<Tx<H>>,
     capabilities: Capabilities,
     has_status: bool,
     config_changed: &'static AtomicBool,
     link: LinkState,
 }
 
-impl<H: Hal, T: Transport> VirtioNet<H, T> {
+impl<H: Hal, T: DmaTransport> VirtioNet<H, T> {
     /// Takes over the device behind `transport` and starts it. Whoever handles its interrupts sets
     /// `config_changed` when one says that the configuration changed; the driver then looks at
     /// the link again. (It looks at the start in any case.)
     ///
     /// # Errors
     ///
-    /// When the device is not a modern virtio-net device or does not come up.
-    pub fn new(mut transport: T, config_changed: &'static AtomicBool) -> Result<VirtioNet<H, T>, InitError> {
+    /// When the device is not a modern virtio-net device or does not come up. It was reset then.
+    pub fn new(transport: T, config_changed: &'static AtomicBool) -> Result<VirtioNet<H, T>, InitError> {
         if transport.device_type() != DeviceType::Network {
-            return Err(InitError::NotNetwork);
+            return Err(InitError::OtherType);
         }
         if transport.requires_legacy_layout() {
             return Err(InitError::Legacy);
         }
-        let features = features::negotiate(&mut transport)?;
-        let capabilities = features::capabilities(&transport, features)?;
-        let mut rx = Rx::new(&mut transport, features)?;
-        let tx = Tx::new(&mut transport)?;
-        transport.finish_init();
-        rx.queue.tell(&mut transport);
-        config_changed.store(true, Ordering::Relaxed);
-        Ok(VirtioNet {
+        let (Some(rx), Some(tx)) = (Rx::new(), Tx::new()) else {
+            return Err(InitError::NoMemory);
+        };
+        // From here on, dropping it resets the device, however far it got.
+        let mut net = VirtioNet {
             transport,
-            rx,
-            tx,
-            capabilities,
-            has_status: features.contains(Features::STATUS),
+            rx: ManuallyDrop::new(rx),
+            tx: ManuallyDrop::new(tx),
+            capabilities: Capabilities::new(Mac::default(), 0),
+            has_status: false,
             config_changed,
             link: LinkState::Up,
-        })
+        };
+        net.start()?;
+        Ok(net)
+    }
+
+    fn start(&mut self) -> Result<(), InitError> {
+        let transport = &mut self.transport;
+        let features = features::negotiate(transport, Features::without_orphans)?;
+        self.capabilities = features::capabilities(transport, features)?;
+        self.has_status = features.contains(Features::STATUS);
+        self.rx.start(transport, features)?;
+        self.tx.start(transport)?;
+        transport.finish_init();
+        self.rx.queue.tell(transport);
+        self.config_changed.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Frames that were dropped by the driver.
@@ -97,17 +114,31 @@ impl<H: Hal, T: Transport> VirtioNet<H, T> {
     }
 }
 
-impl<H: Hal, T: Transport> Device for VirtioNet<H, T> {
+impl<H: Hal, T: DmaTransport> Drop for VirtioNet<H, T> {
+    fn drop(&mut self) {
+        if !reset(&mut self.transport) {
+            return;
+        }
+        // SAFETY: the device has stopped, as `DmaTransport` promises, so the memory is ours alone;
+        // neither is used again.
+        unsafe {
+            ManuallyDrop::drop(&mut self.rx);
+            ManuallyDrop::drop(&mut self.tx);
+        }
+    }
+}
+
+impl<H: Hal, T: DmaTransport> Device for VirtioNet<H, T> {
     fn capabilities(&self) -> Capabilities {
         self.capabilities
     }
 
     fn receive(&mut self, sink: &mut dyn FnMut(RxFrame<'_>)) -> bool {
         /// New buffers are announced by the quarter of the queue, so that it never runs dry.
-        const BATCH: usize = queue::SIZE / 4;
+        const BATCH: usize = QUEUE_SIZE / 4;
         self.rx.queue.interrupts(false);
         // A device that delivers nothing but rubbish, and that for ever, must not hold us here.
-        for _ in 0..queue::SIZE {
+        for _ in 0..QUEUE_SIZE {
             if self.is_gone() {
                 break;
             }
@@ -155,8 +186,9 @@ impl<H: Hal, T: Transport> Device for VirtioNet<H, T> {
         self.rx.queue.tell(&mut self.transport);
         self.tx.queue.tell(&mut self.transport);
         self.rx.queue.interrupts(true);
-        self.tx.queue.interrupts(self.tx.starved);
-        !(self.rx.queue.has_used() || self.tx.starved && self.tx.queue.has_used())
+        let starved = self.tx.starved;
+        self.tx.queue.interrupts(starved);
+        !(self.rx.queue.has_used() || starved && self.tx.queue.has_used())
     }
 
     fn link(&mut self) -> LinkState {

@@ -1,10 +1,10 @@
 //! Where in the transmit memory each frame lies: a ring of bytes, handed out in order, each frame
 //! in one piece. Only the book-keeping: no memory, no queue.
 
-use super::queue;
+use super::features::QUEUE_SIZE;
 
 /// Frames in flight at most: the descriptors of the queue.
-pub(super) const FRAMES: usize = queue::SIZE;
+pub(super) const FRAMES: usize = QUEUE_SIZE;
 
 /// A frame's place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,7 +16,6 @@ pub(super) struct Place {
 /// What is kept of a frame, small since there are many: the device is built on a stack.
 #[derive(Clone, Copy, Debug, Default)]
 struct Frame {
-    start: u32,
     len: u32,
     /// Bytes skipped at the ring's end to keep the frame whole.
     skipped: u32,
@@ -62,18 +61,11 @@ impl Ring {
         }
         let place = Place { start: (self.head + skip) % self.capacity, len };
         let id = (self.oldest + self.count) % FRAMES;
-        self.frames[id] =
-            Frame { start: place.start as u32, len: len as u32, skipped: skip as u32, done: false };
+        self.frames[id] = Frame { len: len as u32, skipped: skip as u32, done: false };
         self.count += 1;
         self.used += skip + len;
         self.head = (place.start + len) % self.capacity;
         Some((id, place))
-    }
-
-    /// The place of a frame that is in flight.
-    pub(super) fn place(&self, id: usize) -> Place {
-        let Frame { start, len, .. } = self.frames[id];
-        Place { start: start as usize, len: len as usize }
     }
 
     /// Gives a frame back that was taken and not yet given back.

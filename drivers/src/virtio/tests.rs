@@ -1,7 +1,9 @@
 //! The driver against a device in memory that does what the test says, right or wrong.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,32 +14,61 @@ use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Trans
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::{Drops, InitError, VirtioNet};
+use super::{DmaTransport, Drops, InitError, VirtioNet};
 
-/// Memory of this process; physical addresses are its pointers.
+mod pci;
+mod start;
+
+/// Memory of this process; physical addresses are its pointers. A test has one thread, so what is
+/// kept here is kept per test.
 struct Process;
+
+/// What is allocated, how many more allocations succeed, and the devices that know of memory.
+#[derive(Default)]
+struct Machine {
+    allocated: Vec<(NonNull<u8>, usize)>,
+    refused_from: Option<usize>,
+    devices: Vec<Fake>,
+}
+
+thread_local! {
+    static MACHINE: RefCell<Machine> = RefCell::default();
+}
+
+fn machine<R>(body: impl FnOnce(&mut Machine) -> R) -> R {
+    MACHINE.with_borrow_mut(body)
+}
 
 fn layout(pages: usize) -> Layout {
     Layout::from_size_align(pages * PAGE_SIZE, PAGE_SIZE).unwrap()
 }
 
-// SAFETY: fresh zeroed pages, given back with their layout; sharing does nothing.
+// SAFETY: fresh zeroed pages, given back with their layout.
 unsafe impl Hal for Process {
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        if machine(|m| m.refused_from.is_some_and(|most| m.allocated.len() >= most)) {
+            return (0, NonNull::dangling());
+        }
         // SAFETY: no caller asks for zero pages.
         let start = NonNull::new(unsafe { alloc_zeroed(layout(pages)) }).unwrap();
+        machine(|m| m.allocated.push((start, pages)));
         (start.as_ptr().expose_provenance() as PhysAddr, start)
     }
     unsafe fn dma_dealloc(_: PhysAddr, start: NonNull<u8>, pages: usize) -> i32 {
+        let freed = start.addr().get()..start.addr().get() + pages * PAGE_SIZE;
+        machine(|m| {
+            assert!(!m.devices.iter().any(|d| d.may_touch(&freed)), "freed under a running device");
+            m.allocated.retain(|&(at, _)| at != start);
+        });
         // SAFETY: the caller gives back what `dma_alloc` gave.
         unsafe { dealloc(start.as_ptr(), layout(pages)) };
         0
     }
-    unsafe fn mmio_phys_to_virt(_: PhysAddr, _: usize) -> NonNull<u8> {
-        unreachable!("the transport has no registers")
+    unsafe fn mmio_phys_to_virt(physical: PhysAddr, _: usize) -> NonNull<u8> {
+        NonNull::new(pointer(physical)).unwrap()
     }
     unsafe fn share(buffer: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
-        buffer.cast::<u8>().as_ptr().expose_provenance() as PhysAddr
+        unreachable!("the driver shares no memory but DMA memory: {buffer:?}")
     }
     unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
 }
@@ -52,7 +83,9 @@ const HOST_TSO: u64 = 3 << 11;
 const MRG_RXBUF: u64 = 1 << 15;
 const STATUS: u64 = 1 << 16;
 const VERSION_1: u64 = 1 << 32;
-const ALL: u64 = CSUM | GUEST_CSUM | MTU | MAC | GUEST_TSO | HOST_TSO | MRG_RXBUF | STATUS | VERSION_1;
+const ACCESS_PLATFORM: u64 = 1 << 33;
+const ALL: u64 =
+    CSUM | GUEST_CSUM | MTU | MAC | GUEST_TSO | HOST_TSO | MRG_RXBUF | STATUS | VERSION_1 | ACCESS_PLATFORM;
 
 /// The device's side of one queue.
 #[derive(Clone, Copy, Default)]
@@ -73,6 +106,14 @@ struct Registers {
     status: u32,
     config: [u8; 12],
     queues: [Queue; 2],
+    /// Queues that the device has.
+    queue_count: u16,
+    /// A reset stops nothing.
+    stuck: bool,
+    /// It takes no features.
+    refuses: bool,
+    /// How often the driver asked what is offered.
+    offers: usize,
 }
 
 #[derive(Clone, Default)]
@@ -83,9 +124,18 @@ impl Fake {
         let fake = Fake::default();
         let mut registers = fake.0.lock().unwrap();
         registers.offer = offer;
+        registers.queue_count = 2;
         registers.config = [2, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0x78, 5];
         drop(registers);
+        machine(|m| m.devices.push(fake.clone()));
         fake
+    }
+
+    /// Was the device told of memory in this range, and not stopped since?
+    fn may_touch(&self, range: &Range<usize>) -> bool {
+        let registers = self.0.lock().unwrap();
+        let areas = registers.queues.iter().flat_map(|q| [q.descriptors, q.avail, q.used]);
+        areas.into_iter().any(|area| range.contains(&(area as usize)))
     }
 
     fn start(&self) -> Net {
@@ -114,9 +164,7 @@ impl Fake {
         let head: u16 = get(q.avail + 4 + 2 * u64::from(q.taken % SIZE));
         let at = q.descriptors + 16 * u64::from(head);
         self.update(queue, |q| q.taken = q.taken.wrapping_add(1));
-        // The driver has cleared the address if a lie made it take the buffer back already.
-        let address: u64 = get(at);
-        (address != 0).then_some((head, address, get(at + 8)))
+        Some((head, get(at), get(at + 8)))
     }
 
     /// Returns an element through the used ring, whatever it says.
@@ -188,13 +236,15 @@ impl Transport for Fake {
         DeviceType::Network
     }
     fn read_device_features(&mut self) -> u64 {
-        self.0.lock().unwrap().offer
+        let mut registers = self.0.lock().unwrap();
+        registers.offers += 1;
+        registers.offer
     }
     fn write_driver_features(&mut self, features: u64) {
         self.0.lock().unwrap().accepted = features;
     }
-    fn max_queue_size(&mut self, _: u16) -> u32 {
-        SIZE.into()
+    fn max_queue_size(&mut self, queue: u16) -> u32 {
+        if queue < self.0.lock().unwrap().queue_count { SIZE.into() } else { 0 }
     }
     fn notify(&mut self, queue: u16) {
         self.update(queue.into(), |q| q.notified += 1);
@@ -203,7 +253,15 @@ impl Transport for Fake {
         DeviceStatus::from_bits_truncate(self.0.lock().unwrap().status)
     }
     fn set_status(&mut self, status: DeviceStatus) {
-        self.0.lock().unwrap().status = status.bits();
+        let mut registers = self.0.lock().unwrap();
+        if status.is_empty() {
+            if registers.stuck {
+                return;
+            }
+            registers.queues = Default::default();
+        }
+        let refused = registers.refuses && status.contains(DeviceStatus::FEATURES_OK);
+        registers.status = status.bits() & !if refused { DeviceStatus::FEATURES_OK.bits() } else { 0 };
     }
     fn set_guest_page_size(&mut self, _: u32) {}
     fn requires_legacy_layout(&self) -> bool {
@@ -213,8 +271,8 @@ impl Transport for Fake {
         self.update(queue.into(), |q| *q = Queue { descriptors, avail, used, ..Queue::default() });
     }
     fn queue_unset(&mut self, _: u16) {}
-    fn queue_used(&mut self, _: u16) -> bool {
-        false
+    fn queue_used(&mut self, queue: u16) -> bool {
+        self.queue(queue.into()).used != 0
     }
     fn ack_interrupt(&mut self) -> InterruptStatus {
         InterruptStatus::empty()
@@ -230,6 +288,10 @@ impl Transport for Fake {
         unreachable!("the driver writes no configuration")
     }
 }
+
+// SAFETY: there is no device but the test, which touches memory by these addresses while the driver
+// is alive.
+unsafe impl DmaTransport for Fake {}
 
 type Net = VirtioNet<Process, Fake>;
 
@@ -260,7 +322,9 @@ fn receive(net: &mut Net) -> Option<Received> {
 fn what_is_offered_and_of_use_is_taken() {
     let fake = Fake::new(ALL | 1 << 17 | 1 << 29);
     let capabilities = fake.start().capabilities();
-    assert_eq!(fake.0.lock().unwrap().accepted, ALL, "no control queue, no event index");
+    let agreed = fake.0.lock().map(|r| (r.accepted, r.offers)).unwrap();
+    // No control queue and no event index; and what is offered can't change under the rules.
+    assert_eq!(agreed, (ALL, 1));
     assert_eq!(capabilities.mac.0, [2, 0, 0, 0, 0, 1]);
     assert_eq!((capabilities.mtu, capabilities.tso4, capabilities.tso6), (1400, 65_535, 65_535));
     let plain = Fake::new(MAC | VERSION_1).start().capabilities();
@@ -327,19 +391,21 @@ fn the_queue_goes_round() {
     let fake = Fake::new(ALL);
     let mut net = fake.start();
     let mut sent = 0;
-    for round in 0..2000 {
+    // Miri does not go round: it has seen each kind of access by then.
+    let rounds = if cfg!(miri) { 20 } else { 2000 };
+    for round in 0..rounds {
         let frames = 1 + round % 97;
         (0..frames).for_each(|_| net.transmit(frame(&[1; 1400])).unwrap());
         net.flush();
         assert_eq!(fake.send_all(), frames);
         sent += frames;
     }
-    assert!(sent > 1 << 16);
-    for round in 0..70_000u32 {
+    assert!(cfg!(miri) || sent > 1 << 16);
+    for round in 0..35 * rounds as u32 {
         fake.deliver(header(0, 0, 0, 1), &round.to_le_bytes().repeat(5), 2048);
         assert_eq!(receive(&mut net).unwrap().0[..4], round.to_le_bytes());
     }
-    assert!(fake.notified(0) < 70_000 / 60, "told about new buffers in batches");
+    assert!(fake.notified(0) <= 35 * rounds / 60, "told about new buffers in batches");
 }
 
 #[test]
@@ -404,10 +470,11 @@ fn senseless_frames_are_dropped_by_name() {
 /// H201, H198: a device that breaks the protocol of its queues, or names lengths that wrap, is not used any more.
 #[test]
 fn a_device_that_lies_is_gone() {
-    let lies: [&dyn Fn(&Fake); 7] = [
+    let lies: [&dyn Fn(&Fake); 8] = [
         // A buffer that does not exist, one that was not lent, one twice.
         &|fake| fake.give(0, 256, 60),
         &|fake| fake.give(0, u32::MAX, 60),
+        &|fake| fake.give(0, 0x1_0007, 60),
         &|fake| (0..2).for_each(|_| fake.give(0, 7, 60)),
         // More than the buffer holds.
         &|fake| fake.give(0, 7, 2049),
@@ -435,10 +502,13 @@ fn a_device_that_lies_is_gone() {
     assert_eq!(net.link(), LinkState::Gone);
 }
 
+/// Fewer under Miri, which takes a minute for one.
+const SEEDS: u64 = if cfg!(miri) { 3 } else { 1000 };
+
 /// H201: whatever the device writes into ring and buffers, nothing panics or hangs.
 #[test]
 fn random_devices_do_no_harm() {
-    for seed in 0..3000u64 {
+    for seed in 0..SEEDS {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut random = |below: u64| {
             state ^= state << 13;

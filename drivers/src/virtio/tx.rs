@@ -1,14 +1,16 @@
 //! Transmit: frames are copied into a ring of memory that the device reads.
 
+use core::ptr::NonNull;
+
 use barenet::device::TxFrame;
-use virtio_drivers::transport::Transport;
 use virtio_drivers::{BufferDirection, Hal};
 
-use super::features::InitError;
+use super::features::{InitError, QUEUE_SIZE};
 use super::header;
 use super::memory::Memory;
-use super::queue::{Broken, Queue};
-use super::ring::{FRAMES, Ring};
+use super::queue::{Broken, Buffer, Queue};
+use super::ring::{FRAMES, Place, Ring};
+use super::transport::DmaTransport;
 
 const INDEX: u16 = 1;
 
@@ -17,7 +19,7 @@ const LEN: usize = 512 * 1024;
 
 /// The transmit queue and its ring.
 pub(super) struct Tx<H: Hal> {
-    pub(super) queue: Queue<H>,
+    pub(super) queue: Queue<H, QUEUE_SIZE>,
     memory: Memory<H>,
     ring: Ring,
     /// The last frame found no room.
@@ -25,14 +27,19 @@ pub(super) struct Tx<H: Hal> {
 }
 
 impl<H: Hal> Tx<H> {
-    pub(super) fn new<T: Transport>(transport: &mut T) -> Result<Self, InitError> {
-        let memory = Memory::new(LEN, BufferDirection::DriverToDevice);
-        Ok(Tx {
-            queue: Queue::new(transport, INDEX)?,
-            memory: memory.ok_or(InitError::NoMemory)?,
+    /// The memory; the device does not know it yet.
+    pub(super) fn new() -> Option<Self> {
+        Some(Tx {
+            queue: Queue::new(INDEX)?,
+            memory: Memory::new(LEN, BufferDirection::DriverToDevice)?,
             ring: Ring::new(LEN),
             starved: false,
         })
+    }
+
+    /// Sets the queue up.
+    pub(super) fn start<T: DmaTransport>(&mut self, transport: &mut T) -> Result<(), InitError> {
+        self.queue.start(transport)
     }
 
     /// Gives the frame of `len` bytes to the device. False: there is no room.
@@ -52,11 +59,7 @@ impl<H: Hal> Tx<H> {
 
     /// Takes back what the device has sent.
     fn reclaim(&mut self) -> Result<(), Broken> {
-        while let Some(number) = self.queue.next()? {
-            let place = self.ring.place(usize::from(number));
-            let memory = self.memory.bytes(place.start, place.len);
-            // SAFETY: what `try_send` lent under this number.
-            unsafe { self.queue.take_back(number, &[memory.as_ref()], &mut []) }?;
+        while let Some((number, _)) = self.queue.take()? {
             self.ring.give(usize::from(number));
         }
         Ok(())
@@ -67,17 +70,27 @@ impl<H: Hal> Tx<H> {
         let Some((number, place)) = self.ring.take(header::LEN + len) else {
             return false;
         };
-        let mut memory = self.memory.bytes(place.start, place.len);
-        // SAFETY: the ring handed the place out to this frame alone, and the device gets it below.
-        let mut rest = unsafe { memory.as_mut() };
         let head = header::emit(frame.offload, frame.header.len());
+        let mut at = place.start;
         for piece in [&head[..], frame.header].into_iter().chain(frame.payload.iter().copied()) {
-            let (to, behind) = rest.split_at_mut(piece.len());
-            to.copy_from_slice(piece);
-            rest = behind;
+            self.copy_in(at, piece);
+            at += piece.len();
         }
-        // SAFETY: nobody touches the place until `reclaim` has taken it back. There are as many
-        // descriptors as frames in the ring, so the queue is not full.
-        unsafe { self.queue.lend(number as u16, &[memory.as_ref()], &mut []) }
+        let Place { start, len } = place;
+        debug_assert_eq!(at, start + len);
+        let buffer = Buffer { address: self.memory.address(start), len, writable: false };
+        // SAFETY: the place is this frame's until `reclaim` gives it to the ring again, which is
+        // after the device gave it back; nothing writes it till then. It lies in DMA memory, which
+        // `VirtioNet` frees after the device has stopped.
+        unsafe { self.queue.lend(number as u16, buffer) };
+        true
+    }
+
+    /// Copies `piece` to byte `at` of the ring.
+    fn copy_in(&mut self, at: usize, piece: &[u8]) {
+        let to = self.memory.bytes(at, piece.len());
+        // SAFETY: `to` has room for as many bytes, no reference is made of them, and `piece` is not
+        // in this memory, to which there are no references either.
+        unsafe { to.copy_from_nonoverlapping(NonNull::from(piece).cast(), piece.len()) };
     }
 }
