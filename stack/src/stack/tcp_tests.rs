@@ -13,6 +13,7 @@ use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 
 mod crowd;
+mod mtus;
 
 /// Collects what a stack sends.
 struct Out {
@@ -31,6 +32,7 @@ impl Device for Out {
         assert_eq!(frame.offload, TxOffload::default());
         let mut bytes = frame.header.to_vec();
         frame.payload.iter().for_each(|p| bytes.extend_from_slice(p));
+        assert!(bytes.len() <= 14 + usize::from(self.capabilities.mtu), "longer than the link carries");
         self.frames.push_back(bytes);
         Ok(())
     }
@@ -43,10 +45,18 @@ struct Host {
 }
 
 fn host(n: u8) -> Host {
-    let capabilities = Capabilities::new(Mac([2, 0, 0, 0, 0, n]), 1500);
+    host_with(n, 1500)
+}
+
+fn host_with(n: u8, mtu: u16) -> Host {
+    let capabilities = Capabilities::new(Mac([2, 0, 0, 0, 0, n]), mtu);
     let mut stack = Stack::new(Storage::heap(&Limits::default()), [n; 32]);
     let id = stack.add_interface(capabilities).unwrap();
     stack.add_address(id, Cidr::new(IpAddr::from([10, 0, 0, n]), 24).unwrap(), Instant::ZERO).unwrap();
+    if mtu >= 1280 {
+        let v6 = [0xfd00, 0, 0, 0, 0, 0, 0, u16::from(n)];
+        stack.add_address(id, Cidr::new(IpAddr::from(v6), 64).unwrap(), Instant::ZERO).unwrap();
+    }
     Host { stack, out: Out { capabilities, frames: VecDeque::new() }, id }
 }
 
@@ -64,8 +74,12 @@ struct World {
 
 impl World {
     fn new() -> World {
+        World::with_mtus([1500, 1500])
+    }
+
+    fn with_mtus([a, b]: [u16; 2]) -> World {
         World {
-            hosts: [host(1), host(2)],
+            hosts: [host_with(1, a), host_with(2, b)],
             now: Instant::from_millis(5),
             lose: |_| false,
             mark: |_| false,

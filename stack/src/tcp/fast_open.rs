@@ -218,7 +218,9 @@ impl Synchronized {
             ack: receive.nxt,
             flags: Flags::SYN | Flags::ACK | ecn.syn_ack_flags(*transmissions),
             window: window as u16,
-            options: options.with_fast_open(*cookie).with_ecn_bytes(ecn.report(*transmissions)),
+            options: options
+                .with_fast_open(*cookie, receive.mss())
+                .with_ecn_bytes(ecn.report(*transmissions), receive.mss()),
             mark: Mark::NotEct,
             offset: 0,
             len: 0,

@@ -148,7 +148,8 @@ impl SegmentSize {
         self.whole() - u16::from(self.options)
     }
 
-    fn whole(&self) -> u16 {
+    /// Bytes of options and text in a full packet.
+    pub(crate) fn whole(&self) -> u16 {
         let size = self.peer.min(self.path);
         self.search.map_or(size, |s| size.min(s.low))
     }

@@ -4,7 +4,7 @@
 use super::config::TcpConfig;
 use super::ranges::Range;
 use super::receive::Owed;
-use super::segment::{Flags, Mark, Options, Plan, PlanKind, Timestamps};
+use super::segment::{Flags, Mark, Options, Plan, PlanKind, Sack, Timestamps};
 use super::tcb::{Closing, Cx, Handshake, Phase, Synchronized, Tcb};
 use crate::counters::TcpCount;
 use crate::pool::Pool;
@@ -83,8 +83,8 @@ impl Handshake {
                 sack_permitted,
                 ..Options::default()
             }
-            .with_fast_open(self.fast_open)
-            .with_ecn_bytes(self.ecn.report(self.transmissions)),
+            .with_fast_open(self.fast_open, self.mss.path)
+            .with_ecn_bytes(self.ecn.report(self.transmissions), self.mss.path),
             mark: Mark::NotEct,
             offset: 0,
             len: 0,
@@ -126,7 +126,7 @@ impl Synchronized {
         if self.ecn.wants_pure_ack() && self.receive.owed == Owed::Now {
             return Some(self.segment(PlanKind::Ack, 0, 0, false, clock, pool));
         }
-        let one_segment = || u32::from(send.mss) - self.receive.sack_blocks(pool).option_len() as u32;
+        let one_segment = || u32::from(send.mss) - self.sack(pool).option_len() as u32;
         let now = send.sendable(if self.ecn.wants_one_segment() { one_segment() } else { most });
         if send.size.is_searching()
             && let Some(probe) = self.size_probe(now.len, at, clock, pool)
@@ -166,6 +166,11 @@ impl Synchronized {
         (plan.options.sack.option_len() == 0).then_some(Plan { mss: text, ..plan })
     }
 
+    /// The blocks of the next segment: no more than leave room for text.
+    fn sack(&self, pool: &Pool<'_>) -> Sack {
+        self.receive.sack_blocks(pool).within(usize::from(self.send.mss) - 1)
+    }
+
     fn segment(&self, kind: PlanKind, offset: u32, len: u32, fin: bool, clock: u32, pool: &Pool<'_>) -> Plan {
         let send = &self.send;
         let (window, edge) = self.receive.window(pool);
@@ -182,19 +187,16 @@ impl Synchronized {
         if len > 0 && offset + len == send.queue.len() as u32 {
             flags = flags | Flags::PSH; // MUST-60: the last of what was written
         }
-        let sack = self.receive.sack_blocks(pool);
+        let sack = self.sack(pool);
+        let timestamps = self.receive.ts_recent.map(|echo| Timestamps { value: clock, echo });
         Plan {
             kind,
             seq,
             ack: self.receive.nxt,
             flags,
             window,
-            options: Options {
-                timestamps: self.receive.ts_recent.map(|echo| Timestamps { value: clock, echo }),
-                sack,
-                ..Options::default()
-            }
-            .with_ecn_bytes(self.ecn.report(kind)),
+            options: Options { timestamps, sack, ..Options::default() }
+                .with_ecn_bytes(self.ecn.report(kind), send.size.whole()),
             mark: self.ecn.mark(kind, len, !seq.before(send.max)),
             offset,
             len,

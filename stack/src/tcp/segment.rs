@@ -122,6 +122,14 @@ impl Sack {
         &self.blocks[..self.len as usize]
     }
 
+    /// The first of them, as many as an option of `len` bytes holds.
+    pub(crate) fn within(mut self, len: usize) -> Sack {
+        while self.option_len() > len {
+            self.len -= 1;
+        }
+        self
+    }
+
     /// Bytes that the option takes in a header, with padding.
     pub(crate) const fn option_len(&self) -> usize {
         if self.len == 0 { 0 } else { 4 + 8 * self.len as usize }
@@ -181,16 +189,19 @@ pub(crate) struct Options {
 const OPTIONS_LEN_MAX: usize = 40;
 
 impl Options {
-    /// The same, with the Fast Open option if there is room for it.
-    pub(crate) const fn with_fast_open(self, option: Option<FastOpen>) -> Options {
-        let with = Options { fast_open: option, ..self };
-        if with.len() <= OPTIONS_LEN_MAX { with } else { self }
+    /// The same, with the Fast Open option if there is room for it in a packet that holds `room` bytes
+    /// beside its headers.
+    pub(crate) fn with_fast_open(self, option: Option<FastOpen>, room: u16) -> Options {
+        Options { fast_open: option, ..self }.fitting(room).unwrap_or(self)
     }
 
     /// The same, with the AccECN option if there is room for it.
-    pub(crate) const fn with_ecn_bytes(self, bytes: Option<EcnBytes>) -> Options {
-        let with = Options { ecn_bytes: bytes, ..self };
-        if with.len() <= OPTIONS_LEN_MAX { with } else { self }
+    pub(crate) fn with_ecn_bytes(self, bytes: Option<EcnBytes>, room: u16) -> Options {
+        Options { ecn_bytes: bytes, ..self }.fitting(room).unwrap_or(self)
+    }
+
+    fn fitting(self, room: u16) -> Option<Options> {
+        (self.len() <= OPTIONS_LEN_MAX.min(room.into())).then_some(self)
     }
 
     /// Bytes that they take in a header, with padding.

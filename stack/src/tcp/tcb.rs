@@ -142,7 +142,7 @@ impl Mss {
     pub(crate) fn for_mtu(mtu: u16, v6: bool) -> Mss {
         let (headers, unsaid) = if v6 { (HEADERS_V6, 1220) } else { (HEADERS_V4, 536) };
         let path = mtu.saturating_sub(headers.into());
-        Mss { ours: path.max(64), path, headers, unsaid }
+        Mss { ours: path, path, headers, unsaid }
     }
 }
 

@@ -405,7 +405,7 @@ impl Bbr {
     fn set_window(&self, window: &mut Window, ack: &Ack) {
         let least = LEAST * window.mss;
         // Bursts of the sender, and acknowledgments for several of them, must fit in.
-        let burst = (self.bandwidth() / 1000).clamp(2 * u64::from(window.mss), 65_536) as u32;
+        let burst = (self.bandwidth() / 1000).min(65_536).max(2 * u64::from(window.mss)) as u32;
         let most = self.inflight(self.mode.window_gain()).map(|most| most.max(3 * burst));
         match most {
             Some(most) if self.filled => window.cwnd = window.cwnd.saturating_add(ack.delivered).min(most),

@@ -90,7 +90,7 @@ impl Cubic {
         //= rfc9438#4.2: the target is what the curve says for a round trip from now
         //= rfc9438#4.4
         //= rfc9438#4.5
-        let target = stage.curve(window.mss, ack.srtt).clamp(window.cwnd, window.cwnd / 2 * 3);
+        let target = stage.curve(window.mss, ack.srtt).min(window.cwnd / 2 * 3).max(window.cwnd);
         let cwnd = u64::from(window.cwnd);
         stage.rest += u64::from(target - window.cwnd) * u64::from(ack.delivered);
         window.grow((stage.rest / cwnd) as u32);
