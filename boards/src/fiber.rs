@@ -24,6 +24,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use core::task::{Context, Waker};
@@ -65,9 +66,7 @@ static STACK_SIZE: AtomicUsize = AtomicUsize::new(STACK_SIZE_DEFAULT);
 
 /// Sets the stack size in bytes of fibers that start from now on; at least [`STACK_SIZE_MIN`].
 pub fn set_stack_size(bytes: usize) {
-    // In whole pages, so that stacks of one size can replace each other.
-    let size = bytes.max(STACK_SIZE_MIN).next_multiple_of(4096);
-    STACK_SIZE.store(size, Ordering::Relaxed);
+    STACK_SIZE.store(bytes.max(STACK_SIZE_MIN), Ordering::Relaxed);
 }
 
 /// Lets every other fiber that can run, and the network, have its turn. Elsewhere than on a fiber
@@ -109,8 +108,10 @@ struct Task {
     queued: AtomicBool,
     /// Set by the fiber when it starts; on its own stack.
     yielder: AtomicPtr<Yielder>,
-    /// Lowest address of its stack: where the guard page is.
-    guard: usize,
+    /// The page below its stack that can't be touched.
+    guard: Range<usize>,
+    /// What is to be done if it panics.
+    on_panic: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Wake for Task {
@@ -128,6 +129,9 @@ impl Wake for Task {
 
 impl Task {
     fn pause(&self, why: Pause) {
+        let waits_under_lock =
+            matches!(why, Pause::Waiting(_)) && self.shared.net.get().is_some_and(Net::is_locked_here);
+        assert!(!waits_under_lock, "a fiber waits inside `with_stack`: nothing could go on before it");
         let yielder = self.yielder.load(Ordering::Relaxed);
         // SAFETY: only called on the fiber itself, whose yielder lives as long as it runs.
         unsafe { (*yielder).suspend(why) };
@@ -137,12 +141,13 @@ impl Task {
 struct Fiber {
     task: Arc<Task>,
     coroutine: Coroutine<(), Pause, Ended, Stack>,
-    on_panic: Box<dyn FnOnce() + Send>,
+    stack_size: usize,
     deadline: Option<Instant>,
 }
 
 // SAFETY: until its first run nothing in it belongs to a thread, since its function is `Send`; all
-// runs are on the one thread of `Fibers::run`.
+// runs are on the one thread of `Fibers::run`, of which there is one for a scheduler, and those that have
+// not ended by then are neither run nor dropped (`Claim`).
 unsafe impl Send for Fiber {}
 
 /// A scheduler, and as [`Wait`] the way in which its fibers wait.
@@ -156,6 +161,31 @@ struct Shared {
     asleep: AtomicBool,
     table: Mutex<Table>,
     net: Once<Net>,
+    /// It runs, or has run.
+    claimed: AtomicBool,
+    main_stack_size: AtomicUsize,
+}
+
+/// The one run of a scheduler.
+struct Claim<'a>(&'a Shared);
+
+impl Shared {
+    fn claim(&self) -> Result<Claim<'_>, Error> {
+        if current().is_some() {
+            return Err(Error::InvalidInput("a scheduler can't run on a fiber"));
+        }
+        if self.claimed.swap(true, Ordering::SeqCst) {
+            return Err(Error::InvalidInput("a scheduler of fibers runs once"));
+        }
+        Ok(Claim(self))
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        // What lies on their stacks may belong to this thread, while the table may be dropped on another.
+        core::mem::forget(core::mem::take(&mut self.0.table.lock().fibers));
+    }
 }
 
 /// All fibers. One that runs is not in its place.
@@ -163,8 +193,8 @@ struct Table {
     fibers: Vec<Option<Fiber>>,
     free: Vec<usize>,
     deadlines: BTreeSet<(Instant, usize)>,
-    /// Stacks of fibers that ended, to use again.
-    stacks: Vec<Stack>,
+    /// Stacks of fibers that ended, to use again, and the size that they were made for.
+    stacks: Vec<(usize, Stack)>,
     /// Bytes of all stacks there are, and most that there may be.
     memory: usize,
     memory_max: usize,
@@ -182,8 +212,8 @@ impl Table {
 
     /// A stack that was used before, or a new one.
     fn stack(&mut self, size: usize) -> Option<Stack> {
-        if let Some(at) = self.stacks.iter().position(|s| machine::size(s) == size) {
-            return Some(self.stacks.swap_remove(at));
+        if let Some(at) = self.stacks.iter().position(|(of, _)| *of == size) {
+            return Some(self.stacks.swap_remove(at).1);
         }
         if size > self.memory_max - self.memory {
             return None;
@@ -220,8 +250,7 @@ fn current() -> Option<Arc<Task>> {
 pub(crate) fn overflowed(address: usize) -> Option<&'static str> {
     // SAFETY: as in `current`; the fault handler never returns to the fiber.
     let task = unsafe { machine::running().as_ref() }?;
-    let guard = task.guard..task.guard + machine::GUARD_SIZE;
-    guard.contains(&address).then_some(task.name.as_str())
+    task.guard.contains(&address).then_some(task.name.as_str())
 }
 
 /// Called by the panic handler where a panic can't be unwound. On a fiber it does not return. It
@@ -236,6 +265,11 @@ pub(crate) fn abandon() {
         shared.ready.is_locked() || shared.table.is_locked() || shared.net.get().is_some_and(Net::is_locked);
     if task.id != MAIN && !locked {
         crate::println!("fiber `{}` ended", task.name);
+        // On what is left of its stack. If it panics too, the fiber comes back here and ends.
+        let on_panic = task.on_panic.lock().take();
+        if let Some(on_panic) = on_panic {
+            on_panic();
+        }
         task.pause(Pause::Dead);
     }
 }
@@ -274,20 +308,31 @@ impl Fibers {
                 memory_max: max,
             }),
             net: Once::new(),
+            claimed: AtomicBool::new(false),
+            main_stack_size: AtomicUsize::new(STACK_SIZE_MAIN),
         }))
+    }
+
+    /// Sets the stack size in bytes of the fiber of `main`; at least [`STACK_SIZE_MIN`].
+    pub fn set_main_stack_size(&self, bytes: usize) {
+        self.0.main_stack_size.store(bytes.max(STACK_SIZE_MIN), Ordering::Relaxed);
     }
 
     /// Runs `main` as the first fiber, all that it spawns, and the daemon, until `main` has ended.
     /// Then the other fibers and the daemon run on while there are connections, for two seconds at
-    /// most, so that what was queued is sent. Fibers that are left then are never resumed.
+    /// most, so that what was queued is sent. Fibers that are left then are never resumed, and what they
+    /// own is not dropped.
     ///
     /// # Errors
     ///
-    /// When there is no memory for the stack of `main`.
+    /// [`Error::OutOfMemory`]: there is none for the stack of `main`. [`Error::InvalidInput`]: it runs
+    /// already, here or on another thread, or has run; or this is a fiber of another scheduler.
     pub fn run(&self, net: &Net, main: Box<dyn FnOnce() + Send>) -> Result<Ended, Error> {
+        let _claim = self.0.claim()?;
         machine::watch_guards();
         self.0.net.call_once(|| net.clone());
-        self.start("main".into(), STACK_SIZE_MAIN, main, Box::new(|| {}))?;
+        let stack_size = self.0.main_stack_size.load(Ordering::Relaxed);
+        self.start("main".into(), stack_size, main, Box::new(|| {}))?;
         let mut last = None;
         loop {
             // Only those that are ready now, so that the daemon has its turn in between.
@@ -330,15 +375,22 @@ impl Fibers {
             shared: self.0.clone(),
             queued: AtomicBool::new(true),
             yielder: AtomicPtr::new(ptr::null_mut()),
-            guard: stack.limit().get(),
+            guard: stack.limit().get()..stack.limit().get() + machine::guard_size(),
+            on_panic: Mutex::new(Some(on_panic)),
         });
         let own = task.clone();
         let body = move |yielder: &Yielder, ()| {
             own.yielder.store(ptr::from_ref(yielder).cast_mut(), Ordering::Relaxed);
-            machine::catch(job)
+            let ended = machine::catch(job);
+            // Here, so that it may wait, and panic.
+            let on_panic = own.on_panic.lock().take().filter(|_| ended == Ended::Panicked);
+            if let Some(on_panic) = on_panic {
+                machine::catch(on_panic);
+            }
+            ended
         };
         let coroutine = Coroutine::with_stack(stack, body);
-        table.fibers[id] = Some(Fiber { task: task.clone(), coroutine, on_panic, deadline: None });
+        table.fibers[id] = Some(Fiber { task: task.clone(), coroutine, stack_size, deadline: None });
         drop(table);
         self.0.ready.lock().push_back(task);
         self.0.rouse();
@@ -378,15 +430,13 @@ impl Fibers {
                 Ended::Panicked
             }
             CoroutineResult::Return(ended) => {
-                self.0.table.lock().stacks.push(fiber.coroutine.into_stack());
+                let stack = fiber.coroutine.into_stack();
+                self.0.table.lock().stacks.push((fiber.stack_size, stack));
                 ended
             }
         };
         if id != MAIN {
             self.0.table.lock().free.push(id);
-        }
-        if ended == Ended::Panicked {
-            (fiber.on_panic)();
         }
         (id == MAIN).then_some(ended)
     }
@@ -434,6 +484,13 @@ impl Wait for Fibers {
                 return false;
             }
             task.pause(Pause::Waiting(deadline));
+        }
+    }
+
+    fn give_way(&self, net: &Net) {
+        match current() {
+            Some(_) => yield_now(),
+            None => Spin.give_way(net),
         }
     }
 

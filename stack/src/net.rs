@@ -250,6 +250,32 @@ impl Net {
         stack.attendants.register(waker, &mut stack.tcp.woken);
     }
 
+    /// [`call`](Self::call) for an operation that the caller does not wait for. If it finds nothing, others
+    /// have their turn and it looks once more.
+    pub(crate) fn attempt<R>(
+        &self,
+        mut operation: impl FnMut(&mut Stack<'static>, Instant) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        match self.call(&mut operation) {
+            Err(Error::WouldBlock) => {
+                self.waiter().give_way(self);
+                self.call(operation)
+            }
+            result => result,
+        }
+    }
+
+    /// [`attempt`](Self::attempt) of a question.
+    pub(crate) fn attempt_is(
+        &self,
+        mut is: impl FnMut(&mut Stack<'static>, Instant) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        match self.attempt(|stack, now| is(stack, now)?.then_some(true).ok_or(Error::WouldBlock)) {
+            Err(Error::WouldBlock) => Ok(false),
+            result => result,
+        }
+    }
+
     /// Blocks until `poll` is ready or `timeout` is over, which is [`Error::TimedOut`].
     pub(crate) fn wait_for<R>(
         &self,

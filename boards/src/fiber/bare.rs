@@ -13,7 +13,12 @@ use super::{Ended, Task};
 use crate::x86_64::paging;
 
 /// Bytes below a stack that can't be touched.
-pub(super) const GUARD_SIZE: usize = paging::SIZE_4K;
+const GUARD_SIZE: usize = paging::SIZE_4K;
+
+/// The same.
+pub(super) fn guard_size() -> usize {
+    GUARD_SIZE
+}
 
 static RUNNING: AtomicPtr<Task> = AtomicPtr::new(ptr::null_mut());
 
@@ -67,9 +72,4 @@ pub(super) fn stack(size: usize) -> Option<Stack> {
         return None;
     }
     Some(Stack { start: address, size })
-}
-
-/// The size that was asked for, in whole pages.
-pub(super) fn size(stack: &Stack) -> usize {
-    stack.size
 }

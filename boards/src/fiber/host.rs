@@ -6,12 +6,14 @@ use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use corosensei::stack::{DefaultStack, Stack as _};
+use corosensei::stack::DefaultStack;
 
 use super::{Ended, Task, overflowed};
 
-/// Bytes below a stack that can't be touched: at least a page of the smallest kind.
-pub(super) const GUARD_SIZE: usize = 4096;
+/// Bytes below a stack that can't be touched: a page, of 4, 16 or 64 KiB.
+pub(super) fn guard_size() -> usize {
+    rustix::param::page_size()
+}
 
 pub(super) type Stack = DefaultStack;
 
@@ -36,11 +38,6 @@ pub(super) fn catch(job: Box<dyn FnOnce() + Send>) -> Ended {
 
 pub(super) fn stack(size: usize) -> Option<Stack> {
     DefaultStack::new(size).ok()
-}
-
-/// The size that was asked for, in whole pages.
-pub(super) fn size(stack: &Stack) -> usize {
-    stack.base().get() - stack.limit().get() - GUARD_SIZE
 }
 
 /// Sets up the signal handler. It runs on the stack for signals that the standard library gives

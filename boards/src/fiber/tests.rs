@@ -292,3 +292,166 @@ fn depth(n: u64) -> u64 {
     let frame = core::hint::black_box([n; 32]);
     if core::hint::black_box(true) { depth(n + 1) + frame[3] } else { frame[0] }
 }
+
+/// Another run would move fibers between threads, or wait for a `main` that nobody runs.
+#[test]
+fn a_scheduler_runs_once() {
+    let world = world();
+    let (fibers, net) = (world.fibers, world.net.clone());
+    let again = move |net: &Net| fibers.run(net, Box::new(|| panic!("never runs"))).err();
+    let refused = |why: Option<Error>| matches!(why, Some(Error::InvalidInput(_)));
+    let own = net.clone();
+    let ended = world.run(move |_| {
+        assert!(refused(again(&own)), "on a fiber of its own");
+        assert!(
+            refused(std::thread::scope(|s| s.spawn(|| again(&own)).join().unwrap())),
+            "on another thread"
+        );
+        let other = Fibers::new(fibers.0.platform);
+        assert!(refused(other.run(&own, Box::new(|| ())).err()), "another one's, on a fiber");
+        assert!(current().is_some());
+    });
+    assert_eq!(ended, Ended::Returned);
+    assert!(refused(again(&net)), "afterwards");
+}
+
+/// What a fiber that has not ended holds may belong to the thread that it ran on. It goes with nobody.
+#[test]
+fn what_is_left_on_stacks_is_not_dropped_elsewhere() {
+    struct Flag(Arc<AtomicBool>);
+    impl Drop for Flag {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let world = world();
+    let (dropped, fibers) = (Arc::new(AtomicBool::new(false)), world.fibers);
+    let flag = Flag(dropped.clone());
+    let ended = world.run(move |net| {
+        let own = net.clone();
+        let job = move || {
+            let _held = flag;
+            own.pause(Duration::from_secs(3600));
+        };
+        fibers.spawn("late".into(), Box::new(job), Box::new(|| {})).unwrap();
+        net.pause(Duration::from_millis(1));
+    });
+    assert_eq!((ended, fibers.0.table.lock().fibers.len()), (Ended::Returned, 0));
+    assert!(!dropped.load(Ordering::SeqCst));
+}
+
+/// `on_error` runs on a fiber, also after a panic: if it waits the others go on, and if it panics the
+/// program does.
+#[test]
+fn on_error_may_wait_and_panic() {
+    let world = world();
+    let (spawn, _done) = world.spawner();
+    let ended = world.run(move |net| {
+        let listener = listener(net);
+        let own = net.clone();
+        let serve = barenet::Serve::default().max_connections(1).on_error(move |error, _| {
+            assert_eq!(error, Error::ConnectionAborted);
+            own.pause(Duration::from_secs(60));
+            panic!("on purpose, too");
+        });
+        let server = move || {
+            let _ = listener.serve_with(serve, |mut flow, _| {
+                let mut byte = [0];
+                flow.read_exact(&mut byte)?;
+                assert_ne!(byte, *b"!", "on purpose");
+                flow.write_all(&byte)
+            });
+        };
+        spawn("server", Box::new(server));
+        let talk = |byte: &[u8]| {
+            let mut flow = TcpStream::connect(net, "127.0.0.1:7000").unwrap();
+            flow.write_all(byte).unwrap();
+            flow.read(&mut [0; 9])
+        };
+        for _ in 0..3 {
+            assert_eq!(talk(b"!"), Err(Error::ConnectionReset));
+            assert_eq!(talk(b"a"), Ok(1), "while `on_error` waits");
+        }
+        assert!(net.now() < Instant::from_millis(60_000));
+        net.pause(Duration::from_secs(120));
+        assert_eq!(talk(b"a"), Ok(1), "after it panicked");
+    });
+    assert_eq!(ended, Ended::Returned);
+}
+
+/// Who asks in a loop, without waiting, lets the others and the network have their turn.
+#[test]
+fn asking_in_a_loop_gets_what_there_is() {
+    let world = world();
+    let (spawn, done) = world.spawner();
+    let ended = world.run(move |net| {
+        let listener = listener(net);
+        let server = move || {
+            let (mut flow, _) = loop {
+                match listener.try_accept() {
+                    Err(Error::WouldBlock) => {}
+                    accepted => break accepted.unwrap(),
+                }
+            };
+            while !flow.is_readable().unwrap() {}
+            assert_eq!(flow.try_read(&mut [0; 9]), Ok(3));
+            flow.write_all(b"answer").unwrap();
+        };
+        spawn("server", Box::new(server));
+        let mut flow = TcpStream::connect(net, "127.0.0.1:7000").unwrap();
+        flow.write_all(b"ask").unwrap();
+        let got = loop {
+            match flow.try_read(&mut [0; 9]) {
+                Err(Error::WouldBlock) => {}
+                got => break got,
+            }
+        };
+        assert_eq!(got, Ok(6));
+    });
+    assert_eq!((ended, done.recv().as_deref()), (Ended::Returned, Ok("server")));
+}
+
+/// A fiber that waits under the lock would stop all others for ever. It ends instead.
+#[test]
+fn a_fiber_does_not_wait_inside_with_stack() {
+    let world = world();
+    let (spawn, done) = world.spawner();
+    let ended = world.run(move |net| {
+        let own = net.clone();
+        spawn("bad", Box::new(move || own.with_stack(|_| yield_now())));
+        net.pause(Duration::from_millis(1));
+        assert!(!net.is_locked());
+    });
+    assert_eq!((ended, done.recv().as_deref()), (Ended::Returned, Ok("bad panicked")));
+}
+
+/// Stacks are used again whatever a page is: the size that was asked for counts, not what became of it.
+#[test]
+fn stacks_of_odd_sizes_are_used_again() {
+    let world = world();
+    let fibers = world.fibers;
+    world.run(move |net| {
+        for round in 0..100 {
+            for size in [20_001, 65_536, 100_000] {
+                fibers.start("short".into(), size, Box::new(|| {}), Box::new(|| {})).unwrap();
+            }
+            net.pause(Duration::from_micros(1 + round));
+        }
+        assert_eq!(fibers.0.table.lock().stacks.len(), 3);
+    });
+}
+
+/// The stack of `main` may be larger, or smaller, than that of others.
+#[test]
+fn the_stack_of_main_can_be_chosen() {
+    let world = world();
+    world.fibers.set_main_stack_size(128 * 1024);
+    let fibers = world.fibers;
+    let ended = world.run(move |_| {
+        let guard = current().unwrap().guard.clone();
+        let here = (&raw const guard).addr();
+        assert!((here - guard.end) < 128 * 1024 && guard.len() >= 4096);
+        assert_eq!(fibers.0.table.lock().memory, 128 * 1024);
+    });
+    assert_eq!(ended, Ended::Returned);
+}

@@ -85,7 +85,7 @@ impl TcpListener {
 
     /// Takes a connection that waits, without waiting for one: [`Error::WouldBlock`] if none does.
     pub fn try_accept(&self) -> Result<(TcpStream, SocketAddr), Error> {
-        let accepted = self.net.call(|stack, _| stack.tcp_accept(self.handle));
+        let accepted = self.net.attempt(|stack, _| stack.tcp_accept(self.handle));
         let (handle, peer) = accepted.map_err(closed)?;
         Ok((TcpStream::new(self.net.clone(), handle), peer))
     }
@@ -107,7 +107,7 @@ impl TcpListener {
 
     /// Does a connection wait to be accepted?
     pub fn is_acceptable(&self) -> Result<bool, Error> {
-        self.net.call(|stack, _| stack.tcp_is_acceptable(self.handle))
+        self.net.attempt_is(|stack, _| stack.tcp_is_acceptable(self.handle))
     }
 
     /// [`accept`](TcpListener::accept) for an executor.

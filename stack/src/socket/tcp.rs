@@ -199,12 +199,12 @@ impl TcpStream {
 
     /// Would a read give something now: data, the end, or an error?
     pub fn is_readable(&self) -> Result<bool, Error> {
-        self.net.call(|stack, now| stack.tcp_is_ready(self.handle, Readiness::Readable, now))
+        self.net.attempt_is(|stack, now| stack.tcp_is_ready(self.handle, Readiness::Readable, now))
     }
 
     /// Would a write take something now, or fail?
     pub fn is_writable(&self) -> Result<bool, Error> {
-        self.net.call(|stack, now| stack.tcp_is_ready(self.handle, Readiness::Writable, now))
+        self.net.attempt_is(|stack, now| stack.tcp_is_ready(self.handle, Readiness::Writable, now))
     }
 
     /// How many bytes there are to read up to the end of what the peer marked as urgent, what has not
@@ -234,12 +234,12 @@ impl TcpStream {
 
     /// Reads what is there, without waiting: [`Error::WouldBlock`] if nothing is.
     pub fn try_read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        self.net.call(|stack, now| stack.tcp_read(self.handle, buf, now))
+        self.net.attempt(|stack, now| stack.tcp_read(self.handle, buf, now))
     }
 
     /// Queues what there is room for, without waiting: [`Error::WouldBlock`] if there is none.
     pub fn try_write(&mut self, data: &[u8]) -> Result<usize, Error> {
-        self.net.call(|stack, now| stack.tcp_write(self.handle, data, now))
+        self.net.attempt(|stack, now| stack.tcp_write(self.handle, data, now))
     }
 
     /// Queues all of `data` or nothing, without waiting and without being interrupted: for the last

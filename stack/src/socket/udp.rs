@@ -148,14 +148,14 @@ impl UdpSocket {
 
     /// Receives what is there, without waiting: [`Error::WouldBlock`] if nothing is.
     pub fn try_recv_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
-        let received = self.net.call(|stack, _| stack.datagram_receive(self.handle, buf, false, None))?;
+        let received = self.net.attempt(|stack, _| stack.datagram_receive(self.handle, buf, false, None))?;
         Ok((received.len, received.from))
     }
 
     /// Sends without waiting: [`Error::WouldBlock`] if there is no room.
     pub fn try_send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
         let to = first(to)?;
-        self.net.call(|stack, now| stack.datagram_send(self.handle, Some(to), data, None, now))
+        self.net.attempt(|stack, now| stack.datagram_send(self.handle, Some(to), data, None, now))
     }
 
     /// [`recv_from`](UdpSocket::recv_from) for an executor.

@@ -38,8 +38,15 @@ pub trait Wait: Send + Sync {
         net.turn();
     }
 
+    /// A call that does not wait found nothing, and will look once more: lets the daemon, and whoever else
+    /// runs on this thread, have their turn, so that a program that asks in a loop gets what there is.
+    fn give_way(&self, net: &Net) {
+        net.turn();
+    }
+
     /// Runs `job` beside the caller, in a fiber or thread of this name; one that has none runs it
-    /// before it returns. `on_panic` is called if the job panics, where the target can tell.
+    /// before it returns. `on_panic` is called there if the job panics, where the target can tell; it may
+    /// wait, and if it panics too only the fiber or thread ends.
     #[cfg(feature = "alloc")]
     fn spawn(
         &self,

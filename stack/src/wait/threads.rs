@@ -54,6 +54,9 @@ impl Wait for Threads {
         net.wake_daemon();
     }
 
+    /// The daemon's thread runs whatever this one does.
+    fn give_way(&self, _net: &Net) {}
+
     fn spawn(
         &self,
         name: String,
