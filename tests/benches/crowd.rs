@@ -95,9 +95,8 @@ impl Crowd {
     /// A server with these settings, in a network of `v6` or of IPv4, with room for a million connections.
     pub(crate) fn new(v6: bool, config: TcpConfig) -> Crowd {
         let limits = Limits { connections: 1 << 20, block_len: 256, memory: 256 << 20, ..Limits::default() };
-        let mut storage = Storage::heap(&limits);
-        storage.tcp_config = config;
-        let mut stack = Stack::new(storage, [9; 32]);
+        let mut stack = Stack::new(Storage::heap(&limits), [9; 32]);
+        stack.configure_tcp(|c| *c = config).expect("settings within their ranges");
         let wire = Wire { said: Said::default(), frames: 0, asked: false };
         let interface = stack.add_interface(wire.capabilities()).expect("a MAC and an MTU");
         let now = Instant::from_millis(1000);

@@ -1,11 +1,11 @@
 //! Little memory and many connections: all of them get on, whatever one of them does.
 
+use barenet::Error;
 use barenet::device::Device;
 use barenet::ip::InterfaceId;
 use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, ListenerHandle, Stack, Storage, TcpHandle};
 use barenet::time::{Duration, Instant};
-use barenet::{Error, TcpConfig};
 use barenet_tests::peers::ring::{Checksums, End, cable};
 use barenet_tests::peers::smol::v4;
 use std::net::Ipv4Addr;
@@ -24,9 +24,7 @@ struct Host {
 impl Host {
     fn new(device: End, n: u8, memory: usize) -> Host {
         let limits = Limits { memory, block_len: BLOCK, active: 16, ..Limits::default() };
-        let mut storage = Storage::heap(&limits);
-        storage.tcp_config = TcpConfig::default();
-        let mut stack = Stack::new(storage, [n; 32]);
+        let mut stack = Stack::new(Storage::heap(&limits), [n; 32]);
         let interface = stack.add_interface(device.capabilities()).unwrap();
         stack.add_address(interface, Cidr::new(v4(n).into(), 24).unwrap(), Instant::ZERO).unwrap();
         Host { stack, device, interface }
@@ -157,7 +155,7 @@ fn who_never_reads_starves_nobody() {
 fn whose_peer_never_reads_starves_nobody() {
     let mut pair = Pair::new();
     let stalled: Vec<Flow> = (0..20).map(|_| pair.connect()).collect();
-    pair.client.stack.tcp_config().receive_buffer = 4096;
+    pair.client.stack.configure_tcp(|c| c.receive_buffer = 4096).unwrap();
     let stalled: Vec<Flow> = stalled.into_iter().chain((0..20).map(|_| pair.connect())).collect();
     for _ in 0..2000 {
         for flow in &stalled {
@@ -166,7 +164,7 @@ fn whose_peer_never_reads_starves_nobody() {
         pair.turn();
     }
     assert!(pair.server.stack.memory().0 > MEMORY / 4, "they hold much");
-    pair.client.stack.tcp_config().receive_buffer = 1 << 20;
+    pair.client.stack.configure_tcp(|c| c.receive_buffer = 1 << 20).unwrap();
     let mut flows: Vec<Flow> = (0..50).map(|_| pair.connect()).collect();
     pair.echo_all(&mut flows, 50_000, 120);
 }

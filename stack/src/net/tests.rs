@@ -105,7 +105,7 @@ fn a_shutdown_in_the_midst_of_a_call_is_told() {
 #[test]
 fn a_timer_that_a_call_sets_ends_the_sleep() {
     let (net, machine) = net();
-    net.with_stack(|stack| stack.tcp_config().receive_buffer = 4096);
+    net.with_stack(|stack| stack.configure_tcp(|c| c.receive_buffer = 4096)).unwrap();
     let listener = TcpListener::bind(&net, 7).unwrap();
     let mut client = TcpStream::start_connect(&net, "127.0.0.1:7".parse().unwrap()).unwrap();
     let (_server, _) = listener.accept().unwrap();

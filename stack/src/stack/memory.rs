@@ -6,7 +6,7 @@ use super::{Bucket, Interface, NeighborSlot, Slot, Storage};
 use crate::datagram::DatagramSocket;
 use crate::ip::routes::Route;
 use crate::pool::Pool;
-use crate::tcp::{Connection, ListenerEntry, OptionsEntry, Place, TcpConfig, TcpStorage, TimeWaitEntry};
+use crate::tcp::{Connection, ListenerEntry, OptionsEntry, Place, TcpStorage, TimeWaitEntry};
 
 /// Bytes of a block, with the number that leads to the next: a third of a frame, so that little is
 /// lost at the end of each queue.
@@ -103,7 +103,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
         }
     }
 
-    /// What [`Stack::new`](super::Stack::new) takes, with the default settings of TCP.
+    /// What [`Stack::new`](super::Stack::new) takes.
     pub fn storage(&mut self) -> Storage<'_> {
         Storage {
             pool: Pool::borrowed(self.blocks.as_flattened_mut(), BLOCK_LEN),
@@ -120,7 +120,6 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
                 buckets: ManagedSlice::Borrowed(self.buckets.as_flattened_mut()),
             },
             connections_max: CONNECTIONS,
-            tcp_config: TcpConfig::default(),
             datagrams: ManagedSlice::Borrowed(&mut self.datagrams),
             datagram_buckets: ManagedSlice::Borrowed(self.datagram_buckets.as_flattened_mut()),
             datagrams_max: DATAGRAMS,

@@ -35,7 +35,7 @@ use crate::pool::Pool;
 use crate::random::Random;
 use crate::rate::TokenBucket;
 use crate::slab::{Key, Slab};
-use crate::tcp::Tcp;
+use crate::tcp::{Tcp, TcpConfig};
 use crate::time::{Instant, earlier};
 use crate::wakers::Wakers;
 use core::task::Waker;
@@ -86,7 +86,7 @@ impl<'a> Stack<'a> {
             interfaces: Slab::new(storage.interfaces, INTERFACES_MAX),
             neighbors: Neighbors::new(storage.neighbors, random.key()),
             routes: Routes::new(storage.routes),
-            tcp: Tcp::new(storage.tcp, storage.connections_max, storage.tcp_config, &mut random),
+            tcp: Tcp::new(storage.tcp, storage.connections_max, TcpConfig::default(), &mut random),
             datagrams: Datagrams::new(
                 storage.datagrams,
                 storage.datagram_buckets,

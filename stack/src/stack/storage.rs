@@ -10,7 +10,7 @@ use crate::datagram::DatagramSocket;
 use crate::demux::Bucket;
 use crate::ip::routes::Route;
 use crate::pool::Pool;
-use crate::tcp::{TcpConfig, TcpStorage};
+use crate::tcp::TcpStorage;
 
 /// Everything that a stack keeps its state in. Without a heap, [`Memory`](super::Memory) fills it in
 /// common sizes; with one, `Storage::heap`.
@@ -27,8 +27,6 @@ pub struct Storage<'a> {
     pub tcp: TcpStorage<'a>,
     /// Most connections, if their table is on the heap.
     pub connections_max: usize,
-    /// Settings of TCP.
-    pub tcp_config: TcpConfig,
     /// UDP and ping sockets.
     pub datagrams: ManagedSlice<'a, Slot<DatagramSocket>>,
     /// Twice as many as there are places for datagram sockets.
@@ -92,7 +90,6 @@ impl Storage<'static> {
                 buckets: ManagedSlice::Owned(Vec::new()),
             },
             connections_max: limits.connections,
-            tcp_config: TcpConfig::default(),
             datagrams: ManagedSlice::Owned(Vec::new()),
             datagram_buckets: ManagedSlice::Owned(Vec::new()),
             datagrams_max: limits.datagrams,
@@ -137,7 +134,6 @@ mod tests {
                     buckets: ManagedSlice::Borrowed(&mut []),
                 },
                 connections_max: 0,
-                tcp_config: TcpConfig::default(),
                 datagrams: ManagedSlice::Borrowed(&mut datagrams),
                 datagram_buckets: ManagedSlice::Borrowed(&mut buckets),
                 datagrams_max: 2,

@@ -314,8 +314,18 @@ impl Stack<'_> {
     }
 
     /// The settings of TCP.
-    pub fn tcp_config(&mut self) -> &mut TcpConfig {
-        &mut self.tcp.settings.config
+    pub fn tcp_config(&self) -> &TcpConfig {
+        &self.tcp.settings.config
+    }
+
+    /// Changes some of the settings of TCP, for connections that come about from now on.
+    /// [`Error::InvalidInput`] names a field that is outside its range; then none is changed.
+    pub fn configure_tcp(&mut self, change: impl FnOnce(&mut TcpConfig)) -> Result<(), Error> {
+        let mut config = self.tcp.settings.config;
+        change(&mut config);
+        config.check()?;
+        self.tcp.settings.config = config;
+        Ok(())
     }
 
     /// The device of an interface is gone, and with it every connection through it. Acceptors look

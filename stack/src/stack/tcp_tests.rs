@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 
 mod crowd;
 mod mtus;
+mod ranges;
 
 /// Collects what a stack sends.
 struct Out {
@@ -274,7 +275,7 @@ fn loss_is_repaired() {
 fn marks_are_told_and_heard() {
     let mut world = World::new();
     for host in &mut world.hosts {
-        host.stack.tcp_config().ecn = crate::Ecn::On;
+        host.stack.configure_tcp(|c| c.ecn = crate::Ecn::On).unwrap();
     }
     world.mark = |n| n % 40 == 0;
     let (client, server) = world.connect(7000);
@@ -576,7 +577,7 @@ fn listeners_that_overlap_are_refused() {
 #[test]
 fn a_cookie_from_end_to_end() {
     let mut w = World::new();
-    w.hosts[1].stack.tcp_config().syn_cookies = crate::SynCookies::Always;
+    w.hosts[1].stack.configure_tcp(|c| c.syn_cookies = crate::SynCookies::Always).unwrap();
     let (client, server) = w.connect(80);
     let handshakes = w.hosts[1].stack.counters().handshakes;
     assert_eq!((handshakes.cookies_sent, handshakes.cookies_accepted, handshakes.gave_way), (1, 1, 0));
@@ -613,7 +614,7 @@ fn fast_open_saves_a_round_trip() {
     let ask = |lose: fn(usize) -> bool| {
         let mut world = World::new();
         for host in &mut world.hosts {
-            host.stack.tcp_config().options = options;
+            host.stack.configure_tcp(|c| c.options = options).unwrap();
         }
         let to = SocketAddr::from(([10, 0, 0, 2], 7000));
         let (listener, _) = world.hosts[1].stack.tcp_listen(to, 8).unwrap();

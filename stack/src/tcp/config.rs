@@ -1,6 +1,7 @@
 //! What can be set for all connections of a stack.
 
 use super::options::TcpOptions;
+use crate::error::Error;
 use crate::time::Duration;
 
 /// How a connection keeps from overloading the path.
@@ -70,15 +71,18 @@ pub enum PathProbing {
 }
 
 /// The timer wheel's tick. A timeout of nothing would fire again and again at the same instant.
-const RTO_LEAST: Duration = Duration::from_millis(1);
+pub(super) const TICK: Duration = Duration::from_millis(1);
 
-/// Settings of TCP for all connections; those that a socket can override say so.
+/// Settings of TCP for all connections; those that a socket can override say so. They are changed by
+/// [`Stack::configure_tcp`](crate::stack::Stack::configure_tcp), which refuses what makes no sense: sizes
+/// and numbers of 0, and times below a millisecond where something would be repeated without a pause, or
+/// end before it began.
 ///
 /// ```
-/// use barenet::{TcpConfig, time::Duration};
-/// let mut config = TcpConfig::default();
-/// config.rto_min = Duration::from_millis(100);
-/// assert_eq!(config.backlog, 128);
+/// # fn example(net: &barenet::Net) -> Result<(), barenet::Error> {
+/// use barenet::time::Duration;
+/// net.with_stack(|stack| stack.configure_tcp(|config| config.rto_min = Duration::from_millis(100)))?;
+/// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -102,8 +106,8 @@ pub struct TcpConfig {
     /// Floor of the timeout. RFC 6298 §2.4 says one second; what is deployed, and the default
     /// here, is 200 ms.
     pub rto_min: Duration,
-    /// Ceiling of the timeout and of the time between window probes (RFC 6298 §2.5), at least a
-    /// millisecond. Default 60 s.
+    /// Ceiling of the timeout and of the time between window probes (RFC 6298 §2.5), not below
+    /// `rto_min`. Default 60 s.
     pub rto_max: Duration,
     /// How long a SYN is repeated before `TimedOut`: R2 of RFC 9293 §3.8.3, at least 3 minutes
     /// there. Default 180 s.
@@ -134,8 +138,8 @@ pub struct TcpConfig {
     pub tail_probes: bool,
     /// Congestion control for new connections. Default CUBIC.
     pub congestion: Congestion,
-    /// Segments that a connection sends before the first acknowledgment, and after an idle time, at
-    /// least one; less of segments that are longer than 1460 bytes (RFC 6928 §2). Default 10.
+    /// Segments that a connection sends before the first acknowledgment, and after an idle time;
+    /// less of segments that are longer than 1460 bytes (RFC 6928 §2). Default 10.
     pub initial_window: u8,
     /// What can be set for each connection, as it is where nobody set anything.
     pub options: TcpOptions,
@@ -156,6 +160,24 @@ pub struct TcpConfig {
 }
 
 impl TcpConfig {
+    /// Is everything inside its documented range? [`Error::InvalidInput`] names a field that is not.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let bad = |what| Err(Error::InvalidInput(what));
+        match self {
+            c if c.send_buffer == 0 => bad("send_buffer is 0"),
+            c if c.receive_buffer == 0 => bad("receive_buffer is 0"),
+            c if c.initial_window == 0 => bad("initial_window is 0"),
+            c if c.backlog == 0 => bad("backlog is 0"),
+            c if c.accept_limit == 0 => bad("accept_limit is 0"),
+            c if c.rto_initial < TICK => bad("rto_initial is below a millisecond"),
+            c if c.rto_max < TICK => bad("rto_max is below a millisecond"),
+            c if c.rto_max < c.rto_min => bad("rto_max is below rto_min"),
+            c if c.syn_timeout < TICK => bad("syn_timeout is below a millisecond"),
+            c if c.data_timeout < TICK => bad("data_timeout is below a millisecond"),
+            _ => self.options.check(),
+        }
+    }
+
     /// The longest that an acknowledgment is held back.
     //= rfc9293#3.8.6.3 MUST-40
     pub(crate) fn ack_delay(&self) -> Duration {
@@ -165,7 +187,7 @@ impl TcpConfig {
     /// A timeout that doubles with each time that it passed in vain.
     pub(super) fn backed_off(&self, base: Duration, times: u8) -> Duration {
         let doubled = Duration::from_micros(base.micros().saturating_mul(1 << times.min(16)));
-        doubled.min(self.rto_max).max(RTO_LEAST)
+        doubled.min(self.rto_max).max(TICK)
     }
 }
 

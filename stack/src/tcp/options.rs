@@ -1,6 +1,6 @@
 //! What can be set for one connection.
 
-use super::config::Congestion;
+use super::config::{Congestion, TICK};
 use crate::error::Error;
 use crate::time::Duration;
 
@@ -74,12 +74,12 @@ pub struct TcpOptions {
     /// Most bytes of text in a segment, both ways: the MSS that is offered, options of the header
     /// counted in. At least 64. Counts at the handshake only. Default: what the interface's MTU takes.
     pub max_segment: Option<u16>,
-    /// Bytes that may be queued for sending. Default: `TcpConfig::send_buffer`.
+    /// Bytes that may be queued for sending, at least 1. Default: `TcpConfig::send_buffer`.
     pub send_buffer: Option<u32>,
-    /// Bytes that may be held for the reader. Counts in full if it is set before the handshake, by
+    /// Bytes that may be held for the reader, at least 1. Counts in full if it is set before the handshake, by
     /// which windows get their scale. Default: `TcpConfig::receive_buffer`.
     pub receive_buffer: Option<u32>,
-    /// The largest window that is advertised, in bytes. Default: no limit but the buffer.
+    /// The largest window that is advertised, in bytes, at least 1. Default: no limit but the buffer.
     pub window_clamp: Option<u32>,
     /// Most bytes that are taken from the writer and not yet sent even once: less of them wait where
     /// nothing can be changed any more. At least 1. Default: no limit but the buffer.
@@ -146,15 +146,17 @@ impl Default for TcpOptions {
 impl TcpOptions {
     /// Is everything inside its documented range?
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let tick = Duration::from_millis(1);
         let bad = |what| Err(Error::InvalidInput(what));
         match self {
             o if o.dscp > 63 => bad("dscp is above 63"),
             o if o.hop_limit == 0 => bad("hop_limit is 0"),
             o if o.max_segment.is_some_and(|m| m < 64) => bad("max_segment is below 64"),
+            o if o.send_buffer == Some(0) => bad("send_buffer is 0"),
+            o if o.receive_buffer == Some(0) => bad("receive_buffer is 0"),
+            o if o.window_clamp == Some(0) => bad("window_clamp is 0"),
             o if o.unsent_max == Some(0) => bad("unsent_max is 0"),
-            o if o.user_timeout.is_some_and(|t| t < tick) => bad("user_timeout is below a millisecond"),
-            TcpOptions { keep_alive: Some(k), .. } if k.idle < tick || k.interval < tick => {
+            o if o.user_timeout.is_some_and(|t| t < TICK) => bad("user_timeout is below a millisecond"),
+            TcpOptions { keep_alive: Some(k), .. } if k.idle < TICK || k.interval < TICK => {
                 bad("a time of keep_alive is below a millisecond")
             }
             TcpOptions { keep_alive: Some(KeepAlive { probes: 0, .. }), .. } => {

@@ -216,9 +216,10 @@ impl World {
     pub fn new(addresses: &Addresses, config: TcpConfig, seed: u8) -> Result<World, barenet::Error> {
         // The stack wants to hold its clock for ever, and it is eight bytes.
         let clock: &'static Clock = Box::leak(Box::new(Clock(AtomicU64::new(EPOCH))));
-        let mut storage = Storage::heap(&Limits { memory: 4 << 20, connections: 64, ..Limits::default() });
-        storage.tcp_config = config;
-        let net = Net::new(Stack::new(storage, [seed; 32]), clock, &Asking);
+        let limits = Limits { memory: 4 << 20, connections: 64, ..Limits::default() };
+        let mut stack = Stack::new(Storage::heap(&limits), [seed; 32]);
+        stack.configure_tcp(|c| *c = config)?;
+        let net = Net::new(stack, clock, &Asking);
         let link = Link { queues: Arc::default(), clock, mtu: addresses.mtu };
         let own = Cidr::new(addresses.local, addresses.prefix)?;
         net.add_interface(Box::new(link.clone()), &[own], &[addresses.gateway])?;

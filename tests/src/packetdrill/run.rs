@@ -542,7 +542,10 @@ impl Run {
 
     fn shell(&mut self, command: &str) {
         let net = self.world.net();
-        match net.with_stack(|stack| apply_sysctl(command, stack.tcp_config())) {
+        let mut unknown = None;
+        let result =
+            net.with_stack(|stack| stack.configure_tcp(|config| unknown = apply_sysctl(command, config)));
+        match result.map(|()| unknown).unwrap_or(Some(vec![command.into()])) {
             Some(unknown) if unknown.is_empty() => {}
             Some(_) => {
                 self.ignored.insert("settings without a counterpart here");

@@ -22,9 +22,8 @@ impl<D: Device> Host<D> {
     pub fn new(device: D, n: u8, seed: u64, config: TcpConfig) -> Self {
         let mut key = [n; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
-        let mut storage = Storage::heap(&Limits::default());
-        storage.tcp_config = config;
-        let mut stack = Stack::new(storage, key);
+        let mut stack = Stack::new(Storage::heap(&Limits::default()), key);
+        stack.configure_tcp(|c| *c = config).expect("settings within their ranges");
         let interface = stack.add_interface(device.capabilities()).expect("a valid MAC and MTU");
         for (address, prefix) in [(IpAddr::from(v4(n)), 24), (v6(n).into(), 64)] {
             let cidr = Cidr::new(address, prefix).expect("a valid prefix");

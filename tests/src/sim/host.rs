@@ -63,11 +63,10 @@ impl Host {
             active: 2,
             ..Limits::default()
         };
-        let mut storage = Storage::heap(&limits);
-        storage.tcp_config = options.tcp;
         let mut seed = [0; 32];
         seed.chunks_mut(8).for_each(|c| c.copy_from_slice(&r.next_u64().to_le_bytes()));
-        let stack = Stack::new(storage, seed);
+        let mut stack = Stack::new(Storage::heap(&limits), seed);
+        stack.configure_tcp(|c| *c = options.tcp).expect("settings within their ranges");
         Host { number, options: options.clone(), stack, ports: vec![], apps: vec![], due: Some(start) }
     }
 

@@ -127,7 +127,7 @@ fn through(
         if !try_sysctl("net.ipv4.tcp_ecn", tcp_ecn) {
             return;
         }
-        net.with_stack(|stack| stack.tcp_config().ecn = Ecn::On);
+        net.with_stack(|stack| stack.configure_tcp(|c| c.ecn = Ecn::On)).unwrap();
         let (mut ours, mut kernel) = pair(net, family, opens);
         pass(&mut ours, &mut kernel, &noise(4_000_000, 1));
         pass(&mut kernel, &mut ours, &noise(4_000_000, 2));

@@ -201,7 +201,7 @@ fn a_slow_reader_in_the_kernel() {
 #[test]
 fn a_slow_reader_of_ours() {
     beside(true, |net| {
-        net.with_stack(|stack| stack.tcp_config().receive_buffer = 32 * 1024);
+        net.with_stack(|stack| stack.configure_tcp(|c| c.receive_buffer = 32 * 1024)).unwrap();
         let (mut ours, mut kernel) = pair(net, Family::V6, Opens::Kernel);
         let data = noise(500_000, 1);
         let probes = counter("TCPWinProbe");

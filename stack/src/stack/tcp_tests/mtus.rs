@@ -34,9 +34,11 @@ const SETS: [Change; 12] = [
 fn transfer(mtus: [u16; 2], to: IpAddr, law: Congestion, change: Change) {
     let mut world = World::with_mtus(mtus);
     for host in &mut world.hosts {
-        let config = host.stack.tcp_config();
-        change(config);
-        config.congestion = law;
+        let change = |config: &mut TcpConfig| {
+            change(config);
+            config.congestion = law;
+        };
+        host.stack.configure_tcp(change).unwrap();
     }
     let (client, server) = world.connect_to(to, 7);
     world.lose = |n| n % 17 == 9;

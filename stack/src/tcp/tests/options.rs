@@ -78,6 +78,9 @@ fn options_have_ranges() {
         (TcpOptions { hop_limit: 0, ..good }, "hop_limit is 0"),
         (TcpOptions { max_segment: Some(63), ..good }, "max_segment is below 64"),
         (TcpOptions { unsent_max: Some(0), ..good }, "unsent_max is 0"),
+        (TcpOptions { send_buffer: Some(0), ..good }, "send_buffer is 0"),
+        (TcpOptions { receive_buffer: Some(0), ..good }, "receive_buffer is 0"),
+        (TcpOptions { window_clamp: Some(0), ..good }, "window_clamp is 0"),
         (TcpOptions { user_timeout: Some(Duration::ZERO), ..good }, "user_timeout is below a millisecond"),
         (TcpOptions { keep_alive: Some(none), ..good }, "keep_alive has no probes"),
     ];
