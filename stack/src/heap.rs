@@ -13,6 +13,11 @@ pub(crate) fn fill<T>(count: usize, make: impl FnMut() -> T) -> Option<Box<[T]>>
     Some(values.into_boxed_slice())
 }
 
+/// Has the heap so many bytes in one piece, now? For what is about to be allocated where that can't fail.
+pub(crate) fn has(bytes: usize) -> bool {
+    Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
+}
+
 /// Appends `value`. False: the heap has no memory for that.
 pub(crate) fn push<T>(to: &mut Vec<T>, value: T) -> bool {
     let has_room = to.try_reserve(1).is_ok();

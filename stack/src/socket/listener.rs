@@ -14,6 +14,8 @@ use crate::stack::ListenerHandle;
 #[cfg(feature = "alloc")]
 use crate::sync::Lock;
 use crate::tcp::TcpOptions;
+#[cfg(feature = "alloc")]
+use crate::time::Duration;
 
 /// A TCP port that accepts connections. Dropping it stops that: connections that nobody accepted
 /// are reset, accepted ones live on.
@@ -123,7 +125,8 @@ impl TcpListener {
     }
 
     /// Serves until the listener is closed: `handler` runs for each connection, in a fiber or thread
-    /// of its own where the way of waiting has such. Errors of handlers are dropped; see
+    /// of its own where the way of waiting has such. While there can't be another of these, clients wait
+    /// in the backlog. Errors of handlers are dropped; see
     /// [`serve_with`](TcpListener::serve_with) to hear of them.
     ///
     /// After [`close`](TcpListener::close) it waits for the handlers that still run, and returns.
@@ -149,8 +152,37 @@ impl TcpListener {
         loop {
             served.wait_for(|active| active < served.serve.max_connections)?;
             match self.accept() {
-                Ok((stream, peer)) => served.start(stream, peer),
+                Ok((stream, peer)) => self.start(&served, stream, peer)?,
                 Err(Error::ClosedLocally) => return served.wait_for(|active| active == 0),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl TcpListener {
+    /// Starts to serve a connection, as soon as there is a fiber or thread for it. Until then the next
+    /// ones wait in the backlog.
+    fn start<H>(&self, served: &Arc<Served<H>>, stream: TcpStream, peer: SocketAddr) -> Result<(), Error>
+    where
+        H: Fn(TcpStream, SocketAddr) -> Result<(), Error> + Send + Sync + 'static,
+    {
+        let mut waiting = stream;
+        loop {
+            let active = served.active.lock().0;
+            match served.start(waiting, peer) {
+                Ok(()) => return Ok(()),
+                // Nobody serves any more, and whoever is left is let go.
+                Err((error, _)) if self.is_acceptable().is_err() => {
+                    served.report(Some(error), peer);
+                    return Ok(());
+                }
+                Err((_, stream)) => waiting = stream,
+            }
+            // One that has ended makes room; or others do, of which nobody tells.
+            match served.wait_for_at_most(Some(RETRY), |now_active| now_active < active) {
+                Ok(()) | Err(Error::TimedOut) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -174,6 +206,14 @@ impl core::fmt::Debug for TcpListener {
         write!(f, "TcpListener({})", self.local)
     }
 }
+
+/// While there is no fiber or thread for a connection, and none of ours ends, it is tried again so often.
+#[cfg(feature = "alloc")]
+const RETRY: Duration = Duration::from_millis(100);
+/// What is allocated for a handler before its fiber or thread, less than this: its name, its closures and
+/// where its connection lies.
+#[cfg(feature = "alloc")]
+const START: usize = 1024;
 
 /// What is told of a handler's failure: the error and whose connection it was.
 #[cfg(feature = "alloc")]
@@ -233,12 +273,20 @@ where
 {
     /// Waits until `enough` says so of the number of connections that are served.
     fn wait_for(&self, enough: impl Fn(usize) -> bool) -> Result<(), Error> {
+        self.wait_for_at_most(None, enough)
+    }
+
+    fn wait_for_at_most(
+        &self,
+        timeout: Option<Duration>,
+        enough: impl Fn(usize) -> bool,
+    ) -> Result<(), Error> {
         let look = || match () {
             () if self.net.is_stopped() => Poll::Ready(Err(Error::NetDown)),
             () if enough(self.active.lock().0) => Poll::Ready(Ok(())),
             () => Poll::Pending,
         };
-        self.net.wait_for(None, |cx| {
+        self.net.wait_for(timeout, |cx| {
             if let Poll::Ready(result) = look() {
                 return Poll::Ready(result);
             }
@@ -251,11 +299,19 @@ where
         })
     }
 
-    fn start(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+    /// Gives the connection back if there is no fiber, thread or memory for its handler.
+    fn start(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> Result<(), (Error, TcpStream)> {
+        if !crate::heap::has(START) {
+            return Err((Error::OutOfMemory, stream));
+        }
         self.active.lock().0 += 1;
         let (job, hook) = (self.clone(), self.clone());
         let handle = stream.handle();
+        // The job takes it from there when it runs: if it never does, the connection is not lost with it.
+        let place = Arc::new(Lock::new(Some(stream)));
+        let own = place.clone();
         let run = move || {
+            let Some(stream) = own.lock().take() else { return };
             let result = (job.handler)(stream, peer);
             // The place comes last: if `on_error` panics, `on_panic` gives it back.
             job.report(result.err(), peer);
@@ -269,10 +325,12 @@ where
             hook.report(Some(Error::ConnectionAborted), peer);
         };
         let name = format!("connection from {peer}");
-        if let Err(error) = self.net.waiter().spawn(name, Box::new(run), Box::new(on_panic)) {
-            self.leave();
-            self.report(Some(error), peer);
+        let result = self.net.waiter().spawn(name, Box::new(run), Box::new(on_panic));
+        let left = result.err().and_then(|error| Some((error, place.lock().take()?)));
+        if left.is_some() {
+            self.active.lock().0 -= 1;
         }
+        left.map_or(Ok(()), Err)
     }
 
     /// A connection is served no more: `serve` looks again.

@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::task::Waker;
 use std::boxed::Box;
+use std::string::String;
 use std::task::Wake;
 use std::vec::Vec;
 
@@ -123,4 +124,51 @@ fn serve_ends_when_the_listener_is_closed() {
         Ok(())
     });
     assert_eq!(served, Ok(()));
+}
+
+/// A way of waiting that has room for a job now and then.
+struct Crowded(AtomicUsize);
+
+impl crate::wait::Wait for Crowded {
+    fn block_on(
+        &self,
+        net: &Net,
+        deadline: Option<Instant>,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> bool,
+    ) -> bool {
+        Spin.block_on(net, deadline, poll)
+    }
+    fn spawn(
+        &self,
+        name: String,
+        job: Box<dyn FnOnce() + Send>,
+        on_panic: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), Error> {
+        match self.0.fetch_add(1, Ordering::Relaxed) % 3 {
+            2 => Spin.spawn(name, job, on_panic),
+            _ => Err(Error::OutOfMemory),
+        }
+    }
+}
+
+/// H199: without a fiber or thread for it, a client waits and is served later, and is not closed.
+#[test]
+fn clients_wait_for_a_fiber() {
+    let machine: &'static Machine = Box::leak(Box::default());
+    let crowded: &'static Crowded = Box::leak(Box::new(Crowded(AtomicUsize::new(0))));
+    let net = Net::new(Stack::new(Storage::heap(&Limits::default()), [4; 32]), machine, crowded);
+    let listener = Arc::new(TcpListener::bind(&net, 7).unwrap());
+    let mut clients = [connect(&net), connect(&net), connect(&net)];
+    let (own, count) = (listener.clone(), AtomicUsize::new(0));
+    let serve = Serve::default().on_error(|error, _| panic!("{error}"));
+    let served = listener.serve_with(serve, move |mut flow, _| {
+        if count.fetch_add(1, Ordering::Relaxed) == 2 {
+            own.close();
+        }
+        flow.write_all(b"served")
+    });
+    assert_eq!(served, Ok(()));
+    settle(&net);
+    assert!(clients.iter_mut().all(|c| c.try_read(&mut [0; 9]) == Ok(6)));
+    assert_eq!(crowded.0.load(Ordering::Relaxed), 9);
 }
