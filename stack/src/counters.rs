@@ -47,6 +47,8 @@ drops! {
     ArpMalformed = "arp: malformed",
     /// ARP with a sender address that nobody can have.
     ArpAddress = "arp: bad sender address",
+    /// ARP or NDP by which somebody else claims an address of ours.
+    AddressConflict = "neighbour: our address claimed",
     /// ARP for others from a station that we don't know.
     ArpNotForUs = "arp: not for us",
     /// NDP message too short, with a zero-length option, a code or a bad target.

@@ -39,6 +39,7 @@ struct Port<'a> {
     id: InterfaceId,
     device: DeviceRef<'a>,
     is_loopback: bool,
+    is_up: bool,
 }
 
 /// A stack and its devices.
@@ -80,7 +81,7 @@ impl<'a> Daemon<'a> {
             false => self.stack.add_interface(capabilities)?,
         };
         // The stack has counted its interfaces against the same number.
-        let _ = self.ports.push(Port { id, device, is_loopback });
+        let _ = self.ports.push(Port { id, device, is_loopback, is_up: true });
         Ok(id)
     }
 
@@ -118,6 +119,7 @@ impl<'a> Daemon<'a> {
             return Some(due);
         }
         self.link_checked = now;
+        self.announce_links(now);
         self.drop_gone_devices(now);
         None
     }
@@ -136,6 +138,18 @@ impl<'a> Daemon<'a> {
             more |= frames == INGRESS_BUDGET;
         }
         more
+    }
+
+    /// Tells the stack of links that came up.
+    fn announce_links(&mut self, now: Instant) {
+        for port in &mut self.ports {
+            let is_up = port.device.get().link() == LinkState::Up;
+            if is_up && !core::mem::replace(&mut port.is_up, is_up) {
+                // It exists: its port does.
+                let _ = self.stack.link_up(port.id, now);
+            }
+            port.is_up = is_up;
+        }
     }
 
     fn drop_gone_devices(&mut self, now: Instant) {

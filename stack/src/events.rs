@@ -21,6 +21,9 @@ pub enum Event {
     NeighborResolved(InterfaceId, IpAddr, Mac),
     /// A neighbour did not answer.
     NeighborFailed(InterfaceId, IpAddr),
+    /// Somebody else, with this hardware address, claims an address of ours. It is defended, at most
+    /// every ten seconds, and this is told as often.
+    AddressConflict(InterfaceId, IpAddr, Mac),
     /// An interface can be used.
     InterfaceAdded(InterfaceId),
     /// An interface is gone.

@@ -1,3 +1,4 @@
 //! The link layer: who on the link has which hardware address.
 
+pub(crate) mod announce;
 pub(crate) mod neighbor;

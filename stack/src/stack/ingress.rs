@@ -158,8 +158,12 @@ impl Stack<'_> {
             source: header.source.into(),
             destination: header.destination.into(),
         };
+        // One to a group only, since what is let in for an address of ours is not looked at again.
+        let is_advert = header.next_header == protocol::ICMPV6
+            && header.destination.is_multicast()
+            && packet.front().get(IPV6_LEN) == Some(&icmpv6::NEIGHBOR_ADVERT);
         let delivery = self.admit(way, |stack, interface, delivery| {
-            stack.check_source_v6(interface, &header)?;
+            stack.check_source_v6(interface, &header, is_advert)?;
             if delivery == Delivery::Other { Err(Drop::Ipv6NotForUs) } else { Ok(()) }
         })?;
         let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
@@ -189,7 +193,13 @@ impl Stack<'_> {
     }
 
     /// H077: sources and destinations that no packet on a link may have.
-    fn check_source_v6(&self, interface: &Interface, header: &Ipv6Header) -> Result<(), Drop> {
+    /// Whoever advertises an address of ours as its own is heard.
+    fn check_source_v6(
+        &self,
+        interface: &Interface,
+        header: &Ipv6Header,
+        is_advert: bool,
+    ) -> Result<(), Drop> {
         if interface.is_loopback {
             return Ok(());
         }
@@ -198,7 +208,7 @@ impl Stack<'_> {
         if source.is_multicast() || inside(source) || inside(destination) {
             return Err(Drop::Ipv6Source);
         }
-        if source == destination || self.is_ours(source.into()) {
+        if source == destination || (self.is_ours(source.into()) && !is_advert) {
             return Err(Drop::Land);
         }
         Ok(())

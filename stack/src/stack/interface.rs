@@ -8,6 +8,7 @@ use crate::device::{Capabilities, Device, Mac, TX_PIECES};
 use crate::error::Error;
 use crate::ip;
 use crate::ip::addresses::{ADDRESSES_MAX, Addresses};
+use crate::link::announce::Announcements;
 use crate::queue::PacketQueue;
 use crate::wakers::Wakers;
 
@@ -39,6 +40,8 @@ pub struct Interface {
     pub(crate) filter_is_old: bool,
     /// The device was full when it was last asked.
     pub(crate) device_full: bool,
+    /// When its addresses are announced.
+    pub(crate) announcements: Announcements,
 }
 
 impl Interface {
@@ -63,6 +66,7 @@ impl Interface {
             filter: Vec::new(),
             filter_is_old: false,
             device_full: false,
+            announcements: Announcements::default(),
         })
     }
 

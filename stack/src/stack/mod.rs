@@ -1,5 +1,6 @@
 //! The pipeline: frames in, timers, frames out. It holds all state and no clock, device or lock.
 
+mod announce;
 mod egress;
 mod flow;
 mod icmp;
@@ -125,6 +126,7 @@ impl<'a> Stack<'a> {
     /// All that is due at `now`. Call it after [`on_frame`](Stack::on_frame) has seen what
     /// arrived, so that an answer that lies in the queue is not too late (H187).
     pub fn on_timers(&mut self, now: Instant) {
+        self.announce(now);
         self.neighbor_timers(now);
         self.path_timers(now);
         self.tcp_timers(now);
@@ -141,7 +143,9 @@ impl<'a> Stack<'a> {
         if self.interfaces.iter().any(waits) || self.tcp.can_feed(&self.pool) {
             return Some(now);
         }
-        earlier(self.neighbors.next_deadline(), self.tcp.deadline())
+        let announcements = self.interfaces.iter().filter_map(|(_, i)| i.announcements.deadline());
+        let announcement = announcements.min().map(|at| at.max(now));
+        earlier(announcement, earlier(self.neighbors.next_deadline(), self.tcp.deadline()))
     }
 
     /// A task to be woken for what happened since the last call. Who drives a stack asks until there is

@@ -35,8 +35,12 @@ impl Stack<'_> {
             && is_claimable(arp.sender)
             && !self.is_directed_broadcast(arp.sender)
             && !interface.addresses.has(arp.sender.into());
+        let own = interface.capabilities.mac;
         if !claimed && !is_probe {
-            return Err(Drop::ArpAddress);
+            return match interface.addresses.has(arp.sender.into()) && arp.sender_mac != own {
+                true => self.address_conflict(id, arp.sender.into(), arp.sender_mac, now),
+                false => Err(Drop::ArpAddress),
+            };
         }
         if claimed {
             let evidence = match (ours, arp.operation) {
@@ -57,7 +61,7 @@ impl Stack<'_> {
     }
 
     /// Sends an ARP packet from the first address of `addresses` to the second.
-    fn arp_send(
+    pub(super) fn arp_send(
         &mut self,
         id: InterfaceId,
         operation: ArpOperation,
@@ -88,8 +92,12 @@ impl Stack<'_> {
         match message.kind {
             NeighborMessageKind::Solicit if ours => self.ndp_solicit(meta, &message, now),
             NeighborMessageKind::Solicit => Err(Drop::NdpNotForUs),
-            // Somebody else claims our address; duplicate detection is not done yet.
-            NeighborMessageKind::Advert { .. } if ours => Err(Drop::NdpNotForUs),
+            NeighborMessageKind::Advert { .. } if ours => match message.mac {
+                Some(mac) if mac != interface.capabilities.mac => {
+                    self.address_conflict(meta.interface, message.target.into(), mac, now)
+                }
+                _ => Err(Drop::NdpNotForUs),
+            },
             NeighborMessageKind::Advert { solicited, override_known, .. } => {
                 if solicited && meta.link_broadcast {
                     return Err(Drop::NdpMalformed);
@@ -164,18 +172,30 @@ impl Stack<'_> {
         now: Instant,
     ) {
         let Some(interface) = self.interface(id) else { return };
-        let own = interface.capabilities.mac;
-        let group = solicited_node(target).into();
-        let (destination, mac) = match to {
-            Some(mac) => (IpAddr::V6(target), Some(mac)),
-            None => (group, group_mac(group)),
-        };
-        let link = LinkPath { source: own, destination: mac.unwrap_or(Mac::BROADCAST) };
-        let question = NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac: Some(own) };
-        let (message, len) = ndp_message(&question, source.into(), destination);
+        let mac = Some(interface.capabilities.mac);
+        let question = NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac };
+        let destination = if to.is_some() { target } else { solicited_node(target) };
+        self.ndp_send(id, &question, (source, destination), to, now);
+    }
+
+    /// Sends an NDP message from the first address of `addresses` to the second: to a station, or to a
+    /// group.
+    pub(super) fn ndp_send(
+        &mut self,
+        id: InterfaceId,
+        message: &NeighborMessage,
+        addresses: (Ipv6Addr, Ipv6Addr),
+        to: Option<Mac>,
+        now: Instant,
+    ) {
+        let Some(interface) = self.interface(id) else { return };
+        let (source, destination): (IpAddr, IpAddr) = (addresses.0.into(), addresses.1.into());
+        let mac = to.or_else(|| group_mac(destination)).unwrap_or(Mac::BROADCAST);
+        let link = LinkPath { source: interface.capabilities.mac, destination: mac };
+        let (message, len) = ndp_message(message, source, destination);
         let ip = IpHeader {
             hop_limit: NDP_HOP_LIMIT,
-            ..IpHeader::new(source.into(), destination, protocol::ICMPV6, len)
+            ..IpHeader::new(source, destination, protocol::ICMPV6, len)
         };
         let mut headers = [0; HEADERS_LEN_MAX];
         let headers_len = emit_headers(&mut headers, &link, &ip);

@@ -72,17 +72,30 @@ impl Stack<'_> {
         Ok(())
     }
 
-    /// Gives an interface an address; its network is reachable from then on. Refused are addresses
-    /// that no host can have.
+    /// Gives an interface an address; its network is reachable from then on, and neighbours are told of
+    /// the address (RFC 5227 §2.3, RFC 4861 §7.2.6). Refused are addresses that no host can have.
     pub fn add_address(&mut self, id: InterfaceId, cidr: Cidr, now: Instant) -> Result<(), Error> {
         let interface = self.interfaces.get_mut(id.0).ok_or(Error::DeviceGone)?;
         if cidr.address.is_ipv6() && !interface.carries_ipv6() {
             return Err(Error::InvalidInput("IPv6 needs an MTU of 1280 bytes"));
         }
+        let is_new = !interface.addresses.has(cidr.address);
         interface.addresses.add(cidr, interface.is_loopback)?;
         interface.filter_is_old = true;
+        if is_new && !interface.is_loopback {
+            interface.announcements.start(now);
+        }
         self.addresses_changed();
         self.events.emit(now, Event::AddressAdded(id, cidr.address));
+        Ok(())
+    }
+
+    /// The interface's link has come up: neighbours are told of its addresses again.
+    pub fn link_up(&mut self, id: InterfaceId, now: Instant) -> Result<(), Error> {
+        let interface = self.interfaces.get_mut(id.0).ok_or(Error::DeviceGone)?;
+        if !interface.is_loopback {
+            interface.announcements.start(now);
+        }
         Ok(())
     }
 

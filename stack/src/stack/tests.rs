@@ -56,7 +56,17 @@ struct Host {
 }
 
 impl Host {
+    /// One that has been there for a while: its addresses were announced.
     fn new(last: u8) -> Self {
+        let mut host = Host::fresh(last);
+        for announced in [Instant::ZERO, Instant::from_millis(2000)] {
+            host.stack.on_timers(announced);
+            assert_eq!(host.output(announced).len(), 2);
+        }
+        host
+    }
+
+    fn fresh(last: u8) -> Self {
         let device = Wire::new(last);
         let mut stack = Stack::new(Storage::heap(&Limits::default()), [last; 32]);
         let id = stack.add_interface(device.capabilities()).unwrap();
@@ -101,7 +111,7 @@ fn settle(a: &mut Host, b: &mut Host, now: Instant) -> usize {
     }
 }
 
-const T0: Instant = Instant::from_millis(1000);
+const T0: Instant = Instant::from_millis(10_000);
 
 fn v4(last: u8) -> IpAddr {
     Ipv4Addr::new(10, 0, 0, last).into()
@@ -111,6 +121,7 @@ fn drops(host: &Host) -> Vec<(Drop, u64)> {
     host.stack.counters().drops_seen().collect()
 }
 
+mod announce;
 mod input;
 mod neighbors;
 mod routing;
@@ -147,5 +158,5 @@ fn the_first_ping_is_answered() {
     }
     assert_eq!(a.stack.memory().0 + b.stack.memory().0, 0);
     assert_eq!(b.stack.counters().drops_seen().count(), 0);
-    assert_eq!(b.stack.counters().icmp.sent.packets, 5, "four replies, and NDP's");
+    assert_eq!(b.stack.counters().icmp.sent.packets, 7, "four replies, and NDP's, announcements too");
 }

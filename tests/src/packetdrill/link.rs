@@ -114,9 +114,9 @@ fn frame(kind: [u8; 2], packet: &[u8]) -> Vec<u8> {
     [&OURS.0[..], &PEER, &kind, packet].concat()
 }
 
-/// "It is me", whoever is asked for.
+/// "It is me", whoever is asked for. Who asks for its own address announces it.
 fn arp_answer(question: &[u8]) -> Option<Vec<u8>> {
-    if question.len() < 28 || question[6..8] != [0, 1] {
+    if question.len() < 28 || question[6..8] != [0, 1] || question[14..18] == question[24..28] {
         return None;
     }
     let mut answer = question[..28].to_vec();
