@@ -2,6 +2,7 @@
 
 #[cfg(feature = "alloc")]
 use alloc::{boxed::Box, sync::Arc};
+use core::cell::Cell;
 #[cfg(feature = "alloc")]
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +16,10 @@ use crate::platform::Platform;
 use crate::stack::Stack;
 use crate::time::{Duration, Instant};
 use crate::wait::Wait;
+use asleep::{Asleep, Seen};
 use locked::{Locked, Shared};
 
+mod asleep;
 mod locked;
 
 /// The network of a program: what its sockets are opened on. A handle, cheap to clone.
@@ -38,11 +41,27 @@ enum Handle {
 /// its `Net` by [`Net::from_static`].
 pub struct NetState {
     daemon: Shared,
-    platform: &'static dyn Platform,
     wait: &'static dyn Wait,
-    /// The daemon sleeps or is about to.
-    asleep: AtomicBool,
+    #[cfg(feature = "alloc")]
+    bell: Arc<Bell>,
+    #[cfg(not(feature = "alloc"))]
+    bell: Bell,
+    /// Some thread is in [`Net::run`].
+    runs: AtomicBool,
     stopped: AtomicBool,
+}
+
+/// The machine, and who sleeps on it.
+struct Bell {
+    asleep: Asleep,
+    platform: &'static dyn Platform,
+}
+
+#[cfg(feature = "alloc")]
+impl alloc::task::Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.asleep.tell(|| self.platform.wake());
+    }
 }
 
 impl NetState {
@@ -50,9 +69,12 @@ impl NetState {
     pub fn new(daemon: Daemon<'static>, platform: &'static dyn Platform, wait: &'static dyn Wait) -> Self {
         NetState {
             daemon: Shared::new(daemon),
-            platform,
             wait,
-            asleep: AtomicBool::new(false),
+            #[cfg(feature = "alloc")]
+            bell: Arc::new(Bell { asleep: Asleep::default(), platform }),
+            #[cfg(not(feature = "alloc"))]
+            bell: Bell { asleep: Asleep::default(), platform },
+            runs: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         }
     }
@@ -98,6 +120,15 @@ impl Net {
         result.map(|()| id)
     }
 
+    /// Wakes a thread that turns the daemon itself while it waits, if another thread has something for it.
+    /// (Without a heap there is one thread.)
+    pub(crate) fn bell(&self) -> Waker {
+        #[cfg(feature = "alloc")]
+        return self.state().bell.clone().into();
+        #[cfg(not(feature = "alloc"))]
+        Waker::noop().clone()
+    }
+
     fn state(&self) -> &NetState {
         match &self.0 {
             Handle::Static(state) => state,
@@ -108,7 +139,7 @@ impl Net {
 
     /// The monotonic clock.
     pub fn now(&self) -> Instant {
-        self.state().platform.now()
+        self.state().bell.platform.now()
     }
 
     /// The way of waiting.
@@ -118,7 +149,7 @@ impl Net {
 
     fn lock(&self) -> Locked<'_> {
         let state = self.state();
-        state.daemon.lock(state.platform)
+        state.daemon.lock(state.bell.platform)
     }
 
     /// Does somebody hold the stack's lock? For a panic handler that wants to know whether the
@@ -131,7 +162,7 @@ impl Net {
     /// can't be used, nor may it wait for anything.
     pub fn is_locked_here(&self) -> bool {
         let state = self.state();
-        state.daemon.is_held_here(state.platform)
+        state.daemon.is_held_here(state.bell.platform)
     }
 
     /// Calls `look` with the stack, under its lock: for counters, routes, statistics.
@@ -169,35 +200,54 @@ impl Net {
     }
 
     /// Sleeps until a device has something, [`wake_daemon`](Net::wake_daemon) is called, or
-    /// `until`. Returns at once if something is to be done already. May return early.
+    /// `until`. Returns at once if something is to be done already, or if another thread sleeps
+    /// here. May return early.
     pub fn sleep(&self, until: Option<Instant>) {
+        self.sleep_since(self.seen(), until);
+    }
+
+    /// What has happened so far, for [`sleep_since`](Self::sleep_since).
+    pub(crate) fn seen(&self) -> Seen {
+        self.state().bell.asleep.seen()
+    }
+
+    /// As [`sleep`](Self::sleep), unless a task that waits by [`bell`](Self::bell) was woken since `seen`.
+    pub(crate) fn sleep_since(&self, seen: Seen, until: Option<Instant>) {
         let state = self.state();
-        // From here on whoever queues something wakes us; what was queued before is seen below.
-        state.asleep.store(true, Ordering::SeqCst);
-        let mut daemon = self.lock();
-        let now = state.platform.now();
-        let due = daemon.stack().next_deadline(now);
-        let until = [until, due].into_iter().flatten().min();
-        daemon.sleeps_until = until.unwrap_or(Instant::FAR_FUTURE);
-        let quiet = until.is_none_or(|at| at > now) && daemon.arm();
-        drop(daemon);
-        if quiet && !self.is_stopped() {
-            state.platform.idle(until);
-        }
-        state.asleep.store(false, Ordering::SeqCst);
+        let until = Cell::new(until);
+        let has_work = || {
+            let mut daemon = self.lock();
+            let now = state.bell.platform.now();
+            let due = daemon.stack().next_deadline(now);
+            until.set([until.get(), due].into_iter().flatten().min());
+            daemon.sleeps_until = until.get().unwrap_or(Instant::FAR_FUTURE);
+            until.get().is_some_and(|at| at <= now) || !daemon.arm() || self.is_stopped()
+        };
+        state.bell.asleep.sleep(seen, has_work, || state.bell.platform.idle(until.get()));
     }
 
     /// Ends the daemon's sleep, or keeps it from falling asleep.
     pub fn wake_daemon(&self) {
         let state = self.state();
-        if state.asleep.load(Ordering::SeqCst) {
-            state.platform.wake();
-        }
+        state.bell.asleep.wake(|| state.bell.platform.wake());
     }
 
     /// Runs the daemon until [`shutdown`](Net::shutdown): the body of its thread, where there are
     /// threads.
+    ///
+    /// # Panics
+    ///
+    /// If another thread is in it: they would keep each other awake.
     pub fn run(&self) {
+        struct Runs<'a>(&'a AtomicBool);
+        impl Drop for Runs<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::SeqCst);
+            }
+        }
+        let runs = &self.state().runs;
+        assert!(!runs.swap(true, Ordering::SeqCst), "another thread is in `Net::run` already");
+        let _runs = Runs(runs);
         while !self.is_stopped() {
             let next = self.turn();
             if next.is_none_or(|next| next > self.now()) {
@@ -210,7 +260,7 @@ impl Net {
     pub fn shutdown(&self) {
         self.state().stopped.store(true, Ordering::SeqCst);
         self.lock().stack().wake_everybody();
-        self.state().platform.wake();
+        self.state().bell.platform.wake();
     }
 
     /// Was it shut down?

@@ -326,3 +326,39 @@ fn a_shutdown_reaches_a_serve_that_is_full() {
     let serve = crate::Serve::default().max_connections(1);
     assert_eq!(listener.serve_with(serve, |_, _| Ok(())), Err(Error::NetDown));
 }
+
+/// Two threads that run the daemon would share its sleep.
+#[test]
+fn the_daemon_runs_once() {
+    let (net, machine) = net();
+    let own = net.clone();
+    *machine.when_asleep.lock().unwrap() = Some(Box::new(move || {
+        let again = catch_unwind(AssertUnwindSafe(|| own.run())).unwrap_err();
+        assert!(again.downcast_ref::<&str>().is_some_and(|said| said.contains("Net::run")));
+        own.shutdown();
+    }));
+    net.run();
+    net.run();
+    assert!(net.is_stopped());
+}
+
+/// A second thread that would sleep goes on; what it does for a thread that sleeps, or is about to, wakes
+/// that.
+#[test]
+fn one_thread_sleeps_at_a_time() {
+    let (net, machine) = net();
+    let listener = Arc::new(TcpListener::bind(&net, 7).unwrap());
+    let (bell, seen) = (net.bell(), net.seen());
+    assert!(listener.poll_accept(&mut Context::from_waker(&bell)).is_pending());
+    settle(&net);
+    let own = net.clone();
+    *machine.when_asleep.lock().unwrap() = Some(Box::new(move || {
+        own.sleep(None);
+        let before = machine.wakes.load(Ordering::Relaxed);
+        listener.close();
+        assert_eq!(machine.wakes.load(Ordering::Relaxed), before + 1);
+        *machine.when_asleep.lock().unwrap() = Some(Box::new(|| panic!("it knows already")));
+    }));
+    net.sleep_since(seen, None);
+    net.sleep_since(seen, None);
+}

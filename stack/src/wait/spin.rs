@@ -3,14 +3,14 @@
 
 #[cfg(feature = "alloc")]
 use alloc::{boxed::Box, string::String};
-use core::task::{Context, Waker};
+use core::task::Context;
 
 use super::Wait;
 use crate::net::Net;
 use crate::time::Instant;
 
 /// The way of waiting of a program with one thread of control. `serve` handles one connection
-/// after the other.
+/// after the other. Several threads may wait so, but only one sleeps at a time, and the others spin.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spin;
 
@@ -21,9 +21,11 @@ impl Wait for Spin {
         deadline: Option<Instant>,
         poll: &mut dyn FnMut(&mut Context<'_>) -> bool,
     ) -> bool {
-        let mut context = Context::from_waker(Waker::noop());
+        let bell = net.bell();
+        let mut context = Context::from_waker(&bell);
         loop {
             let next = net.turn();
+            let seen = net.seen();
             if poll(&mut context) {
                 return true;
             }
@@ -32,7 +34,7 @@ impl Wait for Spin {
                 return false;
             }
             if next.is_none_or(|next| next > now) {
-                net.sleep([next, deadline].into_iter().flatten().min());
+                net.sleep_since(seen, [next, deadline].into_iter().flatten().min());
             }
         }
     }
