@@ -13,6 +13,7 @@ use super::congestion::Controller;
 use super::ecn::{Ecn, Negotiation};
 use super::segment::{FastOpen, Flags, Mark, Options, Plan, PlanKind, Reset, Segment, Timestamps};
 use super::send::SendTimer;
+use super::send::timer::{R1, since_after_gap};
 use super::tcb::{Cx, Dropped, Effects, End, Phase, Synchronized, Tcb};
 use super::{Profile, Tcp, Tuple};
 use crate::counters::TcpCount;
@@ -190,7 +191,7 @@ impl Tcb {
 impl Synchronized {
     fn open_early(&mut self, opening: Opening, syn: &Segment<'_>, cx: &mut Cx<'_, '_>) {
         self.opening = Some(opening);
-        self.send.timer = SendTimer::SynAck(cx.now + cx.config.rto_initial);
+        (self.send.timer, self.send.since) = (SendTimer::SynAck(cx.now + cx.config.rto_initial), cx.now);
         let nxt = self.receive.nxt;
         let text = syn.text.slice(0, self.receive.wnd() as usize);
         // What finds no memory comes again: the SYN-ACK does not acknowledge it.
@@ -235,7 +236,6 @@ impl Synchronized {
         if opening.transmissions == 0 {
             (opening.first_sent, self.send.since) = (cx.now, cx.now);
             self.send.timer = SendTimer::SynAck(cx.now + cx.config.rto_initial);
-            self.send.fire_by(cx);
         }
         opening.transmissions = opening.transmissions.saturating_add(1);
         self.receive.on_ack_sent(cx.pool, plan.edge, false);
@@ -244,9 +244,14 @@ impl Synchronized {
     /// The SYN-ACK is not acknowledged in time. It goes again alone: the answer to it says what is to
     /// be done about text.
     pub(super) fn on_syn_ack_timeout(&mut self, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
+        let SendTimer::SynAck(at) = self.send.timer else { return };
         let Some(opening) = &mut self.opening else { return };
-        let is_enough = cx.options.syn_retries.is_some_and(|n| opening.transmissions > n);
-        if is_enough || cx.now.since(opening.first_sent) >= cx.syn_timeout() {
+        let sent = opening.transmissions;
+        let is_enough = cx.options.syn_retries.is_some_and(|n| sent > n);
+        // Where a device takes nothing, none is sent.
+        let was_tried = opening.send || sent > R1;
+        opening.first_sent = since_after_gap(opening.first_sent, at, sent, cx.now);
+        if is_enough || (was_tried && cx.now.since(opening.first_sent) >= cx.syn_timeout()) {
             effects.end = Some(End::Failed(Error::TimedOut));
             return;
         }
@@ -254,7 +259,6 @@ impl Synchronized {
         opening.send = true;
         let wait = cx.config.backed_off(cx.config.rto_initial, opening.transmissions);
         self.send.timer = SendTimer::SynAck(cx.now + wait);
-        self.send.fire_by(cx);
     }
 
     /// SYN-RECEIVED sees a SYN: the peer has not heard our SYN-ACK (H006). Its text is known.

@@ -12,6 +12,7 @@ use super::receive::{Owed, Receive, SackUse, Taken};
 use super::recovery::Heard;
 use super::rtt::Rtt;
 use super::segment::{Flags, Reset, Segment, Timestamps};
+use super::send::timer::LOOK;
 use super::send::{Fin, Send, SendTimer};
 use super::tcb::{
     Closing, Cx, Dropped, Effects, End, Handshake, Mss, Origin, PeerSyn, Phase, Synchronized, Tcb,
@@ -70,7 +71,7 @@ impl Tcb {
         // Simultaneous open (MUST-10, H004): our SYN goes again, now with an acknowledgment.
         h.send = true;
         h.fast_open = None;
-        h.retransmit_at = None;
+        (h.retransmit_at, h.look_at) = (None, cx.now + LOOK);
         let Phase::SynSent(h) = core::mem::replace(&mut self.phase, over()) else { return Ok(()) };
         self.phase = Phase::SynReceived(h);
         Ok(())
@@ -473,6 +474,7 @@ impl Synchronized {
         if !segment.flags.has(Flags::ACK) {
             return Err(Dropped::Senseless);
         }
+        self.send.note_gap(cx);
         if self.opening.is_some() {
             self.complete_opening(segment, cx, effects)?;
         }

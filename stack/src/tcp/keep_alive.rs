@@ -3,6 +3,7 @@
 //!
 //! Nothing is done when a segment arrives: the timer looks, when it fires, how long ago that was.
 
+use super::options::KeepAlive;
 use super::park::{Packer, Unpacker};
 use super::tcb::{Cx, Effects, Synchronized};
 use crate::time::{Duration, Instant};
@@ -59,7 +60,7 @@ impl Synchronized {
             self.asking.at = Some(cx.now + keep_alive.idle);
         } else if silent < keep_alive.idle {
             self.asking.at = Some(self.heard_at + keep_alive.idle);
-        } else if self.is_given_up(silent, keep_alive.probes, cx) {
+        } else if self.is_given_up(silent, &keep_alive, cx) {
             self.give_up(effects);
         } else {
             self.asking.unanswered = self.asking.unanswered.saturating_add(1);
@@ -70,10 +71,11 @@ impl Synchronized {
 
     /// One lost answer says nothing; many do, or the time that the user set.
     //= rfc9293#3.8.4 MUST-29
-    fn is_given_up(&self, silent: Duration, probes: u8, cx: &Cx<'_, '_>) -> bool {
-        match cx.options.user_timeout {
-            Some(limit) => self.asking.unanswered > 0 && silent >= limit,
-            None => self.asking.unanswered >= probes,
-        }
+    fn is_given_up(&self, silent: Duration, keep_alive: &KeepAlive, cx: &Cx<'_, '_>) -> bool {
+        let unanswered = self.asking.unanswered;
+        let Some(limit) = cx.options.user_timeout else { return unanswered >= keep_alive.probes };
+        // What the loop slept through is no silence: each question stands for its interval.
+        let asked = keep_alive.interval.micros().saturating_mul(unanswered.into());
+        unanswered > 0 && silent.min(keep_alive.idle + Duration::from_micros(asked)) >= limit
     }
 }

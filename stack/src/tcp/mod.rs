@@ -600,7 +600,7 @@ impl<'a> Tcp<'a> {
     /// After any step: back into the queue of those with something to send, timer set.
     fn after(&mut self, index: u32) {
         let Some(c) = self.connections.at(index) else { return };
-        if let Some(at) = c.tcb.deadline() {
+        if let Some(at) = c.tcb.deadline(self.settings.options(c.profile)) {
             self.wheel.arm(&mut Timers(&mut self.connections), index, at);
         }
         self.queue_if_ready(index);
@@ -681,7 +681,8 @@ impl<'a> Tcp<'a> {
         let next_ms = self.wheel.next().map(Instant::millis);
         for (_, c) in self.connections.iter() {
             c.tcb.check();
-            let due_ms = c.tcb.deadline().filter(|_| c.known).map(|at| at.micros().div_ceil(1000));
+            let deadline = c.tcb.deadline(self.settings.options(c.profile));
+            let due_ms = deadline.filter(|_| c.known).map(|at| at.micros().div_ceil(1000));
             assert!(
                 due_ms.is_none_or(|at| next_ms.is_some_and(|n| n <= at)),
                 "a timer is not armed: {:?}",

@@ -109,8 +109,7 @@ impl Handshake {
         // A SYN-ACK that answers a repeated SYN does not move the timer.
         if self.retransmit_at.is_none() {
             let wait = cx.config.backed_off(cx.config.rto_initial, self.transmissions);
-            let patience = cx.options.user_timeout.map_or(Instant::FAR_FUTURE, |t| self.first_sent + t);
-            self.retransmit_at = Some((cx.now + wait).min(patience));
+            self.retransmit_at = Some(cx.now + wait);
         }
         self.transmissions = self.transmissions.saturating_add(1);
     }
@@ -259,6 +258,5 @@ impl Synchronized {
             self.closing = Closing::LocalFirst;
         }
         send.update_timer(cx.now, cx.config);
-        send.fire_by(cx);
     }
 }

@@ -67,7 +67,7 @@ impl Tcp<'_> {
         }
         let is_narrow = c.tcb.is_narrow(pool);
         // Most segments of a burst leave the timer as it is.
-        if let Some(at) = c.tcb.deadline()
+        if let Some(at) = c.tcb.deadline(self.settings.options(c.profile))
             && !c.timer.fires_by(at)
         {
             self.wheel.arm(&mut Timers(&mut self.connections), index, at);

@@ -1,5 +1,7 @@
 //! The sending half of a synchronized connection: SND.* of RFC 9293 §3.3.1, and what may go out.
 
+pub(crate) mod timer;
+
 use super::config::TcpConfig;
 use super::congestion::Controller;
 use super::mtu::SegmentSize;
@@ -8,14 +10,11 @@ use super::receive::START;
 use super::recovery::Recovery;
 use super::rtt::Rtt;
 use super::scoreboard::Scoreboard;
-use super::tcb::Cx;
 use crate::pool::{Chain, Cursor, Pool};
 use crate::seq::Seq;
-use crate::time::{Duration, Instant, earlier};
+use crate::time::Instant;
 use core::cell::Cell;
-
-/// How long a small window is left unused in the hope of a larger one.
-const SMALL_WINDOW_OVERRIDE: Duration = Duration::from_millis(200);
+pub(crate) use timer::SendTimer;
 
 /// Our FIN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,22 +25,6 @@ pub(crate) enum Fin {
     Queued,
     /// The peer has it.
     Acked,
-}
-
-/// The one timer of the sending side.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum SendTimer {
-    Off,
-    /// Something is in flight.
-    Retransmit(Instant),
-    /// Something is, and before it is taken as lost its end is probed (RFC 8985 §7).
-    Tail(Instant),
-    /// Something is lost by then, unless the path has only reordered it (RFC 8985 §6).
-    Reorder(Instant),
-    /// Our SYN-ACK is not acknowledged, nor is anything that followed it (RFC 7413).
-    SynAck(Instant),
-    /// Nothing is, but the peer's window keeps what is queued from going out.
-    Persist(Instant),
 }
 
 /// What may be sent now from SND.NXT on.
@@ -399,76 +382,6 @@ impl Send {
         }
     }
 
-    /// Sets or stops the timer so that one runs whenever the peer owes us something: an
-    /// acknowledgment of what is in flight, or a window for what is queued (H026).
-    pub(crate) fn update_timer(&mut self, now: Instant, config: &TcpConfig) {
-        use SendTimer::*;
-        if let SynAck(_) = self.timer {
-            return;
-        }
-        if let (1.., Retransmit(_) | Tail(_) | Reorder(_)) = (self.flight(), self.timer) {
-            self.probe = false;
-            return;
-        }
-        self.timer = match self.timer {
-            _ if self.flight() == 0 && !self.has_unsent() => Off,
-            _ if self.flight() > 0 => self.flight_timer(now, config),
-            // Nothing in flight, and something queued. Does it wait for the window?
-            timer if self.permitted(u32::MAX) == (Sendable { len: 0, fin: false }) => match timer {
-                Persist(at) => Persist(at),
-                // A shrunk window turns a retransmission into probing: the count goes on.
-                Retransmit(at) | Tail(at) | Reorder(at) | SynAck(at) => Persist(at.max(now)),
-                Off => {
-                    if self.una == self.max {
-                        self.since = now;
-                    }
-                    Persist(now + self.persist_delay(config))
-                }
-            },
-            // It can go out, so it will, in this turn or when the pacer lets it.
-            _ => Off,
-        };
-        if self.flight() > 0 || !self.has_unsent() {
-            self.probe = false;
-        }
-    }
-
-    /// How long what the window keeps back waits. A closed window is probed at intervals that
-    /// double; one that is open but small is used as it is after a while.
-    //= rfc9293#3.8.6.2.1: the override timeout is 0.1 to 1 s
-    pub(crate) fn persist_delay(&self, config: &TcpConfig) -> Duration {
-        if self.wnd == 0 { self.rtt.rto(config) } else { SMALL_WINDOW_OVERRIDE }
-    }
-
-    /// Starts the running timer anew: something was acknowledged.
-    pub(crate) fn restart_timer(&mut self, now: Instant, config: &TcpConfig) {
-        self.timer = SendTimer::Off;
-        self.update_timer(now, config);
-    }
-
-    /// The timer fires no later than when the user's patience ends.
-    pub(crate) fn fire_by(&mut self, cx: &Cx<'_, '_>) {
-        if let Some(patience) = cx.options.user_timeout
-            && let SendTimer::Retransmit(at) | SendTimer::SynAck(at) | SendTimer::Persist(at) =
-                &mut self.timer
-        {
-            *at = (self.since + patience).min(*at);
-        }
-    }
-
-    /// When the timer fires, or the pacer's gate opens.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        let timer = match self.timer {
-            SendTimer::Off => None,
-            SendTimer::Retransmit(at)
-            | SendTimer::Tail(at)
-            | SendTimer::Reorder(at)
-            | SendTimer::SynAck(at)
-            | SendTimer::Persist(at) => Some(at),
-        };
-        earlier(timer, self.controller.pacer().deadline())
-    }
-
     /// Our own invariants, for tests and the simulation.
     pub(crate) fn check(&self, rcv_nxt: Seq) {
         for seq in [self.nxt, self.max, self.wl2, self.small_end] {
@@ -483,7 +396,7 @@ impl Send {
         let end = self.una + self.queue.len() as u32 + (self.fin == Fin::Queued) as u32;
         assert!(self.max.at_or_before(end), "more sent than written");
         let waiting = self.flight() > 0;
-        let has_timer = !matches!(self.timer, SendTimer::Off | SendTimer::Persist(_));
+        let has_timer = !matches!(self.timer, SendTimer::Off | SendTimer::Persist(_) | SendTimer::Unsent(_));
         assert!(!waiting || has_timer, "in flight without a timer");
         self.scoreboard.check(self.una, self.nxt);
     }

@@ -10,6 +10,7 @@ use super::mtu::{HEADERS_V4, HEADERS_V6};
 use super::options::TcpOptions;
 use super::receive::{Owed, Receive};
 use super::segment::{FastOpen, Reset, Segment};
+use super::send::timer::LOOK;
 use super::send::{Fin, Send};
 use super::soft::SoftError;
 use crate::counters::{TcpCount, TcpCounts};
@@ -108,11 +109,14 @@ pub(crate) struct Handshake {
     pub(crate) early_text: u16,
     /// How often the SYN or SYN-ACK was sent.
     pub(crate) transmissions: u8,
+    /// When it was first sent; before that, when it was first to be sent.
     pub(crate) first_sent: Instant,
     /// The client has answered, with a cookie or while the accept queue was full: its address is no
     /// forgery, and when the answer that counts comes tells nothing of the RTT.
     pub(crate) answered: bool,
+    /// `None`: it is to be sent now, and if no device takes it, that is looked at again at `look_at`.
     pub(crate) retransmit_at: Option<Instant>,
+    pub(crate) look_at: Instant,
     /// It is to be sent, first or again.
     pub(crate) send: bool,
     /// Written before the connection was established.
@@ -426,15 +430,15 @@ impl Tcb {
     }
 
     /// When `on_timer` wants to be called.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self, options: &TcpOptions) -> Option<Instant> {
         match &self.phase {
-            Phase::SynSent(h) | Phase::SynReceived(h) => h.retransmit_at,
+            Phase::SynSent(h) | Phase::SynReceived(h) => Some(h.deadline(options)),
             Phase::Synchronized(s) => {
                 let ack = match s.receive.owed {
                     Owed::By(at) => Some(at),
                     Owed::Nothing | Owed::Now => None,
                 };
-                earlier(earlier(s.send.deadline(), ack), earlier(s.orphan_until, s.asking.at))
+                earlier(earlier(s.send.deadline(options), ack), earlier(s.orphan_until, s.asking.at))
             }
             Phase::Over(_) => None,
         }
@@ -541,6 +545,7 @@ impl Handshake {
             first_sent: cx.now,
             answered: false,
             retransmit_at: None,
+            look_at: cx.now + LOOK,
             send: true,
             queue: Chain::new(),
             fin: false,

@@ -1,20 +1,19 @@
 //! What time did: retransmission, window probes, delayed acknowledgments, orphans.
 
+use super::options::TcpOptions;
 use super::ready::has_memory;
 use super::receive::Owed;
 use super::segment::Reset;
 use super::send::SendTimer;
+use super::send::timer::{LOOK, R1, since_after_gap};
 use super::tcb::{Cx, Effects, End, Handshake, Origin, Phase, Synchronized, Tcb};
 use crate::counters::TcpCount;
 use crate::error::Error;
+use crate::time::Instant;
 
 /// Timeouts in a row after which an orphan is not worth memory that others wait for: with the one
 /// that ends it, some six seconds without a sign of the peer.
 const BURDEN_BACKOFF: u8 = 4;
-/// Retransmissions after which something is taken to be wrong with the way.
-//= rfc9293#3.8.3 SHLD-10
-const R1: u8 = 3;
-
 impl Tcb {
     /// Runs every timer of the connection that is due. What `deadline` looks at is what is tested
     /// here, so no timer is due without being counted.
@@ -30,22 +29,33 @@ impl Tcb {
 }
 
 impl Handshake {
+    /// When its timer fires, or the user's patience ends.
+    pub(super) fn deadline(&self, options: &TcpOptions) -> Instant {
+        let at = self.retransmit_at.unwrap_or(self.look_at);
+        options.user_timeout.map_or(at, |patience| at.min(self.first_sent + patience))
+    }
+
     fn on_timer(&mut self, cx: &Cx<'_, '_>, effects: &mut Effects) {
-        if self.retransmit_at.is_none_or(|at| cx.now < at) {
+        let at = self.deadline(cx.options);
+        if cx.now < at {
             return;
         }
-        self.retransmit_at = None;
+        self.first_sent = since_after_gap(self.first_sent, at, self.transmissions, cx.now);
+        self.look_at = cx.now + LOOK;
+        let is_enough = cx.options.syn_retries.is_some_and(|n| self.transmissions > n) && !self.answered;
+        // Where a device takes nothing, or no neighbour is known, none is sent.
+        let was_tried = self.send || self.transmissions > R1 || cx.options.user_timeout.is_some();
         //= rfc9293#3.8.3 MUST-22
         //= rfc9293#3.8.3 MUST-23: R2 for a SYN is at least three minutes (H005)
-        let is_enough = cx.options.syn_retries.is_some_and(|n| self.transmissions > n) && !self.answered;
-        if is_enough || cx.now.since(self.first_sent) >= cx.syn_timeout() {
+        let is_over = was_tried && cx.now.since(self.first_sent) >= cx.syn_timeout();
+        if is_over || (is_enough && !self.send) {
             effects.end = Some(match self.origin {
                 Origin::Active => End::Failed(Error::TimedOut),
                 Origin::Passive(_) => End::Unnoticed,
             });
             // Who has answered takes the connection for established (H010).
             effects.reset = self.answered.then_some(Reset { seq: self.iss + 1, ack: Some(self.rcv_nxt) });
-        } else {
+        } else if self.retransmit_at.take_if(|at| *at <= cx.now).is_some() {
             cx.count(TcpCount::HandshakeTimeouts);
             effects.suspect = self.transmissions == R1;
             self.send = true;
@@ -69,7 +79,11 @@ impl Synchronized {
             effects.end = Some(End::Failed(Error::TimedOut));
         }
         self.send.controller.on_timer(cx.now);
+        self.send.note_gap(cx);
         match self.send.timer {
+            _ if self.send.is_out_of_patience(cx) => {
+                effects.end = Some(End::Failed(Error::TimedOut));
+            }
             SendTimer::Retransmit(at) | SendTimer::Persist(at)
                 if at <= cx.now && orphan && self.is_burden(cx) =>
             {
@@ -80,6 +94,7 @@ impl Synchronized {
             SendTimer::Tail(at) if at <= cx.now => self.send.on_tail(cx),
             SendTimer::Reorder(at) if at <= cx.now => self.on_reorder(cx),
             SendTimer::Persist(at) if at <= cx.now => self.on_persist(orphan, cx, effects),
+            SendTimer::Unsent(at) if at <= cx.now => self.on_unsent(cx, effects),
             _ => {}
         }
         self.on_keep_alive(cx, effects);
@@ -95,8 +110,7 @@ impl Synchronized {
     //= rfc6298#5.4
     fn on_retransmit(&mut self, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
         let send = &mut self.send;
-        //= rfc9293#3.8.3 MUST-20, SHLD-11
-        if cx.now.since(send.since) >= cx.data_timeout() {
+        if send.is_given_up(cx) {
             effects.end = Some(End::Failed(Error::TimedOut));
             return;
         }
@@ -119,8 +133,7 @@ impl Synchronized {
     fn on_persist(&mut self, orphan: bool, cx: &Cx<'_, '_>, effects: &mut Effects) {
         let send = &mut self.send;
         // An answered probe moves `since`. Nobody waits on an orphan for ever, answered or not.
-        let silent = cx.now.since(send.since) >= cx.data_timeout();
-        if silent || (orphan && send.rtt.backoff() > 8) {
+        if send.is_given_up(cx) || (orphan && send.rtt.backoff() > 8) {
             effects.end = Some(End::Failed(Error::TimedOut));
             return;
         }
@@ -129,7 +142,14 @@ impl Synchronized {
             send.rtt.back_off();
         }
         send.timer = SendTimer::Persist(cx.now + send.persist_delay(cx.config));
-        send.fire_by(cx);
+    }
+
+    /// What may go out has not, for so long: its device is full, or its neighbour silent.
+    fn on_unsent(&mut self, cx: &Cx<'_, '_>, effects: &mut Effects) {
+        match self.send.is_given_up(cx) {
+            true => effects.end = Some(End::Failed(Error::TimedOut)),
+            false => self.send.timer = SendTimer::Unsent(cx.now + LOOK),
+        }
     }
 
     /// Does an orphan that gets nowhere hold memory that writers wait for (H019)?

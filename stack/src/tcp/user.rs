@@ -203,7 +203,6 @@ impl Tcb {
                 (s.send.limit, s.send.tuned) = (send_limit, cx.tuned().0);
                 (s.send.nodelay, s.send.cork) = (options.nodelay, options.cork);
                 s.send.update_timer(cx.now, config);
-                s.send.fire_by(cx);
                 s.receive.set_limit(limit, cx);
                 if options.quick_acks != before.quick_acks {
                     s.receive.set_quick(options.quick_acks.unwrap_or(config.quick_acks));

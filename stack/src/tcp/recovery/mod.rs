@@ -179,6 +179,11 @@ impl Recovery {
         self.rack.reordered
     }
 
+    /// Times in a row that something was sent again because it was overdue.
+    pub(crate) fn overdue(&self) -> u8 {
+        self.overdue
+    }
+
     /// Is a tail loss probe to be sent?
     pub(crate) fn probe_is_due(&self) -> bool {
         self.tail.due

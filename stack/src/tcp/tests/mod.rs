@@ -22,6 +22,7 @@ mod memory;
 mod numbers;
 mod options;
 mod path;
+mod patience;
 mod rack;
 mod recovery;
 mod sack;

@@ -1,0 +1,167 @@
+//! When the sending half wants to be looked at: its one timer, the user timeout as a bound of it, and how
+//! long the peer may stay silent before the connection ends.
+
+use super::{Send, Sendable};
+use crate::tcp::config::TcpConfig;
+use crate::tcp::options::TcpOptions;
+use crate::tcp::scoreboard::Stamp;
+use crate::tcp::tcb::Cx;
+use crate::time::{Duration, Instant, earlier};
+
+/// How long a small window is left unused in the hope of a larger one.
+const SMALL_WINDOW_OVERRIDE: Duration = Duration::from_millis(200);
+/// Retransmissions after which something is taken to be wrong with the way (R1). Time alone proves nothing
+/// before so many.
+//= rfc9293#3.8.3 SHLD-10
+pub(crate) const R1: u8 = 3;
+/// How often something that could go out, but was not taken by a device or has no neighbour yet, is looked
+/// at: its patience is bounded as well.
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
+/// A loop that comes so much later than it was asked to was not waiting: it stood still, as a paused machine
+/// does, and what the peers said meanwhile may be lost.
+const GAP: Duration = Duration::from_secs(1);
+
+/// The one timer of the sending side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SendTimer {
+    Off,
+    /// Something is in flight.
+    Retransmit(Instant),
+    /// Something is, and before it is taken as lost its end is probed (RFC 8985 §7).
+    Tail(Instant),
+    /// Something is lost by then, unless the path has only reordered it (RFC 8985 §6).
+    Reorder(Instant),
+    /// Our SYN-ACK is not acknowledged, nor is anything that followed it (RFC 7413).
+    SynAck(Instant),
+    /// Nothing is, but the peer's window keeps what is queued from going out.
+    Persist(Instant),
+    /// Nothing is, and what is queued may go out: a device or a neighbour keeps it.
+    Unsent(Instant),
+}
+
+impl SendTimer {
+    fn at(self) -> Option<Instant> {
+        match self {
+            SendTimer::Off => None,
+            SendTimer::Retransmit(at)
+            | SendTimer::Tail(at)
+            | SendTimer::Reorder(at)
+            | SendTimer::SynAck(at)
+            | SendTimer::Persist(at)
+            | SendTimer::Unsent(at) => Some(at),
+        }
+    }
+}
+
+/// Since when an answer is overdue, after the loop came to a timer for `at` only at `now`: what it slept
+/// through is no silence of the peer. Before enough was tried nothing counts; after that, what passed while
+/// the loop ran, so that one which is always late ends a connection, too.
+//= rfc9293#3.8.3: R2 is time and retransmissions
+pub(crate) fn since_after_gap(since: Instant, at: Instant, tries: u8, now: Instant) -> Instant {
+    let late = now.since(at);
+    match tries {
+        _ if late < GAP => since,
+        0..R1 => now,
+        _ => (since + late).min(now),
+    }
+}
+
+impl Send {
+    /// Sets or stops the timer so that one runs whenever the peer owes us something: an
+    /// acknowledgment of what is in flight, or a window for what is queued (H026); or whenever something
+    /// waits for a device.
+    pub(crate) fn update_timer(&mut self, now: Instant, config: &TcpConfig) {
+        use SendTimer::*;
+        if let SynAck(_) = self.timer {
+            return;
+        }
+        if let (1.., Retransmit(_) | Tail(_) | Reorder(_)) = (self.flight(), self.timer) {
+            self.probe = false;
+            return;
+        }
+        self.timer = match self.timer {
+            _ if self.flight() == 0 && !self.has_unsent() => Off,
+            _ if self.flight() > 0 => self.flight_timer(now, config),
+            // Nothing in flight, and something queued. Does it wait for the window?
+            timer if self.permitted(u32::MAX) == (Sendable { len: 0, fin: false }) => match timer {
+                Persist(at) => Persist(at),
+                // A shrunk window turns a retransmission into probing: the count goes on.
+                Retransmit(at) | Tail(at) | Reorder(at) | SynAck(at) => Persist(at.max(now)),
+                Off | Unsent(_) => {
+                    self.begin_wait(now);
+                    Persist(now + self.persist_delay(config))
+                }
+            },
+            // It can go out, in this turn, or when the pacer, the device and the neighbour let it.
+            Unsent(at) => Unsent(at),
+            _ => {
+                self.begin_wait(now);
+                Unsent(now + LOOK)
+            }
+        };
+        if self.flight() > 0 || !self.has_unsent() {
+            self.probe = false;
+        }
+    }
+
+    /// Something is due from now on.
+    fn begin_wait(&mut self, now: Instant) {
+        if self.una == self.max {
+            self.since = now;
+        }
+    }
+
+    /// How long what the window keeps back waits. A closed window is probed at intervals that
+    /// double; one that is open but small is used as it is after a while.
+    //= rfc9293#3.8.6.2.1: the override timeout is 0.1 to 1 s
+    pub(crate) fn persist_delay(&self, config: &TcpConfig) -> Duration {
+        if self.wnd == 0 { self.rtt.rto(config) } else { SMALL_WINDOW_OVERRIDE }
+    }
+
+    /// Starts the running timer anew: something was acknowledged.
+    pub(crate) fn restart_timer(&mut self, now: Instant, config: &TcpConfig) {
+        self.timer = SendTimer::Off;
+        self.update_timer(now, config);
+    }
+
+    /// When the timer fires, or the user's patience ends.
+    fn timer_at(&self, options: &TcpOptions) -> Option<Instant> {
+        let at = self.timer.at()?;
+        Some(options.user_timeout.map_or(at, |patience| at.min(self.since + patience)))
+    }
+
+    /// When the timer fires, or the pacer's gate opens.
+    pub(crate) fn deadline(&self, options: &TcpOptions) -> Option<Instant> {
+        earlier(self.timer_at(options), self.controller.pacer().deadline())
+    }
+
+    /// Has the loop slept through the timer? Then what is in flight counts from now: nobody looked when its
+    /// answers came, and they may be lost.
+    pub(crate) fn note_gap(&mut self, cx: &mut Cx<'_, '_>) {
+        let Some(at) = self.timer_at(cx.options).filter(|at| *at + GAP <= cx.now) else { return };
+        self.since = since_after_gap(self.since, at, self.tries(), cx.now);
+        let now = Stamp::of(cx.now);
+        self.scoreboard.edit(cx.pool, |records| {
+            // Sent again, as far as samples of the round trip go.
+            records.each(|_, record| (record.sent, record.again) = (now, true));
+        });
+    }
+
+    /// Retransmissions or probes in a row that nothing answered.
+    fn tries(&self) -> u8 {
+        self.rtt.backoff().max(self.recovery.overdue())
+    }
+
+    /// Has the user's patience ended (RFC 9293 §3.10.1)? It is time alone.
+    pub(crate) fn is_out_of_patience(&self, cx: &Cx<'_, '_>) -> bool {
+        let waits = self.timer != SendTimer::Off;
+        waits && cx.options.user_timeout.is_some_and(|patience| cx.now.since(self.since) >= patience)
+    }
+
+    /// Has the peer been silent for R2, which is time and retransmissions?
+    //= rfc9293#3.8.3 MUST-20, SHLD-11
+    pub(crate) fn is_given_up(&self, cx: &Cx<'_, '_>) -> bool {
+        let was_tried = matches!(self.timer, SendTimer::Unsent(_)) || self.tries() >= R1;
+        was_tried && cx.now.since(self.since) >= cx.data_timeout()
+    }
+}
