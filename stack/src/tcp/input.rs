@@ -224,7 +224,11 @@ impl Handshake {
         self.queue.consume(cx.pool, early as usize);
         let iss = self.iss + early;
         let mut rtt = Rtt::new();
-        rtt.leave_handshake(self.transmissions, (!self.answered).then(|| cx.now.since(self.first_sent)));
+        rtt.leave_handshake(
+            self.transmissions,
+            (!self.answered).then(|| cx.now.since(self.first_sent)),
+            config,
+        );
         let which = cx.options.congestion.unwrap_or(config.congestion);
         let controller = Controller::new(which, config, mss, self.transmissions > 1, iss + 1, cx.now);
         let mut send = Send::new(iss, size, send_limit, controller, rtt, cx.now);

@@ -39,10 +39,13 @@ impl Rtt {
         Rtt { srtt, var, min, backoff, cautious }
     }
 
-    /// Takes a measurement (RFC 6298 §2.2, §2.3).
-    pub(crate) fn sample(&mut self, rtt: Duration) {
+    /// Takes a measurement (RFC 6298 §2.2, §2.3), as far as it can be one: a tail is probed after a
+    /// timeout at most, and what is not answered by then goes again after one more. What seems to have
+    /// taken longer was heard late, or by a machine that stood still. Returns what it was taken for.
+    pub(crate) fn sample(&mut self, rtt: Duration, config: &TcpConfig) -> Duration {
+        let timeout = self.rto(config);
         // A minute is more than any path has; it keeps the products below inside 32 bits.
-        let rtt = rtt.micros().clamp(1, 60_000_000) as u32;
+        let rtt = rtt.min(timeout + timeout).micros().clamp(1, 60_000_000) as u32;
         self.min = if self.min == 0 { rtt } else { self.min.min(rtt) };
         if self.srtt == 0 {
             (self.srtt, self.var) = (rtt, rtt / 2);
@@ -50,6 +53,7 @@ impl Rtt {
             self.var = self.var - self.var / 4 + rtt.abs_diff(self.srtt) / 4;
             self.srtt = (self.srtt - self.srtt / 8 + rtt / 8).max(1);
         }
+        Duration::from_micros(rtt.into())
     }
 
     /// SRTT, if there was a sample.
@@ -99,11 +103,13 @@ impl Rtt {
 
     /// The handshake is over after `transmissions` of the SYN, without a sample if more than one, or
     /// if nobody knows when it was sent.
-    pub(crate) fn leave_handshake(&mut self, transmissions: u8, rtt: Option<Duration>) {
+    pub(crate) fn leave_handshake(&mut self, transmissions: u8, rtt: Option<Duration>, config: &TcpConfig) {
         self.backoff = 0;
         match rtt {
             _ if transmissions > 1 => self.cautious = true,
-            Some(rtt) => self.sample(rtt),
+            Some(rtt) => {
+                self.sample(rtt, config);
+            }
             None => {}
         }
     }
@@ -121,10 +127,10 @@ mod tests {
     fn the_timeout_follows_the_samples() {
         let mut rtt = Rtt::new();
         assert_eq!(rto_ms(&rtt), 1000, "RFC 6298 §2.1");
-        rtt.sample(Duration::from_millis(100));
+        rtt.sample(Duration::from_millis(100), &TcpConfig::default());
         assert_eq!(rto_ms(&rtt), 300, "SRTT + 4 * R/2, RFC 6298 §2.2");
         for _ in 0..100 {
-            rtt.sample(Duration::from_millis(100));
+            rtt.sample(Duration::from_millis(100), &TcpConfig::default());
         }
         assert_eq!(rto_ms(&rtt), 200, "not below the floor");
         rtt.back_off();
@@ -142,9 +148,26 @@ mod tests {
     #[test]
     fn a_lost_syn_makes_the_start_cautious() {
         let mut rtt = Rtt::new();
-        rtt.leave_handshake(2, Some(Duration::from_millis(50)));
+        rtt.leave_handshake(2, Some(Duration::from_millis(50)), &TcpConfig::default());
         assert_eq!(rto_ms(&rtt), 3000);
-        rtt.sample(Duration::from_millis(100));
+        rtt.sample(Duration::from_millis(100), &TcpConfig::default());
         assert_eq!(rto_ms(&rtt), 300);
+    }
+
+    /// H049: what seems to have taken longer than two timeouts was heard late: an hour makes no minute of it.
+    #[test]
+    fn a_sample_is_bounded_by_the_timer() {
+        let (mut rtt, config) = (Rtt::new(), TcpConfig::default());
+        rtt.leave_handshake(1, Some(Duration::from_secs(45)), &config);
+        assert_eq!(rtt.smoothed(), Some(Duration::from_secs(2)), "twice the second of RFC 6298 §2.1");
+        let mut rtt = Rtt::new();
+        rtt.sample(Duration::from_millis(10), &config);
+        rtt.sample(Duration::from_secs(3600), &config);
+        assert!(rto_ms(&rtt) < 600, "{rtt:?}");
+        // A path that has become so slow is learnt of all the same.
+        for _ in 0..12 {
+            rtt.sample(Duration::from_secs(10), &config);
+        }
+        assert!((10_000..40_000).contains(&rto_ms(&rtt)), "{rtt:?}");
     }
 }

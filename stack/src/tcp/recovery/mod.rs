@@ -33,6 +33,11 @@ use undo::{Frto, Undo};
 //= rfc5681#3.2 step 2
 const THRESHOLD: u8 = 3;
 
+/// More segments that were sent again are not counted, so that as many duplicates and three can be.
+const NEEDLESS_MAX: u8 = 200;
+/// µs by which a timestamp of milliseconds may be early.
+const CLOCK: u32 = 1000;
+
 /// What the sender is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -55,6 +60,8 @@ pub(crate) struct Recovery {
     point: Seq,
     /// Without SACK: duplicates in a row, and the bytes that they say have arrived.
     duplicates: u8,
+    /// Segments that the last recovery sent again, and that may have been needless: each makes a duplicate.
+    needless: u8,
     arrived: u32,
     prr: Prr,
     rack: Rack,
@@ -97,6 +104,8 @@ struct News {
     again: Option<Stamp>,
     /// Something arrived behind a gap.
     behind: bool,
+    /// By its timestamp, it answers the last transmission of all that is acknowledged.
+    is_of_last: bool,
     /// Bytes found lost.
     lost: u32,
     /// µs until something may be found lost.
@@ -115,7 +124,8 @@ impl News {
         if range.end.at_or_before(point) {
             self.original += len;
         }
-        if !self.waited {
+        // What is taken as lost may have been sent longer ago than stamps can tell.
+        if !self.waited && record.fate != Fate::Lost {
             self.sent = later(self.sent, record.sent);
         }
     }
@@ -128,6 +138,7 @@ impl Recovery {
             phase: Phase::Open,
             point: start,
             duplicates: 0,
+            needless: 0,
             arrived: 0,
             prr: Prr::default(),
             rack: Rack::new(start),
@@ -241,6 +252,8 @@ impl Send {
         let recovery = &mut self.recovery;
         recovery.force = false;
         recovery.prr.on_sent(range.len());
+        let segments = range.len().div_ceil(u32::from(self.mss)).min(NEEDLESS_MAX.into()) as u8;
+        recovery.needless = recovery.needless.saturating_add(segments).min(NEEDLESS_MAX);
         if let Some(undo) = &mut recovery.undo {
             undo.on_resent(range.len(), clock);
         }
@@ -255,10 +268,7 @@ impl Send {
     pub(crate) fn on_ack_in_order(&mut self, acked: u32, cx: &mut Cx<'_, '_>) {
         let sent = self.scoreboard.advance(self.una);
         self.recovery.rack.on_progress(self.una, sent, Stamp::of(cx.now));
-        let rtt = sent.map(|sent| elapsed(cx.now, sent));
-        if let Some(rtt) = rtt {
-            self.rtt.sample(rtt);
-        }
+        let rtt = sent.map(|sent| self.rtt.sample(elapsed(cx.now, sent), cx.config));
         self.rtt.forget_back_off();
         self.tell_controller(acked, acked, rtt, cx.now);
         self.since = cx.now;
@@ -277,7 +287,7 @@ impl Send {
         if news.delivered > 0 || dsack.is_some() {
             self.recovery.overdue = 0; // the path answers
         }
-        let rtt = self.measure(heard, dsack, &news, cx.now);
+        let rtt = self.measure(heard, dsack, &news, cx);
         self.recovery.tail.due &= heard.acked == 0 && news.delivered == 0;
         let spurious = self.is_spurious(heard, dsack, &news);
         if spurious {
@@ -318,7 +328,7 @@ impl Send {
 
     /// Puts what was heard on the scoreboard, and looks for losses.
     fn take_news(&mut self, heard: &Heard<'_>, pool: &mut Pool<'_>, now: Instant) -> News {
-        let mut news = News::default();
+        let mut news = News { is_of_last: heard.acked > 0, ..News::default() };
         let (una, nxt, mss) = (self.una, self.nxt, self.mss);
         let Send { scoreboard, recovery, rtt, .. } = self;
         let Recovery { rack, point, phase, sack, .. } = recovery;
@@ -333,7 +343,10 @@ impl Send {
                 news.note(range, record, *point);
                 rack.on_delivered(range, record, judge);
             };
-            records.advance(una, |range, record| note(&mut news, range, record, &judge));
+            records.advance(una, |range, record| {
+                news.is_of_last &= judge.echoed.is_some_and(|at| !at.after(CLOCK).before(record.sent));
+                note(&mut news, range, record, &judge);
+            });
             // The timestamp is of what arrived in order.
             let judge = Judge { echoed: None, ..judge };
             news.waited = false;
@@ -364,27 +377,27 @@ impl Send {
     /// lost: after a timeout the sample would be as long as the timeout, and the next one longer still.
     /// So what answers a duplicate gives none; what was sent once gives none if a retransmission that
     /// was sent later has arrived, too; and the timestamp, which is of what came in order, gives none
-    /// if something arrived behind it.
+    /// if something arrived behind it, or if it is of an earlier transmission than the last: the back-off
+    /// then stays until something new is measured (Karn's algorithm).
     //= rfc9293#3.8.1 MUST-18
     fn measure(
         &mut self,
         heard: &Heard<'_>,
         dsack: Option<Range>,
         news: &News,
-        now: Instant,
+        cx: &Cx<'_, '_>,
     ) -> Option<Duration> {
-        let by_timestamp = heard.elapsed.filter(|_| heard.acked > 0 && !news.behind);
+        let is_old = news.behind || (news.again.is_some() && !news.is_of_last);
+        let by_timestamp = heard.elapsed.filter(|_| heard.acked > 0 && !is_old);
         let sent = news.sent.filter(|sent| news.again.is_none_or(|again| again.before(*sent)));
-        let sample = sent.map(|sent| elapsed(now, sent)).or(by_timestamp).filter(|_| dsack.is_none());
+        let sample = sent.map(|sent| elapsed(cx.now, sent)).or(by_timestamp).filter(|_| dsack.is_none());
+        let sample = sample.map(|rtt| self.rtt.sample(rtt, cx.config));
         // Text of before the timeout may be all that there is to send: the back-off must not wait for
         // new text, or each further loss doubles it again.
         if sample.is_some() || (heard.acked > 0 && self.recovery.answered) {
             self.rtt.forget_back_off();
         }
         self.recovery.answered |= heard.acked > 0 && self.recovery.phase == Phase::Loss;
-        if let Some(rtt) = sample {
-            self.rtt.sample(rtt);
-        }
         sample
     }
 
@@ -444,16 +457,19 @@ impl Send {
             return;
         }
         recovery.duplicates = recovery.duplicates.saturating_add(1);
-        //= rfc6582#3.2 step 2: only for data beyond "recover"
-        let stale = recovery.phase == Phase::Open && una.at_or_before(recovery.point);
-        if stale && recovery.duplicates >= THRESHOLD {
+        // Up to "recover", what was sent again for nothing makes duplicates, too: as many as it was.
+        //= rfc6582#3.2 step 2
+        let is_old = recovery.phase == Phase::Open && una.at_or_before(recovery.point);
+        let needless = if is_old { recovery.needless } else { 0 };
+        let is_loss = recovery.duplicates >= THRESHOLD.saturating_add(needless);
+        if recovery.duplicates >= THRESHOLD && !is_loss {
             return;
         }
         //= rfc3042#2; H042: new text for each; H052: for each further one too
         let more = mss.min(flight.saturating_sub(mss + recovery.arrived));
         recovery.arrived += more;
         news.delivered += more;
-        if recovery.phase == Phase::Open && recovery.duplicates >= THRESHOLD {
+        if recovery.phase == Phase::Open && is_loss {
             self.lose_first(pool);
         }
     }
@@ -470,6 +486,10 @@ impl Send {
         let (una, now) = (self.una, cx.now);
         if self.recovery.phase != Phase::Open && self.recovery.point.at_or_before(una) {
             self.end_recovery(now);
+            //= rfc6582#4.2: it answers the last transmission, so that was needed
+            if news.is_of_last {
+                self.recovery.needless = 0;
+            }
         }
         // Evidence may come a round trip after the end, also where nothing was in flight then; not later.
         self.recovery.undo.take_if(|undo| undo.until.is_some_and(|end| end.before(una)));
@@ -518,6 +538,7 @@ impl Send {
     fn begin_again(&mut self) {
         let recovery = &mut self.recovery;
         (recovery.phase, recovery.point) = (Phase::Loss, self.nxt);
+        recovery.needless = 0;
         recovery.frto = Frto::Off;
         recovery.tail = Tail::default();
         recovery.undo = None;
@@ -546,6 +567,7 @@ impl Send {
         let recovery = &mut self.recovery;
         recovery.phase = Phase::Fast;
         recovery.point = self.nxt;
+        recovery.needless = 0;
         recovery.prr = Prr::new(on_way + delivered);
         recovery.undo = Some(Undo::new(self.una));
         recovery.tail = Tail::default();
@@ -612,6 +634,7 @@ impl Send {
         if !again {
             recovery.undo = Some(Undo::new(self.una));
             recovery.point = self.max;
+            recovery.needless = 0;
         }
         //= rfc5682#2.1: not for what was sent again by an earlier timeout
         recovery.frto = if recovery.phase == Phase::Loss { Frto::Off } else { Frto::First };
@@ -642,6 +665,7 @@ impl Recovery {
             phase,
             point,
             duplicates,
+            needless,
             arrived,
             prr: _,
             rack,
@@ -658,6 +682,7 @@ impl Recovery {
         }
         // Where nothing is in flight, all that counts is whether something was sent since.
         to.bits([*sack, *point == una, *answered]);
+        to.number(if *point == una { *needless } else { 0 });
         rack.park(to);
         Some(())
     }
@@ -665,8 +690,9 @@ impl Recovery {
     /// The other way.
     pub(super) fn unpark(una: Seq, from: &mut Unpacker<'_>) -> Recovery {
         let [sack, at_point, answered] = from.bits();
+        let needless = from.number() as u8;
         let point = if at_point { una } else { una - 1 };
-        Recovery { sack, answered, rack: Rack::unpark(una, from), ..Recovery::new(point) }
+        Recovery { sack, answered, needless, rack: Rack::unpark(una, from), ..Recovery::new(point) }
     }
 
     /// A timeout is spurious if, after two acknowledgments, what is acknowledged was sent once.

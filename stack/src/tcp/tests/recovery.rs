@@ -313,3 +313,58 @@ fn a_probe_of_a_fin_takes_text_along() {
     assert_eq!((probe.seq, probe.text.len()), (nth(2), MSS as usize));
     assert!(probe.flags.has(Flags::FIN));
 }
+
+/// Without SACK, ten segments of which the first goes again `timeouts` times, until one acknowledgment of
+/// them all comes that echoes `echo`; then ten more, the first of which is lost. How many duplicates it
+/// takes to send that again, and SRTT.
+fn duplicates_after_timeouts(
+    timestamps: bool,
+    timeouts: usize,
+    echo: impl Fn(&[u32]) -> u32,
+) -> (usize, u64) {
+    let options = |s: In<'static>, clock: u64, echo| {
+        if timestamps { s.ts(100_000 + clock as u32, echo) } else { s }
+    };
+    let config = TcpConfig { path_probing: crate::tcp::PathProbing::Off, ..quiet() };
+    let mut b = Bench::server_with(config, options(syn(), 0, 0));
+    let clock_of = |o: &Out| o.options.timestamps.map_or(0, |t| t.value);
+    let mss = if timestamps { MSS - 12 } else { MSS };
+    b.advance(1_000);
+    b.write(&pattern(10 * mss as usize)).unwrap();
+    let mut clocks = vec![clock_of(&b.out()[0])];
+    while clocks.len() <= timeouts {
+        clocks.extend(b.advance(100).iter().map(|(_, o)| clock_of(o)));
+    }
+    b.advance(20);
+    let end = 1 + 10 * mss;
+    b.get(options(ack(1, end), 20_000, echo(&clocks)));
+    b.write(&pattern(10 * mss as usize)).unwrap();
+    b.out();
+    let mut duplicates = 0;
+    let srtt = b.info().rtt.map_or(0, |rtt| rtt.millis());
+    loop {
+        duplicates += 1;
+        b.get(options(ack(1, end), 20_100, echo(&clocks)));
+        if b.out().iter().any(|o| o.seq == end) {
+            return (duplicates, srtt);
+        }
+        assert!(duplicates < 100, "never");
+    }
+}
+
+/// RFC 6582 has a sender ignore duplicates up to "recover", for what was sent again needlessly makes some.
+/// But no more than it was; and none if the last acknowledgment answered what was sent last. A late answer to
+/// the first of several transmissions is no sample of the round trip (H049).
+//= rfc6582#4.2
+#[test]
+fn duplicates_of_needless_retransmissions() {
+    for timeouts in [1, 3, 6] {
+        let first = |clocks: &[u32]| clocks[0];
+        let last = |clocks: &[u32]| *clocks.last().unwrap();
+        assert_eq!(duplicates_after_timeouts(false, timeouts, first).0, 3 + timeouts);
+        assert_eq!(duplicates_after_timeouts(true, timeouts, first).0, 3 + timeouts);
+        let (duplicates, srtt) = duplicates_after_timeouts(true, timeouts, last);
+        assert!(duplicates == 3 && srtt < 200, "{duplicates} {srtt}");
+        assert_eq!(duplicates_after_timeouts(true, timeouts, first).1, 0, "no sample");
+    }
+}
