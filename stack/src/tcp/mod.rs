@@ -404,7 +404,7 @@ impl<'a> Tcp<'a> {
         let (connections, time_waits) = (&self.connections, &self.time_waits);
         let found = self.demux.find(hash, |id| match id & TIME_WAIT {
             0 => connections.is_of(id, tuple),
-            _ => time_waits.get(id & !TIME_WAIT).is_some_and(|t| t.tuple == *tuple),
+            _ => time_waits.get(id & !TIME_WAIT).is_some_and(|t| t.tuple == *tuple && !t.is_aside),
         })?;
         if found & TIME_WAIT == 0 {
             self.last = found;
@@ -489,6 +489,9 @@ impl<'a> Tcp<'a> {
             if let Some(listener) = was_passive {
                 self.settings.counts.add(TcpCount::PassiveOpens, 1);
                 self.half_open_ends(listener, index);
+                if let Some((tuple, hash)) = self.connections.at(index).map(|c| (c.tuple, c.hash)) {
+                    self.leave_wait(&tuple, hash);
+                }
                 self.queue_for_accept(listener, index);
             }
         }
@@ -583,6 +586,9 @@ impl<'a> Tcp<'a> {
             self.starved.remove(&mut Starved(&mut self.connections), index);
         }
         if let Some(hash) = self.connections.leave_demux(index) {
+            if let Some(tuple) = self.connections.at(index).map(|c| c.tuple) {
+                self.return_to_wait(&tuple, hash);
+            }
             self.orphans.remove(&mut Orphaned(&mut self.connections), index);
             self.demux.remove(hash, index);
         }

@@ -37,9 +37,16 @@ pub struct TimeWaitEntry {
     address: [u8; 16],
     local_port: u16,
     remote_port: u16,
-    timestamps: bool,
+    bits: u8,
     family: Family,
 }
+
+/// [`TimeWaitEntry::bits`]: timestamps were in use;
+const TIMESTAMPS: u8 = 1;
+/// a SYN was challenged, and the answer of a peer that has no connection counts;
+const CHALLENGED: u8 = 2;
+/// a half-open connection stands in its place, and if that comes to nothing the record is back.
+const ASIDE: u8 = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Family {
@@ -60,7 +67,7 @@ impl TimeWaitEntry {
         address: [0; 16],
         local_port: 0,
         remote_port: 0,
-        timestamps: false,
+        bits: 0,
         family: Family::Free,
     };
 }
@@ -72,6 +79,8 @@ pub(crate) struct TimeWait {
     snd_nxt: Seq,
     rcv_nxt: Seq,
     ts_recent: Option<u32>,
+    is_challenged: bool,
+    pub(crate) is_aside: bool,
 }
 
 impl TimeWaitStart {
@@ -90,42 +99,57 @@ pub(crate) enum Verdict {
     Acknowledge,
     /// Say where we stand; the wait goes on.
     Remind,
+    /// So for a SYN: its sender answers with a reset, if it knows nothing of the connection.
+    Challenge,
     /// A new connection may take the place: the SYN is beyond all old numbers (H017).
     Reuse,
-    /// Nothing. Resets too: they must not end the wait early (RFC 1337).
+    /// The peer has no connection any more, as it answers our challenge: the wait ends.
+    Over,
+    /// Nothing. Other resets too: they must not end the wait early (RFC 1337).
     Ignore,
 }
 
 impl TimeWait {
     /// What it began with.
     pub(crate) fn start(&self, key: &HashKey) -> TimeWaitStart {
-        let TimeWait { tuple, snd_nxt, rcv_nxt, ts_recent } = *self;
+        let TimeWait { tuple, snd_nxt, rcv_nxt, ts_recent, is_challenged: _, is_aside: _ } = *self;
         // A connection's timestamps always begin there.
         let ts_offset = isn::timestamp_offset(key, &tuple);
         TimeWaitStart { snd_nxt, rcv_nxt, ts_recent, ts_offset, acknowledge: true }
     }
 
+    /// The ordinary order of checks, but nothing is accepted behind the peer's FIN.
     //= rfc9293#3.10.7.4, TIME-WAIT
     //= rfc6191#2
     pub(crate) fn on_segment(&self, segment: &Segment<'_>) -> Verdict {
-        let flags = segment.flags;
+        let (flags, is_next) = (segment.flags, segment.seq == self.rcv_nxt);
         if flags.has(Flags::RST) {
-            return Verdict::Ignore;
+            //= rfc5961#3.2: exactly at RCV.NXT
+            return if self.is_challenged && is_next { Verdict::Over } else { Verdict::Ignore };
         }
-        if flags.has(Flags::SYN) && !flags.has(Flags::ACK) {
-            let newer_number = self.rcv_nxt.before(segment.seq);
-            let newer = match (self.ts_recent, segment.options.timestamps) {
-                (Some(old), Some(new)) if old != new.value => Seq(old).before(Seq(new.value)),
-                _ => newer_number,
-            };
-            return if newer { Verdict::Reuse } else { Verdict::Acknowledge };
+        if flags.has(Flags::SYN) {
+            let is_new = !flags.has(Flags::ACK) && self.is_newer(segment);
+            return if is_new { Verdict::Reuse } else { Verdict::Challenge };
         }
-        // A FIN again, or text, wants an answer; an ACK of our last FIN does not. A peer that sends
-        // anything else knows another connection (RFC 9293 §3.10.7.4 first).
-        match segment.len() {
-            0 if segment.seq == self.rcv_nxt => Verdict::Ignore,
-            0 => Verdict::Remind,
-            _ => Verdict::Acknowledge,
+        let (has_ack, acks_more) = (flags.has(Flags::ACK), self.snd_nxt.before(segment.ack));
+        // First, the sequence number: the peer's FIN again, or what is not acceptable.
+        if !is_next {
+            let is_fin = flags.has(Flags::FIN) && segment.seq + segment.len() == self.rcv_nxt;
+            return if is_fin && has_ack && !acks_more { Verdict::Acknowledge } else { Verdict::Remind };
+        }
+        // Fifth, the acknowledgment. Then text and FIN, which nobody takes.
+        match has_ack {
+            false => Verdict::Ignore,
+            true if acks_more || segment.len() > 0 => Verdict::Remind,
+            true => Verdict::Ignore,
+        }
+    }
+
+    /// Is the SYN no old duplicate?
+    fn is_newer(&self, syn: &Segment<'_>) -> bool {
+        match (self.ts_recent, syn.options.timestamps) {
+            (Some(old), Some(new)) if old != new.value => Seq(old).before(Seq(new.value)),
+            _ => self.rcv_nxt.before(syn.seq),
         }
     }
 }
@@ -198,8 +222,9 @@ pub(crate) struct TimeWaits<'a> {
     /// The oldest record, and how many places from there on may be used: some may be free again.
     head: u32,
     span: u32,
-    /// Records.
+    /// Records, and those in whose place a half-open connection stands.
     len: u32,
+    aside: u32,
     locals: heapless::Vec<Local, LOCALS>,
     /// When the last record came, in milliseconds: what [`until_ms`](TimeWaitEntry::until_ms) is near.
     last_ms: u64,
@@ -221,7 +246,7 @@ impl<'a> TimeWaits<'a> {
         };
         #[cfg(not(feature = "alloc"))]
         let _ = limit;
-        TimeWaits { places, head: 0, span: 0, len: 0, locals: heapless::Vec::new(), last_ms: 0 }
+        TimeWaits { places, head: 0, span: 0, len: 0, aside: 0, locals: heapless::Vec::new(), last_ms: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -269,7 +294,7 @@ impl<'a> TimeWaits<'a> {
             address,
             local_port: tuple.local_port,
             remote_port: tuple.remote_port,
-            timestamps: start.ts_recent.is_some(),
+            bits: if start.ts_recent.is_some() { TIMESTAMPS } else { 0 },
             family,
         };
         self.span += 1;
@@ -319,8 +344,33 @@ impl<'a> TimeWaits<'a> {
             tuple: Tuple { local, remote, local_port: entry.local_port, remote_port: entry.remote_port },
             snd_nxt: entry.snd_nxt,
             rcv_nxt: entry.rcv_nxt,
-            ts_recent: entry.timestamps.then_some(entry.ts_recent),
+            ts_recent: (entry.bits & TIMESTAMPS != 0).then_some(entry.ts_recent),
+            is_challenged: entry.bits & CHALLENGED != 0,
+            is_aside: entry.bits & ASIDE != 0,
         })
+    }
+
+    /// A SYN for this record is answered by a challenge.
+    pub(crate) fn challenge(&mut self, at: u32) {
+        if let Some(entry) = self.places.get_mut(at) {
+            entry.bits |= CHALLENGED;
+        }
+    }
+
+    /// A half-open connection stands in the record's place from now on; or no more.
+    pub(crate) fn set_aside(&mut self, at: u32, aside: bool) {
+        let Some(entry) = self.places.get_mut(at).filter(|e| e.family != Family::Free) else { return };
+        match (entry.bits & ASIDE != 0, aside) {
+            (false, true) => self.aside += 1,
+            (true, false) => self.aside -= 1,
+            _ => {}
+        }
+        entry.bits = entry.bits & !ASIDE | if aside { ASIDE } else { 0 };
+    }
+
+    /// Does a half-open connection stand in the place of any record?
+    pub(crate) fn has_aside(&self) -> bool {
+        self.aside > 0
     }
 
     /// How much longer does it wait?
@@ -331,6 +381,7 @@ impl<'a> TimeWaits<'a> {
 
     /// Takes a record out.
     pub(crate) fn remove(&mut self, at: u32) {
+        self.set_aside(at, false);
         let Some(entry) = self.places.get_mut(at) else { return };
         let family = core::mem::replace(&mut entry.family, Family::Free);
         if family == Family::Free {

@@ -154,6 +154,105 @@ fn a_forged_syn_in_time_wait() {
     assert!(matches!(b.replies[0], Reply::Ack { .. }));
 }
 
+/// RFC 9293 §3.10.7.4: what lies outside, has no acknowledgment or one of what was never sent, and a SYN that is not
+/// new: nothing but the FIN at RCV.NXT - 1 starts the wait anew, or one forged frame a minute would hold the
+/// record for ever.
+#[test]
+fn only_the_last_fin_restarts_time_wait() {
+    let strays = [
+        data(1_000_000_000, 2, b"x"),
+        In { flags: Flags::PSH, ..data(1_000_000_000, 0, b"x") },
+        segment(Flags::FIN, 2, 0),
+        segment(Flags::FIN, 1, 0),
+        fin(1, 3),
+        fin(2, 2),
+        data(2, 2, b"x"),
+        syn(),
+        segment(Flags::SYN | Flags::ACK, 0, 2),
+    ];
+    for stray in strays {
+        let mut b = Bench::server();
+        wait(&mut b);
+        b.advance(50_000);
+        b.get(stray);
+        b.advance(10_100);
+        assert_eq!(b.tcp.time_waits(), 0, "{:?} at {}", stray.flags, stray.seq);
+    }
+    let mut b = Bench::server();
+    wait(&mut b);
+    b.get(segment(Flags::FIN, 2, 0));
+    assert_eq!(b.replies, [], "no ACK: dropped");
+}
+
+/// One that starts anew with the same port and number, every time, as small devices do: the wait ends after 2
+/// MSL however often it asks, and at once when it answers our challenge by a reset. No other reset ends it.
+//= rfc5961#3.2
+#[test]
+fn a_client_that_comes_again_with_the_same_number() {
+    for answers in [true, false] {
+        let mut b = Bench::server();
+        wait(&mut b);
+        let mut waited_ms = 0;
+        b.get(rst(2));
+        loop {
+            b.get(rst(1));
+            assert_eq!(b.tcp.time_waits(), 1, "a blind reset");
+            b.get(syn());
+            let Some(Reply::Ack { ack, .. }) = b.replies.pop() else { panic!("no challenge") };
+            if answers {
+                b.get(rst(ack.since(PEER_ISS) + 1));
+                assert_eq!(b.tcp.time_waits(), 1, "not at RCV.NXT");
+                b.get(rst(ack.since(PEER_ISS)));
+            }
+            b.advance(3_000);
+            waited_ms += 3_000;
+            if b.tcp.time_waits() == 0 {
+                break;
+            }
+            assert!(!answers);
+        }
+        assert!(waited_ms <= if answers { 3_000 } else { 60_000 }, "{waited_ms}");
+        b.get(syn());
+        assert!(b.out()[0].is(Flags::SYN | Flags::ACK));
+    }
+}
+
+/// A SYN that is new by its number, and proves to be an old duplicate, leaves TIME-WAIT as it was; so does
+/// one that gives way to another. One that is answered ends it.
+//= rfc9293#3.6.1 MAY-2
+#[test]
+fn an_old_syn_returns_to_time_wait() {
+    let last = |b: &Bench| Reply::Ack { seq: b.iss + 2, ack: PEER_ISS + 2, window: 0, timestamps: None };
+    for is_reset in [true, false] {
+        let mut b = Bench::server();
+        wait(&mut b);
+        let iss = b.iss;
+        b.get(In { seq: 65_536, ..syn() });
+        assert!(b.out()[0].is(Flags::SYN | Flags::ACK));
+        if is_reset {
+            b.get(rst(65_537));
+        } else {
+            // It gives way to another.
+            let index = b.tcp.quoted(&b.tuple).unwrap();
+            let key = b.tcp.connections.key(index).unwrap();
+            assert!(b.tcp.take_out(key, &mut b.pool).is_some());
+        }
+        assert_eq!((b.tcp.len(), b.tcp.time_waits()), (0, 1));
+        b.iss = iss;
+        b.replies.clear();
+        b.get(fin(1, 2));
+        assert_eq!(b.replies, [last(&b)], "the FIN again is acknowledged");
+        b.advance(60_100);
+        assert_eq!(b.tcp.time_waits(), 0);
+    }
+    let mut b = Bench::server();
+    wait(&mut b);
+    b.get(In { seq: 65_536, ..syn() });
+    b.out();
+    b.get(ack(65_537, 1));
+    assert_eq!((b.tcp.len(), b.tcp.time_waits()), (1, 0));
+}
+
 /// H017: and our own connect takes another port.
 #[test]
 fn a_connect_avoids_time_wait() {
