@@ -1,6 +1,7 @@
 //! What the tests and benchmarks of barenet share.
 
 pub mod coverage;
+pub mod fuzz;
 pub mod judge;
 pub mod kernel;
 pub mod netns;

@@ -1,0 +1,38 @@
+//! The fuzzer's target with a stable compiler: over the inputs that are kept, and over thousands that a seed draws.
+//! See `barenet_tests::fuzz`; `cargo +nightly fuzz run pipeline` goes on from here.
+
+use barenet_tests::{fuzz, sim::Random};
+use std::path::Path;
+
+/// Inputs that are drawn.
+const DRAWN: u64 = 3_000;
+
+/// H201, H251, H269: every input that once found something.
+#[test]
+fn the_corpus() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/pipeline");
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("the corpus").flatten().map(|e| e.path()).collect();
+    files.sort();
+    assert!(files.len() >= 5, "the corpus is missing");
+    for file in files {
+        let bytes = std::fs::read(&file).expect("a file of the corpus");
+        fuzz::explain(&bytes).unwrap_or_else(|failure| panic!("{}: {failure}", file.display()));
+    }
+}
+
+/// H201: inputs that nobody chose. `BARENET_FUZZ_FROM` and `BARENET_FUZZ_COUNT` choose others: minutes of them.
+#[test]
+fn drawn_inputs() {
+    let number = |name: &str, usual| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(usual);
+    let from = number("BARENET_FUZZ_FROM", 0);
+    for seed in from..from + number("BARENET_FUZZ_COUNT", DRAWN) {
+        fuzz::explain(&drawn(seed)).unwrap_or_else(|failure| panic!("input {seed}: {failure}"));
+    }
+}
+
+fn drawn(seed: u64) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    let len = random.scaled(100, 6_000);
+    (0..len).map(|_| random.next_u64() as u8).collect()
+}
