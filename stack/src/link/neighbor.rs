@@ -17,7 +17,7 @@ use crate::device::Mac;
 use crate::ip::InterfaceId;
 use crate::pool::Pool;
 use crate::queue::{Frame, PacketQueue};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, earlier};
 use entry::{Class, Entry, State};
 use questions::Questions;
 pub use table::NeighborSlot;
@@ -51,6 +51,9 @@ pub(crate) struct NeighborKey {
 pub(crate) enum Purpose {
     /// Our own traffic: a program or the routing table named the neighbour.
     Own,
+    /// The same, from somebody who asks again: it waits for a place until another neighbour has answered
+    /// or failed, so that a small table serves one after the other.
+    Patient,
     /// An answer to a neighbour that named itself, and may not exist.
     Answer,
 }
@@ -88,6 +91,8 @@ pub(crate) enum Due {
     Failed { key: NeighborKey, waiting: PacketQueue },
     /// It may be asked again: its failure is over.
     Over { key: NeighborKey },
+    /// There may be a place for those that found none.
+    Room,
 }
 
 /// A neighbour has a hardware address that it had not before.
@@ -127,6 +132,8 @@ pub(crate) struct Neighbors<'a> {
     earliest: Instant,
     /// No neighbour that our packets go to is in DELAY or PROBE after this.
     doubted_until: Instant,
+    /// When those look again that found no place, if nothing else tells them before.
+    room_at: Option<Instant>,
     /// Where the search for what is due goes on; 0: it has not begun.
     sweep: usize,
     /// Pool bytes of all waiting packets.
@@ -140,6 +147,7 @@ impl<'a> Neighbors<'a> {
             table: Table::new(slots, key),
             earliest: Instant::FAR_FUTURE,
             doubted_until: Instant::ZERO,
+            room_at: None,
             sweep: 0,
             waiting_bytes: 0,
         }
@@ -171,7 +179,7 @@ impl<'a> Neighbors<'a> {
             return None;
         }
         if purpose != Purpose::Answer {
-            entry.used = Some(now);
+            entry.use_it(now);
         }
         Some(entry.mac)
     }
@@ -210,7 +218,8 @@ impl<'a> Neighbors<'a> {
         }
         let mut due = None;
         if purpose != Purpose::Answer {
-            (entry.source, entry.used) = (source, Some(now));
+            entry.source = source;
+            entry.use_it(now);
             // What answers were denied our own traffic may ask.
             if resolution == Resolution::Pending && entry.denied {
                 (entry.denied, entry.next) = (false, now + RETRANS);
@@ -235,9 +244,17 @@ impl<'a> Neighbors<'a> {
         if is_answer && (not_before.is_some() || !self.questions.take_for_answer(now)) {
             return (Resolution::Denied, PacketQueue::new(), None);
         }
-        let most = if is_answer { Class::Idle } else { Class::InUse };
-        let Some(at) = self.table.place(most, now) else {
-            let refused = if is_answer { Resolution::Denied } else { Resolution::Failed };
+        // With no place at all, nobody can be reached.
+        let purpose = if self.table.len() == 0 { Purpose::Own } else { purpose };
+        let (most, spared, refused) = match purpose {
+            Purpose::Own => (Class::InUse, None, Resolution::Failed),
+            Purpose::Patient => (Class::InUse, Some(Class::Awaited), Resolution::Pending),
+            Purpose::Answer => (Class::Idle, None, Resolution::Denied),
+        };
+        let Some(at) = self.table.place(most, spared, now) else {
+            if purpose == Purpose::Patient {
+                self.room_at.get_or_insert(now + RETRANS);
+            }
             return (refused, PacketQueue::new(), None);
         };
         // One that was asked less than an interval ago counts that question.
@@ -331,7 +348,7 @@ impl<'a> Neighbors<'a> {
                 return None;
             };
             // Who asks for us may be invented: it takes no place that our own traffic needs.
-            let at = self.table.place(Class::Idle, now)?;
+            let at = self.table.place(Class::Idle, None, now)?;
             let entry = Entry { mac, ..Entry::new(key, State::Stale, ours) };
             let given_up = self.insert(at, entry, pool, now);
             return Some(Learnt { mac, waiting: PacketQueue::new(), given_up });
@@ -369,6 +386,10 @@ impl<'a> Neighbors<'a> {
 
     /// What is due now, one at a time. One sweep over the table finds all of it.
     pub(crate) fn due(&mut self, pool: &Pool<'_>, now: Instant) -> Option<Due> {
+        if self.room_at.is_some_and(|at| at <= now) {
+            self.room_at = None;
+            return Some(Due::Room);
+        }
         if self.sweep == 0 {
             if self.earliest > now {
                 return None;
@@ -415,7 +436,7 @@ impl<'a> Neighbors<'a> {
 
     /// When [`due`](Self::due) has something next.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        Some(self.earliest).filter(|at| *at < Instant::FAR_FUTURE)
+        earlier(Some(self.earliest).filter(|at| *at < Instant::FAR_FUTURE), self.room_at)
     }
 
     /// Forgets the neighbours that `which` names (H110), one at a time: call until `None`. What

@@ -262,6 +262,7 @@ impl Stack<'_> {
                     self.fail_waiting(waiting, now);
                     self.tcp_neighbor(key, Resolution::Failed, now);
                 }
+                Due::Room => self.tcp_look_again(),
                 Due::Over { key } => self.tcp_neighbor(key, Resolution::Pending, now),
             }
         }

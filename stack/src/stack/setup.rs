@@ -149,7 +149,7 @@ impl Stack<'_> {
     /// and so do connections that had none.
     fn routes_changed(&mut self) {
         self.paths_epoch = self.paths_epoch.wrapping_add(1);
-        self.tcp_paths_changed();
+        self.tcp_look_again();
         self.interfaces.for_each_mut(|interface| interface.writers.wake(&mut self.datagrams.woken));
     }
 

@@ -302,7 +302,7 @@ impl Stack<'_> {
             return Ok(Hop::Resized(path.mtu));
         }
         let source = device.capabilities().mac;
-        let purpose = if is_half_open { answer_to(&path, tuple.remote) } else { Purpose::Own };
+        let purpose = if is_half_open { answer_to(&path, tuple.remote) } else { Purpose::Patient };
         let resolution = self.resolve(&path, purpose, now);
         if self.neighbors.is_doubted(now) {
             // What came before says nothing of now.
@@ -432,8 +432,9 @@ impl Stack<'_> {
         }
     }
 
-    /// Addresses or routes are others than before: those that had no way may have one.
-    pub(super) fn tcp_paths_changed(&mut self) {
+    /// Those that had no way to their peer may have one: addresses or routes are others than before, or
+    /// there is a place for their neighbour.
+    pub(super) fn tcp_look_again(&mut self) {
         let mut blocked = self.tcp.take_blocked();
         while let Some(index) = self.tcp.unblock(&mut blocked) {
             self.tcp.queue_if_ready(index);

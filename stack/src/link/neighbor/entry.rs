@@ -32,7 +32,7 @@ pub(super) enum Class {
     Invented,
     /// Known, but our own traffic has not gone there lately.
     Idle,
-    /// Asked for our own traffic.
+    /// Asked for our own traffic, which has not gone there yet.
     Awaited,
     InUse,
 }
@@ -51,6 +51,8 @@ pub(super) struct Entry {
     pub(super) next: Instant,
     /// The question that was due last was not asked: answers had used up what they may ask.
     pub(super) denied: bool,
+    /// It answered, and whoever asked for it is about to send.
+    pub(super) is_fresh: bool,
     pub(super) waiting: PacketQueue,
 }
 
@@ -64,6 +66,7 @@ impl Entry {
             used: None,
             next: Instant::ZERO,
             denied: false,
+            is_fresh: false,
             waiting: PacketQueue::new(),
         }
     }
@@ -91,9 +94,16 @@ impl Entry {
             (State::Failed { .. }, _) => Class::Failed,
             (State::Incomplete { .. }, false) => Class::Invented,
             (State::Incomplete { .. }, true) => Class::Awaited,
+            (_, true) if self.is_fresh && now < self.next => Class::Awaited,
             (_, false) => Class::Idle,
             (_, true) => Class::InUse,
         }
+    }
+
+    /// A packet of our own is about to go there.
+    #[inline]
+    pub(super) fn use_it(&mut self, now: Instant) {
+        (self.used, self.is_fresh) = (Some(now), false);
     }
 
     /// A packet is about to go there. `None`: the failure is over, and it is asked for anew.
@@ -147,6 +157,8 @@ impl Entry {
             (None, false) => return false,
         };
         let changed = !known || mac != self.mac;
+        // What waits here goes at once.
+        self.is_fresh |= !known && self.used.is_some() && self.waiting.is_empty();
         match evidence {
             Evidence::Asked { .. } | Evidence::Overheard => {
                 if changed {

@@ -94,8 +94,9 @@ impl<'a> Table<'a> {
         self.at(at)
     }
 
-    /// A free place, or that of the least useful entry, if it is worth no more than `most`.
-    pub(super) fn place(&mut self, most: Class, now: Instant) -> Option<usize> {
+    /// A free place, or that of the least useful entry, if it is worth no more than `most`, and not of the
+    /// class that is spared.
+    pub(super) fn place(&mut self, most: Class, spared: Option<Class>, now: Instant) -> Option<usize> {
         let len = self.slots.len();
         let is_full = self.entries == len;
         let mut best: Option<(Class, Option<Instant>, usize)> = None;
@@ -106,7 +107,7 @@ impl<'a> Table<'a> {
                     best = Some((Class::Failed, None, at));
                     break;
                 }
-                Some(entry) if is_full => {
+                Some(entry) if is_full && Some(entry.class(now)) != spared => {
                     let this = (entry.class(now), entry.used, at);
                     best = Some(best.map_or(this, |best| best.min(this)));
                 }

@@ -283,7 +283,7 @@ fn a_table_holds_as_many_as_it_has_places() {
         assert_eq!(found, left);
     }
     while cache.forget(&pool, |_| true).is_some() {}
-    assert_eq!(cache.table.place(Class::Failed, T0).map(|_| cache.table.iter().count()), Some(0));
+    assert_eq!(cache.table.place(Class::Failed, None, T0).map(|_| cache.table.iter().count()), Some(0));
 }
 
 /// A flood of invented neighbours does not drive out those in use.

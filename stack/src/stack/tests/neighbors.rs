@@ -14,7 +14,7 @@ pub(super) fn at(ms: u64) -> Instant {
 }
 
 /// 10.9.0.1/16 on a stack with so many places for neighbours.
-fn host_with(neighbors: usize) -> Host {
+pub(super) fn host_with(neighbors: usize) -> Host {
     let device = Wire::new(1);
     let limits = Limits { neighbors, ..Limits::default() };
     let mut stack = Stack::new(Storage::heap(&limits), [7; 32]);
@@ -51,7 +51,7 @@ fn datagram_to(frame: &[u8]) -> Option<Ipv4Addr> {
     is_udp.then(|| Ipv4Addr::from(<[u8; 4]>::try_from(&frame[30..34]).unwrap()))
 }
 
-fn answer(host: &mut Host, from: Ipv4Addr, now: Instant) {
+pub(super) fn answer(host: &mut Host, from: Ipv4Addr, now: Instant) {
     let reply = ArpPacket {
         operation: ArpOperation::Reply,
         sender_mac: PEER,

@@ -202,3 +202,27 @@ fn an_address_that_goes_away() {
     assert!(settle(&mut a, &mut b, at(1000)) > 0);
     assert_eq!(b.stack.tcp_take_error(server, at(1000)), Ok(None));
 }
+
+/// H241: a table of eight places serves more connections than it holds neighbours, one after the other.
+#[test]
+fn more_neighbors_than_places() {
+    for places in [8, 16] {
+        let mut a = neighbors::host_with(places);
+        for low in 1..=40 {
+            let to = SocketAddr::new(Ipv4Addr::new(10, 9, 1, low).into(), 80);
+            a.stack.tcp_connect(to, None, T0).unwrap();
+        }
+        let mut reached = std::collections::BTreeMap::new();
+        for ms in 0..50 {
+            a.stack.on_timers(at(ms));
+            for frame in a.output(at(ms)) {
+                if is_tcp(&frame) {
+                    reached.entry(frame[33]).or_insert(ms);
+                } else if let Some(who) = asked(&frame) {
+                    neighbors::answer(&mut a, who, at(ms));
+                }
+            }
+        }
+        assert_eq!(reached.len(), 40, "{reached:?}");
+    }
+}
