@@ -20,13 +20,15 @@ mod ioctl;
 pub mod namespace;
 mod netlink;
 mod open;
-mod vnet;
+#[cfg(test)]
+mod tests;
 
 pub use configure::{configure, create, probe, remove, set_mtu, set_up, settle};
 pub use error::Error;
 pub use events::Events;
 pub use open::Options;
 
+use crate::vnet::{self, Said};
 use barenet::bytes::Bytes;
 use barenet::device::{
     Capabilities, Device, LinkState, Mac, RxChecksum, RxFrame, TX_PIECES, TxError, TxFrame,
@@ -54,6 +56,9 @@ pub struct Drops {
     pub tx_refused: u64,
     /// Longer than 64 KiB, or shorter than an Ethernet header.
     pub rx_length: u64,
+    /// The vnet header asks for what was not negotiated or makes no sense: segments without a
+    /// size, a checksum outside the frame.
+    pub rx_header: u64,
     /// Reading failed in a way that passes.
     pub rx_failed: u64,
 }
@@ -180,11 +185,13 @@ impl Device for Tap {
     }
 
     fn receive(&mut self, sink: &mut dyn FnMut(RxFrame<'_>)) -> bool {
+        /// One who writes nothing but rubbish, and that for ever, must not hold us here.
+        const RUBBISH_MAX: usize = 256;
         let header_len = match self.framing {
             Framing::Plain => 0,
             Framing::Vnet => vnet::LEN,
         };
-        loop {
+        for _ in 0..RUBBISH_MAX {
             let Some(len) = self.read() else {
                 return false;
             };
@@ -193,13 +200,18 @@ impl Device for Tap {
                 continue;
             }
             let (header, bytes) = self.frame[..len].split_at(header_len);
-            let (checksum, segment_len) = match header.first_chunk() {
-                Some(header) => vnet::decode(*header),
-                None => (RxChecksum::Unchecked, None),
+            let said = match header.first_chunk() {
+                Some(header) => vnet::parse(header, u16::from_ne_bytes, bytes.len()),
+                None => Some(Said { checksum: RxChecksum::Unchecked, segment_len: None }),
+            };
+            let Some(Said { checksum, segment_len }) = said else {
+                self.drops.rx_header += 1;
+                continue;
             };
             sink(RxFrame { bytes: Bytes::new(&[bytes]), checksum, segment_len });
             return true;
         }
+        false
     }
 
     fn transmit(&mut self, frame: TxFrame<'_>) -> Result<(), TxError> {
@@ -207,7 +219,7 @@ impl Device for Tap {
             self.drops.tx_refused += 1;
             return Err(TxError::Refused);
         }
-        let vnet = vnet::encode(frame.offload, frame.header.len());
+        let vnet = vnet::emit(frame.offload, frame.header.len(), u16::to_ne_bytes);
         let mut slices = [IoSlice::new(&[]); SLICES];
         slices[0] = IoSlice::new(&vnet);
         slices[1] = IoSlice::new(frame.header);

@@ -1,6 +1,7 @@
 //! Opening a TAP: which one, and with what framing.
 
-use super::{Error, Framing, ioctl, vnet};
+use super::{Error, Framing, ioctl};
+use crate::vnet;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;

@@ -33,7 +33,8 @@ const FIRST_PIECE_MIN: usize = 256;
 pub struct Drops {
     /// Shorter than the virtio and Ethernet headers.
     pub short: u64,
-    /// The virtio header asks for what was not negotiated.
+    /// The virtio header asks for what was not negotiated or makes no sense: segments without a
+    /// size, a checksum outside the frame.
     pub bad_header: u64,
     /// Spread over buffers so that the first does not hold the headers, or over too many.
     pub scattered: u64,
@@ -202,7 +203,8 @@ impl<H: Hal> Rx<H> {
         const ETHERNET: usize = 14;
         let in_first = taken[0].1.saturating_sub(header::LEN);
         let in_others: usize = taken[1..].iter().map(|filled| filled.1).sum();
-        let Some(head) = head.filter(|_| in_first + in_others >= ETHERNET) else {
+        let len = in_first + in_others;
+        let Some(head) = head.filter(|_| len >= ETHERNET) else {
             self.drops.short += 1;
             return Taken::Dropped;
         };
@@ -210,7 +212,7 @@ impl<H: Hal> Rx<H> {
             self.drops.scattered += 1;
             return Taken::Dropped;
         }
-        let Some(said) = header::parse(&head, self.checksum_offload) else {
+        let Some(said) = header::parse(&head, self.checksum_offload, len) else {
             self.drops.bad_header += 1;
             return Taken::Dropped;
         };

@@ -15,12 +15,19 @@ struct Wire {
     mac: Mac,
     sent: Vec<Vec<u8>>,
     room: usize,
+    refuses: bool,
     groups: Vec<Mac>,
 }
 
 impl Wire {
     fn new(last: u8) -> Self {
-        Wire { mac: Mac([2, 0, 0, 0, 0, last]), sent: Vec::new(), room: usize::MAX, groups: Vec::new() }
+        Wire {
+            mac: Mac([2, 0, 0, 0, 0, last]),
+            sent: Vec::new(),
+            room: usize::MAX,
+            refuses: false,
+            groups: Vec::new(),
+        }
     }
 }
 
@@ -38,6 +45,9 @@ impl Device for Wire {
         }
     }
     fn transmit(&mut self, frame: TxFrame<'_>) -> Result<(), TxError> {
+        if self.refuses {
+            return Err(TxError::Refused);
+        }
         if self.sent.len() >= self.room {
             return Err(TxError::Full);
         }
@@ -122,6 +132,7 @@ fn drops(host: &Host) -> Vec<(Drop, u64)> {
 }
 
 mod announce;
+mod device;
 mod input;
 mod neighbors;
 mod routing;

@@ -51,6 +51,7 @@ fn a_device_that_did_not_come_up_is_stopped() {
 
 /// What does not say that it has stopped may go on writing: its memory is never freed.
 #[test]
+#[cfg_attr(miri, ignore = "hundred thousand looks take minutes")]
 fn a_device_that_does_not_stop_keeps_its_memory() {
     let fake = Fake::new(ALL);
     let net = fake.start();
