@@ -198,6 +198,28 @@ fn a_guest_that_stays_too_long_is_ended() {
     assert!(errors.ends_with("error: timed out: the guest was ended after 1 s\n"), "{errors}");
 }
 
+/// A capture that can't be written is told before anything is built; one that was, with what it holds.
+#[test]
+fn a_capture_is_told_before_and_after() {
+    let _alone = one_guest_at_a_time();
+    let pcap = std::env::temp_dir().join(format!("barenet-{}-told.pcap", std::process::id()));
+    let run = |file: &str| {
+        let server = format!("10.0.2.2:{}", free_port());
+        let output = cargo_qemu(&["tcp_hello_world", "--pcap", file, "--", &server]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let file = pcap.to_str().unwrap();
+    let errors = run(file);
+    std::fs::remove_file(&pcap).unwrap();
+    let (_, told) = errors.split_once(file).unwrap_or_else(|| panic!("{errors}"));
+    let frames: usize = told.trim_start_matches(": ").split(' ').next().unwrap().parse().unwrap();
+    assert!(frames >= 2 && told.contains(" frames in "), "{errors}");
+    let errors = run("/nowhere/all.pcap");
+    assert!(errors.contains("error: can't write the capture /nowhere/all.pcap"), "{errors}");
+    assert!(!errors.contains("Compiling barenet-examples"), "{errors}");
+}
+
 /// On a TAP the guest has all of virtio-net's offloads, which QEMU's own network has not: segments of
 /// up to 64 KiB and incomplete checksums, both ways.
 #[test]

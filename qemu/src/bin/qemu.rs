@@ -6,7 +6,7 @@ use barenet_qemu::board::{self, BOARDS, Board};
 use barenet_qemu::forward::{self, Forward};
 use barenet_qemu::machine::{Launch, Network};
 use barenet_qemu::status::{Outcome, outcome};
-use barenet_qemu::{build, end_with_runner, example, install, report};
+use barenet_qemu::{build, capture, end_with_runner, example, install, report};
 use clap::Parser;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,10 +18,15 @@ const TIMED_OUT: u8 = 124;
 /// The addresses of a guest on a TAP, unless its arguments name others.
 const TAP_ADDRESSES: &[&str] = &["ip=10.0.0.2/24", "gw=10.0.0.1", "ip=fd00::2/64", "gw=fd00::1"];
 
+const STATUS: &str = "\
+Exit status: 0 if the program's `main` succeeded, 1 if it failed (an error, a panic, a fault), 124 after
+--timeout. A mistake on the command line is 2, any other of the runner's or QEMU's own 1, with a line
+`error: …`. QEMU without this runner ends with 33 for the program's success, and with 3 for its failure.";
+
 /// Builds an example, boots it in QEMU and prints where to reach it. Its exit status becomes the
 /// command's.
 #[derive(Parser, Debug)]
-#[command(name = "cargo qemu", bin_name = "cargo qemu")]
+#[command(name = "cargo qemu", bin_name = "cargo qemu", after_help = STATUS)]
 struct Options {
     /// The example to run
     #[arg(required_unless_present = "list")]
@@ -71,6 +76,7 @@ fn run(options: Options) -> Result<u8> {
     if let Some(name) = &options.tap {
         try_tap(name)?;
     }
+    options.pcap.as_deref().map_or(Ok(()), capture::make)?;
     install::emulator(board)?;
     install::target(board)?;
     let kernel = build::build(&example, Some(board.target))?;
@@ -97,7 +103,11 @@ fn run(options: Options) -> Result<u8> {
         network,
         pcap: options.pcap,
     };
-    start(&launch, options.timeout.map(Duration::from_secs))
+    let status = start(&launch, options.timeout.map(Duration::from_secs));
+    if let Some(pcap) = &launch.pcap {
+        eprintln!("{}", capture::describe(pcap));
+    }
+    status
 }
 
 fn list() -> Result<u8> {

@@ -23,10 +23,15 @@ const STACK: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 /// A program that has not got so far by then never will.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+const STATUS: &str = "\
+Exit status: that of the command, or without one the example's: 0 if its `main` succeeded, 1 if it failed,
+101 if it panicked on a thread, 128 and the signal's number if it was killed. A mistake on the command line
+is 2, any other of the runner's 1, with a line `error: …`.";
+
 /// Builds an example and runs it as a Linux process on a TAP in a network namespace of its own;
 /// with a command, runs that in the namespace too and returns its status.
 #[derive(Parser, Debug)]
-#[command(name = "cargo host", bin_name = "cargo host")]
+#[command(name = "cargo host", bin_name = "cargo host", after_help = STATUS)]
 struct Options {
     /// The example to run
     example: String,
