@@ -360,6 +360,17 @@ impl Net {
         }
     }
 
+    /// As [`block_on`](Net::block_on), but for so long at most: then the future is dropped, with
+    /// [`Error::TimedOut`].
+    pub fn block_on_timeout<F: Future>(
+        &self,
+        timeout: impl Into<Duration>,
+        future: F,
+    ) -> Result<F::Output, Error> {
+        let mut future = core::pin::pin!(future);
+        self.wait_for(Some(timeout.into()), |cx| future.as_mut().poll(cx).map(Ok))
+    }
+
     /// Lets `duration` pass.
     pub fn pause(&self, duration: impl Into<Duration>) {
         let deadline = self.now() + duration.into();

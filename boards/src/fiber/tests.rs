@@ -8,6 +8,8 @@ use barenet::{TcpListener, TcpStream};
 
 use super::*;
 
+mod vanished;
+
 #[derive(Default)]
 struct Virtual {
     micros: AtomicU64,

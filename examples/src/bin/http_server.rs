@@ -6,6 +6,7 @@ extern crate alloc;
 use alloc::string::String;
 use core::fmt::Write as _;
 
+use barenet::time::Duration;
 use barenet::{Error, Net, Serve, TcpListener, TcpStream};
 use barenet_boards::{machine, println, uptime};
 use edge_http::Method;
@@ -15,29 +16,30 @@ use embedded_io_async::Write as _;
 /// Bytes for the headers of one request, and how many headers there may be.
 const REQUEST_LEN: usize = 2048;
 const HEADERS: usize = 32;
+/// How long a client may take over a request, the wait for it included, and its answer.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
 
 #[barenet_boards::main]
 fn main(net: Net) -> Result<(), Error> {
     let listener = TcpListener::bind(&net, 80)?;
     println!("http on {}", listener.local_addr());
-    let serve = Serve::default().on_error(|error, peer| println!("{peer}: {error}"));
+    let serve =
+        Serve::default().write_timeout(REQUEST_TIME).on_error(|error, peer| println!("{peer}: {error}"));
     let page_net = net.clone();
-    listener.serve_with(serve, move |flow, _peer| {
-        // The HTTP crate is async; this fiber or thread waits for it.
-        page_net.block_on(answer_requests(flow, &page_net))
-    })
+    listener.serve_with(serve, move |flow, _peer| answer_requests(flow, &page_net))
 }
 
 /// Answers requests until the client closes, asks to close, or talks nonsense.
-async fn answer_requests(mut flow: TcpStream, net: &Net) -> Result<(), Error> {
+fn answer_requests(mut flow: TcpStream, net: &Net) -> Result<(), Error> {
     let mut buf = [0; REQUEST_LEN];
     loop {
-        match answer(&mut buf, &mut flow, net).await {
+        // The HTTP crate is async; this fiber or thread waits for it, but not for ever.
+        match net.block_on_timeout(REQUEST_TIME, answer(&mut buf, &mut flow, net))? {
             Ok(Next::Request) => {}
             Ok(Next::Close) => return Ok(()),
             Err(edge_http::io::Error::Io(error)) => return Err(error),
             Err(edge_http::io::Error::ConnectionClosed) => return Ok(()),
-            Err(_) => return flow.write_all_async(BAD_REQUEST).await,
+            Err(_) => return flow.write_all(BAD_REQUEST),
         }
     }
 }

@@ -8,7 +8,8 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use barenet::{Error, Net, TcpListener, TcpStream};
+use barenet::time::Duration;
+use barenet::{Error, Net, Serve, TcpListener, TcpStream};
 use barenet_boards::println;
 
 /// Bytes of one read.
@@ -23,10 +24,18 @@ fn main(net: Net) -> Result<(), Error> {
     let (sink, source) = (TcpListener::bind(&net, 9)?, TcpListener::bind(&net, 19)?);
     println!("discard on {}, chargen on {}", sink.local_addr(), source.local_addr());
     // Two listeners: one of them in a fiber or thread of its own.
-    let job =
-        Box::new(move || sink.serve(|flow, _peer| discard(flow)).unwrap_or_else(|why| println!("{why}")));
+    let job = Box::new(move || {
+        let served = sink.serve_with(patient(), |flow, _peer| discard(flow));
+        served.unwrap_or_else(|why| println!("{why}"));
+    });
     net.waiter().spawn(String::from("discard"), job, Box::new(|| {}))?;
-    source.serve(|flow, _peer| generate(flow))
+    source.serve_with(patient(), |flow, _peer| generate(flow))
+}
+
+/// A client that sends nothing, or takes nothing, for ten minutes is let go.
+fn patient() -> Serve {
+    let silence = Duration::from_secs(600);
+    Serve::default().read_timeout(silence).write_timeout(silence)
 }
 
 fn discard(mut flow: TcpStream) -> Result<(), Error> {

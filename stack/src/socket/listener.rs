@@ -13,6 +13,8 @@ use crate::net::Net;
 use crate::stack::ListenerHandle;
 #[cfg(feature = "alloc")]
 use crate::sync::Lock;
+#[cfg(feature = "alloc")]
+use crate::tcp::KeepAlive;
 use crate::tcp::TcpOptions;
 #[cfg(feature = "alloc")]
 use crate::time::Duration;
@@ -152,7 +154,10 @@ impl TcpListener {
         loop {
             served.wait_for(|active| active < served.serve.max_connections)?;
             match self.accept() {
-                Ok((stream, peer)) => self.start(&served, stream, peer)?,
+                Ok((mut stream, peer)) => {
+                    served.serve.prepare(&mut stream);
+                    self.start(&served, stream, peer)?;
+                }
                 Err(Error::ClosedLocally) => return served.wait_for(|active| active == 0),
                 Err(error) => return Err(error),
             }
@@ -207,6 +212,10 @@ impl core::fmt::Debug for TcpListener {
     }
 }
 
+/// When a server asks a silent client whether it is still there.
+#[cfg(feature = "alloc")]
+const KEEP_ALIVE: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(60), interval: Duration::from_secs(10), probes: 6 };
 /// While there is no fiber or thread for a connection, and none of ours ends, it is tried again so often.
 #[cfg(feature = "alloc")]
 const RETRY: Duration = Duration::from_millis(100);
@@ -229,13 +238,22 @@ type OnError = Box<dyn Fn(Error, SocketAddr) + Send + Sync>;
 #[cfg(feature = "alloc")]
 pub struct Serve {
     max_connections: usize,
+    keep_alive: Option<KeepAlive>,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
     on_error: OnError,
 }
 
 #[cfg(feature = "alloc")]
 impl Default for Serve {
     fn default() -> Self {
-        Serve { max_connections: usize::MAX, on_error: Box::new(|_, _| {}) }
+        Serve {
+            max_connections: usize::MAX,
+            keep_alive: Some(KEEP_ALIVE),
+            read_timeout: None,
+            write_timeout: None,
+            on_error: Box::new(|_, _| {}),
+        }
     }
 }
 
@@ -246,6 +264,38 @@ impl Serve {
     pub fn max_connections(mut self, max: usize) -> Self {
         self.max_connections = max;
         self
+    }
+
+    /// Asks a client that has been silent for long whether it is still there, so that one that has vanished
+    /// leaves nothing behind. Default: after a minute, every 10 s, and after six questions the connection
+    /// ends with [`Error::TimedOut`]. `None`: only if the listener's options say so, as those do that ask in
+    /// another way.
+    pub fn keep_alive(mut self, keep_alive: Option<KeepAlive>) -> Self {
+        self.keep_alive = keep_alive;
+        self
+    }
+
+    /// The longest that a read of a handler waits, as by [`TcpStream::set_read_timeout`]: for a protocol
+    /// whose clients are not silent for long. Default: for ever, as long as the client is there.
+    pub fn read_timeout(mut self, timeout: impl Into<Duration>) -> Self {
+        self.read_timeout = Some(timeout.into());
+        self
+    }
+
+    /// The longest that a write of a handler waits for a client that takes nothing, as by
+    /// [`TcpStream::set_write_timeout`]. Default: for ever, as long as the client is there.
+    pub fn write_timeout(mut self, timeout: impl Into<Duration>) -> Self {
+        self.write_timeout = Some(timeout.into());
+        self
+    }
+
+    /// Gives a connection these settings.
+    fn prepare(&self, stream: &mut TcpStream) {
+        (stream.read_timeout, stream.write_timeout) = (self.read_timeout, self.write_timeout);
+        if let Some(keep_alive) = self.keep_alive {
+            // One that has ended already, or memory for no options, is no reason not to serve it.
+            let _ = stream.configure(|options| options.keep_alive = options.keep_alive.or(Some(keep_alive)));
+        }
     }
 
     /// Called with each error of a handler and the address of its peer, and with
