@@ -143,8 +143,10 @@ fn mac(name: &str) -> Mac {
 fn add_interface(net: &Net, tap: Tap, options: &Options<'_>) -> Result<(), String> {
     let Capabilities { mtu, mac, .. } = tap.capabilities();
     let addresses = options.addresses.iter();
-    let addresses: Vec<Cidr> = addresses.map(|&(address, prefix_len)| Cidr { address, prefix_len }).collect();
-    net.add_interface(Box::new(tap), &addresses, &options.gateways)
+    let addresses: Result<Vec<Cidr>, _> =
+        addresses.map(|&(address, prefix_len)| Cidr::new(address, prefix_len)).collect();
+    addresses
+        .and_then(|addresses| net.add_interface(Box::new(tap), &addresses, &options.gateways))
         .map_err(|why| format!("can't use the TAP (MTU {mtu}) with these addresses and gateways: {why}"))?;
     // Beside what the program prints, not in it.
     std::eprintln!("{}, MAC {mac}, {options}", program::machine());

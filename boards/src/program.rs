@@ -67,7 +67,7 @@ pub fn uptime() -> Duration {
 /// the host that runs us.
 pub fn gateway(net: &Net) -> Option<IpAddr> {
     net.with_stack(|stack| {
-        let routers = || stack.routes().filter(|r| r.destination.prefix_len == 0).filter_map(|r| r.gateway);
+        let routers = || stack.routes().filter(|r| r.destination.prefix_len() == 0).filter_map(|r| r.gateway);
         routers().find(IpAddr::is_ipv4).or_else(|| routers().next())
     })
 }

@@ -7,7 +7,7 @@ use siphasher::sip::SipHasher24;
 /// Counter mode over SipHash-2-4: unpredictable without the seed, and the same for the same seed,
 /// so that a run can be replayed. Not for keys that must outlive the program.
 #[derive(Clone, Debug)]
-pub struct Random {
+pub(crate) struct Random {
     key: [u8; 16],
     /// The other half of the seed goes into each block.
     tweak: [u8; 16],
@@ -23,7 +23,7 @@ impl Random {
     /// assert_eq!(a.next_u64(), b.next_u64());
     /// assert!(a.below(10) < 10);
     /// ```
-    pub fn new(seed: [u8; 32]) -> Self {
+    pub(crate) fn new(seed: [u8; 32]) -> Self {
         let (mut key, mut tweak) = ([0; 16], [0; 16]);
         key.copy_from_slice(&seed[..16]);
         tweak.copy_from_slice(&seed[16..]);
@@ -31,7 +31,7 @@ impl Random {
     }
 
     /// 64 random bits.
-    pub fn next_u64(&mut self) -> u64 {
+    pub(crate) fn next_u64(&mut self) -> u64 {
         let mut hash = SipHasher24::new_with_key(&self.key);
         hash.write(&self.tweak);
         hash.write_u64(self.counter);
@@ -40,17 +40,17 @@ impl Random {
     }
 
     /// 32 random bits.
-    pub fn next_u32(&mut self) -> u32 {
+    pub(crate) fn next_u32(&mut self) -> u32 {
         (self.next_u64() >> 32) as u32
     }
 
     /// A number below `limit`; 0 for a limit of 0. Its bias is less than `limit` in 2^32.
-    pub fn below(&mut self, limit: u32) -> u32 {
+    pub(crate) fn below(&mut self, limit: u32) -> u32 {
         ((u64::from(self.next_u32()) * u64::from(limit)) >> 32) as u32
     }
 
     /// A key for a keyed hash: each call gives another, and none tells about the others.
-    pub fn key(&mut self) -> [u8; 16] {
+    pub(crate) fn key(&mut self) -> [u8; 16] {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&self.next_u64().to_le_bytes());
         key[8..].copy_from_slice(&self.next_u64().to_le_bytes());

@@ -9,26 +9,26 @@ use core::ops::{Add, AddAssign, Sub};
 /// A position in the sequence space.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Seq(pub u32);
+pub(crate) struct Seq(pub u32);
 
 impl Seq {
     /// Is `self` strictly before `other`?
-    pub const fn before(self, other: Seq) -> bool {
+    pub(crate) const fn before(self, other: Seq) -> bool {
         (self.0.wrapping_sub(other.0) as i32) < 0
     }
 
     /// Is `self` before `other`, or the same?
-    pub const fn at_or_before(self, other: Seq) -> bool {
+    pub(crate) const fn at_or_before(self, other: Seq) -> bool {
         !other.before(self)
     }
 
     /// How many numbers lie from `earlier` up to `self`; meaningful when `earlier` is not later.
-    pub const fn since(self, earlier: Seq) -> u32 {
+    pub(crate) const fn since(self, earlier: Seq) -> u32 {
         self.0.wrapping_sub(earlier.0)
     }
 
     /// Is `self` in the half-open range of `len` numbers that starts at `start`?
-    pub const fn within(self, start: Seq, len: u32) -> bool {
+    pub(crate) const fn within(self, start: Seq, len: u32) -> bool {
         self.since(start) < len
     }
 
@@ -39,12 +39,12 @@ impl Seq {
     }
 
     /// The later of the two.
-    pub const fn later_of(self, other: Seq) -> Seq {
+    pub(crate) const fn later_of(self, other: Seq) -> Seq {
         if self.before(other) { other } else { self }
     }
 
     /// The earlier of the two.
-    pub const fn earlier_of(self, other: Seq) -> Seq {
+    pub(crate) const fn earlier_of(self, other: Seq) -> Seq {
         if self.before(other) { self } else { other }
     }
 }

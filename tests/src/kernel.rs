@@ -95,7 +95,7 @@ pub fn network(
     let storage = Storage::heap(limits);
     let net = Net::new(Stack::new(storage, [7; 32]), platform, wait);
     let addresses = [(IpAddr::from(STACK_V4), 24), (STACK_V6.into(), 64)];
-    let addresses = addresses.map(|(address, prefix_len)| Cidr { address, prefix_len });
+    let addresses = addresses.map(|(address, prefix_len)| Cidr::new(address, prefix_len).unwrap());
     net.add_interface(Box::new(device), &addresses, &[]).expect("room for an interface");
     net
 }

@@ -21,7 +21,7 @@ fn serve(mut tap: Tap, host: &Host, ended: &AtomicBool) {
     let id = stack.add_interface(tap.capabilities()).unwrap();
     let addresses: [(IpAddr, u8); 2] = [(STACK_V4.into(), 24), (STACK_V6.into(), 64)];
     for (address, prefix_len) in addresses {
-        let cidr = Cidr { address, prefix_len };
+        let cidr = Cidr::new(address, prefix_len).unwrap();
         stack.add_address(id, cidr, host.now()).unwrap();
     }
     while !ended.load(Relaxed) {

@@ -24,7 +24,8 @@ pub struct TcpFrame<'a> {
 /// Sends a TCP packet, cut as the device needs it, and returns how many payload bytes the device
 /// took: fewer than there are if it ran full on the way.
 ///
-/// An error means that the device took nothing.
+/// An error means that the device took nothing. [`TxError::Refused`] also if a segment would be longer than
+/// a packet can be, 65,535 bytes, or if the header is none.
 pub fn transmit(device: &mut dyn Device, frame: TcpFrame<'_>) -> Result<usize, TxError> {
     let TcpFrame { header, transport, payload, mss } = frame;
     let v6 = transport == ETHERNET_LEN + IPV6_LEN;
@@ -41,6 +42,9 @@ pub fn transmit(device: &mut dyn Device, frame: TcpFrame<'_>) -> Result<usize, T
     pseudo.add_word(u16::from(protocol::TCP));
     let capabilities = device.capabilities();
     let total: usize = payload.iter().map(|p| p.len()).sum();
+    if total.min(mss.into()) + header.len() - ETHERNET_LEN > usize::from(u16::MAX) {
+        return Err(TxError::Refused);
+    }
     if total > usize::from(mss) {
         let tx_checksum = capabilities.tx_checksum;
         let chunk_max = chunk_max(&capabilities, v6, header.len(), mss);
@@ -55,6 +59,8 @@ pub fn transmit(device: &mut dyn Device, frame: TcpFrame<'_>) -> Result<usize, T
 /// Payload bytes that one transmit can carry; a multiple of the MSS.
 fn chunk_max(capabilities: &Capabilities, v6: bool, header_len: usize, mss: u16) -> usize {
     let tso = if v6 { capabilities.tso6 } else { capabilities.tso4 } as usize;
+    // The length fields of IP hold no more, whatever a device takes.
+    let tso = tso.min(usize::from(u16::MAX));
     let headers = header_len - ETHERNET_LEN;
     // A device without segmentation offload is spared the division.
     let segments = if tso > headers { (tso - headers) / usize::from(mss) } else { 1 };

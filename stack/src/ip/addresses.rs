@@ -16,10 +16,9 @@ pub const ADDRESSES_MAX: usize = 8;
 /// An address and how many of its leading bits name the network.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Cidr {
-    /// The address, host bits included.
-    pub address: IpAddr,
-    /// Bits of the network's prefix.
-    pub prefix_len: u8,
+    pub(crate) address: IpAddr,
+    /// No more than the address has bits.
+    pub(crate) prefix_len: u8,
 }
 
 impl Cidr {
@@ -41,6 +40,16 @@ impl Cidr {
             return Err(Error::InvalidInput("the prefix is longer than the address"));
         }
         Ok(Cidr { address, prefix_len })
+    }
+
+    /// The address, host bits included.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Bits of the network's prefix: 0 to 32 of IPv4, to 128 of IPv6.
+    pub const fn prefix_len(&self) -> u8 {
+        self.prefix_len
     }
 
     /// Everything: the destination of an IPv4 default route.

@@ -10,11 +10,11 @@ use crate::counters::Drop;
 use crate::device::Mac;
 
 /// Length of an ARP packet without the Ethernet header.
-pub const ARP_LEN: usize = 28;
+pub(crate) const ARP_LEN: usize = 28;
 
 /// Question or answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ArpOperation {
+pub(crate) enum ArpOperation {
     /// Who has the target address?
     Request,
     /// The sender has the sender address.
@@ -23,7 +23,7 @@ pub enum ArpOperation {
 
 /// An ARP packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ArpPacket {
+pub(crate) struct ArpPacket {
     /// Question or answer.
     pub operation: ArpOperation,
     /// The sender's hardware address.
@@ -46,7 +46,7 @@ fn ip(bytes: &[u8]) -> Option<Ipv4Addr> {
 
 impl ArpPacket {
     /// Reads the packet after an Ethernet header.
-    pub fn parse(packet: &[u8]) -> Result<Self, Drop> {
+    pub(crate) fn parse(packet: &[u8]) -> Result<Self, Drop> {
         let view = View::new_checked(packet).map_err(|_| Drop::ArpMalformed)?;
         let is_ours = view.hardware_type() == ArpHardware::Ethernet
             && view.protocol_type() == EthernetProtocol::Ipv4
@@ -72,7 +72,7 @@ impl ArpPacket {
     }
 
     /// The whole frame, Ethernet header included.
-    pub fn emit(&self, destination: Mac) -> [u8; ETHERNET_LEN + ARP_LEN] {
+    pub(crate) fn emit(&self, destination: Mac) -> [u8; ETHERNET_LEN + ARP_LEN] {
         let mut frame = [0; ETHERNET_LEN + ARP_LEN];
         let link = LinkPath { source: self.sender_mac, destination };
         ethernet::emit(&mut frame, &link, EtherType::Arp);

@@ -14,7 +14,7 @@ use crate::bytes::Bytes;
 /// assert_eq!(sum.finish(), !(0x4500u16 + 0x001c));
 /// ```
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Checksum {
+pub(crate) struct Checksum {
     /// Sum of the words in the machine's byte order, with end-around carry at 64 bits: the 16-bit
     /// sum is this one folded, since 2^16 - 1 divides 2^64 - 1, and turned (RFC 1071 §2(B)).
     sum: u64,
@@ -31,7 +31,7 @@ const fn plus(a: u64, b: u64) -> u64 {
 impl Checksum {
     /// Adds a piece.
     #[inline]
-    pub fn add(&mut self, piece: &[u8]) {
+    pub(crate) fn add(&mut self, piece: &[u8]) {
         let mut sum = sum_words(piece);
         if self.odd {
             // RFC 1071 §2(B): shifted by a byte, the sum is too.
@@ -51,19 +51,19 @@ impl Checksum {
     }
 
     /// Adds every piece of `bytes`.
-    pub fn add_bytes(&mut self, bytes: Bytes<'_>) {
+    pub(crate) fn add_bytes(&mut self, bytes: Bytes<'_>) {
         bytes.chunks().for_each(|piece| self.add(piece));
     }
 
     /// Adds one 16-bit word, or a sum of such.
     #[inline]
-    pub const fn add_word(&mut self, word: u16) {
+    pub(crate) const fn add_word(&mut self, word: u16) {
         self.sum = plus(self.sum, word.to_be() as u64);
     }
 
     /// The sum so far, not complemented: what a device that completes checksums wants in the field.
     #[inline]
-    pub const fn sum(self) -> u16 {
+    pub(crate) const fn sum(self) -> u16 {
         let sum = (self.sum & 0xffff_ffff) + (self.sum >> 32);
         let sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
         let sum = (sum & 0xffff) + (sum >> 16);
@@ -73,20 +73,20 @@ impl Checksum {
 
     /// The checksum to put in the field. Over data with a right checksum inside it is zero.
     #[inline]
-    pub const fn finish(self) -> u16 {
+    pub(crate) const fn finish(self) -> u16 {
         !self.sum()
     }
 
     /// Was it the sum of data with a right checksum inside?
     #[inline]
-    pub const fn is_valid(self) -> bool {
+    pub(crate) const fn is_valid(self) -> bool {
         self.sum() == 0xffff
     }
 }
 
 /// The sum of the pseudo-header (RFC 9293 §3.1, RFC 768, RFC 8200 §8.1) for `len` bytes of
 /// transport header and payload.
-pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, len: usize) -> Checksum {
+pub(crate) fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, len: usize) -> Checksum {
     let mut sum = 0;
     for address in [source, destination] {
         match address {

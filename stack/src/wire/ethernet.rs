@@ -6,7 +6,7 @@ use crate::counters::Drop;
 use crate::device::Mac;
 
 /// Length of an Ethernet header in bytes.
-pub const ETHERNET_LEN: usize = 14;
+pub(crate) const ETHERNET_LEN: usize = 14;
 /// The type of a frame with a tag (IEEE 802.1Q §9.6), and the tag's length.
 const TAGGED: u16 = 0x8100;
 const TAG_LEN: usize = 4;
@@ -15,7 +15,7 @@ const VLAN_MASK: u16 = 0x0fff;
 
 /// What a frame carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum EtherType {
+pub(crate) enum EtherType {
     /// 0x0806
     Arp,
     /// 0x0800
@@ -30,7 +30,7 @@ pub enum EtherType {
 
 /// The two hardware addresses of a frame that we send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LinkPath {
+pub(crate) struct LinkPath {
     /// The interface's own.
     pub source: Mac,
     /// The next hop's.
@@ -39,7 +39,7 @@ pub struct LinkPath {
 
 /// A received Ethernet header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct EthernetHeader {
+pub(crate) struct EthernetHeader {
     /// Whom it is for.
     pub destination: Mac,
     /// Who sent it.
@@ -53,7 +53,7 @@ pub struct EthernetHeader {
 impl EthernetHeader {
     /// Reads the header at the front of `frame`.
     #[inline]
-    pub fn parse(frame: &[u8]) -> Result<Self, Drop> {
+    pub(crate) fn parse(frame: &[u8]) -> Result<Self, Drop> {
         let fixed = frame.first_chunk::<ETHERNET_LEN>().ok_or(Drop::EthernetShort)?;
         let view = EthernetFrame::new_unchecked(fixed);
         let (mut kind, mut len) = (view.ethertype(), ETHERNET_LEN);

@@ -3,63 +3,61 @@
 use crate::counters::Drop;
 
 /// Length of an ICMP header: type, code, checksum and four bytes that depend on the type.
-pub const ICMP_LEN: usize = 8;
+pub(crate) const ICMP_LEN: usize = 8;
 
 /// ICMP for IPv4: types and codes.
-pub mod icmpv4 {
+pub(crate) mod icmpv4 {
     /// Echo reply.
-    pub const ECHO_REPLY: u8 = 0;
+    pub(crate) const ECHO_REPLY: u8 = 0;
     /// Destination unreachable.
-    pub const UNREACHABLE: u8 = 3;
+    pub(crate) const UNREACHABLE: u8 = 3;
     /// Echo request.
-    pub const ECHO: u8 = 8;
+    pub(crate) const ECHO: u8 = 8;
     /// Time exceeded.
-    pub const TIME_EXCEEDED: u8 = 11;
+    pub(crate) const TIME_EXCEEDED: u8 = 11;
     /// Parameter problem.
-    pub const PARAMETER_PROBLEM: u8 = 12;
+    pub(crate) const PARAMETER_PROBLEM: u8 = 12;
     /// Code of unreachable: protocol.
-    pub const CODE_PROTOCOL: u8 = 2;
+    pub(crate) const CODE_PROTOCOL: u8 = 2;
     /// Code of unreachable: port.
-    pub const CODE_PORT: u8 = 3;
+    pub(crate) const CODE_PORT: u8 = 3;
     /// Code of unreachable: fragmentation needed (RFC 1191).
-    pub const CODE_TOO_BIG: u8 = 4;
+    pub(crate) const CODE_TOO_BIG: u8 = 4;
 }
 
 /// ICMP for IPv6: types and codes.
-pub mod icmpv6 {
+pub(crate) mod icmpv6 {
     /// Destination unreachable.
-    pub const UNREACHABLE: u8 = 1;
+    pub(crate) const UNREACHABLE: u8 = 1;
     /// Packet too big.
-    pub const TOO_BIG: u8 = 2;
+    pub(crate) const TOO_BIG: u8 = 2;
     /// Time exceeded.
-    pub const TIME_EXCEEDED: u8 = 3;
+    pub(crate) const TIME_EXCEEDED: u8 = 3;
     /// Parameter problem.
-    pub const PARAMETER_PROBLEM: u8 = 4;
+    pub(crate) const PARAMETER_PROBLEM: u8 = 4;
     /// Echo request.
-    pub const ECHO: u8 = 128;
+    pub(crate) const ECHO: u8 = 128;
     /// Echo reply.
-    pub const ECHO_REPLY: u8 = 129;
+    pub(crate) const ECHO_REPLY: u8 = 129;
     /// Router solicitation.
-    pub const ROUTER_SOLICIT: u8 = 133;
-    /// Neighbour solicitation.
-    pub const NEIGHBOR_SOLICIT: u8 = 135;
+    pub(crate) const ROUTER_SOLICIT: u8 = 133;
     /// Neighbour advertisement.
-    pub const NEIGHBOR_ADVERT: u8 = 136;
+    pub(crate) const NEIGHBOR_ADVERT: u8 = 136;
     /// Redirect.
-    pub const REDIRECT: u8 = 137;
+    pub(crate) const REDIRECT: u8 = 137;
     /// Code of unreachable: port.
-    pub const CODE_PORT: u8 = 4;
+    pub(crate) const CODE_PORT: u8 = 4;
     /// Code of parameter problem: erroneous header field.
-    pub const CODE_FIELD: u8 = 0;
+    pub(crate) const CODE_FIELD: u8 = 0;
     /// Code of parameter problem: unrecognised next header.
-    pub const CODE_NEXT_HEADER: u8 = 1;
+    pub(crate) const CODE_NEXT_HEADER: u8 = 1;
     /// Code of parameter problem: unrecognised option.
-    pub const CODE_OPTION: u8 = 2;
+    pub(crate) const CODE_OPTION: u8 = 2;
 }
 
 /// An ICMP header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct IcmpHeader {
+pub(crate) struct IcmpHeader {
     /// Type.
     pub kind: u8,
     /// Code.
@@ -70,7 +68,7 @@ pub struct IcmpHeader {
 
 impl IcmpHeader {
     /// Reads the header at the front of a message. Its checksum is the caller's, who has all of it.
-    pub fn parse(front: &[u8]) -> Result<Self, Drop> {
+    pub(crate) fn parse(front: &[u8]) -> Result<Self, Drop> {
         match front {
             [kind, code, _, _, a, b, c, d, ..] => {
                 Ok(IcmpHeader { kind: *kind, code: *code, rest: [*a, *b, *c, *d] })
@@ -80,14 +78,14 @@ impl IcmpHeader {
     }
 
     /// The header with `checksum` (0 before it is known).
-    pub fn emit(&self, checksum: u16) -> [u8; ICMP_LEN] {
+    pub(crate) fn emit(&self, checksum: u16) -> [u8; ICMP_LEN] {
         let [high, low] = checksum.to_be_bytes();
         let [a, b, c, d] = self.rest;
         [self.kind, self.code, high, low, a, b, c, d]
     }
 
     /// An echo's identifier and sequence number.
-    pub const fn echo(&self) -> (u16, u16) {
+    pub(crate) const fn echo(&self) -> (u16, u16) {
         let [a, b, c, d] = self.rest;
         (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
     }

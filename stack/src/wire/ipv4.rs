@@ -9,11 +9,11 @@ use crate::bytes::Bytes;
 use crate::counters::Drop;
 
 /// Length of an IPv4 header without options.
-pub const IPV4_LEN: usize = 20;
+pub(crate) const IPV4_LEN: usize = 20;
 
 /// A received IPv4 header whose lengths fit each other and the packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ipv4Header {
+pub(crate) struct Ipv4Header {
     /// Who sent it.
     pub source: Ipv4Addr,
     /// Whom it is for.
@@ -39,7 +39,7 @@ pub struct Ipv4Header {
 impl Ipv4Header {
     /// Reads and checks the header of a packet that starts at the front of `packet`.
     #[inline]
-    pub fn parse(packet: Bytes<'_>) -> Result<Self, Drop> {
+    pub(crate) fn parse(packet: Bytes<'_>) -> Result<Self, Drop> {
         let (header, checksum_ok) = Self::parse_quoted(packet.front())?;
         if packet.len() < header.total_len {
             return Err(Drop::Ipv4Malformed);

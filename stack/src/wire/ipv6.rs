@@ -9,11 +9,11 @@ use crate::bytes::Bytes;
 use crate::counters::Drop;
 
 /// Length of an IPv6 header.
-pub const IPV6_LEN: usize = 40;
+pub(crate) const IPV6_LEN: usize = 40;
 
 /// A received IPv6 header whose length fits the packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ipv6Header {
+pub(crate) struct Ipv6Header {
     /// Who sent it.
     pub source: Ipv6Addr,
     /// Whom it is for.
@@ -31,7 +31,7 @@ pub struct Ipv6Header {
 impl Ipv6Header {
     /// Reads and checks the header of a packet that starts at the front of `packet`.
     #[inline]
-    pub fn parse(packet: Bytes<'_>) -> Result<Self, Drop> {
+    pub(crate) fn parse(packet: Bytes<'_>) -> Result<Self, Drop> {
         let header = Self::parse_quoted(packet.front())?;
         if packet.len() < IPV6_LEN + header.payload_len {
             return Err(Drop::Ipv6Malformed);
@@ -60,7 +60,7 @@ impl Ipv6Header {
 
 /// Hop-by-hop options, destination options or routing header: all have one form.
 #[derive(Clone, Copy, Debug)]
-pub struct Extension<'a> {
+pub(crate) struct Extension<'a> {
     /// What follows this header.
     pub next_header: u8,
     /// The whole header in bytes, a multiple of 8.
@@ -70,7 +70,7 @@ pub struct Extension<'a> {
 }
 
 /// Reads the extension header at the front.
-pub fn extension(front: &[u8]) -> Result<Extension<'_>, Drop> {
+pub(crate) fn extension(front: &[u8]) -> Result<Extension<'_>, Drop> {
     let view = Ipv6ExtHeader::new_checked(front).map_err(|_| Drop::Ipv6Extension)?;
     let len = (usize::from(view.header_len()) + 1) * 8;
     let content = front.get(2..len).ok_or(Drop::Ipv6Extension)?;
@@ -79,7 +79,7 @@ pub fn extension(front: &[u8]) -> Result<Extension<'_>, Drop> {
 
 /// What the options of a header ask for (RFC 8200 §4.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OptionVerdict {
+pub(crate) enum OptionVerdict {
     /// Go on.
     Proceed,
     /// Drop without a word.
@@ -95,7 +95,7 @@ pub enum OptionVerdict {
 
 /// Walks the options of a hop-by-hop or destination header. All but padding and Router Alert
 /// (which asks nothing of a host) are unknown to the stack.
-pub fn check_options(content: &[u8]) -> Result<OptionVerdict, Drop> {
+pub(crate) fn check_options(content: &[u8]) -> Result<OptionVerdict, Drop> {
     const PAD1: u8 = 0;
     const PAD_N: u8 = 1;
     const ROUTER_ALERT: u8 = 5;

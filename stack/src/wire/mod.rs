@@ -12,35 +12,35 @@ mod ndp;
 pub(crate) mod tcp;
 mod udp;
 
-pub use arp::{ARP_LEN, ArpOperation, ArpPacket};
-pub use checksum::{Checksum, pseudo_header};
-pub use ethernet::{ETHERNET_LEN, EtherType, EthernetHeader, LinkPath};
-pub use icmp::{ICMP_LEN, IcmpHeader, icmpv4, icmpv6};
-pub use ipv4::{IPV4_LEN, Ipv4Header};
-pub use ipv6::{Extension, IPV6_LEN, Ipv6Header, OptionVerdict, check_options, extension};
-pub use ndp::{NDP_LEN_MAX, NeighborMessage, NeighborMessageKind};
-pub use udp::{UDP_LEN, UdpHeader};
+pub(crate) use arp::{ARP_LEN, ArpOperation, ArpPacket};
+pub(crate) use checksum::{Checksum, pseudo_header};
+pub(crate) use ethernet::{ETHERNET_LEN, EtherType, EthernetHeader, LinkPath};
+pub(crate) use icmp::{ICMP_LEN, IcmpHeader, icmpv4, icmpv6};
+pub(crate) use ipv4::{IPV4_LEN, Ipv4Header};
+pub(crate) use ipv6::{IPV6_LEN, Ipv6Header, OptionVerdict, check_options, extension};
+pub(crate) use ndp::{NDP_LEN_MAX, NeighborMessage, NeighborMessageKind};
+pub(crate) use udp::{UDP_LEN, UdpHeader};
 
 use core::net::IpAddr;
 
 /// Protocol numbers (the IANA registry) that the stack knows.
-pub mod protocol {
+pub(crate) mod protocol {
     /// ICMP for IPv4.
-    pub const ICMP: u8 = 1;
+    pub(crate) const ICMP: u8 = 1;
     /// TCP.
-    pub const TCP: u8 = 6;
+    pub(crate) const TCP: u8 = 6;
     /// UDP.
-    pub const UDP: u8 = 17;
+    pub(crate) const UDP: u8 = 17;
     /// ICMP for IPv6.
-    pub const ICMPV6: u8 = 58;
+    pub(crate) const ICMPV6: u8 = 58;
 }
 
 /// Longest Ethernet and IP header that the stack emits.
-pub const HEADERS_LEN_MAX: usize = ETHERNET_LEN + IPV6_LEN;
+pub(crate) const HEADERS_LEN_MAX: usize = ETHERNET_LEN + IPV6_LEN;
 
 /// The fields of an IP header that the stack chooses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct IpHeader {
+pub(crate) struct IpHeader {
     /// Our address; of the same family as the destination.
     pub source: IpAddr,
     /// Whom it is for.
@@ -63,7 +63,7 @@ pub struct IpHeader {
 
 impl IpHeader {
     /// A packet with the default TTL that must not be fragmented.
-    pub const fn new(source: IpAddr, destination: IpAddr, protocol: u8, payload_len: usize) -> Self {
+    pub(crate) const fn new(source: IpAddr, destination: IpAddr, protocol: u8, payload_len: usize) -> Self {
         IpHeader {
             source,
             destination,
@@ -78,13 +78,8 @@ impl IpHeader {
     }
 }
 
-/// Length of Ethernet and IP header for a packet to `destination`.
-pub const fn headers_len(destination: IpAddr) -> usize {
-    ETHERNET_LEN + ip_len(destination)
-}
-
 /// Length of the IP header for a packet to `destination`.
-pub const fn ip_len(destination: IpAddr) -> usize {
+pub(crate) const fn ip_len(destination: IpAddr) -> usize {
     match destination {
         IpAddr::V4(_) => IPV4_LEN,
         IpAddr::V6(_) => IPV6_LEN,
@@ -96,7 +91,7 @@ pub const fn ip_len(destination: IpAddr) -> usize {
 ///
 /// No padding is added: a frame below 60 bytes is padded with zeroes by the device (its driver
 /// knows whether the hardware does it), and on input bytes past the IP length are cut.
-pub fn emit_headers(buf: &mut [u8], link: &LinkPath, ip: &IpHeader) -> usize {
+pub(crate) fn emit_headers(buf: &mut [u8], link: &LinkPath, ip: &IpHeader) -> usize {
     let (ethernet, packet) = buf.split_at_mut(ETHERNET_LEN);
     let (kind, len) = match (ip.source, ip.destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {

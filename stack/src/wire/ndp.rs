@@ -10,11 +10,11 @@ use crate::counters::Drop;
 use crate::device::Mac;
 
 /// Longest message that the stack emits: 24 bytes and one link-layer address option.
-pub const NDP_LEN_MAX: usize = 32;
+pub(crate) const NDP_LEN_MAX: usize = 32;
 
 /// Question or answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NeighborMessageKind {
+pub(crate) enum NeighborMessageKind {
     /// Who has the target address?
     Solicit,
     /// The sender has it.
@@ -30,7 +30,7 @@ pub enum NeighborMessageKind {
 
 /// A neighbour solicitation or advertisement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NeighborMessage {
+pub(crate) struct NeighborMessage {
     /// Question or answer.
     pub kind: NeighborMessageKind,
     /// The address in question.
@@ -44,7 +44,7 @@ const FIXED_LEN: usize = 24;
 
 impl NeighborMessage {
     /// Reads a message whose checksum and hop limit are already checked. RFC 4861 §7.1.
-    pub fn parse(message: &[u8]) -> Result<Self, Drop> {
+    pub(crate) fn parse(message: &[u8]) -> Result<Self, Drop> {
         let view = Icmpv6Packet::new_checked(message).map_err(|_| Drop::NdpMalformed)?;
         if message.len() < FIXED_LEN || view.msg_code() != 0 {
             return Err(Drop::NdpMalformed);
@@ -73,7 +73,7 @@ impl NeighborMessage {
     }
 
     /// Writes the message with a checksum of zero to the front of `buf` and returns its length.
-    pub fn emit(&self, buf: &mut [u8; NDP_LEN_MAX]) -> usize {
+    pub(crate) fn emit(&self, buf: &mut [u8; NDP_LEN_MAX]) -> usize {
         buf.fill(0);
         let mut view = Icmpv6Packet::new_unchecked(&mut buf[..]);
         let option = match self.kind {

@@ -9,11 +9,11 @@ use crate::bytes::Bytes;
 use crate::counters::Drop;
 
 /// Length of a UDP header.
-pub const UDP_LEN: usize = 8;
+pub(crate) const UDP_LEN: usize = 8;
 
 /// A received UDP header whose length fits the packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct UdpHeader {
+pub(crate) struct UdpHeader {
     /// The sender's port; 0 if it wants no answer.
     pub source: u16,
     /// The port in question.
@@ -26,7 +26,7 @@ pub struct UdpHeader {
 
 impl UdpHeader {
     /// Reads the header at the front of an IP payload.
-    pub fn parse(datagram: Bytes<'_>) -> Result<Self, Drop> {
+    pub(crate) fn parse(datagram: Bytes<'_>) -> Result<Self, Drop> {
         let fixed = datagram.front().first_chunk::<UDP_LEN>().ok_or(Drop::UdpMalformed)?;
         let view = UdpPacket::new_unchecked(fixed);
         let len = usize::from(view.len());
@@ -42,7 +42,12 @@ impl UdpHeader {
     }
 
     /// The header with its checksum for `payload`.
-    pub fn emit(ports: (u16, u16), source: IpAddr, destination: IpAddr, payload: &[u8]) -> [u8; UDP_LEN] {
+    pub(crate) fn emit(
+        ports: (u16, u16),
+        source: IpAddr,
+        destination: IpAddr,
+        payload: &[u8],
+    ) -> [u8; UDP_LEN] {
         let mut header = [0; UDP_LEN];
         let len = UDP_LEN + payload.len();
         let mut view = UdpPacket::new_unchecked(&mut header[..]);

@@ -159,3 +159,29 @@ fn a_bare_acknowledgment_is_one_frame() {
     device.room = 1;
     assert_eq!(send(&mut device), Err(TxError::Full));
 }
+
+/// Whatever a device says that it takes, no length field overflows.
+#[test]
+fn no_packet_is_longer_than_its_length_field() {
+    let bytes = std::vec![7; 300_000];
+    for v6 in [false, true] {
+        let send = |device: &mut Taker, mss, len| {
+            let (mut header, _) = packet(v6);
+            let transport = header.len() - 20;
+            let payload: [&[u8]; 1] = [&bytes[..len]];
+            transmit(device, TcpFrame { header: &mut header, transport, payload: &payload, mss })
+        };
+        let mut device = taker(|c| c.with_tso(u32::MAX, u32::MAX));
+        assert_eq!(send(&mut device, 1460, 300_000), Ok(300_000));
+        assert!(device.frames.iter().all(|(frame, _)| frame.len() <= 14 + 65_535));
+        let text = |(frame, _): &(Vec<u8>, TxOffload)| {
+            let length = usize::from(get_u16(frame, if v6 { 18 } else { 16 }));
+            assert_eq!(length + if v6 { 54 } else { 14 }, frame.len());
+            length
+        };
+        assert!(device.frames.iter().map(text).max() > Some(60_000));
+        let most = if v6 { 65_475 } else { 65_495 };
+        assert_eq!(send(&mut device, most, 300_000), Ok(300_000));
+        assert_eq!(send(&mut device, most + 1, 300_000), Err(TxError::Refused));
+    }
+}
