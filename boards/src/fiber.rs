@@ -348,7 +348,7 @@ impl Fibers {
             if last.is_some_and(|last| last <= net.now() || has_no_connections(net)) {
                 return Ok(Ended::Returned);
             }
-            if let Some(until) = self.bedtime([next, last].into_iter().flatten().min()) {
+            if let Some(until) = self.bedtime(net.now(), [next, last].into_iter().flatten().min()) {
                 net.sleep(until);
             }
             self.0.asleep.store(false, Ordering::SeqCst);
@@ -443,8 +443,7 @@ impl Fibers {
 
     /// Makes fibers ready whose deadline has come. When nothing is ready, says until when to
     /// sleep: until the first deadline or `next`, what the daemon wants.
-    fn bedtime(&self, next: Option<Instant>) -> Option<Option<Instant>> {
-        let now = self.0.platform.now();
+    fn bedtime(&self, now: Instant, next: Option<Instant>) -> Option<Option<Instant>> {
         let mut table = self.0.table.lock();
         while let Some(&(deadline, id)) = table.deadlines.first()
             && deadline <= now
@@ -480,7 +479,7 @@ impl Wait for Fibers {
             if poll(&mut context) {
                 return true;
             }
-            if deadline.is_some_and(|at| at <= self.0.platform.now()) {
+            if deadline.is_some_and(|at| at <= net.now()) {
                 return false;
             }
             task.pause(Pause::Waiting(deadline));

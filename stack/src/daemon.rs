@@ -50,7 +50,14 @@ pub struct Daemon<'a> {
     device_gone: bool,
     /// When who turns the daemon wakes up by itself, if it sleeps.
     pub(crate) sleeps_until: Instant,
+    /// What the machine's clock read last, and how far the stack's time is ahead of it.
+    read: Instant,
+    ahead: Duration,
 }
+
+/// A clock that reads so much less than before was set back. Less than that is what the clocks of two
+/// processors differ by, and is waited for.
+const STEP: Duration = Duration::from_millis(100);
 
 impl<'a> Daemon<'a> {
     /// A daemon for a stack that has no interface yet.
@@ -61,7 +68,28 @@ impl<'a> Daemon<'a> {
             link_checked: Instant::ZERO,
             device_gone: false,
             sleeps_until: Instant::ZERO,
+            read: Instant::ZERO,
+            ahead: Duration::ZERO,
         }
+    }
+
+    /// The stack's time when the machine's clock reads `reading`: the only place that asks. It never goes
+    /// back, and does not wait for a clock that was set back, or every timer would.
+    pub(crate) fn clock(&mut self, reading: Instant) -> Instant {
+        let back = self.read.since(reading);
+        if back < STEP {
+            self.read = self.read.max(reading);
+        } else {
+            // In milliseconds, so that it fits into a word.
+            self.ahead = self.ahead + Duration::from_millis(back.micros().div_ceil(1000));
+            self.read = reading;
+        }
+        self.read + self.ahead
+    }
+
+    /// How far the stack's time is ahead of the machine's clock, because that was set back.
+    pub(crate) fn ahead(&self) -> Duration {
+        self.ahead
     }
 
     /// Adds an interface for a device.
@@ -97,8 +125,15 @@ impl<'a> Daemon<'a> {
 
     /// Takes in what has arrived, runs the timers that are due, sends what can be sent. Ingress
     /// comes before timers (H187) and before egress. Returns when the next turn is due even if
-    /// nothing arrives: `Some(now)` if there is more to do at once.
+    /// nothing arrives: `Some(now)` if there is more to do at once. Both are the machine's time, which need
+    /// not be monotonic here.
     pub fn turn(&mut self, now: Instant) -> Option<Instant> {
+        let now = self.clock(now);
+        self.turn_at(now).map(|at| at - self.ahead)
+    }
+
+    /// The same, in the stack's time.
+    pub(crate) fn turn_at(&mut self, now: Instant) -> Option<Instant> {
         let more = self.ingress(now);
         self.stack.on_timers(now);
         for port in &mut self.ports {

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, sync::Arc};
 use core::cell::Cell;
 #[cfg(feature = "alloc")]
 use core::net::IpAddr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::task::{Context, Poll, Waker};
 
 use crate::daemon::Daemon;
@@ -49,6 +49,8 @@ pub struct NetState {
     /// Some thread is in [`Net::run`].
     runs: AtomicBool,
     stopped: AtomicBool,
+    /// How far time is ahead of the platform's clock, because that was set back: in ms.
+    ahead_ms: AtomicU32,
 }
 
 /// The machine, and who sleeps on it.
@@ -76,6 +78,7 @@ impl NetState {
             bell: Bell { asleep: Asleep::default(), platform },
             runs: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            ahead_ms: AtomicU32::new(0),
         }
     }
 }
@@ -106,8 +109,7 @@ impl Net {
         addresses: &[Cidr],
         gateways: &[IpAddr],
     ) -> Result<InterfaceId, Error> {
-        let now = self.now();
-        let mut daemon = self.lock();
+        let (mut daemon, now) = self.locked();
         let id = daemon.add_device(crate::daemon::DeviceRef::Owned(device))?;
         let stack = daemon.stack();
         let mut set_up = || {
@@ -137,9 +139,13 @@ impl Net {
         }
     }
 
-    /// The monotonic clock.
+    /// The monotonic clock: the platform's, and on from where it was if that is set back.
     pub fn now(&self) -> Instant {
-        self.state().bell.platform.now()
+        self.state().bell.platform.now() + self.ahead()
+    }
+
+    fn ahead(&self) -> Duration {
+        Duration::from_millis(self.state().ahead_ms.load(Ordering::Relaxed).into())
     }
 
     /// The way of waiting.
@@ -150,6 +156,15 @@ impl Net {
     fn lock(&self) -> Locked<'_> {
         let state = self.state();
         state.daemon.lock(state.bell.platform)
+    }
+
+    /// The lock, and the time. Read before, it could be older than what the one before has told the stack.
+    fn locked(&self) -> (Locked<'_>, Instant) {
+        let state = self.state();
+        let mut daemon = self.lock();
+        let now = daemon.clock(state.bell.platform.now());
+        state.ahead_ms.store(daemon.ahead().millis() as u32, Ordering::Relaxed);
+        (daemon, now)
     }
 
     /// Does somebody hold the stack's lock? For a panic handler that wants to know whether the
@@ -171,15 +186,14 @@ impl Net {
     ///
     /// If `look` uses a socket or the `Net`: they need the lock that is held here.
     pub fn with_stack<R>(&self, look: impl FnOnce(&mut Stack<'static>) -> R) -> R {
-        let now = self.now();
-        self.under_lock(now, |stack| look(stack))
+        self.under_lock(|stack, _| look(stack))
     }
 
     /// Calls `change` under the lock; what is due then, now or before the daemon would wake up by
     /// itself, is seen to.
-    fn under_lock<R>(&self, now: Instant, change: impl FnOnce(&mut Stack<'static>) -> R) -> R {
-        let mut daemon = self.lock();
-        let result = change(daemon.stack());
+    pub(crate) fn under_lock<R>(&self, change: impl FnOnce(&mut Stack<'static>, Instant) -> R) -> R {
+        let (mut daemon, now) = self.locked();
+        let result = change(daemon.stack(), now);
         let due = daemon.stack().next_deadline(now);
         let sleeps_until = daemon.sleeps_until;
         drop(daemon);
@@ -195,8 +209,8 @@ impl Net {
     /// One turn of the daemon. Returns when it wants the next even if nothing arrives; `None`:
     /// only then.
     pub fn turn(&self) -> Option<Instant> {
-        let now = self.now();
-        self.lock().turn(now)
+        let (mut daemon, now) = self.locked();
+        daemon.turn_at(now)
     }
 
     /// Sleeps until a device has something, [`wake_daemon`](Net::wake_daemon) is called, or
@@ -216,14 +230,14 @@ impl Net {
         let state = self.state();
         let until = Cell::new(until);
         let has_work = || {
-            let mut daemon = self.lock();
-            let now = state.bell.platform.now();
+            let (mut daemon, now) = self.locked();
             let due = daemon.stack().next_deadline(now);
             until.set([until.get(), due].into_iter().flatten().min());
             daemon.sleeps_until = until.get().unwrap_or(Instant::FAR_FUTURE);
             until.get().is_some_and(|at| at <= now) || !daemon.arm() || self.is_stopped()
         };
-        state.bell.asleep.sleep(seen, has_work, || state.bell.platform.idle(until.get()));
+        let idle = || state.bell.platform.idle(until.get().map(|at| at - self.ahead()));
+        state.bell.asleep.sleep(seen, has_work, idle);
     }
 
     /// Ends the daemon's sleep, or keeps it from falling asleep.
@@ -273,8 +287,7 @@ impl Net {
         &self,
         operation: impl FnOnce(&mut Stack<'static>, Instant) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let now = self.now();
-        self.under_lock(now, |stack| {
+        self.under_lock(|stack, now| {
             // Under the lock: whoever is not stopped here has its waker in place when `shutdown`
             // wakes everybody.
             if self.is_stopped() { Err(Error::NetDown) } else { operation(stack, now) }
@@ -282,14 +295,14 @@ impl Net {
     }
 
     /// Lets go of a socket: for `drop`.
-    pub(crate) fn let_go(&self, close: impl FnOnce(&mut Stack<'static>)) {
+    pub(crate) fn let_go(&self, close: impl FnOnce(&mut Stack<'static>, Instant)) {
         // A panic inside `with_stack` may unwind over a socket. A second panic would end the process, so
         // the socket is lost instead.
         #[cfg(feature = "std")]
         if std::thread::panicking() && self.is_locked_here() {
             return;
         }
-        self.with_stack(close);
+        self.under_lock(close);
     }
 
     /// `waker` is woken by [`shutdown`](Net::shutdown).

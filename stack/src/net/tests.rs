@@ -22,6 +22,7 @@ struct Machine {
     when_asked_for_the_time: Hook,
     when_asleep: Hook,
     wakes: AtomicUsize,
+    sleeps_until_ms: AtomicU64,
     ms: AtomicU64,
 }
 
@@ -37,7 +38,8 @@ impl Platform for Machine {
         run(&self.when_asked_for_the_time);
         Instant::from_millis(self.ms.load(Ordering::Relaxed))
     }
-    fn idle(&self, _until: Option<Instant>) {
+    fn idle(&self, until: Option<Instant>) {
+        self.sleeps_until_ms.store(until.map_or(u64::MAX, Instant::millis), Ordering::Relaxed);
         run(&self.when_asleep);
     }
     fn wake(&self) {
@@ -93,7 +95,14 @@ fn a_shutdown_in_the_midst_of_a_call_is_told() {
     let listener = TcpListener::bind(&net, 7).unwrap();
     let count = Arc::new(Count::default());
     let stopper = net.clone();
-    *machine.when_asked_for_the_time.lock().unwrap() = Some(Box::new(move || stopper.shutdown()));
+    // The time is read under the lock, for which the rest of the shutdown waits.
+    *machine.when_asked_for_the_time.lock().unwrap() = Some(Box::new(move || {
+        let other = stopper.clone();
+        std::thread::spawn(move || other.shutdown());
+        while !stopper.is_stopped() {
+            std::thread::yield_now();
+        }
+    }));
     let waker = Waker::from(count.clone());
     let polled = listener.poll_accept(&mut Context::from_waker(&waker));
     let told = matches!(polled, Poll::Ready(Err(Error::NetDown)));
@@ -122,6 +131,48 @@ fn a_timer_that_a_call_sets_ends_the_sleep() {
     }));
     net.sleep(None);
     assert!(machine.when_asleep.lock().unwrap().is_none(), "it slept");
+}
+
+/// H279: a clock that is set back by seconds or by an hour stops no timer, here that of a closed window, and
+/// time never goes back, for the stack or for programs. One that is behind by as little as two processors may
+/// differ is waited for.
+#[test]
+fn a_clock_that_is_set_back() {
+    for back in [10_000, 3_600_000] {
+        let (net, machine) = net();
+        let set = |ms: u64| machine.ms.store(ms, Ordering::Relaxed);
+        net.with_stack(|stack| stack.configure_tcp(|c| c.receive_buffer = 4096)).unwrap();
+        let listener = TcpListener::bind(&net, 7).unwrap();
+        let mut client = TcpStream::start_connect(&net, "127.0.0.1:7".parse().unwrap()).unwrap();
+        let (_server, _) = listener.accept().unwrap();
+        assert_eq!(client.try_write(&[0; 4096]), Ok(4096));
+        let start = 4_000_000;
+        for second in 0..9 {
+            set(start - 9_000 + second * 1_000);
+            net.turn();
+        }
+        set(start);
+        net.turn();
+        set(start - 50);
+        net.turn();
+        assert_eq!(net.now().millis(), start - 50, "50 ms are no step");
+        set(start);
+        assert_eq!(client.try_write(b"x"), Ok(1));
+        let probes = || {
+            net.turn();
+            net.with_stack(|stack| stack.tcp_counts().get(crate::counters::TcpCount::WindowProbes))
+        };
+        assert_eq!(probes(), 0);
+        set(start - back);
+        assert_eq!((probes(), net.now().millis()), (0, start));
+        net.sleep(None);
+        let sleeps = machine.sleeps_until_ms.load(Ordering::Relaxed);
+        assert!((start - back..=start - back + 300).contains(&sleeps), "until {sleeps}");
+        for ms in [100, 301] {
+            set(start - back + ms);
+            assert_eq!((probes(), net.now().millis()), ((ms > 300) as u64, start + ms));
+        }
+    }
 }
 
 /// A panic in `on_error` gives the connection's place back once, neither never nor twice.

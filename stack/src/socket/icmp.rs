@@ -164,7 +164,7 @@ impl PingSocket {
 
 impl Drop for PingSocket {
     fn drop(&mut self) {
-        self.net.let_go(|stack| stack.datagram_close(self.handle));
+        self.net.let_go(|stack, _| stack.datagram_close(self.handle));
     }
 }
 

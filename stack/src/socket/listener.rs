@@ -122,8 +122,7 @@ impl TcpListener {
     /// Stops listening: connections that nobody accepted are reset, and every task in `accept` gets
     /// [`Error::ClosedLocally`]. Accepted connections live on.
     pub fn close(&self) {
-        let now = self.net.now();
-        self.net.with_stack(|stack| stack.tcp_unlisten(self.handle, now));
+        self.net.under_lock(|stack, now| stack.tcp_unlisten(self.handle, now));
     }
 
     /// Serves until the listener is closed: `handler` runs for each connection, in a fiber or thread
@@ -196,8 +195,7 @@ impl TcpListener {
 
 impl Drop for TcpListener {
     fn drop(&mut self) {
-        let now = self.net.now();
-        self.net.let_go(|stack| stack.tcp_unlisten(self.handle, now));
+        self.net.let_go(|stack, now| stack.tcp_unlisten(self.handle, now));
     }
 }
 
@@ -369,8 +367,7 @@ where
         };
         let on_panic = move || {
             // Whatever became of the stream: its connection does not outlive its handler.
-            let now = hook.net.now();
-            hook.net.with_stack(|stack| stack.tcp_abort(handle, now));
+            hook.net.under_lock(|stack, now| stack.tcp_abort(handle, now));
             hook.leave();
             hook.report(Some(Error::ConnectionAborted), peer);
         };

@@ -297,8 +297,7 @@ impl TcpStream {
 
     /// Ends the connection at once with a reset: what was not delivered is lost.
     pub fn abort(self) {
-        let now = self.net.now();
-        self.net.with_stack(|stack| stack.tcp_abort(self.handle, now));
+        self.net.under_lock(|stack, now| stack.tcp_abort(self.handle, now));
     }
 
     /// Our address and port.
@@ -324,15 +323,13 @@ impl TcpStream {
 
     /// What is known of the connection: round-trip time, windows, what is in flight, counts.
     pub fn info(&self) -> Result<TcpInfo, Error> {
-        let now = self.net.now();
-        self.net.with_stack(|stack| stack.tcp_info(self.handle, now))
+        self.net.under_lock(|stack, now| stack.tcp_info(self.handle, now))
     }
 
     /// Why the connection ended, or a problem that may pass, which is told once: an ICMP error, or a
     /// peer that does not answer (RFC 9293 §3.9.1.8).
     pub fn take_error(&self) -> Result<Option<Error>, Error> {
-        let now = self.net.now();
-        self.net.with_stack(|stack| stack.tcp_take_error(self.handle, now))
+        self.net.under_lock(|stack, now| stack.tcp_take_error(self.handle, now))
     }
 
     /// The connection's options.
@@ -433,8 +430,7 @@ impl TcpStream {
 
 impl Drop for TcpStream {
     fn drop(&mut self) {
-        let now = self.net.now();
-        self.net.let_go(|stack| {
+        self.net.let_go(|stack, now| {
             // Closing in order while a panic unwinds would pass for a whole stream.
             #[cfg(feature = "std")]
             if std::thread::panicking() {

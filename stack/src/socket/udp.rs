@@ -228,7 +228,7 @@ impl UdpSocket {
 
 impl Drop for UdpSocket {
     fn drop(&mut self) {
-        self.net.let_go(|stack| stack.datagram_close(self.handle));
+        self.net.let_go(|stack, _| stack.datagram_close(self.handle));
     }
 }
 

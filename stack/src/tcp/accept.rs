@@ -10,8 +10,8 @@ use super::ready::has_memory;
 use super::segment::{Flags, Plan, Reset, Segment};
 use super::tcb::{Mss, Origin, Phase, Tcb};
 use super::{
-    ConnectionEvent, EPHEMERAL_TRIES, HalfOpen, Handshaking, LISTENER, ListenerEntry, Opened, Outcome,
-    Profile, Refused, Reply, Tcp, Tuple, passive,
+    ConnectionEvent, HalfOpen, Handshaking, LISTENER, ListenerEntry, Opened, Outcome, Profile, Refused,
+    Reply, Tcp, Tuple, passive,
 };
 use crate::counters::TcpCount;
 use crate::error::Error;
@@ -102,13 +102,7 @@ impl Tcp<'_> {
     }
 
     fn free_listen_port(&mut self) -> Result<u16, Error> {
-        for _ in 0..EPHEMERAL_TRIES {
-            let port = self.next_port();
-            if !self.is_listened(port) {
-                return Ok(port);
-            }
-        }
-        Err(Error::AddrInUse)
+        self.find_port(|tcp, port| !tcp.is_listened(port))
     }
 
     /// Does a listener have this port?

@@ -87,9 +87,10 @@ const TIME_WAIT: u32 = 1 << 31;
 const LISTENER: u32 = 1 << 30;
 /// Ephemeral ports: three quarters of all, chosen at random (RFC 6056 §3.2, H060).
 const EPHEMERAL_FIRST: u16 = 16_384;
+const EPHEMERAL: u64 = 65_536 - EPHEMERAL_FIRST as u64;
 /// How long a timer waits while all connections in use are busy.
 const CROWDED: Duration = Duration::from_millis(10);
-/// How many ports are tried before a connect fails with `AddrInUse`.
+/// How many ports are tried at random, before all are, one after the other.
 const EPHEMERAL_TRIES: usize = 64;
 
 /// Names a connection: local and remote address and port.
@@ -237,7 +238,8 @@ pub(crate) struct Tcp<'a> {
     cookie_jar: CookieJar,
     /// The connection that the last segment was for.
     last: u32,
-    ports: u16,
+    /// Ports that were drawn, from a random number on.
+    ports: u64,
 }
 
 /// One for each interface that a stack can have.
@@ -369,7 +371,7 @@ impl<'a> Tcp<'a> {
             half_open: 0,
             cookie_jar: CookieJar::default(),
             last: NONE,
-            ports: random.next_u32() as u16,
+            ports: random.next_u32().into(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::isn;
 use super::options::TcpOptions;
 use super::tcb::{Mss, Tcb};
-use super::{Connection, EPHEMERAL_FIRST, EPHEMERAL_TRIES, Opened, Profile, Tcp, Tuple};
+use super::{Connection, EPHEMERAL, EPHEMERAL_FIRST, EPHEMERAL_TRIES, Opened, Profile, Tcp, Tuple};
 use crate::counters::TcpCount;
 use crate::error::Error;
 use crate::ip::InterfaceId;
@@ -14,11 +14,45 @@ use crate::time::Instant;
 use crate::wheel::Node;
 
 impl Tcp<'_> {
-    pub(super) fn next_port(&mut self) -> u16 {
-        // A keyed hash of a counter: each port once in a long while, in an order nobody foresees.
+    /// Each port once in a round of all of them, in an order that nobody foresees and that differs from
+    /// round to round: so one comes again as late as it can (RFC 6056 §3.2).
+    fn next_port(&mut self) -> u16 {
+        let (round, mut n) = (self.ports / EPHEMERAL, (self.ports % EPHEMERAL) as u16);
         self.ports = self.ports.wrapping_add(1);
-        let range = u32::from(u16::MAX - EPHEMERAL_FIRST) + 1;
-        EPHEMERAL_FIRST + (self.key.hash(&(self.ports, 2u8)) % range) as u16
+        // A Feistel network permutes all numbers of 16 bits. Following one that lies beyond the ports until
+        // it comes to one of them permutes these.
+        loop {
+            for step in 0..4u8 {
+                let (left, right) = (n >> 8, n & 0xff);
+                n = right << 8 | left ^ (self.key.hash(&(round, step, right, 2u8)) & 0xff) as u16;
+            }
+            if u64::from(n) < EPHEMERAL {
+                return EPHEMERAL_FIRST + n;
+            }
+        }
+    }
+
+    /// A port that `is_free`. [`Error::AddrInUse`]: none is.
+    //= rfc6056#3.3
+    pub(super) fn find_port(
+        &mut self,
+        mut is_free: impl FnMut(&mut Self, u16) -> bool,
+    ) -> Result<u16, Error> {
+        let mut port = EPHEMERAL_FIRST;
+        for _ in 0..EPHEMERAL_TRIES {
+            port = self.next_port();
+            if is_free(self, port) {
+                return Ok(port);
+            }
+        }
+        // Few are left: all of them, one after the other.
+        for _ in 0..EPHEMERAL {
+            port = port.checked_add(1).unwrap_or(EPHEMERAL_FIRST);
+            if is_free(self, port) {
+                return Ok(port);
+            }
+        }
+        Err(Error::AddrInUse)
     }
 
     /// OPEN, active. `tuple.local_port` 0: one that is free for this peer. Without options, with the
@@ -63,14 +97,10 @@ impl Tcp<'_> {
     }
 
     fn free_port(&mut self, mut tuple: Tuple) -> Result<u16, Error> {
-        for _ in 0..EPHEMERAL_TRIES {
-            tuple.local_port = self.next_port();
-            let listened = self.is_listened(tuple.local_port);
-            if !listened && self.find(&tuple).is_none() {
-                return Ok(tuple.local_port);
-            }
-        }
-        Err(Error::AddrInUse)
+        self.find_port(|tcp, port| {
+            tuple.local_port = port;
+            !tcp.is_listened(port) && tcp.find(&tuple).is_none()
+        })
     }
 
     /// Gives a new connection its places in the tables.

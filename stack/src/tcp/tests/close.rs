@@ -154,7 +154,7 @@ fn a_forged_syn_in_time_wait() {
     assert!(matches!(b.replies[0], Reply::Ack { .. }));
 }
 
-/// RFC 9293 §3.10.7.4: what lies outside, has no acknowledgment or one of what was never sent, and a SYN that is not
+/// H247: RFC 9293 §3.10.7.4: what lies outside, has no acknowledgment or one of what was never sent, and a SYN that is not
 /// new: nothing but the FIN at RCV.NXT - 1 starts the wait anew, or one forged frame a minute would hold the
 /// record for ever.
 #[test]
@@ -184,7 +184,7 @@ fn only_the_last_fin_restarts_time_wait() {
     assert_eq!(b.replies, [], "no ACK: dropped");
 }
 
-/// One that starts anew with the same port and number, every time, as small devices do: the wait ends after 2
+/// H248: One that starts anew with the same port and number, every time, as small devices do: the wait ends after 2
 /// MSL however often it asks, and at once when it answers our challenge by a reset. No other reset ends it.
 //= rfc5961#3.2
 #[test]
@@ -217,7 +217,7 @@ fn a_client_that_comes_again_with_the_same_number() {
     }
 }
 
-/// A SYN that is new by its number, and proves to be an old duplicate, leaves TIME-WAIT as it was; so does
+/// H249: A SYN that is new by its number, and proves to be an old duplicate, leaves TIME-WAIT as it was; so does
 /// one that gives way to another. One that is answered ends it.
 //= rfc9293#3.6.1 MAY-2
 #[test]

@@ -180,9 +180,9 @@ impl Bench {
         Bench::with_room(config, ManagedSlice::Owned(vec![]))
     }
 
-    /// With room for so many connections in use.
-    fn with_room(config: TcpConfig, active: ManagedSlice<'static, Slot<Connection>>) -> Bench {
-        let storage = TcpStorage {
+    /// Tables on the heap, but for those in use.
+    fn storage(active: ManagedSlice<'static, Slot<Connection>>) -> TcpStorage<'static> {
+        TcpStorage {
             connections: ManagedSlice::Owned(vec![]),
             active,
             active_target: 1,
@@ -190,7 +190,12 @@ impl Bench {
             time_waits: ManagedSlice::Owned(vec![]),
             options: ManagedSlice::Owned(vec![]),
             buckets: ManagedSlice::Owned(vec![]),
-        };
+        }
+    }
+
+    /// With room for so many connections in use.
+    fn with_room(config: TcpConfig, active: ManagedSlice<'static, Slot<Connection>>) -> Bench {
+        let storage = Bench::storage(active);
         let mut interfaces = Slab::new(ManagedSlice::Owned(vec![]), 1);
         let interface = InterfaceId(interfaces.insert(()).unwrap());
         let address = |n| IpAddr::from([10, 0, 0, n]);

@@ -34,7 +34,7 @@ impl Bench {
     }
 }
 
-/// The user timeout is a bound of every timer, whoever starts it: here an acknowledgment of half of what is
+/// H252: The user timeout is a bound of every timer, whoever starts it: here an acknowledgment of half of what is
 /// in flight, where the retransmission timer is for 6 s later.
 //= rfc9293#3.8.3 MUST-20
 #[test]
@@ -69,7 +69,7 @@ fn user_timeout_with_every_timer() {
     }
 }
 
-/// A pause of ten minutes is no silence of the peer: what was due is tried, as often as it needs.
+/// H251: A pause of ten minutes is no silence of the peer: what was due is tried, as often as it needs.
 //= rfc9293#3.8.3: R2 is time and retransmissions
 #[test]
 fn a_machine_that_stood_still() {
@@ -152,7 +152,7 @@ fn keep_alive_over_a_pause() {
     }
 }
 
-/// A device that takes nothing switches no timeout off, for what was written, for a FIN, for a SYN or for a
+/// H269: A device that takes nothing switches no timeout off, for what was written, for a FIN, for a SYN or for a
 /// SYN-ACK; nor does a neighbour that nobody knows.
 #[test]
 fn patience_without_a_transmission() {

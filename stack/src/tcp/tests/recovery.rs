@@ -352,7 +352,7 @@ fn duplicates_after_timeouts(
     }
 }
 
-/// RFC 6582 has a sender ignore duplicates up to "recover", for what was sent again needlessly makes some.
+/// H260: RFC 6582 has a sender ignore duplicates up to "recover", for what was sent again needlessly makes some.
 /// But no more than it was; and none if the last acknowledgment answered what was sent last. A late answer to
 /// the first of several transmissions is no sample of the round trip (H049).
 //= rfc6582#4.2

@@ -237,6 +237,54 @@ fn ephemeral_ports_are_spread() {
     assert!(ports.windows(2).filter(|w| w[1] > w[0]).count() < 260);
 }
 
+/// H261: every port of the range is drawn, each once in a round of them all, and no round is like the one
+/// before; as long as one is free for this peer a connect finds it.
+//= rfc6056#3.3
+#[test]
+fn every_ephemeral_port_is_drawn() {
+    use crate::tcp::{EPHEMERAL, EPHEMERAL_FIRST};
+    let mut b = Bench::new(quiet());
+    b.tcp.ports = 5 * EPHEMERAL;
+    let mut round = || -> Vec<u16> {
+        let ports = (0..EPHEMERAL).map(|_| b.tcp.find_port(|_, _| true).unwrap()).collect();
+        let mut sorted = Vec::clone(&ports);
+        sorted.sort_unstable();
+        assert!(sorted.into_iter().eq(EPHEMERAL_FIRST..=u16::MAX), "each once");
+        ports
+    };
+    let (one, two) = (round(), round());
+    let same = one.iter().zip(&two).filter(|(a, b)| a == b).count();
+    assert!(same < 20, "{same} at their place of before");
+    for left in [EPHEMERAL_FIRST, 40_000, u16::MAX] {
+        assert_eq!(b.tcp.find_port(|_, port| port == left), Ok(left));
+    }
+    assert_eq!(b.tcp.find_port(|_, _| false), Err(Error::AddrInUse));
+}
+
+/// H262: a restart repeats neither numbers nor timestamps nor ports nor places in tables, though its clock
+/// starts where it did; with the same entropy all of them come again.
+#[test]
+fn a_restart_repeats_nothing() {
+    let boot = |entropy: u8| {
+        let mut b = Bench::new(quiet());
+        let storage = Bench::storage(ManagedSlice::Owned(vec![]));
+        b.tcp = Tcp::new(storage, 8, quiet(), &mut Random::new([entropy; 32]));
+        b.tuple.local_port = 0;
+        b.key = Some(b.tcp.connect(b.tuple, b.interface, b.mtu, None, b.now, &mut b.pool).unwrap());
+        let port = b.tcp.connection(b.key.unwrap()).unwrap().tuple.local_port;
+        let syn = b.out().remove(0);
+        let timestamp = syn.options.timestamps.unwrap().value;
+        // The same tuple, too.
+        b.tuple.local_port = 7;
+        b.tcp.connect(b.tuple, b.interface, b.mtu, None, b.now, &mut b.pool).unwrap();
+        b.out();
+        (port, timestamp, b.iss, b.tcp.key.hash(&b.tuple))
+    };
+    let (one, two) = (boot(1), boot(2));
+    assert_eq!(one, boot(1), "entropy decides, and nothing else");
+    assert!(one.0 != two.0 && one.1 != two.1 && one.2 != two.2 && one.3 != two.3, "{one:?} {two:?}");
+}
+
 /// H058, F12: a flood of SYNs fills the half-open places and nothing else: a connection that stands goes
 /// on, and when the flood is over the next client is served.
 #[test]
