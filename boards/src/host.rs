@@ -23,7 +23,7 @@ use barenet::device::{Capabilities, Device, Mac};
 use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, Stack, Storage};
 use barenet::time::Duration;
-use barenet::wait::Threads;
+use barenet::wait::{Threads, Wait};
 use barenet_drivers::tap::{self, Tap};
 
 use crate::fiber::{Ended, Fibers};
@@ -67,14 +67,18 @@ fn start(main: impl FnOnce(Net) -> bool + Send + 'static) -> Result<bool, String
     let stack = Stack::new(Storage::heap(&Limits::default()), seed()?);
     if with_fibers {
         let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(platform)));
-        let net = Net::new(stack, platform, fibers);
+        let net = new_net(stack, platform, fibers)?;
         add_interface(&net, tap, &options)?;
         run_in_fiber(fibers, &net, main)
     } else {
-        let net = Net::new(stack, platform, &Threads);
+        let net = new_net(stack, platform, &Threads)?;
         add_interface(&net, tap, &options)?;
         run_beside_daemon(&net, main)
     }
+}
+
+fn new_net(stack: Stack<'static>, platform: &'static Host, wait: &'static dyn Wait) -> Result<Net, String> {
+    Net::new(stack, platform, wait).map_err(|why| format!("the network can't be set up: {why}"))
 }
 
 /// This thread runs all fibers and the daemon.

@@ -104,6 +104,7 @@ fn run(info: &StartInfoReader<'_, IdentityMap>) -> Result<bool, String> {
     let about = format!("virtio-net at {nic}, MAC {}, {options}", nic.device.capabilities().mac);
     let fibers: &'static Fibers = Box::leak(Box::new(Fibers::with_stack_memory(machine, heap::size() / 4)));
     let net = Net::new(Stack::new(Storage::heap(&limits()), seed), machine, fibers);
+    let net = net.map_err(|why| format!("the network can't be set up: {why}"))?;
     add_interface(&net, nic.device, &options)?;
     println!("{}; {about}", program::machine());
     run_main(fibers, net)
@@ -141,8 +142,9 @@ fn entropy(bus: &Bus) -> Result<[u8; 32], String> {
     }
 }
 
-/// What the network may use: half the heap for data, and connections in proportion. A quarter is
-/// for the stacks of fibers, and the rest for the program.
+/// What the network may use, as far as the program leaves it: half the heap for data, and connections in
+/// proportion. A quarter is for the stacks of fibers, and the rest for the program. Nothing is taken before
+/// it is needed, and a heap that has no more is a full table, or a smaller pool.
 fn limits() -> Limits {
     /// A connection's own state and its places in the tables take well below 2 KiB; they may fill
     /// an eighth of the heap.

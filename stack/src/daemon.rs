@@ -113,6 +113,16 @@ impl<'a> Daemon<'a> {
         Ok(id)
     }
 
+    /// Takes an interface away again, with its device: the caller drops that.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn take_device(&mut self, id: InterfaceId, now: Instant) -> Option<DeviceRef<'a>> {
+        let at = self.ports.iter().position(|p| p.id == id)?;
+        let port = self.ports.swap_remove(at);
+        // It exists: its port did.
+        let _ = self.stack.remove_interface(id, now);
+        Some(port.device)
+    }
+
     /// The stack, for the calls of sockets.
     pub fn stack(&mut self) -> &mut Stack<'a> {
         &mut self.stack

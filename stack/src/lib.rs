@@ -21,7 +21,7 @@
 //!
 //! fn echo(platform: &'static dyn Platform, device: Box<dyn Device + Send>, seed: [u8; 32]) -> Result<(), Error> {
 //!     let stack = Stack::new(Storage::heap(&Limits::default()), seed);
-//!     let net = Net::new(stack, platform, &Spin);
+//!     let net = Net::new(stack, platform, &Spin)?;
 //!     let address = Cidr::new([192, 0, 2, 7].into(), 24)?;
 //!     net.add_interface(device, &[address], &[[192, 0, 2, 1].into()])?;
 //!

@@ -90,18 +90,24 @@ impl Net {
     }
 
     /// A network on the heap, with a loopback interface and no other yet.
+    ///
+    /// [`Error::OutOfMemory`]: the heap has no room for what waits in the loopback.
+    /// [`Error::InvalidInput`]: the stack has no place for its interface, or blocks too small for one.
     #[cfg(feature = "alloc")]
-    pub fn new(stack: Stack<'static>, platform: &'static dyn Platform, wait: &'static dyn Wait) -> Self {
+    pub fn new(
+        stack: Stack<'static>,
+        platform: &'static dyn Platform,
+        wait: &'static dyn Wait,
+    ) -> Result<Self, Error> {
         use crate::{daemon::DeviceRef, device::loopback::Loopback};
         let mut daemon = Daemon::new(stack);
-        let loopback = DeviceRef::Owned(Box::new(Loopback::heap(LOOPBACK_LEN)));
-        // A new stack has room for one interface, and its MTU is ours.
-        let _ = daemon.add_loopback(loopback);
-        Net(Handle::Shared(Arc::new(NetState::new(daemon, platform, wait))))
+        daemon.add_loopback(DeviceRef::Owned(Box::new(Loopback::heap(LOOPBACK_LEN)?)))?;
+        Ok(Net(Handle::Shared(Arc::new(NetState::new(daemon, platform, wait)))))
     }
 
     /// Adds an interface for a device, with these addresses (besides the link-local one that it
-    /// forms itself) and default routers.
+    /// forms itself) and default routers. With an error there is no such interface, and the device is
+    /// dropped.
     #[cfg(feature = "alloc")]
     pub fn add_interface(
         &self,
@@ -117,7 +123,9 @@ impl Net {
             gateways.iter().try_for_each(|g| stack.set_gateway(id, *g))
         };
         let result = set_up();
+        let device = result.is_err().then(|| daemon.take_device(id, now));
         drop(daemon);
+        drop(device);
         self.wake_daemon();
         result.map(|()| id)
     }

@@ -9,7 +9,7 @@
 
 use crate::bytes::Bytes;
 #[cfg(feature = "alloc")]
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use managed::ManagedSlice;
 
 /// No block.
@@ -20,7 +20,7 @@ const BLOCKS_MAX: usize = NONE as usize - 1;
 const LINK: usize = 4;
 /// Blocks that are taken from the heap at a time.
 #[cfg(feature = "alloc")]
-const SLAB: usize = 64;
+const SLAB: usize = 16;
 
 enum Memory<'a> {
     Borrowed(&'a mut [u8]),
@@ -37,8 +37,11 @@ pub struct Pool<'a> {
     block_len: usize,
     /// Blocks that exist.
     blocks: u32,
-    /// Blocks that may exist.
+    /// Blocks that may exist, as far as is known: the heap may have less than was promised.
     limit: u32,
+    /// As it was promised.
+    #[cfg(feature = "alloc")]
+    limit_max: u32,
     /// The first of a chain of blocks that were given back. Those from `fresh` on were not taken
     /// since the pool was last empty.
     free: u32,
@@ -61,6 +64,8 @@ impl<'a> Pool<'a> {
             block_len,
             blocks: blocks as u32,
             limit: blocks as u32,
+            #[cfg(feature = "alloc")]
+            limit_max: blocks as u32,
             free: NONE,
             fresh: 0,
             used: 0,
@@ -71,12 +76,14 @@ impl<'a> Pool<'a> {
     #[cfg(feature = "alloc")]
     pub fn growing(limit: usize, block_len: usize) -> Pool<'static> {
         let block_len = block_len.max(64);
+        let limit = (limit / block_len).min(BLOCKS_MAX) as u32;
         Pool {
             memory: Memory::Heap(Vec::new()),
             links: ManagedSlice::Owned(Vec::new()),
             block_len,
             blocks: 0,
-            limit: (limit / block_len).min(BLOCKS_MAX) as u32,
+            limit,
+            limit_max: limit,
             free: NONE,
             fresh: 0,
             used: 0,
@@ -103,14 +110,38 @@ impl<'a> Pool<'a> {
         self.limit as usize * self.block_len
     }
 
+    /// Did the heap give less than was promised?
+    pub(crate) fn is_short(&self) -> bool {
+        #[cfg(feature = "alloc")]
+        return self.limit < self.limit_max;
+        #[cfg(not(feature = "alloc"))]
+        false
+    }
+
+    /// If so, asks again: there may be memory by now.
+    pub(crate) fn ask_again(&mut self) {
+        #[cfg(feature = "alloc")]
+        if self.is_short() {
+            self.grow();
+        }
+    }
+
+    /// Takes another slab from the heap. Where that has none, the pool promises no more than it has.
     #[cfg(feature = "alloc")]
     fn grow(&mut self) {
         if let (Memory::Heap(slabs), ManagedSlice::Owned(links)) = (&mut self.memory, &mut self.links) {
-            let count = (self.limit - self.blocks).min(SLAB as u32);
-            if count > 0 {
-                slabs.push(vec![0; self.block_len * count as usize].into_boxed_slice());
+            let count = (self.limit_max - self.blocks).min(SLAB as u32);
+            let has_links = links.try_reserve(count as usize).is_ok();
+            let slab = crate::heap::fill(self.block_len * count as usize, || 0).filter(|_| has_links);
+            if count > 0
+                && let Some(slab) = slab
+                && crate::heap::push(slabs, slab)
+            {
                 links.resize((self.blocks + count) as usize, NONE.to_ne_bytes());
                 self.blocks += count;
+                self.limit = self.limit_max;
+            } else {
+                self.limit = self.blocks;
             }
         }
     }

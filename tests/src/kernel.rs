@@ -93,7 +93,7 @@ pub fn network(
     limits: &Limits,
 ) -> Net {
     let storage = Storage::heap(limits);
-    let net = Net::new(Stack::new(storage, [7; 32]), platform, wait);
+    let net = Net::new(Stack::new(storage, [7; 32]), platform, wait).expect("a loopback");
     let addresses = [(IpAddr::from(STACK_V4), 24), (STACK_V6.into(), 64)];
     let addresses = addresses.map(|(address, prefix_len)| Cidr::new(address, prefix_len).unwrap());
     net.add_interface(Box::new(device), &addresses, &[]).expect("room for an interface");

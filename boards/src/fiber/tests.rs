@@ -50,7 +50,7 @@ fn world() -> World {
     let platform: &'static Virtual = Box::leak(Box::default());
     let fibers: &'static Fibers = Box::leak(Box::new(Fibers::with_stack_memory(platform, STACKS)));
     let stack = Stack::new(Storage::heap(&Limits::default()), [7; 32]);
-    World { platform, fibers, net: Net::new(stack, platform, fibers) }
+    World { platform, fibers, net: Net::new(stack, platform, fibers).unwrap() }
 }
 
 impl World {

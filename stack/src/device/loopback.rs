@@ -4,6 +4,8 @@ use managed::ManagedSlice;
 
 use crate::bytes::Bytes;
 use crate::device::{Capabilities, Device, Mac, RxChecksum, RxFrame, TxError, TxFrame};
+#[cfg(feature = "alloc")]
+use crate::error::Error;
 
 /// Before each frame: its length and the length of its segments (0: a plain frame).
 const HEAD: usize = 6;
@@ -28,10 +30,11 @@ impl<'a> Loopback<'a> {
         Loopback { ring: ManagedSlice::Borrowed(memory), head: 0, tail: 0, frames: 0 }
     }
 
-    /// The same with `len` bytes of the heap.
+    /// The same with `len` bytes of the heap. [`Error::OutOfMemory`]: it has not so many.
     #[cfg(feature = "alloc")]
-    pub fn heap(len: usize) -> Loopback<'static> {
-        Loopback { ring: ManagedSlice::Owned(alloc::vec![0; len]), head: 0, tail: 0, frames: 0 }
+    pub fn heap(len: usize) -> Result<Loopback<'static>, Error> {
+        let ring = crate::heap::fill(len, || 0).ok_or(Error::OutOfMemory)?.into_vec();
+        Ok(Loopback { ring: ManagedSlice::Owned(ring), head: 0, tail: 0, frames: 0 })
     }
 
     /// Where a frame of `len` bytes can lie in one piece.

@@ -32,16 +32,8 @@ impl<'a> Routes<'a> {
     }
 
     /// Adds a route; one with the same destination network, gateway and interface is replaced.
-    pub(crate) fn add(&mut self, mut route: Route) -> Result<(), Error> {
-        let Cidr { address, prefix_len } = route.destination;
-        route.destination = Cidr::new(address, prefix_len)?.masked();
-        if route.gateway.is_some_and(|g| g.is_ipv4() != route.destination.address.is_ipv4()) {
-            return Err(Error::InvalidInput("gateway and destination are of different families"));
-        }
-        let usable = |g: IpAddr| !g.is_unspecified() && !super::is_group(g) && !g.is_loopback();
-        if !route.gateway.is_none_or(usable) {
-            return Err(Error::InvalidInput("the gateway is not a host's address"));
-        }
+    pub(crate) fn add(&mut self, route: Route) -> Result<(), Error> {
+        let route = Self::check(route)?;
         let same = |old: &Route| {
             (old.destination, old.gateway, old.interface)
                 == (route.destination, route.gateway, route.interface)
@@ -51,6 +43,20 @@ impl<'a> Routes<'a> {
         let full = Error::InvalidInput("the routing table is full");
         self.slots[at.ok_or(full)?] = Some(route);
         Ok(())
+    }
+
+    /// The route as the table has it, if there can be such a route.
+    pub(crate) fn check(mut route: Route) -> Result<Route, Error> {
+        let Cidr { address, prefix_len } = route.destination;
+        route.destination = Cidr::new(address, prefix_len)?.masked();
+        if route.gateway.is_some_and(|g| g.is_ipv4() != route.destination.address.is_ipv4()) {
+            return Err(Error::InvalidInput("gateway and destination are of different families"));
+        }
+        let usable = |g: IpAddr| !g.is_unspecified() && !super::is_group(g) && !g.is_loopback();
+        if !route.gateway.is_none_or(usable) {
+            return Err(Error::InvalidInput("the gateway is not a host's address"));
+        }
+        Ok(route)
     }
 
     /// Removes the routes that `which` names and says how many.

@@ -14,6 +14,8 @@ use crate::socket::{TcpListener, TcpStream};
 use crate::stack::{Limits, Storage};
 use crate::wait::Spin;
 
+mod set_up;
+
 type Hook = Mutex<Option<Box<dyn FnOnce() + Send>>>;
 
 /// A machine on which something happens at an awkward moment.
@@ -76,7 +78,7 @@ impl Wait for Apart {
 fn net() -> (Net, &'static Machine) {
     let machine: &'static Machine = Box::leak(Box::default());
     let stack = Stack::new(Storage::heap(&Limits::default()), [4; 32]);
-    (Net::new(stack, machine, &Apart), machine)
+    (Net::new(stack, machine, &Apart).unwrap(), machine)
 }
 
 #[derive(Default)]
@@ -370,7 +372,7 @@ impl Wait for Told {
 #[test]
 fn a_shutdown_reaches_a_serve_that_is_full() {
     let machine: &'static Machine = Box::leak(Box::default());
-    let net = Net::new(Stack::new(Storage::heap(&Limits::default()), [4; 32]), machine, &Told);
+    let net = Net::new(Stack::new(Storage::heap(&Limits::default()), [4; 32]), machine, &Told).unwrap();
     let listener = TcpListener::bind(&net, 7).unwrap();
     let _client = connect(&net);
     settle(&net);

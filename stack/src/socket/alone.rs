@@ -27,5 +27,5 @@ impl Platform for Machine {
 pub(super) fn net() -> Net {
     let machine: &'static Machine = Box::leak(Box::default());
     let stack = Stack::new(Storage::heap(&Limits::default()), [3; 32]);
-    Net::new(stack, machine, &Spin)
+    Net::new(stack, machine, &Spin).unwrap()
 }

@@ -37,9 +37,12 @@ use crate::random::Random;
 use crate::rate::TokenBucket;
 use crate::slab::{Key, Slab};
 use crate::tcp::{Tcp, TcpConfig};
-use crate::time::{Instant, earlier};
+use crate::time::Instant;
 use crate::wakers::Wakers;
 use core::task::Waker;
+
+/// While the heap gives less than was promised it is asked so often: who waits for memory is woken then.
+const HEAP_INTERVAL: crate::time::Duration = crate::time::Duration::from_millis(100);
 
 /// A TCP/IP stack.
 ///
@@ -126,6 +129,7 @@ impl<'a> Stack<'a> {
     /// All that is due at `now`. Call it after [`on_frame`](Stack::on_frame) has seen what
     /// arrived, so that an answer that lies in the queue is not too late (H187).
     pub fn on_timers(&mut self, now: Instant) {
+        self.pool.ask_again();
         self.announce(now);
         self.neighbor_timers(now);
         self.path_timers(now);
@@ -145,7 +149,9 @@ impl<'a> Stack<'a> {
         }
         let announcements = self.interfaces.iter().filter_map(|(_, i)| i.announcements.deadline());
         let announcement = announcements.min().map(|at| at.max(now));
-        earlier(announcement, earlier(self.neighbors.next_deadline(), self.tcp.deadline()))
+        let heap = self.pool.is_short().then(|| now + HEAP_INTERVAL);
+        let all = [announcement, self.neighbors.next_deadline(), self.tcp.deadline(), heap];
+        all.into_iter().flatten().min()
     }
 
     /// A task to be woken for what happened since the last call. Who drives a stack asks until there is

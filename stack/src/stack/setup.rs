@@ -8,7 +8,7 @@ use crate::device::Capabilities;
 use crate::error::Error;
 use crate::events::Event;
 use crate::ip::addresses::Cidr;
-use crate::ip::routes::Route;
+use crate::ip::routes::{Route, Routes};
 use crate::ip::{self, InterfaceId};
 use crate::link::neighbor::NeighborKey;
 use crate::time::Instant;
@@ -18,21 +18,20 @@ impl Stack<'_> {
     /// address, if its MTU allows IPv6.
     ///
     /// Refused are hardware addresses that no station can have (H215) and MTUs below 68 bytes
-    /// (RFC 791 §3.2); a larger MTU than the pool's blocks can carry in one frame is clamped.
+    /// (RFC 791 §3.2); a larger MTU than the pool's blocks can carry in one frame is clamped. With an error
+    /// everything is as it was before.
     pub fn add_interface(&mut self, capabilities: Capabilities) -> Result<InterfaceId, Error> {
         if !capabilities.mac.is_unicast() {
             return Err(Error::InvalidInput("the device's hardware address is not one station's"));
         }
         let id = self.insert_interface(capabilities, false)?;
-        if self.interface(id).is_some_and(Interface::carries_ipv6) {
-            let address = ip::link_local_from(capabilities.mac).into();
-            self.add_address(id, Cidr { address, prefix_len: 64 }, Instant::ZERO)?;
-        }
-        Ok(id)
+        let address = ip::link_local_from(capabilities.mac).into();
+        self.with_addresses(id, &[Cidr { address, prefix_len: 64 }])
     }
 
     /// Adds the interface of a [`Loopback`](crate::device::loopback::Loopback) device, with
-    /// 127.0.0.1/8 and ::1/128. Packets to any of the stack's own addresses go through it (H175).
+    /// 127.0.0.1/8 and, if its MTU allows IPv6, ::1/128. Packets to any of the stack's own addresses go
+    /// through it (H175). With an error everything is as it was before.
     pub fn add_loopback(&mut self, capabilities: Capabilities) -> Result<InterfaceId, Error> {
         if self.loopback.is_some() {
             return Err(Error::InvalidInput("there is a loopback interface already"));
@@ -41,9 +40,18 @@ impl Stack<'_> {
         self.loopback = Some(id);
         let v4 = Cidr { address: Ipv4Addr::LOCALHOST.into(), prefix_len: 8 };
         let v6 = Cidr { address: Ipv6Addr::LOCALHOST.into(), prefix_len: 128 };
-        self.add_address(id, v4, Instant::ZERO)?;
-        self.add_address(id, v6, Instant::ZERO)?;
-        Ok(id)
+        self.with_addresses(id, &[v4, v6])
+    }
+
+    /// Gives a new interface those of its first addresses whose family it carries, or takes it away again.
+    fn with_addresses(&mut self, id: InterfaceId, addresses: &[Cidr]) -> Result<InterfaceId, Error> {
+        let carries_ipv6 = self.interface(id).is_some_and(Interface::carries_ipv6);
+        let mut carried = addresses.iter().filter(|a| carries_ipv6 || a.address.is_ipv4());
+        let result = carried.try_for_each(|a| self.add_address(id, *a, Instant::ZERO));
+        if result.is_err() {
+            self.remove_interface(id, Instant::ZERO)?;
+        }
+        result.map(|()| id)
     }
 
     fn insert_interface(&mut self, capabilities: Capabilities, loopback: bool) -> Result<InterfaceId, Error> {
@@ -154,11 +162,12 @@ impl Stack<'_> {
     }
 
     /// Makes `gateway` the default router of its family on this interface, instead of the one
-    /// before. Other interfaces' routers stay (H174).
+    /// before. Other interfaces' routers stay (H174), and so does the one before if this can't be one.
     pub fn set_gateway(&mut self, id: InterfaceId, gateway: IpAddr) -> Result<(), Error> {
         let destination = if gateway.is_ipv4() { Cidr::ANY_V4 } else { Cidr::ANY_V6 };
         let route = Route { destination, gateway: Some(gateway), interface: id, metric: 0 };
         self.interface(id).ok_or(Error::DeviceGone)?;
+        Routes::check(route)?;
         self.routes.remove(|r| (r.destination, r.interface) == (destination, id));
         self.add_route(route)
     }

@@ -35,7 +35,8 @@ pub struct Storage<'a> {
     pub datagrams_max: usize,
 }
 
-/// How much a stack on the heap may use.
+/// How much a stack on the heap may use. It is taken when it is needed, and what the heap does not have
+/// then is as if it were in use: tables are full, the pool is smaller until there is more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Bytes of queued data and waiting packets.

@@ -219,7 +219,7 @@ impl World {
         let limits = Limits { memory: 4 << 20, connections: 64, ..Limits::default() };
         let mut stack = Stack::new(Storage::heap(&limits), [seed; 32]);
         stack.configure_tcp(|c| *c = config)?;
-        let net = Net::new(stack, clock, &Asking);
+        let net = Net::new(stack, clock, &Asking)?;
         let link = Link { queues: Arc::default(), clock, mtu: addresses.mtu };
         let own = Cidr::new(addresses.local, addresses.prefix)?;
         net.add_interface(Box::new(link.clone()), &[own], &[addresses.gateway])?;

@@ -29,7 +29,7 @@ fn far_stack() -> Net {
     tap::set_mtu(tap.name(), FAR_MTU).unwrap();
     let platform = machine(tap.events());
     let stack = Stack::new(Storage::heap(&Limits::default()), [9; 32]);
-    let net = Net::new(stack, platform, &Threads);
+    let net = Net::new(stack, platform, &Threads).unwrap();
     let addresses = FAR.map(|[_, ours]| Cidr::new(ours.parse().unwrap(), 24).unwrap());
     net.add_interface(Box::new(tap), &addresses, &kernels.map(|(a, _)| a)).unwrap();
     net

@@ -87,7 +87,7 @@ const EACH: usize = 400;
 fn clients_that_vanish_leave_nothing() {
     let platform: &'static Virtual = Box::leak(Box::default());
     let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(platform)));
-    let net = Net::new(Stack::new(Storage::heap(&Limits::default()), [7; 32]), platform, fibers);
+    let net = Net::new(Stack::new(Storage::heap(&Limits::default()), [7; 32]), platform, fibers).unwrap();
     let [here, there] = cable();
     net.add_interface(Box::new(there), &[address(2)], &[]).unwrap();
     let (active, own) = (Arc::new(AtomicUsize::new(0)), net.clone());

@@ -26,7 +26,7 @@ impl Platform for Machine {
 
 fn net() -> Net {
     let machine: &'static Machine = Box::leak(Box::default());
-    Net::new(Stack::new(Storage::heap(&Limits::default()), [4; 32]), machine, &Spin)
+    Net::new(Stack::new(Storage::heap(&Limits::default()), [4; 32]), machine, &Spin).unwrap()
 }
 
 /// Lets everything happen that can happen at once.
@@ -156,7 +156,7 @@ impl crate::wait::Wait for Crowded {
 fn clients_wait_for_a_fiber() {
     let machine: &'static Machine = Box::leak(Box::default());
     let crowded: &'static Crowded = Box::leak(Box::new(Crowded(AtomicUsize::new(0))));
-    let net = Net::new(Stack::new(Storage::heap(&Limits::default()), [4; 32]), machine, crowded);
+    let net = Net::new(Stack::new(Storage::heap(&Limits::default()), [4; 32]), machine, crowded).unwrap();
     let listener = Arc::new(TcpListener::bind(&net, 7).unwrap());
     let mut clients = [connect(&net), connect(&net), connect(&net)];
     let (own, count) = (listener.clone(), AtomicUsize::new(0));

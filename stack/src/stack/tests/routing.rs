@@ -130,12 +130,12 @@ fn loopback_stays_inside() {
     for to in ["127.0.0.1", "::1", "10.0.0.1"] {
         assert_eq!(next(&stack, to), Err(Error::NetUnreachable), "without a loopback interface");
     }
-    let inside = stack.add_loopback(Loopback::heap(1 << 18).capabilities()).unwrap();
+    let inside = stack.add_loopback(Loopback::heap(1 << 18).unwrap().capabilities()).unwrap();
     for to in ["127.0.0.1", "127.9.9.9", "::1", "10.0.0.1", "fd01::1"] {
         assert_eq!(next(&stack, to), Ok((inside, ip(to), ip(to))));
     }
     assert_eq!(stack.path(ip("10.0.0.9"), None, Some(ip("127.0.0.1"))), Err(Error::NetUnreachable));
-    assert!(stack.add_loopback(Loopback::heap(1 << 18).capabilities()).is_err());
+    assert!(stack.add_loopback(Loopback::heap(1 << 18).unwrap().capabilities()).is_err());
     assert!(next(&stack, "10.0.0.9").is_ok_and(|(id, ..)| id == a));
     assert!(next(&stack, "10.0.1.9").is_ok_and(|(id, ..)| id == b));
 }
