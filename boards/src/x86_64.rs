@@ -55,6 +55,7 @@ pub use exit::{QEMU_FAILURE, QEMU_SUCCESS};
 /// Addresses of the interface without options: those that QEMU's user network expects.
 const DEFAULTS: [&str; 4] = ["ip=10.0.2.15/24", "gw=10.0.2.2", "ip=fec0::15/64", "gw=fec0::2"];
 
+// SAFETY: `main` is the one that defines it, with this signature; a second one is a linker's error.
 unsafe extern "Rust" {
     /// The program, as [`main`](crate::main) expands it: true for success.
     safe fn barenet_main(net: Net) -> bool;

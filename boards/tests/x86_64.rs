@@ -204,6 +204,9 @@ fn an_address_that_is_none_is_named() {
     assert_refused(run("ip=127.0.0.1/8", |_| {}), "ip=127.0.0.1/8");
     let odd = run("virtio_mmio.device=512@here:5", |_| {});
     assert_refused(odd, "virtio_mmio.device=512@here:5");
+    // RAM is not taken for registers.
+    let ram = run("virtio_mmio.device=512@0x200000:5", |_| {});
+    assert_refused(ram, "virtio_mmio.device=512@0x200000:5");
 }
 
 /// Puts `device` where the network device is, and `more` before it.

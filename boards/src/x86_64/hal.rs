@@ -15,7 +15,15 @@ fn layout(pages: usize) -> Option<Layout> {
     Layout::from_size_align(pages.checked_mul(PAGE_SIZE)?, PAGE_SIZE).ok().filter(|l| l.size() > 0)
 }
 
-// SAFETY: each method does what the trait asks; see there.
+/// Do all of these bytes lie where only devices are, which is mapped uncached?
+pub(super) fn is_for_devices(physical: PhysAddr, size: u64) -> bool {
+    let end = physical.checked_add(size);
+    physical >= paging::DEVICES as PhysAddr && end.is_some_and(|end| end <= paging::LIMIT as PhysAddr)
+}
+
+// SAFETY: `dma_alloc` gives zeroed pages of the heap, aligned, which belong to nobody else until they
+// are given back; virtual addresses are those that devices use, since memory is mapped one to one
+// and no IOMMU is on. Registers are never memory of the program, by `is_for_devices`.
 unsafe impl Hal for Identity {
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         // Address 0 means "no memory" to the caller.
@@ -39,12 +47,9 @@ unsafe impl Hal for Identity {
     }
 
     unsafe fn mmio_phys_to_virt(physical: PhysAddr, size: usize) -> NonNull<u8> {
-        let end = physical.checked_add(size as PhysAddr);
-        assert!(
-            end.is_some_and(|end| end <= paging::LIMIT as PhysAddr),
-            "a device has its registers above 4 GiB: give the machine less memory"
-        );
-        NonNull::new(physical as *mut u8).expect("no device has its registers at address 0")
+        // Checked by whoever found the device, with a sentence; no RAM may be taken for registers.
+        assert!(is_for_devices(physical, size as PhysAddr), "a device has its registers elsewhere");
+        NonNull::new(physical as *mut u8).expect("the range does not begin with address 0")
     }
 
     unsafe fn share(buffer: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {

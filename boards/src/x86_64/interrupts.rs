@@ -80,8 +80,8 @@ extern "C" fn line() {
     const CHANGED: u32 = 1 << 1;
     let register = LINE_STATUS.load(Ordering::Relaxed) as *mut u32;
     if !register.is_null() {
-        // SAFETY: `virtio_mmio` stored the address of the register, and the one it acknowledges
-        // by follows it; nothing else touches the two.
+        // SAFETY: `mmio::open` stored the address of the register, and the one it acknowledges by
+        // follows it. The driver of the device, which lives for ever, touches neither.
         let status = unsafe {
             let status = register.read_volatile();
             register.byte_add(ACK).write_volatile(status);

@@ -10,7 +10,8 @@ use core::sync::atomic::Ordering;
 use barenet_drivers::virtio::virtio_drivers::transport::mmio::{MmioError, MmioTransport, VirtIOHeader};
 use barenet_drivers::virtio::virtio_drivers::transport::{DeviceType, Transport};
 
-use super::{apic, interrupts, paging};
+use super::hal::is_for_devices;
+use super::{apic, interrupts};
 
 /// Where a device's registers are, and its interrupt line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +38,12 @@ pub(super) fn slots<'a>(words: impl Iterator<Item = &'a str>) -> Result<Vec<Slot
         .filter_map(|word| Some((word, word.strip_prefix(OPTION)?)))
         .map(|(word, value)| {
             parse(value).ok_or_else(|| {
-                ["invalid option `", word, "`: expected virtio_mmio.device=SIZE@ADDRESS:IRQ"].concat()
+                [
+                    "invalid option `",
+                    word,
+                    "`: expected virtio_mmio.device=SIZE@ADDRESS:IRQ, between 3 and 4 GiB",
+                ]
+                .concat()
             })
         })
         .collect()
@@ -52,8 +58,8 @@ fn parse(value: &str) -> Option<Slot> {
         size: number(size)?,
         line: u32::try_from(number(place.next()?)?).ok()?,
     };
-    let end = slot.address.checked_add(slot.size)?;
-    (slot.address.is_multiple_of(4) && slot.size >= 0x100 && end <= paging::LIMIT).then_some(slot)
+    let is_for_devices = is_for_devices(slot.address as u64, slot.size as u64);
+    (slot.address.is_multiple_of(4) && slot.size >= 0x100 && is_for_devices).then_some(slot)
 }
 
 /// Decimal or 0x hexadecimal, with the suffix K or M.
@@ -99,9 +105,9 @@ pub(super) fn find(slots: &[Slot], kind: DeviceType) -> Vec<Slot> {
 
 fn transport(slot: &Slot) -> Result<MmioTransport<'static>, MmioError> {
     let header = NonNull::new(slot.address as *mut VirtIOHeader).ok_or(MmioError::BadMagic(0))?;
-    // SAFETY: `slots` and `microvm_slots` give addresses that are aligned and mapped uncached, where
-    // the machine says that such registers are; where nothing is, reads give ones. `find` drops a
-    // transport before it makes the next, and `open` is called once for a slot, by `Bus`.
+    // SAFETY: `slots` and `microvm_slots` give addresses that are aligned and where no RAM is; where
+    // nothing is at all, reads give ones. `find` drops a transport before it makes the next, and
+    // `open` is called once for a slot, by `Bus`, which gives it to `VirtioNet` or `entropy`.
     unsafe { MmioTransport::new(header, slot.size) }
 }
 

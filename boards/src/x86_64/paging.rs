@@ -11,11 +11,12 @@ pub(crate) const SIZE_4K: usize = 4096;
 const SIZE_2M: usize = 2 << 20;
 /// First address that is not mapped.
 pub(super) const LIMIT: usize = 4 << 30;
+/// From here on memory is uncached: there are devices and no RAM on every machine that QEMU makes.
+pub(super) const DEVICES: usize = 3 << 30;
 
 const PRESENT: usize = 1;
 const WRITABLE: usize = 1 << 1;
-/// Write through and cache disable: for the last GiB, which holds devices and no RAM on every
-/// machine that QEMU makes.
+/// Write through and cache disable.
 const UNCACHED: usize = 1 << 3 | 1 << 4;
 const HUGE: usize = 1 << 7;
 const TABLE: usize = PRESENT | WRITABLE;
@@ -47,7 +48,7 @@ static mut LEVEL_2: [Table; 4] = {
     let mut tables = [EMPTY; 4];
     let mut i = 0;
     while i < 4 * 512 {
-        let uncached = if i / 512 == 3 { UNCACHED } else { 0 };
+        let uncached = if i * SIZE_2M >= DEVICES { UNCACHED } else { 0 };
         tables[i / 512].0[i % 512] = ptr::without_provenance_mut(i * SIZE_2M + (TABLE | HUGE | uncached));
         i += 1;
     }
@@ -67,8 +68,11 @@ pub(crate) unsafe fn unmap(address: usize) -> Result<(), &'static str> {
     assert!(address < LIMIT && address.is_multiple_of(SIZE_4K));
     let large = address / SIZE_2M;
     let tables = &raw mut LEVEL_2;
-    // SAFETY: one CPU, and interrupt handlers do not touch the tables.
-    let entry = unsafe { &mut (*tables)[large / 512].0[large % 512] };
+    // SAFETY: inside the tables, as the address was checked. No reference is made: the CPU sets bits
+    // in the entries when it uses them.
+    let slot = unsafe { &raw mut (*tables)[large / 512].0[large % 512] };
+    // SAFETY: valid and aligned; one CPU, and interrupt handlers do not touch the tables.
+    let mut entry = unsafe { slot.read_volatile() };
     if entry.addr() & HUGE != 0 {
         let flags = entry.addr() & (TABLE | UNCACHED);
         // SAFETY: the layout is not empty, and what comes is a table of null entries.
@@ -77,11 +81,14 @@ pub(crate) unsafe fn unmap(address: usize) -> Result<(), &'static str> {
         for (i, small) in fine.0.iter_mut().enumerate() {
             *small = ptr::without_provenance_mut(large * SIZE_2M + i * SIZE_4K + flags);
         }
-        *entry = ptr::from_mut(fine).cast::<u8>().wrapping_add(TABLE);
+        entry = ptr::from_mut(fine).cast::<u8>().wrapping_add(TABLE);
+        // SAFETY: as for reading; the new table maps the same memory.
+        unsafe { slot.write_volatile(entry) };
     }
-    let fine = entry.map_addr(|a| a & !(SIZE_4K - 1)).cast::<Table>();
-    // SAFETY: the entry points to a table that the branch above made, now or in an earlier call.
-    unsafe { (*fine).0[address / SIZE_4K % 512] = ptr::null_mut() };
+    let fine = entry.map_addr(|a| a & !(SIZE_4K - 1)).cast::<*mut u8>();
+    // SAFETY: the entry points to a table of 512 that the branch above made, now or in an earlier
+    // call, and the caller promises that nobody needs the page.
+    unsafe { fine.add(address / SIZE_4K % 512).write_volatile(ptr::null_mut()) };
     x86_64::instructions::tlb::flush_all();
     Ok(())
 }

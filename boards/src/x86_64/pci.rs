@@ -2,6 +2,7 @@
 //! and sending their interrupts here by MSI-X.
 
 use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,8 +15,8 @@ use barenet_drivers::virtio::virtio_drivers::transport::pci::virtio_device_type;
 use barenet_drivers::virtio::{PciTransport, Vectors};
 use x86_64::instructions::port::Port;
 
-use super::hal::Identity;
-use super::{apic, interrupts, paging};
+use super::hal::{Identity, is_for_devices};
+use super::{apic, interrupts};
 
 /// Ports 0xcf8 and 0xcfc.
 #[derive(Clone)]
@@ -132,9 +133,14 @@ pub(super) fn has_idle_nic() -> bool {
 pub(super) fn open(Place(function): Place, kind: DeviceType) -> Result<PciTransport, String> {
     let mut root = PciRoot::new(Ports);
     let bars = root.bars(function).map_err(|why| why.to_string())?;
-    let end = |bar: &BarInfo| bar.memory_address_size().map_or(0, |(at, size)| at.saturating_add(size));
-    if bars.iter().flatten().any(|bar| end(bar) > paging::LIMIT as u64) {
-        return Err("its registers are above 4 GiB: give the machine less memory".into());
+    // Those without an address are told by name later.
+    let memory = bars.iter().flatten().filter_map(BarInfo::memory_address_size).filter(|m| m.0 != 0);
+    for (address, size) in memory {
+        if !is_for_devices(address, size) {
+            return Err(format!(
+                "its registers at {address:#x} are not between 3 and 4 GiB: give the machine less memory"
+            ));
+        }
     }
     root.set_command(function, Command::MEMORY_SPACE | Command::BUS_MASTER);
     // Only the NIC wakes the CPU; the entropy source is waited for.
@@ -142,9 +148,9 @@ pub(super) fn open(Place(function): Place, kind: DeviceType) -> Result<PciTransp
         DeviceType::Network => Some(route(&mut root, function)?),
         _ => None,
     };
-    // SAFETY: the ports reach the machine's configuration space; firmware has given the BARs their
-    // addresses, below 4 GiB as was just checked, where memory is mapped one to one; decoding is on;
-    // `Bus` opens each device once.
+    // SAFETY: the ports reach the machine's configuration space; firmware has given the BARs addresses
+    // of their own, which lie where no RAM is, as was just checked; decoding is on; `Bus` opens each
+    // device once, and gives it to `VirtioNet` or `entropy`.
     let transport = unsafe { PciTransport::new::<Identity, _>(Ports, function, vectors) };
     transport.map_err(|why| why.to_string())
 }
@@ -174,11 +180,13 @@ fn route(root: &mut PciRoot<Ports>, function: DeviceFunction) -> Result<Vectors,
     let (bar, offset) = (table as u8 & 7, u64::from(table & !7));
     let size = u64::from(ENTRIES) * 16;
     let address = match root.bar_info(function, bar) {
-        Ok(Some(BarInfo::Memory { address, size: room, .. })) if offset + size <= room => address + offset,
+        Ok(Some(BarInfo::Memory { address: at @ 1.., size: room, .. })) if offset + size <= room => {
+            at + offset
+        }
         _ => return Err("the device misplaces its MSI-X table".into()),
     };
     use barenet_drivers::virtio::virtio_drivers::Hal;
-    // SAFETY: memory that the device's BAR decodes, as just checked.
+    // SAFETY: memory that the device's BAR decodes, as just checked, and nobody else has a pointer to.
     let entries = unsafe { Identity::mmio_phys_to_virt(address, size as usize) }.cast::<u32>();
     for (entry, vector) in [interrupts::CONFIG, interrupts::QUEUE].into_iter().enumerate() {
         // Address: the APIC of this CPU. Data: the vector, edge-triggered. Control: not masked.

@@ -31,8 +31,8 @@ pub fn enter() -> Result<(), Error> {
 /// program has no privilege. Works in a process with many threads too.
 pub fn isolate(command: &mut Command) -> &mut Command {
     let maps = Maps::new();
-    // SAFETY: the hook runs in the child between fork and exec. `Maps::enter` makes system calls
-    // only: it neither allocates nor takes a lock, since its strings are ready.
+    // SAFETY: the hook runs in the child between fork and exec. `Maps::enter_raw` makes system
+    // calls only: it neither allocates nor takes a lock, since its strings are ready.
     unsafe { command.pre_exec(move || Ok(maps.enter_raw().map_err(|(_, errno)| errno)?)) }
 }
 

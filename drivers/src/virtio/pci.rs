@@ -142,7 +142,10 @@ impl PciTransport {
     ///
     /// `config` reaches the configuration space of the machine, the function's BARs have addresses
     /// where nothing else is, and memory decoding is on. Nobody else drives the function as long as
-    /// the transport exists. `H` may map what the BARs decode.
+    /// the transport exists. `H` may map what the BARs decode. And since
+    /// [`queue_set`](Transport::queue_set) is a safe function, by which a device can be told to write
+    /// anywhere: it is called only by a driver that gives it DMA memory of its own, such as
+    /// [`VirtioNet`](super::VirtioNet).
     pub unsafe fn new<H: Hal, C: ConfigurationAccess>(
         config: C,
         function: DeviceFunction,

@@ -26,7 +26,8 @@ pub unsafe trait DmaTransport: Transport {}
 unsafe impl DmaTransport for PciTransport {}
 
 // SAFETY: as for `PciTransport`; `MmioTransport::new` has its caller promise that the registers are
-// those of a virtio device and, as it takes them uniquely, that nobody else drives it.
+// those of a virtio device and, as it takes them uniquely, that nobody else drives it. (Without a
+// device behind them, as in a test, nothing is touched at all.)
 unsafe impl DmaTransport for MmioTransport<'_> {}
 
 /// Resets the device. False if it does not say that it has stopped; then it may still write where
