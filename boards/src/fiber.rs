@@ -12,7 +12,8 @@
 //! a line that names the fiber: nothing was overwritten, but it may have been anywhere in the
 //! stack's code, so nothing else can be continued either.
 //!
-//! **Panics.** A panic ends the fiber it happens on and nothing else: its connection is reset.
+//! **Panics.** A panic ends the fiber it happens on and nothing else: its connection is reset, once the peer
+//! has what was written to it.
 //! On the host the fiber is unwound. On bare metal a panic can't be unwound: the fiber is never
 //! resumed, and neither its stack nor what it owned is given back, so that a program that panics
 //! often runs out of memory in the end. A panic outside a fiber, in the fiber of `main`, or on bare

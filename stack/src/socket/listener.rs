@@ -366,8 +366,9 @@ where
             job.leave();
         };
         let on_panic = move || {
-            // Whatever became of the stream: its connection does not outlive its handler.
-            hook.net.under_lock(|stack, now| stack.tcp_abort(handle, now));
+            // Whatever became of the stream: its connection does not outlive its handler. What that wrote is
+            // the peer's.
+            hook.net.under_lock(|stack, now| stack.tcp_fail(handle, now));
             hook.leave();
             hook.report(Some(Error::ConnectionAborted), peer);
         };

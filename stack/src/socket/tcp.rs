@@ -8,14 +8,15 @@ use super::{ReadHalf, TcpBuilder, ToSocketAddrs, WriteHalf};
 use crate::error::Error;
 use crate::net::Net;
 use crate::stack::{Readiness, Stack, TcpHandle};
-use crate::tcp::{KeepAlive, State, TcpInfo, TcpOptions};
+use crate::tcp::{KeepAlive, LAST_WORDS, State, TcpInfo, TcpOptions};
 use crate::time::{Duration, Instant};
 
 /// Which directions of a connection are shut down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shutdown {
     /// Nothing more will be read: what lies unread is dropped. If the peer sends more, it is told by a
-    /// reset, and the connection ends with [`Error::ConnectionAborted`], for writing too.
+    /// reset, once it has what was written, and the connection ends with [`Error::ConnectionAborted`], for
+    /// writing too.
     Read,
     /// Nothing more will be written: the peer reads the end of the stream. Reading goes on.
     Write,
@@ -61,8 +62,22 @@ impl fmt::Display for Tags {
 ///
 /// Dropping it closes it without waiting: what was written is still delivered, then the peer
 /// reads the end of the stream, and the stack sees the connection to its end under its own timers.
-/// If received data was never read, the peer is told by a reset (RFC 1122 §4.2.2.13). To wait for
-/// what was written to arrive, see [`close`](TcpStream::close).
+/// If received data was never read, or comes after that, a reset takes the place of the end, so that the
+/// peer learns of the loss (RFC 1122 §4.2.2.13); likewise while a panic unwinds. It follows when the peer
+/// has acknowledged what was written. To wait for that, see [`close`](TcpStream::close).
+///
+/// # Which comes first
+///
+/// When a connection fails, by a reset, a timeout, or because its device is gone, nothing that came in
+/// order before is lost:
+///
+/// | call | gives |
+/// |---|---|
+/// | `read`, `peek` | the text that had come, then, if the peer's FIN had come, 0 (once, if that was not read before), then the error on every call |
+/// | `write` | the error at once, on every call; [`Error::ClosedByPeer`] for a reset after the peer's FIN |
+/// | `take_error` | the error at once, on every call |
+/// | `poll_connected` | nothing of it, if the handshake had been completed |
+/// | `poll_acknowledged`, `close` with linger | the error, unless everything was acknowledged before |
 pub struct TcpStream {
     net: Net,
     handle: TcpHandle,
@@ -176,7 +191,8 @@ impl TcpStream {
 
     /// Reads what has arrived, at least a byte; 0 at the end of the stream (or for an empty
     /// `buf`). A reset is never an end: it is [`Error::ConnectionReset`], now and on every later
-    /// call.
+    /// call; what had come in order before it is read first, as for every
+    /// [failure](TcpStream#which-comes-first).
     pub fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
         ReadHalf(self).read(buf)
     }
@@ -242,9 +258,18 @@ impl TcpStream {
         self.net.attempt(|stack, now| stack.tcp_write(self.handle, data, now))
     }
 
+    /// Bytes for which [`write_without_interruption`](TcpStream::write_without_interruption) has room
+    /// beyond a full send buffer: 4 KiB, and not more until the peer has taken some.
+    pub const LAST_WORDS: usize = LAST_WORDS;
+
     /// Queues all of `data` or nothing, without waiting and without being interrupted: for the last
-    /// words of what is being torn down, such as in a `drop`. [`Error::WouldBlock`]: there is no room
-    /// for all of it, and nothing was taken.
+    /// words of what is being torn down, such as in a `drop`. A full send buffer takes
+    /// [`LAST_WORDS`](TcpStream::LAST_WORDS) bytes more. The peer reads them before it learns of the end,
+    /// or of the reset if a panic unwinds.
+    ///
+    /// [`Error::WouldBlock`]: there is no room for all of it even so, or too little memory in the whole
+    /// stack (last words leave a sixteenth), and nothing was taken. Others as for
+    /// [`write`](TcpStream::write).
     pub fn write_without_interruption(&mut self, data: &[u8]) -> Result<(), Error> {
         self.net.call(|stack, now| stack.tcp_write_whole(self.handle, data, now))
     }
@@ -431,10 +456,11 @@ impl TcpStream {
 impl Drop for TcpStream {
     fn drop(&mut self) {
         self.net.let_go(|stack, now| {
-            // Closing in order while a panic unwinds would pass for a whole stream.
+            // Closing in order while a panic unwinds would pass for a whole stream; but what was written
+            // before it, such as last words, is the peer's.
             #[cfg(feature = "std")]
             if std::thread::panicking() {
-                return stack.tcp_abort(self.handle, now);
+                return stack.tcp_fail(self.handle, now);
             }
             stack.tcp_close(self.handle, now);
         });

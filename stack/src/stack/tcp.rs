@@ -15,7 +15,7 @@ use crate::ip::{IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::link::neighbor::{NeighborKey, Purpose};
 use crate::seq::Seq;
 use crate::slab::Key;
-use crate::tcp::segment::{Flags, Mark, Options, Plan, PlanKind};
+use crate::tcp::segment::{Flags, Mark, Options, Plan, PlanKind, Reset};
 use crate::tcp::soft::SoftError;
 use crate::tcp::tcb::Dropped;
 use crate::tcp::{ConnectionEvent, Handshaking, Opened, Outcome, Refused, Reply, Tuple};
@@ -145,10 +145,10 @@ impl Stack<'_> {
             self.tcp.settings.counts.add(TcpCount::ResetsSent, 1);
         }
         let (seq, ack, flags, window, options) = match reply {
-            Reply::Reset(r) => match r.ack {
-                Some(ack) => (r.seq, ack, Flags::RST | Flags::ACK, 0, Options::default()),
-                None => (r.seq, Seq(0), Flags::RST, 0, Options::default()),
-            },
+            Reply::Reset(Reset { seq, ack, timestamps }) => {
+                let flags = if ack.is_some() { Flags::RST | Flags::ACK } else { Flags::RST };
+                (seq, ack.unwrap_or(Seq(0)), flags, 0, Options { timestamps, ..Options::default() })
+            }
             Reply::Ack { seq, ack, window, timestamps } => {
                 (seq, ack, Flags::ACK, window, Options { timestamps, ..Options::default() })
             }

@@ -178,7 +178,8 @@ impl Stack<'_> {
     /// Moves received bytes to `to`. 0: the peer has closed its side (or `to` is empty).
     ///
     /// [`Error::WouldBlock`], [`Error::ConnectionReset`], [`Error::TimedOut`] and what else ended
-    /// the connection, on every call from then on.
+    /// the connection: after all that came in order before it, the peer's FIN included, and on every call
+    /// from then on.
     pub fn tcp_read(&mut self, handle: TcpHandle, to: &mut [u8], now: Instant) -> Result<usize, Error> {
         self.tcp.read(handle.0, to, now, &mut self.pool)
     }
@@ -203,8 +204,8 @@ impl Stack<'_> {
         self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.acknowledged()
     }
 
-    /// As [`tcp_write`](Stack::tcp_write), but all of it or nothing: [`Error::WouldBlock`] if there is
-    /// no room for all.
+    /// As [`tcp_write`](Stack::tcp_write), but all of it or nothing, and 4 KiB beyond a full send buffer:
+    /// [`Error::WouldBlock`] if there is no room for all even so, or no memory.
     pub fn tcp_write_whole(&mut self, handle: TcpHandle, data: &[u8], now: Instant) -> Result<(), Error> {
         self.tcp.write_whole(handle.0, data, now, &mut self.pool)
     }
@@ -285,16 +286,24 @@ impl Stack<'_> {
     }
 
     /// Lets go of the connection: what was written is still sent, then a FIN, and the stack sees it
-    /// to its end. With unread data it is reset instead, so that the peer learns of the loss
-    /// (RFC 1122 §4.2.2.13).
+    /// to its end. If received data was never read, or comes now, a reset takes the place of the FIN, so
+    /// that the peer learns of the loss (RFC 1122 §4.2.2.13); it is sent when the peer has acknowledged
+    /// what was written, at once if there is nothing.
     pub fn tcp_close(&mut self, handle: TcpHandle, now: Instant) {
-        let reset = self.tcp.let_go(handle.0, now, &mut self.pool);
+        let reset = self.tcp.let_go(handle.0, true, now, &mut self.pool);
+        self.send_reset(reset, now);
+    }
+
+    /// As [`tcp_close`](Stack::tcp_close) for an application that failed: what it wrote is still sent, and
+    /// then a reset says that it is not the whole stream.
+    pub fn tcp_fail(&mut self, handle: TcpHandle, now: Instant) {
+        let reset = self.tcp.let_go(handle.0, false, now, &mut self.pool);
         self.send_reset(reset, now);
     }
 
     /// Ends the connection at once with a reset.
     pub fn tcp_abort(&mut self, handle: TcpHandle, now: Instant) {
-        let reset = self.tcp.abort(handle.0, &mut self.pool);
+        let reset = self.tcp.abort(handle.0, now, &mut self.pool);
         self.send_reset(reset, now);
     }
 

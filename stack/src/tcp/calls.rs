@@ -51,6 +51,10 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<usize, Error> {
+        // What idles has nothing but the end to give, and remembers that it did.
+        if self.connections.idle(key).is_some_and(|c| c.tcb.is_readable()) {
+            self.connections.activate(key.index, now);
+        }
         let read = self.with_reader(key, now, pool, |c, cx| c.tcb.read(to, cx))?;
         if read.is_ok() {
             self.feed_starved(pool);
@@ -85,10 +89,7 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<(), Error> {
-        self.with(key, now, pool, |c, cx| match c.tcb.room(cx) < data.len() {
-            true => Err(Error::WouldBlock),
-            false => c.tcb.write(data, cx).map(|_| ()),
-        })?
+        self.with(key, now, pool, |c, cx| c.tcb.write_whole(data, cx))?
     }
 
     pub(crate) fn is_ready(
@@ -191,17 +192,17 @@ impl Tcp<'_> {
         self.with(key, now, pool, |c, cx| c.tcb.take_options(&before, cx))
     }
 
-    /// The application lets go: the stack carries the connection to its end. A reset goes out
-    /// if unread data is lost.
+    /// The application lets go: see [`Tcb::let_go`](super::tcb::Tcb::let_go).
     pub(crate) fn let_go(
         &mut self,
         key: Key,
+        is_whole: bool,
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Option<(Connection, Reset)> {
-        let Ok(c) = self.connections.activated(key, now) else { return self.abort(key, pool) };
+        let Ok(c) = self.connections.activated(key, now) else { return self.abort(key, now, pool) };
         let mut cx = self.settings.cx(c.profile, now, pool);
-        match (c.tcb.let_go(&mut cx), &c.tcb.phase) {
+        match (c.tcb.let_go(is_whole, &mut cx), &c.tcb.phase) {
             (Some(reset), _) => self.take_out(key, pool).map(|c| (c, reset)),
             // Nothing was ever received from the peer, nor was anybody told otherwise: the record goes at
             // once (H003).
@@ -229,8 +230,13 @@ impl Tcp<'_> {
     }
 
     /// ABORT (RFC 9293 §3.10.5): the connection ends at once, and the peer is told.
-    pub(crate) fn abort(&mut self, key: Key, pool: &mut Pool<'_>) -> Option<(Connection, Reset)> {
-        let reset = self.connections.look_by(key)?.tcb.reset();
+    pub(crate) fn abort(
+        &mut self,
+        key: Key,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Option<(Connection, Reset)> {
+        let reset = self.connections.look_by(key)?.tcb.reset(now);
         let c = self.take_out(key, pool)?;
         reset.map(|reset| (c, reset))
     }

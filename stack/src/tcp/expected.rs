@@ -122,6 +122,7 @@ impl Synchronized {
             && send.una.before(segment.ack)
             && segment.ack.at_or_before(send.max)
             && send.fin == Fin::Open
+            && !self.resets
     }
 
     #[inline(always)] // at every frame

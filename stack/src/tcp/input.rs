@@ -264,6 +264,8 @@ impl Handshake {
             urgent: None,
             soft: None,
             opening: None,
+            end_read: false,
+            resets: false,
             stats: Stats { bytes_acked: early.into(), ..Stats::default() },
         }
     }
@@ -285,7 +287,8 @@ impl Synchronized {
         let segment = match self.check_sequence(whole, cx) {
             Err(Dropped::OutOfWindow) if self.is_late(whole) => {
                 self.check_ack(whole, cx, effects)?;
-                effects.end = self.end();
+                self.reset_if_delivered(cx.now, effects);
+                effects.end = effects.end.or(self.end());
                 return Err(Dropped::OutOfWindow);
             }
             checked => checked?,
@@ -301,14 +304,14 @@ impl Synchronized {
             self.receive.owed = Owed::Now;
         }
         let nobody_reads = orphan || self.receive.shut;
-        if nobody_reads && !segment.text.is_empty() && !self.receive.finished {
+        let is_lost = nobody_reads && !segment.text.is_empty() && !self.receive.finished;
+        if is_lost {
             // Nobody can read it any more, and the peer should know (RFC 1122 §4.2.2.13).
             //= rfc9293#3.6.1 SHLD-3
-            effects.reset = Some(Reset {
-                seq: self.send.seq_without_text(),
-                ack: Some(self.receive.nxt + segment.len()),
-            });
-            effects.end = Some(End::Failed(Error::ConnectionAborted));
+            self.end_by_reset();
+            effects.writable = true;
+        }
+        if self.reset_if_delivered(cx.now, effects) || is_lost {
             return Ok(());
         }
         self.note_fin(&segment, cx);
@@ -316,6 +319,26 @@ impl Synchronized {
         self.check_fin(effects);
         effects.end = effects.end.or(self.end());
         text
+    }
+
+    /// Nothing more is taken from the application, and a reset is to end the connection. Not before the
+    /// peer has what was written, as far as it takes it: a reset makes it drop what it has not read, and
+    /// overtakes what was lost on the way.
+    //= rfc9293#3.10.4
+    pub(super) fn end_by_reset(&mut self) {
+        self.resets = true;
+        // Nothing follows that a last small segment could wait for.
+        (self.send.nodelay, self.send.cork) = (true, false);
+    }
+
+    /// Is it time for the reset?
+    pub(super) fn reset_if_delivered(&self, now: Instant, effects: &mut Effects) -> bool {
+        let is_due = self.resets && self.send.queue.is_empty();
+        if is_due {
+            effects.reset = Some(self.reset(now));
+            effects.end = Some(End::Failed(Error::ConnectionAborted));
+        }
+        is_due
     }
 
     /// Whatever it says, it is a sign of the peer.

@@ -61,7 +61,7 @@ impl Synchronized {
         } else if silent < keep_alive.idle {
             self.asking.at = Some(self.heard_at + keep_alive.idle);
         } else if self.is_given_up(silent, &keep_alive, cx) {
-            self.give_up(effects);
+            self.give_up(cx.now, effects);
         } else {
             self.asking.unanswered = self.asking.unanswered.saturating_add(1);
             self.asking.due = true;

@@ -55,6 +55,7 @@ pub use settings::OptionsEntry;
 pub(crate) use settings::Profile;
 pub use tcb::State;
 pub use time_wait::TimeWaitEntry;
+pub(crate) use user::LAST_WORDS;
 
 use crate::counters::TcpCount;
 use crate::demux::{Bucket, Demux, HashKey};

@@ -91,9 +91,11 @@ impl Synchronized {
             urgent,
             soft,
             opening,
+            end_read,
+            resets,
             stats,
         } = self;
-        if opening.is_some() {
+        if opening.is_some() || *resets {
             return None;
         }
         to.instant(*heard_at);
@@ -101,7 +103,7 @@ impl Synchronized {
         send.park(receive.nxt, to)?;
         ecn.park(send.una, to)?;
         asking.park(to)?;
-        to.bits([urgent.is_some()]);
+        to.bits([urgent.is_some(), *end_read]);
         urgent.iter().for_each(|up| to.word(up.0));
         to.number(soft.map_or(0, |soft| soft as u8 + 1));
         stats.park(to);
@@ -118,7 +120,7 @@ impl Synchronized {
         let send = super::send::Send::unpark(receive.nxt, from);
         let ecn = super::ecn::Ecn::unpark(send.una, from);
         let asking = super::keep_alive::Asking::unpark(from);
-        let [is_urgent] = from.bits();
+        let [is_urgent, end_read] = from.bits();
         let urgent = is_urgent.then(|| Seq(from.word()));
         let soft = super::soft::SoftError::of_number(from.number());
         let stats = super::info::Stats::unpark(from);
@@ -144,6 +146,8 @@ impl Synchronized {
             urgent,
             soft,
             opening: None,
+            end_read,
+            resets: false,
             stats,
         }
     }

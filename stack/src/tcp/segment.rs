@@ -351,6 +351,9 @@ pub(crate) struct Reset {
     pub(crate) seq: Seq,
     /// The acknowledgment, when the segment had none itself.
     pub(crate) ack: Option<Seq>,
+    /// Those of a connection that uses them.
+    //= rfc7323#3.2: a reset should have them
+    pub(crate) timestamps: Option<Timestamps>,
 }
 
 impl Reset {
@@ -361,9 +364,9 @@ impl Reset {
         if segment.flags.has(Flags::RST) {
             None
         } else if segment.flags.has(Flags::ACK) {
-            Some(Reset { seq: segment.ack, ack: None })
+            Some(Reset { seq: segment.ack, ack: None, timestamps: None })
         } else {
-            Some(Reset { seq: Seq(0), ack: Some(segment.seq + segment.len()) })
+            Some(Reset { seq: Seq(0), ack: Some(segment.seq + segment.len()), timestamps: None })
         }
     }
 }

@@ -297,12 +297,11 @@ impl Send {
         self.unsent() > 0 || self.fin_unsent()
     }
 
-    /// How much the application may write: if the buffer is tuned, to have two congestion windows
-    /// queued, of which one is in flight.
-    pub(crate) fn room(&self) -> u32 {
+    /// How much the application may have queued: if the buffer is tuned, two congestion windows, of which
+    /// one is in flight.
+    pub(crate) fn queue_max(&self) -> u32 {
         let tuned = || self.controller.window().saturating_mul(2).max(START).min(self.limit);
-        let limit = if self.tuned { tuned() } else { self.limit };
-        limit.saturating_sub(self.queue.len() as u32)
+        if self.tuned { tuned() } else { self.limit }
     }
 
     /// Is a byte to be sent to see whether the window is still closed? One that is open takes more, the

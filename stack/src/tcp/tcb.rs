@@ -9,7 +9,7 @@ use super::keep_alive::Asking;
 use super::mtu::{HEADERS_V4, HEADERS_V6};
 use super::options::TcpOptions;
 use super::receive::{Owed, Receive};
-use super::segment::{FastOpen, Reset, Segment};
+use super::segment::{FastOpen, Reset, Segment, Timestamps};
 use super::send::timer::LOOK;
 use super::send::{Fin, Send};
 use super::soft::SoftError;
@@ -193,6 +193,10 @@ pub(crate) struct Synchronized {
     pub(crate) soft: Option<SoftError>,
     /// Until the third segment, where the SYN brought text (RFC 7413).
     pub(crate) opening: Option<Opening>,
+    /// The reader was told of the peer's FIN.
+    pub(crate) end_read: bool,
+    /// The peer has to learn that something is lost: by a reset, once it has what was written.
+    pub(crate) resets: bool,
     pub(crate) stats: Stats,
 }
 
@@ -207,13 +211,20 @@ pub(crate) enum Phase {
     Over(Over),
 }
 
-/// What a connection leaves behind for its application.
+/// What a connection leaves behind for its application. What came before the end comes first: the reader
+/// gets the text, and the peer's FIN, then the error.
 #[derive(Default, Debug)]
 pub(crate) struct Over {
     /// In-order bytes that were not read.
     pub(crate) unread: Chain,
+    /// The peer's FIN had come, and the reader was not told.
+    pub(crate) end_unread: bool,
     /// Why it ended; `None`: both sides closed it in order.
     pub(crate) error: Option<Error>,
+    /// The handshake had been completed.
+    pub(crate) established: bool,
+    /// The peer had acknowledged all that was written, and our FIN if there was one.
+    pub(crate) acknowledged: bool,
     /// The application closed its own side: later writes are its own fault.
     pub(crate) closed_locally: bool,
     /// The peer's FIN had come.
@@ -390,15 +401,15 @@ impl Tcb {
         match phase {
             Phase::SynSent(mut h) | Phase::SynReceived(mut h) => h.queue.clear(pool),
             Phase::Synchronized(mut s) => {
+                over.established = true;
+                over.acknowledged = s.is_acknowledged();
                 s.send.queue.clear(pool);
                 s.send.scoreboard.clear(pool, s.send.una);
                 over.closed_locally = s.send.fin != Fin::Open;
                 over.closed_by_peer = s.receive.finished;
+                over.end_unread = s.receive.finished && !s.end_read;
                 over.stats = s.stats;
                 over.unread = s.receive.into_rest(pool);
-                if error.is_some() {
-                    over.unread.clear(pool); // RFC 9293 §3.10.7.4: the queues are flushed
-                }
             }
             Phase::Over(before) => *over = before,
         }
@@ -465,6 +476,8 @@ impl Tcb {
             Phase::SynSent(h) | Phase::SynReceived(h) if h.is_early => Ok(()),
             Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
             Phase::Synchronized(_) => Ok(()),
+            // What came since is for the reader, and how it ended as well.
+            Phase::Over(over) if over.established => Ok(()),
             Phase::Over(over) => over.error.map_or(Ok(()), Err),
         }
     }
@@ -500,13 +513,11 @@ impl Tcb {
     }
 
     /// A reset that ends the connection on the peer's side, if the peer knows of it.
-    pub(crate) fn reset(&self) -> Option<Reset> {
+    pub(crate) fn reset(&self, now: Instant) -> Option<Reset> {
         match &self.phase {
             Phase::SynSent(_) | Phase::Over(_) => None,
-            Phase::SynReceived(h) => Some(Reset { seq: h.iss + 1, ack: Some(h.rcv_nxt) }),
-            Phase::Synchronized(s) => {
-                Some(Reset { seq: s.send.seq_without_text(), ack: Some(s.receive.nxt) })
-            }
+            Phase::SynReceived(h) => Some(Reset { seq: h.iss + 1, ack: Some(h.rcv_nxt), timestamps: None }),
+            Phase::Synchronized(s) => Some(s.reset(now)),
         }
     }
 
@@ -526,6 +537,11 @@ impl Handshake {
     /// Is this acknowledgment of our SYN, and of nothing that it did not bring?
     pub(super) fn is_acknowledged_by(&self, ack: Seq) -> bool {
         self.transmissions > 0 && ack.within(self.iss + 1, u32::from(self.early_text) + 1)
+    }
+
+    /// In SYN-RECEIVED.
+    pub(super) fn reset(&self) -> Reset {
+        Reset { seq: self.iss + 1, ack: Some(self.rcv_nxt), timestamps: None }
     }
 
     fn new(origin: Origin, iss: Seq, mss: Mss, cx: &Cx<'_, '_>) -> Self {
@@ -567,6 +583,17 @@ impl Synchronized {
             (_, Fin::Queued, true) => State::LastAck,
             (_, Fin::Acked, true) => State::Closed,
         }
+    }
+
+    /// Has the peer acknowledged all that was written, and our FIN if there is one?
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.send.queue.is_empty() && self.send.fin != Fin::Queued
+    }
+
+    pub(super) fn reset(&self, now: Instant) -> Reset {
+        let value = (now.millis() as u32).wrapping_add(self.send.ts_offset);
+        let timestamps = self.receive.ts_recent.map(|echo| Timestamps { value, echo });
+        Reset { seq: self.send.seq_without_text(), ack: Some(self.receive.nxt), timestamps }
     }
 
     /// The end of the connection, once both FINs are acknowledged.

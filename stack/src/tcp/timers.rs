@@ -3,7 +3,6 @@
 use super::options::TcpOptions;
 use super::ready::has_memory;
 use super::receive::Owed;
-use super::segment::Reset;
 use super::send::SendTimer;
 use super::send::timer::{LOOK, R1, since_after_gap};
 use super::tcb::{Cx, Effects, End, Handshake, Origin, Phase, Synchronized, Tcb};
@@ -54,7 +53,7 @@ impl Handshake {
                 Origin::Passive(_) => End::Unnoticed,
             });
             // Who has answered takes the connection for established (H010).
-            effects.reset = self.answered.then_some(Reset { seq: self.iss + 1, ack: Some(self.rcv_nxt) });
+            effects.reset = self.answered.then(|| self.reset());
         } else if self.retransmit_at.take_if(|at| *at <= cx.now).is_some() {
             cx.count(TcpCount::HandshakeTimeouts);
             effects.suspect = self.transmissions == R1;
@@ -87,7 +86,7 @@ impl Synchronized {
             SendTimer::Retransmit(at) | SendTimer::Persist(at)
                 if at <= cx.now && orphan && self.is_burden(cx) =>
             {
-                self.give_up(effects);
+                self.give_up(cx.now, effects);
             }
             SendTimer::SynAck(at) if at <= cx.now => self.on_syn_ack_timeout(cx, effects),
             SendTimer::Retransmit(at) if at <= cx.now => self.on_retransmit(cx, effects),
@@ -131,9 +130,13 @@ impl Synchronized {
 
     //= rfc9293#3.8.6.1 MUST-35, MUST-36, SHLD-29, SHLD-30
     fn on_persist(&mut self, orphan: bool, cx: &Cx<'_, '_>, effects: &mut Effects) {
+        // An answered probe moves `since`. Nobody waits on an orphan for ever, answered or not; a peer
+        // that answers is told.
+        if orphan && self.send.rtt.backoff() > 8 {
+            return self.give_up(cx.now, effects);
+        }
         let send = &mut self.send;
-        // An answered probe moves `since`. Nobody waits on an orphan for ever, answered or not.
-        if send.is_given_up(cx) || (orphan && send.rtt.backoff() > 8) {
+        if send.is_given_up(cx) {
             effects.end = Some(End::Failed(Error::TimedOut));
             return;
         }
@@ -159,8 +162,8 @@ impl Synchronized {
     }
 
     /// The connection ends, and the peer is told.
-    pub(super) fn give_up(&self, effects: &mut Effects) {
-        effects.reset = Some(Reset { seq: self.send.seq_without_text(), ack: Some(self.receive.nxt) });
+    pub(super) fn give_up(&self, now: Instant, effects: &mut Effects) {
+        effects.reset = Some(self.reset(now));
         effects.end = Some(End::Failed(Error::TimedOut));
     }
 }

@@ -4,33 +4,64 @@ use super::options::TcpOptions;
 use super::receive::{Owed, START};
 use super::segment::Reset;
 use super::send::Fin;
-use super::tcb::{Cx, Over, Phase, Tcb};
+use super::tcb::{Cx, Over, Phase, Synchronized, Tcb};
 use crate::error::Error;
 use crate::pool::Pool;
 use crate::time::{Duration, Instant};
+
+/// Bytes that last words may take beyond a full send buffer.
+pub(crate) const LAST_WORDS: usize = 4096;
+/// Of the memory they leave this part, a sixteenth: without it nobody could ask for a neighbour's address.
+const LAST_WORDS_LEAVE: usize = 16;
+
+/// What is queued for sending.
+struct Queue {
+    len: u32,
+    /// To how much the application may fill it.
+    max: u32,
+    /// How much of it never went out.
+    unsent: u32,
+}
 
 impl Tcb {
     /// SEND: queues as much of `data` as there is room for. `WouldBlock` if that is nothing.
     pub(crate) fn write(&mut self, data: &[u8], cx: &mut Cx<'_, '_>) -> Result<usize, Error> {
         let part = &data[..data.len().min(self.room(cx))];
+        let n = self.queue(part, cx)?;
+        if n == 0 && !data.is_empty() { Err(Error::WouldBlock) } else { Ok(n) }
+    }
+
+    /// SEND of all of `data` or nothing, beyond a full buffer by [`LAST_WORDS`]: `WouldBlock` if that or
+    /// the memory does not do.
+    pub(crate) fn write_whole(&mut self, data: &[u8], cx: &mut Cx<'_, '_>) -> Result<(), Error> {
+        match self.room_for_last_words(cx) < data.len() {
+            true => Err(Error::WouldBlock),
+            false => self.queue(data, cx).map(|_| ()),
+        }
+    }
+
+    fn queue(&mut self, data: &[u8], cx: &mut Cx<'_, '_>) -> Result<usize, Error> {
         match &mut self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => {
                 if h.fin {
                     return Err(Error::ClosedLocally);
                 }
-                let n = h.queue.append(cx.pool, part);
+                let n = h.queue.append(cx.pool, data);
                 self.stop_waiting_for_text();
-                accepted(n, data)
+                Ok(n)
             }
             Phase::Synchronized(s) => {
                 let send = &mut s.send;
                 if send.fin != Fin::Open {
                     return Err(Error::ClosedLocally);
                 }
+                if s.resets {
+                    return Err(Error::ConnectionAborted);
+                }
                 send.note_idle(cx.now, cx.config);
-                let n = send.queue.append(cx.pool, part);
+                let n = send.queue.append(cx.pool, data);
                 send.update_timer(cx.now, cx.config);
-                accepted(n, data)
+                Ok(n)
             }
             Phase::Over(over) => Err(over.write_error()),
         }
@@ -38,18 +69,30 @@ impl Tcb {
 
     /// How much `write` would take; any amount, if it would only fail.
     pub(crate) fn room(&self, cx: &Cx<'_, '_>) -> usize {
-        let (room, queued, unsent) = match &self.phase {
+        let Some(Queue { len, max, unsent }) = self.open_queue(cx) else { return usize::MAX };
+        let room = max.saturating_sub(len);
+        room.min(cx.unsent_room(unsent)).min(memory_share(cx.pool, len as usize)) as usize
+    }
+
+    fn room_for_last_words(&self, cx: &Cx<'_, '_>) -> usize {
+        let Some(Queue { len, max, .. }) = self.open_queue(cx) else { return usize::MAX };
+        let memory = cx.pool.available().saturating_sub(cx.pool.capacity() / LAST_WORDS_LEAVE);
+        ((max + LAST_WORDS as u32).saturating_sub(len) as usize).min(memory)
+    }
+
+    /// What is queued for sending, if the application may add to it.
+    fn open_queue(&self, cx: &Cx<'_, '_>) -> Option<Queue> {
+        match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) if !h.fin => {
-                let queued = h.queue.len();
-                let limit = if cx.tuned().0 { self.send_limit.min(START) } else { self.send_limit };
-                (limit.saturating_sub(queued as u32), queued, queued as u32)
+                let len = h.queue.len() as u32;
+                let max = if cx.tuned().0 { self.send_limit.min(START) } else { self.send_limit };
+                Some(Queue { len, max, unsent: len })
             }
-            Phase::Synchronized(s) if s.send.fin == Fin::Open => {
-                (s.send.room(), s.send.queue.len(), s.send.unsent())
+            Phase::Synchronized(Synchronized { send, resets: false, .. }) if send.fin == Fin::Open => {
+                Some(Queue { len: send.queue.len() as u32, max: send.queue_max(), unsent: send.unsent() })
             }
-            _ => return usize::MAX,
-        };
-        room.min(cx.unsent_room(unsent)).min(memory_share(cx.pool, queued)) as usize
+            _ => None,
+        }
     }
 
     /// Would `write` take something, or fail?
@@ -61,14 +104,16 @@ impl Tcb {
     pub(crate) fn acknowledged(&self) -> Result<(), Error> {
         let is_done = match &self.phase {
             Phase::SynSent(_) | Phase::SynReceived(_) => false,
-            Phase::Synchronized(s) => s.send.queue.is_empty() && s.send.fin != Fin::Queued,
+            Phase::Synchronized(s) => s.is_acknowledged(),
+            // Nothing was lost by the error that came afterwards.
+            Phase::Over(over) if over.acknowledged => true,
             Phase::Over(over) => return over.error.map_or(Ok(()), Err),
         };
         if is_done { Ok(()) } else { Err(Error::WouldBlock) }
     }
 
     /// RECEIVE: moves readable bytes out. 0 is the peer's FIN and nothing else; `WouldBlock` if
-    /// there is nothing yet.
+    /// there is nothing yet. An error never overtakes what came in order before it, text and FIN.
     pub(crate) fn read(&mut self, to: &mut [u8], cx: &mut Cx<'_, '_>) -> Result<usize, Error> {
         if to.is_empty() {
             return Ok(0);
@@ -84,18 +129,19 @@ impl Tcb {
                     s.receive.owed = Owed::Now;
                 }
                 match n {
-                    0 if s.receive.finished || s.receive.shut => Ok(0),
+                    0 if s.receive.finished || s.receive.shut => {
+                        s.end_read |= s.receive.finished;
+                        Ok(0)
+                    }
                     0 => Err(Error::WouldBlock),
                     n => Ok(n),
                 }
             }
             Phase::Over(over) => {
-                let n = over.unread.copy_out(cx.pool, 0, to);
-                over.unread.consume(cx.pool, n);
-                match (n, over.error) {
-                    (0, Some(error)) => Err(error),
-                    (n, _) => Ok(n),
-                }
+                let read = over.peek(cx.pool, to);
+                over.unread.consume(cx.pool, read.unwrap_or(0));
+                over.end_unread &= read != Ok(0);
+                read
             }
         }
     }
@@ -112,10 +158,7 @@ impl Tcb {
                 0 => Err(Error::WouldBlock),
                 n => Ok(n),
             },
-            Phase::Over(over) => match (over.unread.copy_out(cx.pool, 0, to), over.error) {
-                (0, Some(error)) => Err(error),
-                (n, _) => Ok(n),
-            },
+            Phase::Over(over) => over.peek(cx.pool, to),
         }
     }
 
@@ -158,22 +201,28 @@ impl Tcb {
         }
     }
 
-    /// The application lets go of the connection. `Some`: unread data is lost, so the peer is told
-    /// by a reset (RFC 1122 §4.2.2.13) and the connection is over. `None`: the stack carries it to
-    /// its end (H019, H228).
-    pub(crate) fn let_go(&mut self, cx: &mut Cx<'_, '_>) -> Option<Reset> {
+    /// The application lets go of the connection, `is_whole` if it wrote all that it had to. `Some`: the
+    /// connection is over by this reset. `None`: the stack carries it to its end (H019, H228), with a
+    /// FIN; or with a reset, once the peer has what was written, if unread data is lost (RFC 1122
+    /// §4.2.2.13) or the stream is not whole.
+    pub(crate) fn let_go(&mut self, is_whole: bool, cx: &mut Cx<'_, '_>) -> Option<Reset> {
         self.orphan = true;
         if cx.options.linger == Some(Duration::ZERO)
-            && let Some(reset) = self.reset()
+            && let Some(reset) = self.reset(cx.now)
         {
             return Some(reset);
         }
-        if let Phase::Synchronized(s) = &self.phase
-            && s.receive.readable() > 0
-        {
-            return self.reset();
+        match &mut self.phase {
+            Phase::Synchronized(s) if !is_whole || s.receive.readable() > 0 => {
+                s.receive.clear(cx.pool);
+                s.end_by_reset();
+                if s.send.queue.is_empty() {
+                    return Some(s.reset(cx.now));
+                }
+                s.send.update_timer(cx.now, cx.config);
+            }
+            _ => self.shutdown_write(cx),
         }
-        self.shutdown_write(cx);
         self.watch_orphan(cx.now, cx);
         None
     }
@@ -216,10 +265,6 @@ impl Tcb {
     }
 }
 
-fn accepted(n: usize, data: &[u8]) -> Result<usize, Error> {
-    if n == 0 && !data.is_empty() { Err(Error::WouldBlock) } else { Ok(n) }
-}
-
 /// What a writer may take, who has `queued` bytes already: to hold no more than is left for the others,
 /// so all that write as much as they can come to hold the same. Writers leave a quarter of the pool to
 /// receivers; but one that has nothing queued finds a block even when receivers hold all that they may.
@@ -230,6 +275,14 @@ pub(super) fn memory_share(pool: &Pool<'_>, queued: usize) -> u32 {
 }
 
 impl Over {
+    /// What a reader gets: what is left, once the end if the peer's FIN had come, then the error.
+    fn peek(&self, pool: &Pool<'_>, to: &mut [u8]) -> Result<usize, Error> {
+        match (self.unread.copy_out(pool, 0, to), self.error) {
+            (0, Some(error)) if !self.end_unread => Err(error),
+            (n, _) => Ok(n),
+        }
+    }
+
     fn write_error(&self) -> Error {
         match self.error {
             // Its reset after its FIN says what a write to a closed peer gets anyway.

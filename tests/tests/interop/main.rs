@@ -7,6 +7,7 @@ mod burst;
 mod crowd;
 mod datagrams;
 mod ecn;
+mod ends;
 mod fast_open;
 mod flood;
 mod frames;

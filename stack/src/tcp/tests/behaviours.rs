@@ -17,7 +17,7 @@ fn a_wrong_acknowledgment_in_syn_received() {
         b.get(syn());
         b.out();
         b.get(ack(1, wrong));
-        assert_eq!(reset_of(&mut b), Some(Reset { seq: b.iss + wrong, ack: None }));
+        assert_eq!(reset_of(&mut b), Some(Reset { seq: b.iss + wrong, ack: None, timestamps: None }));
         b.get(ack(1, 1));
         b.accept();
         assert_eq!(b.state(), State::Established, "the right one still counts");
@@ -33,7 +33,7 @@ fn a_reset_in_syn_received_forgets() {
     b.get(rst(1));
     assert_eq!(b.tcp.len(), 0);
     b.get(ack(1, 1));
-    assert_eq!(reset_of(&mut b), Some(Reset { seq: b.iss + 1, ack: None }));
+    assert_eq!(reset_of(&mut b), Some(Reset { seq: b.iss + 1, ack: None, timestamps: None }));
 }
 
 /// B01: both open at once, and then the peer resets: refused, as any other open.

@@ -293,7 +293,169 @@ fn lost_data_is_told_by_a_reset() {
 
     let mut b = Bench::server();
     b.get(data(1, 1, b"unread"));
-    assert_eq!(b.close(), Some(Reset { seq: b.iss + 1, ack: Some(PEER_ISS + 7) }));
+    assert_eq!(b.close(), Some(Reset { seq: b.iss + 1, ack: Some(PEER_ISS + 7), timestamps: None }));
+    assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
+
+    let mut b = Bench::server_with(quiet(), syn().ts(70, 0));
+    b.get(data(1, 1, b"unread").ts(80, 1));
+    let timestamps = b.close().unwrap().timestamps;
+    assert_eq!(timestamps.map(|t| t.echo), Some(80), "RFC 7323 section 3.2");
+}
+
+/// M2, E2: whatever ends a connection, the reader first gets what came in order, text and FIN; then the
+/// error, on every call. What lies beyond a hole is no use to it. Writers are told at once.
+#[test]
+fn an_error_after_what_came_before_it() {
+    type End = fn(&mut Bench, u32);
+    let reset: End = |b, nxt| {
+        b.get(rst(nxt));
+    };
+    let timeout: End = |b, _| {
+        b.advance(400_000);
+    };
+    let device: End = |b, _| {
+        let index = b.key.unwrap().index;
+        let outcome = b.tcp.fail(index, Error::DeviceGone, b.now, &mut b.pool);
+        b.note(outcome);
+    };
+    for (end, error) in
+        [(reset, Error::ConnectionReset), (timeout, Error::TimedOut), (device, Error::DeviceGone)]
+    {
+        for closes in [false, true] {
+            let mut b = Bench::server();
+            b.write(b"ours").unwrap();
+            b.out();
+            let waits = b.wait(Interest::Read);
+            b.get(if closes { fin(1, 1) } else { ack(1, 1) }.text(b"theirs"));
+            if !closes {
+                b.get(data(20, 1, b"beyond"));
+            }
+            b.out();
+            end(&mut b, 7 + u32::from(closes));
+            assert_eq!((waits.get(), b.state(), b.tcp.deadline()), (1, State::Closed, None));
+            let write = if closes && error == Error::ConnectionReset { Error::ClosedByPeer } else { error };
+            assert_eq!(b.write(b"x"), Err(write));
+            assert_eq!(b.tcp.take_error(b.key.unwrap(), b.now), Ok(Some(error)));
+            let mut all = vec![];
+            while all.len() < 6 {
+                all.extend(b.read(4).unwrap());
+            }
+            assert_eq!(all, b"theirs");
+            if closes {
+                assert_eq!(b.read(4).unwrap(), b"", "{error:?}");
+            }
+            for _ in 0..3 {
+                assert_eq!((b.read(4), b.write(b"x")), (Err(error), Err(write)));
+            }
+            assert_eq!(b.pool.in_use(), 0);
+        }
+    }
+}
+
+/// Closing with unread text: the peer gets what was written, as far as its window takes it, then the
+/// reset. What still comes is neither kept nor acknowledged, and does not end it sooner.
+//= rfc9293#3.10.4
+#[test]
+fn an_answer_before_the_reset() {
+    let mut b = Bench::server_with(quiet(), syn().win(2 * MSS as u16));
+    b.get(data(1, 1, b"unread").win(2 * MSS as u16));
+    let answer = pattern(3 * MSS as usize + 10);
+    b.write(&answer).unwrap();
+    assert_eq!((b.close(), b.tcp.len()), (None, 1));
+    assert_eq!(brief(&b.out()), [(1, MSS, 7), (1 + MSS, MSS, 7)]);
+    b.get(data(7, 1, b"more").win(2 * MSS as u16));
+    b.get(data(11, 1 + 2 * MSS, b"and more").win(2 * MSS as u16));
+    let out = b.out();
+    assert_eq!(brief(&out), [(1 + 2 * MSS, MSS, 7), (1 + 3 * MSS, 10, 7)], "what comes to fit");
+    assert!(out.iter().all(|o| !o.flags.has(Flags::FIN)));
+    let again = b.advance(2_000);
+    assert!(again.iter().any(|(_, o)| (o.seq, o.len()) == (1 + 2 * MSS, MSS)), "lost: {again:?}");
+    b.get(ack(19, 1 + 3 * MSS));
+    assert_eq!((b.replies.len(), b.tcp.len()), (0, 1));
+    b.get(ack(19, 11 + 3 * MSS));
+    assert!(matches!(b.replies[..], [Reply::Reset(r)] if r.seq == b.iss + 11 + 3 * MSS), "{:?}", b.replies);
+    assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
+}
+
+/// The same where the text comes after the close, with a FIN on its way; and where reading was shut.
+#[test]
+fn an_answer_before_the_reset_for_late_text() {
+    let mut b = Bench::server();
+    b.write(b"answer").unwrap();
+    assert_eq!(b.close(), None);
+    assert_eq!((brief(&b.out()), b.tcp.len()), (vec![(1, 6, 1)], 1));
+    b.get(data(1, 1, b"late"));
+    assert_eq!((b.replies.len(), b.tcp.len()), (0, 1));
+    b.get(ack(5, 7));
+    assert!(matches!(b.replies[..], [Reply::Reset(r)] if r.seq == b.iss + 8), "{:?}", b.replies);
+    assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
+
+    let mut b = Bench::server();
+    b.write(b"answer").unwrap();
+    b.out();
+    b.tcp.shutdown_read(b.key.unwrap(), b.now, &mut b.pool).unwrap();
+    let waits = b.wait(Interest::Write);
+    b.get(data(1, 1, b"late"));
+    assert_eq!((waits.get(), b.write(b"x")), (1, Err(Error::ConnectionAborted)));
+    b.get(data(1, 7, b"late"));
+    assert!(matches!(b.replies[..], [Reply::Reset(r)] if r.seq == b.iss + 7), "{:?}", b.replies);
+    assert_eq!((b.read(9), b.write(b"x")), (Err(Error::ConnectionAborted), Err(Error::ConnectionAborted)));
+}
+
+/// A peer that takes nothing of the answer does not hold it for ever: the reset comes all the same.
+#[test]
+fn a_reset_that_waits_for_a_closed_window() {
+    let mut b = Bench::server_with(quiet(), syn().win(0));
+    b.get(data(1, 1, b"unread").win(0));
+    b.write(b"answer").unwrap();
+    assert_eq!(b.close(), None);
+    for _ in 0..400 {
+        if b.advance(1_000).iter().any(|(_, o)| o.len() > 0) {
+            b.get(ack(7, 1).win(0));
+        }
+    }
+    assert!(matches!(b.replies[..], [Reply::Reset(r)] if r.seq == b.iss + 1), "{:?}", b.replies);
+    assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
+}
+
+/// M15: a full send buffer takes last words, and so does a stack whose writers have all their memory; but
+/// not without end.
+#[test]
+fn a_full_buffer_takes_last_words() {
+    let last_words = |b: &mut Bench, len| {
+        let key = b.key.unwrap();
+        b.tcp.write_whole(key, &pattern(len), b.now, &mut b.pool)
+    };
+    let mut b = Bench::server_with(TcpConfig { send_buffer: 1_000, ..quiet() }, syn());
+    assert_eq!(b.write(&pattern(2_000)), Ok(1_000));
+    assert_eq!(last_words(&mut b, 3_000), Ok(()));
+    assert_eq!(b.write(b"x"), Err(Error::WouldBlock));
+    assert_eq!(last_words(&mut b, 1_097), Err(Error::WouldBlock));
+    assert_eq!(last_words(&mut b, 1_096), Ok(()));
+    assert_eq!(b.out().iter().map(|o| o.len()).sum::<u32>(), 5_096);
+
+    let mut b = Bench::server();
+    b.tcp.settings.config.send_buffer = u32::MAX;
+    while b.write(&pattern(10_000)).is_ok() {}
+    assert_eq!(last_words(&mut b, 4_096), Ok(()));
+    let mut hog = crate::pool::Chain::new();
+    while hog.append(&mut b.pool, &pattern(500)) == 500 {}
+    assert_eq!(last_words(&mut b, 1), Err(Error::WouldBlock));
+    hog.clear(&mut b.pool);
+}
+
+/// M15: the last words of an application that failed reach the reader; then a reset, not a FIN, says that
+/// the stream is not whole.
+#[test]
+fn last_words_before_the_reset() {
+    let mut b = Bench::server();
+    b.write(b"last words").unwrap();
+    let key = b.key.unwrap();
+    assert!(b.tcp.let_go(key, false, b.now, &mut b.pool).is_none());
+    let out = b.out();
+    assert!(out.len() == 1 && out[0].text == b"last words" && !out[0].flags.has(Flags::FIN), "{out:?}");
+    b.get(ack(1, 11));
+    assert!(matches!(b.replies[..], [Reply::Reset(r)] if r.seq == b.iss + 11), "{:?}", b.replies);
     assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
 }
 
@@ -329,7 +491,7 @@ fn a_reset_with_other_flags() {
 }
 
 /// H218: a reset is never an end of stream. Writes say whose fault it is: after the peer's FIN it
-/// had closed, before it the connection broke.
+/// had closed, before it the connection broke. The FIN came first, and is told first.
 //= rfc9293#3.6 MUST-12
 #[test]
 fn a_reset_after_the_fin() {
@@ -338,9 +500,18 @@ fn a_reset_after_the_fin() {
     b.write(b"answer").unwrap();
     b.out();
     b.get(rst(5));
+    assert_eq!(b.write(b"x"), Err(Error::ClosedByPeer));
+    assert_eq!((b.read(2).unwrap(), b.read(9).unwrap()), (b"al".to_vec(), b"l".to_vec()));
+    assert_eq!(b.read(9).unwrap(), b"");
     assert_eq!(b.read(9), Err(Error::ConnectionReset));
     assert_eq!(b.write(b"x"), Err(Error::ClosedByPeer));
     assert_eq!(b.read(9), Err(Error::ConnectionReset), "on every call");
+
+    let mut b = Bench::server();
+    b.get(fin(1, 1));
+    assert_eq!(b.read(9).unwrap(), b"");
+    b.get(rst(2));
+    assert_eq!(b.read(9), Err(Error::ConnectionReset), "the end was read already");
 
     let mut b = Bench::server();
     b.get(rst(1));

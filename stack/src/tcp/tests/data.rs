@@ -81,6 +81,7 @@ fn a_closed_window_is_not_deaf() {
         assert!(b.out().iter().any(|o| o.ack == 1_001));
     }
     b.get(rst(1_001));
+    assert_eq!(b.read(2_000).unwrap(), pattern(1_000));
     assert_eq!(b.read(1), Err(Error::ConnectionReset));
 }
 

@@ -177,6 +177,7 @@ fn a_reset_instead_of_the_third_segment() {
     assert!(b.get(ack(11, 0)).is_some() && b.replies.pop().is_some());
     assert_eq!(b.state(), State::SynReceived);
     b.get(rst(11));
+    assert_eq!(b.read(100).unwrap(), b"0123456789");
     assert_eq!(b.read(100), Err(Error::ConnectionReset));
 }
 
@@ -439,13 +440,13 @@ fn many_servers() {
         assert_eq!(b.out()[0].options.fast_open, Some(request()));
         b.get(syn_ack(1).fast_open(known_cookie()));
         b.out();
-        b.tcp.abort(b.key.unwrap(), &mut b.pool);
+        b.tcp.abort(b.key.unwrap(), b.now, &mut b.pool);
     }
     let mut knows = |n| {
         b.tuple.remote = IpAddr::from([10, 0, 0, n]);
         connect(&mut b);
         let knows = b.connected().is_ok();
-        b.tcp.abort(b.key.unwrap(), &mut b.pool);
+        b.tcp.abort(b.key.unwrap(), b.now, &mut b.pool);
         knows
     };
     assert!(knows(26) && knows(11) && !knows(10) && !knows(2));

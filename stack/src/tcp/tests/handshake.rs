@@ -61,7 +61,7 @@ fn a_connect_can_be_cancelled() {
     assert_eq!(waits.get(), 1, "who waits for the connection is told");
     let dropped = b.get(segment(SYN_ACK, 0, 1));
     assert_eq!(dropped, Some(Refused::NoConnection));
-    assert_eq!(b.replies, [Reply::Reset(Reset { seq: b.iss + 1, ack: None })]);
+    assert_eq!(b.replies, [Reply::Reset(Reset { seq: b.iss + 1, ack: None, timestamps: None })]);
     assert!(b.tcp.connect(b.tuple, b.interface, MTU, None, b.now, &mut b.pool).is_ok());
 }
 
@@ -176,7 +176,8 @@ fn a_full_accept_queue_holds_the_handshake_back() {
     assert_eq!(b.tcp.accept(b.listener.unwrap()), Err(Error::WouldBlock));
 }
 
-/// A connection that was reset before anybody accepted it is still handed out, and says so.
+/// A connection that was reset before anybody accepted it is still handed out, gives what came before, and
+/// says so.
 #[test]
 fn a_reset_before_accept() {
     let mut b = Bench::listening(quiet(), 1);
@@ -185,6 +186,7 @@ fn a_reset_before_accept() {
     b.get(data(1, 1, b"gone"));
     b.get(rst(5));
     b.accept();
+    assert_eq!((b.read(10).unwrap(), b.connected()), (b"gone".to_vec(), Ok(())));
     assert_eq!(b.read(10), Err(Error::ConnectionReset));
     assert_eq!(b.close(), None);
     assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
@@ -220,7 +222,7 @@ fn syn_sent_believes_only_an_answer() {
     b.get(segment(Flags::RST | Flags::ACK, 0, 7));
     b.get(rst(0));
     b.get(segment(SYN_ACK, 0, 2));
-    assert_eq!(b.replies, [Reply::Reset(Reset { seq: b.iss + 2, ack: None })]);
+    assert_eq!(b.replies, [Reply::Reset(Reset { seq: b.iss + 2, ack: None, timestamps: None })]);
     b.get(fin(0, 1).text(b"x"));
     assert_eq!(b.state(), State::SynSent);
     b.get(segment(Flags::RST | Flags::ACK, 0, 1));
@@ -233,7 +235,7 @@ fn syn_sent_believes_only_an_answer() {
 fn a_reset_for_a_segment_without_ack() {
     let mut b = Bench::new(quiet());
     b.get(segment(Flags::FIN, 10, 0).text(b"abc"));
-    assert_eq!(b.replies, [Reply::Reset(Reset { seq: Seq(0), ack: Some(PEER_ISS + 14) })]);
+    assert_eq!(b.replies, [Reply::Reset(Reset { seq: Seq(0), ack: Some(PEER_ISS + 14), timestamps: None })]);
     b.replies.clear();
     b.get(rst(10));
     assert_eq!(b.replies, [], "never a reset for a reset");

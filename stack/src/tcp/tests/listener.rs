@@ -279,7 +279,7 @@ fn a_late_client_is_told() {
         if closes {
             let listener = b.listener.unwrap();
             let late = b.tcp.late(listener).unwrap();
-            assert!(b.tcp.abort(late, &mut b.pool).is_some());
+            assert!(b.tcp.abort(late, b.now, &mut b.pool).is_some());
             assert_eq!(b.tcp.late(listener), None);
             b.tcp.forget_half_open(listener, &mut b.pool);
         } else {
@@ -486,7 +486,7 @@ fn nothing_is_left_of_a_closed_listener() {
     assert!(matches!(b.replies[..], [Reply::SynAck { .. }]), "client 4 has a cookie");
     let Reply::SynAck { seq, .. } = b.replies[0] else { unreachable!() };
     let queued = b.tcp.accept(listener).unwrap();
-    assert!(b.tcp.abort(queued, &mut b.pool).is_some());
+    assert!(b.tcp.abort(queued, b.now, &mut b.pool).is_some());
     b.tcp.forget_half_open(listener, &mut b.pool);
     b.tcp.unlisten(listener);
     assert_eq!((b.tcp.len(), b.tcp.deadline()), (0, None));

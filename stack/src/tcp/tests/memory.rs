@@ -108,6 +108,6 @@ fn with_no_room_letting_go_is_a_reset() {
     b.accept();
     b.tuple.remote_port += 1;
     b.get(syn());
-    assert_eq!(b.close(), Some(Reset { seq: b.iss + 1, ack: Some(PEER_ISS + 1) }));
+    assert_eq!(b.close(), Some(Reset { seq: b.iss + 1, ack: Some(PEER_ISS + 1), timestamps: None }));
     assert_eq!(b.tcp.len(), 1);
 }

@@ -38,7 +38,7 @@ fn equal_options_are_shared() {
     assert_eq!(b.profile(), Profile::STACK);
     b.key = first;
     assert!(options(&b, first).nodelay);
-    b.tcp.abort(b.key.unwrap(), &mut b.pool);
+    b.tcp.abort(b.key.unwrap(), b.now, &mut b.pool);
     b.another(6001);
     b.configure(|o| o.dscp = 11);
     assert_eq!(b.profile(), shared, "its place is free again");
@@ -257,6 +257,11 @@ fn everything_is_acknowledged() {
     let wakes = b.wait(Interest::Write);
     b.get(ack(1, 5));
     assert_eq!((acknowledged(&b), wakes.get()), (Ok(()), 1));
+    b.get(rst(1));
+    assert_eq!(acknowledged(&b), Ok(()), "and still has");
+    let mut b = Bench::server();
+    b.write(b"all").unwrap();
+    b.out();
     b.get(rst(1));
     assert_eq!(acknowledged(&b), Err(Error::ConnectionReset));
 }
