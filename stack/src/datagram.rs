@@ -74,14 +74,27 @@ pub struct DatagramSocket {
     pub(crate) peer: Option<(IpAddr, u16)>,
     pub(crate) hop_limit: Option<u8>,
     pub(crate) broadcast: bool,
-    /// What ICMP said since the last call; reported once, before anything else.
-    pub(crate) error: Option<Error>,
+    /// What ICMP said, once: to the next sender at once, to readers after what came before it.
+    error: Option<PendingError>,
     pub(crate) readers: Wakers,
     received: PacketQueue,
     receive_max: usize,
 }
 
+/// What ICMP said of a datagram that was sent.
+#[derive(Clone, Copy, Debug)]
+struct PendingError {
+    what: Error,
+    /// Datagrams that had come before it and are not read yet.
+    ahead: usize,
+}
+
 impl DatagramSocket {
+    /// The pending error, which is forgotten.
+    pub(crate) fn take_error(&mut self) -> Option<Error> {
+        self.error.take().map(|error| error.what)
+    }
+
     /// Does the socket want this datagram, and how specific is it about it (H137)?
     fn rank(&self, meta: &PacketMeta, source: (IpAddr, u16)) -> Option<u8> {
         let address_fits = match self.local {
@@ -421,7 +434,9 @@ impl<'a> Datagrams<'a> {
         pool: &mut Pool<'_>,
     ) -> Result<Received, Error> {
         let socket = self.get_mut(handle)?;
-        if let Some(error) = socket.error.take() {
+        if socket.error.is_some_and(|error| error.ahead == 0)
+            && let Some(error) = socket.take_error()
+        {
             return Err(error);
         }
         let Some(len) = socket.received.front_len(pool) else {
@@ -434,6 +449,7 @@ impl<'a> Datagrams<'a> {
         received.len = socket.received.copy_front(pool, RECORD_LEN, buf);
         if !peek {
             socket.received.pop(pool);
+            socket.error.iter_mut().for_each(|error| error.ahead = error.ahead.saturating_sub(1));
         }
         Ok(received)
     }
@@ -459,7 +475,7 @@ impl<'a> Datagrams<'a> {
         let Some(socket) = found.and_then(|index| self.slab.at_mut(index)) else {
             return false;
         };
-        socket.error = Some(error);
+        socket.error = Some(PendingError { what: error, ahead: socket.received.packets() });
         socket.readers.wake(&mut self.woken);
         true
     }

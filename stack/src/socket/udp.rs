@@ -29,7 +29,8 @@ use crate::time::Duration;
 ///
 /// An error that ICMP told about an earlier datagram of a connected socket
 /// ([`Error::ConnectionRefused`], [`Error::HostUnreachable`], [`Error::NetUnreachable`]) is
-/// reported once, by the next call that sends or receives, before any waiting datagram.
+/// reported once: by the next call that sends, or by the one that receives after the datagrams that had come
+/// before it.
 ///
 /// Calls take `&self`: tasks may share a socket, and each datagram goes to one of them. Dropping
 /// it closes it; datagrams that are already on their way out are still sent.

@@ -242,7 +242,7 @@ impl Stack<'_> {
         now: Instant,
     ) -> Result<usize, Error> {
         let socket = self.datagrams.get_mut(handle)?;
-        if let Some(error) = socket.error.take() {
+        if let Some(error) = socket.take_error() {
             return Err(error);
         }
         let connected =
@@ -301,8 +301,9 @@ impl Stack<'_> {
     /// Takes the oldest unread datagram (or, with `peek`, looks at it).
     ///
     /// [`Error::WouldBlock`]: there is none, and `waker` is woken when one arrives. An error that
-    /// ICMP told is reported once, before any datagram. [`Error::AddrNotAvailable`],
-    /// [`Error::DeviceGone`]: all was read, and the socket's address or interface was taken away.
+    /// ICMP told is reported once, after the datagrams that came before it (Linux: before them).
+    /// [`Error::AddrNotAvailable`], [`Error::DeviceGone`]: all was read, and the socket's address or
+    /// interface was taken away.
     pub fn datagram_receive(
         &mut self,
         handle: DatagramHandle,

@@ -226,6 +226,41 @@ fn a_closed_port_refuses() {
     }
 }
 
+/// H093: an error is told after the datagrams that came before it, and before those that came later; to a
+/// sender at once.
+#[test]
+fn an_error_keeps_its_place() {
+    for tells_sender in [false, true] {
+        let (mut a, mut b) = (Host::new(1), Host::new(2));
+        let client = bind(&mut a, ANY_V4, 7);
+        a.stack.datagram_connect(client, SocketAddr::new(v4(2), 9)).unwrap();
+        let server = bind(&mut b, ANY_V4, 9);
+        let back = SocketAddr::new(v4(1), 7);
+        send(&mut b, server, back, b"before").unwrap();
+        send(&mut b, server, back, b"this").unwrap();
+        settle(&mut a, &mut b, T0);
+        b.stack.datagram_close(server);
+        a.stack.datagram_send(client, None, b"x", None, T0).unwrap();
+        settle(&mut a, &mut b, T0);
+        let server = bind(&mut b, ANY_V4, 9);
+        send(&mut b, server, back, b"after").unwrap();
+        settle(&mut a, &mut b, T0);
+        let mut read = || receive(&mut a, client).map(|(data, _)| data);
+        assert_eq!(read().unwrap(), b"before");
+        if tells_sender {
+            let sent = a.stack.datagram_send(client, None, b"x", None, T0);
+            assert_eq!(sent, Err(Error::ConnectionRefused));
+        }
+        let mut read = || receive(&mut a, client).map(|(data, _)| data);
+        assert_eq!(read().unwrap(), b"this");
+        if !tells_sender {
+            assert_eq!(read(), Err(Error::ConnectionRefused));
+        }
+        assert_eq!(read().unwrap(), b"after");
+        assert_eq!(read(), Err(Error::WouldBlock));
+    }
+}
+
 /// H093, H094, H100: the neighbour does not answer; the sender is told.
 #[test]
 fn a_dead_neighbour_is_unreachable() {
