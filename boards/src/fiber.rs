@@ -16,8 +16,8 @@
 //! has what was written to it.
 //! On the host the fiber is unwound. On bare metal a panic can't be unwound: the fiber is never
 //! resumed, and neither its stack nor what it owned is given back, so that a program that panics
-//! often runs out of memory in the end. A panic outside a fiber, in the fiber of `main`, or on bare
-//! metal while the network is locked, ends the program with failure.
+//! often runs out of memory in the end. A panic in the fiber of `main` ends the program with failure, when
+//! what was written is delivered; one outside a fiber, or on bare metal while the network is locked, at once.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
@@ -30,7 +30,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use core::task::{Context, Waker};
 
-use barenet::time::{Duration, Instant};
+use barenet::time::Instant;
 use barenet::wait::{Spin, Wait};
 use barenet::{Error, Net, Platform};
 use corosensei::stack::Stack as _;
@@ -49,6 +49,7 @@ use bare as machine;
 #[cfg(not(target_os = "none"))]
 use host as machine;
 
+use crate::linger::{Linger, Step};
 use machine::Stack;
 
 /// Stack size of a fiber, unless the program says otherwise: 64 KiB.
@@ -96,6 +97,8 @@ enum Pause {
 pub enum Ended {
     /// It returned.
     Returned,
+    /// It was `main`, which returned, and peers did not take all that it had left to deliver.
+    Undelivered,
     /// It panicked.
     Panicked,
 }
@@ -255,7 +258,7 @@ pub(crate) fn overflowed(address: usize) -> Option<&'static str> {
 }
 
 /// Called by the panic handler where a panic can't be unwound. On a fiber it does not return. It
-/// does for the program to end: on the scheduler, in `main`, or if the fiber held a lock.
+/// does for the program to end at once: on the scheduler, or if the fiber held a lock.
 #[cfg(target_os = "none")]
 pub(crate) fn abandon() {
     let Some(task) = current() else {
@@ -264,8 +267,10 @@ pub(crate) fn abandon() {
     let shared = &task.shared;
     let locked =
         shared.ready.is_locked() || shared.table.is_locked() || shared.net.get().is_some_and(Net::is_locked);
-    if task.id != MAIN && !locked {
-        crate::println!("fiber `{}` ended", task.name);
+    if !locked {
+        if task.id != MAIN {
+            crate::println!("fiber `{}` ended", task.name);
+        }
         // On what is left of its stack. If it panics too, the fiber comes back here and ends.
         let on_panic = task.on_panic.lock().take();
         if let Some(on_panic) = on_panic {
@@ -273,14 +278,6 @@ pub(crate) fn abandon() {
         }
         task.pause(Pause::Dead);
     }
-}
-
-/// How long connections may take to close after `main`: a peer that does not close its side
-/// would keep the program for ever.
-const LINGER: Duration = Duration::from_secs(2);
-
-fn has_no_connections(net: &Net) -> bool {
-    net.with_stack(|stack| stack.tcp_count().0 == 0)
 }
 
 /// The first fiber is that of `main`; its place is not given to another.
@@ -319,10 +316,10 @@ impl Fibers {
         self.0.main_stack_size.store(bytes.max(STACK_SIZE_MIN), Ordering::Relaxed);
     }
 
-    /// Runs `main` as the first fiber, all that it spawns, and the daemon, until `main` has ended.
-    /// Then the other fibers and the daemon run on while there are connections, for two seconds at
-    /// most, so that what was queued is sent. Fibers that are left then are never resumed, and what they
-    /// own is not dropped.
+    /// Runs `main` as the first fiber, all that it spawns, and the daemon, until `main` has ended and what
+    /// was written is delivered, or ten seconds long no peer takes any of it. Other fibers have two seconds to
+    /// end their connections (none if `main` panicked). When this returns they are never resumed, and what
+    /// they own is not dropped; see [`main`](crate::main#the-end).
     ///
     /// # Errors
     ///
@@ -334,22 +331,25 @@ impl Fibers {
         self.0.net.call_once(|| net.clone());
         let stack_size = self.0.main_stack_size.load(Ordering::Relaxed);
         self.start("main".into(), stack_size, main, Box::new(|| {}))?;
-        let mut last = None;
+        let mut end = None;
         loop {
             // Only those that are ready now, so that the daemon has its turn in between.
             let ready = self.0.ready.lock().len();
             for _ in 0..ready {
-                match self.run_next() {
-                    Some(Ended::Panicked) => return Ok(Ended::Panicked),
-                    Some(Ended::Returned) => last = Some(net.now() + LINGER),
-                    None => {}
+                if let Some(ended) = self.run_next() {
+                    end = Some((ended, Linger::new(net, ended == Ended::Panicked)));
                 }
             }
             let next = net.turn();
-            if last.is_some_and(|last| last <= net.now() || has_no_connections(net)) {
-                return Ok(Ended::Returned);
-            }
-            if let Some(until) = self.bedtime(net.now(), [next, last].into_iter().flatten().min()) {
+            let again = match &mut end {
+                None => None,
+                Some((ended, linger)) => match (linger.step(net), *ended) {
+                    (Step::Wait(until), _) => Some(until),
+                    (Step::End { is_delivered: false }, Ended::Returned) => return Ok(Ended::Undelivered),
+                    (Step::End { .. }, ended) => return Ok(ended),
+                },
+            };
+            if let Some(until) = self.bedtime(net.now(), [next, again].into_iter().flatten().min()) {
                 net.sleep(until);
             }
             self.0.asleep.store(false, Ordering::SeqCst);

@@ -14,6 +14,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
@@ -22,11 +23,11 @@ use barenet::Net;
 use barenet::device::{Capabilities, Device, Mac};
 use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, Stack, Storage};
-use barenet::time::Duration;
 use barenet::wait::{Threads, Wait};
 use barenet_drivers::tap::{self, Tap};
 
 use crate::fiber::{Ended, Fibers};
+use crate::linger::{Linger, Step};
 use crate::options::{self, Options};
 use crate::program::{self, Outcome};
 
@@ -36,9 +37,6 @@ pub use platform::Host;
 
 /// The addresses of a program that was given none.
 const ADDRESSES: [&str; 4] = ["ip=10.0.0.2/24", "gw=10.0.0.1", "ip=fd00::2/64", "gw=fd00::1"];
-
-/// How long a program that has ended waits for its connections to end.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Runs the program: brings up the network, calls `main` with it, reports what it gives back.
 pub fn run<R: Outcome + 'static>(main: fn(Net) -> R) -> ExitCode {
@@ -92,7 +90,7 @@ fn run_in_fiber(
     let job = Box::new(move || report.send(main(own)).unwrap_or_default());
     match fibers.run(net, job) {
         Ok(Ended::Returned) => Ok(reported.try_recv().unwrap_or(false)),
-        Ok(Ended::Panicked) => Ok(false),
+        Ok(Ended::Undelivered | Ended::Panicked) => Ok(false),
         Err(why) => Err(format!("`main` can't be started: {why}")),
     }
 }
@@ -102,9 +100,12 @@ fn run_beside_daemon(net: &Net, main: impl FnOnce(Net) -> bool) -> Result<bool, 
     let daemon = net.clone();
     let started = thread::Builder::new().name("daemon".into()).spawn(move || daemon.run());
     started.map_err(|why| format!("can't start the daemon's thread: {why}"))?;
-    let success = main(net.clone());
-    linger(net);
-    Ok(success)
+    let ended = catch_unwind(AssertUnwindSafe(|| main(net.clone())));
+    let is_delivered = linger(net, Linger::new(net, ended.is_err()));
+    match ended {
+        Ok(success) => Ok(success && is_delivered),
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 /// Takes `flag` out of the arguments: was it among them?
@@ -180,12 +181,15 @@ fn cpu() -> String {
     name.unwrap_or(std::env::consts::ARCH).into()
 }
 
-/// Sends what `main` has left, and gives connections that it has closed a moment to end.
-fn linger(net: &Net) {
-    let until = net.now() + LINGER;
-    net.turn();
-    while net.now() < until && net.with_stack(|stack| stack.tcp_count().0) > 0 {
-        net.pause(Duration::from_millis(5));
+/// Delivers what `main` has left. True: the peers have it all.
+fn linger(net: &Net, mut linger: Linger) -> bool {
+    loop {
+        // The program may have ended the daemon.
+        net.turn();
+        match linger.step(net) {
+            Step::Wait(_) => thread::sleep(std::time::Duration::from_millis(5)),
+            Step::End { is_delivered } => return is_delivered,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod console;
 pub mod fiber;
 #[cfg(target_os = "linux")]
 pub mod host;
+mod linger;
 pub mod options;
 mod program;
 #[cfg(all(target_arch = "x86_64", target_os = "none"))]

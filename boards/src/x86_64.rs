@@ -171,7 +171,7 @@ fn run_main(fibers: &'static Fibers, net: Net) -> Result<bool, String> {
     };
     match fibers.run(&net, Box::new(main)) {
         Ok(Ended::Returned) => Ok(success.load(Ordering::Relaxed)),
-        Ok(Ended::Panicked) => Ok(false),
+        Ok(Ended::Undelivered | Ended::Panicked) => Ok(false),
         Err(why) => Err(format!("`main` can't be started: {why}")),
     }
 }

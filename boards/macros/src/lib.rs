@@ -8,6 +8,13 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 /// displayed. When it returns, the program ends: with success, or, after the error was printed,
 /// with failure. So does a panic in it.
 ///
+/// # The end
+///
+/// Connections that `main` has closed are carried on until their peers have what was written, for as long as
+/// some peer takes some of it at least every ten seconds. Then what is left is reset, one line says how much
+/// that was, and the program fails. Fibers and threads beside `main` have two seconds to close theirs (none
+/// if `main` panicked); after that what they wrote is delivered as well, and a reset follows it.
+///
 /// The file starts with the `cfg_attr` line above; the same source is then a kernel image for a
 /// bare target and a process on the host.
 #[proc_macro_attribute]

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::mpsc;
 
 use barenet::stack::{Limits, Stack, Storage};
+use barenet::time::Duration;
 use barenet::{TcpListener, TcpStream};
 
 use super::*;

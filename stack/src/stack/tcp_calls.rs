@@ -301,6 +301,37 @@ impl Stack<'_> {
         self.send_reset(reset, now);
     }
 
+    /// For the end of a program: listeners are closed, and connections that are still held are let go of, as by
+    /// [`tcp_fail`](Stack::tcp_fail).
+    pub fn tcp_let_go_of_all(&mut self, now: Instant) {
+        for index in 0..self.tcp.listener_places() {
+            if let Some(key) = self.tcp.listener_at(index) {
+                self.tcp_unlisten(ListenerHandle(key), now);
+            }
+        }
+        for index in 0..self.tcp.places() {
+            if let Some(key) = self.tcp.held_at(index) {
+                self.tcp_fail(TcpHandle(key), now);
+            }
+        }
+    }
+
+    /// What connections that nobody holds have yet to deliver: how many have, and how many bytes their peers have
+    /// not acknowledged; each FIN is one. It looks at all connections in use.
+    pub fn tcp_undelivered(&self) -> (usize, usize) {
+        let all = (0..self.tcp.places()).filter_map(|index| self.tcp.undelivered_at(index));
+        all.fold((0, 0), |(connections, bytes), (_, more)| (connections + 1, bytes + more))
+    }
+
+    /// Resets those connections.
+    pub fn tcp_abort_undelivered(&mut self, now: Instant) {
+        for index in 0..self.tcp.places() {
+            if let Some((key, _)) = self.tcp.undelivered_at(index) {
+                self.tcp_abort(TcpHandle(key), now);
+            }
+        }
+    }
+
     /// Ends the connection at once with a reset.
     pub fn tcp_abort(&mut self, handle: TcpHandle, now: Instant) {
         let reset = self.tcp.abort(handle.0, now, &mut self.pool);

@@ -3,8 +3,8 @@
 use super::options::TcpOptions;
 use super::ready::has_memory;
 use super::segment::Reset;
-use super::tcb::{Cx, Phase};
-use super::{Connection, Interest, Opened, Orphaned, Starved, Tcp, passive};
+use super::tcb::Cx;
+use super::{Connection, Interest, Starved, Tcp, passive};
 use crate::error::Error;
 use crate::pool::Pool;
 use crate::slab::Key;
@@ -190,43 +190,6 @@ impl Tcp<'_> {
         let before = *self.settings.options(c.profile);
         c.profile = self.settings.change(c.profile, options)?;
         self.with(key, now, pool, |c, cx| c.tcb.take_options(&before, cx))
-    }
-
-    /// The application lets go: see [`Tcb::let_go`](super::tcb::Tcb::let_go).
-    pub(crate) fn let_go(
-        &mut self,
-        key: Key,
-        is_whole: bool,
-        now: Instant,
-        pool: &mut Pool<'_>,
-    ) -> Option<(Connection, Reset)> {
-        let Ok(c) = self.connections.activated(key, now) else { return self.abort(key, now, pool) };
-        let mut cx = self.settings.cx(c.profile, now, pool);
-        match (c.tcb.let_go(is_whole, &mut cx), &c.tcb.phase) {
-            (Some(reset), _) => self.take_out(key, pool).map(|c| (c, reset)),
-            // Nothing was ever received from the peer, nor was anybody told otherwise: the record goes at
-            // once (H003).
-            (None, Phase::SynSent(h)) if !h.is_early || h.queue.is_empty() => {
-                self.take_out(key, pool);
-                None
-            }
-            (None, Phase::Over(_)) => {
-                self.take_out(key, pool);
-                None
-            }
-            (None, _) => {
-                self.orphans.push(&mut Orphaned(&mut self.connections), key.index);
-                self.after(key.index);
-                None
-            }
-        }
-    }
-
-    /// With a full table, the connection that nobody has held for the longest: new ones come first
-    /// (H019).
-    pub(crate) fn superfluous(&mut self, opened: Opened, now: Instant) -> Option<Key> {
-        let oldest = self.orphans.front().filter(|_| self.connections.is_exhausted(opened, now))?;
-        self.connections.key(oldest).filter(|_| self.connections.makes_room(oldest, opened))
     }
 
     /// ABORT (RFC 9293 §3.10.5): the connection ends at once, and the peer is told.

@@ -3,7 +3,7 @@
 //! This module names no wire format, no device and no allocator. Files are split by question:
 //! [`input`] what came in (the usual by [`expected`]), [`output`] what goes out, [`timers`] what time
 //! did, [`user`] what the application asked for, on one connection; [`open`], [`accept`], [`wait`],
-//! [`ready`] and [`calls`] are about all of them.
+//! [`ready`], [`orphans`] and [`calls`] are about all of them.
 
 mod accept;
 mod calls;
@@ -23,6 +23,7 @@ mod listener;
 mod mtu;
 mod open;
 mod options;
+mod orphans;
 mod output;
 mod pacing;
 mod park;
