@@ -8,7 +8,7 @@ use super::info::Stats;
 use super::keep_alive::Asking;
 use super::mtu::SegmentSize;
 use super::ranges::Range;
-use super::receive::{Owed, Receive, SackUse, Taken};
+use super::receive::{self, Owed, Receive, SackUse, Taken};
 use super::recovery::Heard;
 use super::rtt::Rtt;
 use super::segment::{Flags, Reset, Segment, Timestamps};
@@ -17,8 +17,10 @@ use super::send::{Fin, Send, SendTimer};
 use super::tcb::{
     Closing, Cx, Dropped, Effects, End, Handshake, Mss, Origin, PeerSyn, Phase, Synchronized, Tcb,
 };
+use crate::bytes::Bytes;
 use crate::counters::TcpCount;
 use crate::error::Error;
+use crate::pool::Chain;
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
 
@@ -69,6 +71,7 @@ impl Tcb {
             return self.after_syn(segment, cx, effects);
         }
         // Simultaneous open (MUST-10, H004): our SYN goes again, now with an acknowledgment.
+        h.keep_text(segment, self.receive_limit, cx);
         h.send = true;
         h.fast_open = None;
         (h.retransmit_at, h.look_at) = (None, cx.now + LOOK);
@@ -97,6 +100,9 @@ impl Tcb {
             && !flags.has(Flags::RST)
             && segment.seq + 1 == h.rcv_nxt
         {
+            if h.origin == Origin::Active {
+                h.keep_text(&segment, receive_limit, cx);
+            }
             h.send = true;
             return Ok(());
         }
@@ -156,13 +162,16 @@ impl Tcb {
     pub(super) fn establish(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
         let our_scale = self.window_scale();
         let (send_limit, receive_limit) = (self.send_limit, self.receive_limit);
-        let (Phase::SynSent(h) | Phase::SynReceived(h)) = core::mem::replace(&mut self.phase, over()) else {
+        let (Phase::SynSent(mut h) | Phase::SynReceived(mut h)) = core::mem::replace(&mut self.phase, over())
+        else {
             return;
         };
         // What a SYN brought may be acknowledged with it; the rest goes again at once.
         //= rfc7413#4.2.2
         let early = if h.early_text > 0 { segment.ack.since(h.iss + 1) } else { 0 };
+        let (received, finished) = (core::mem::take(&mut h.received), h.received_fin);
         let mut s = h.into_synchronized(our_scale, send_limit, receive_limit, early, cx);
+        s.take_text_of_syn(received, finished, cx, effects);
         (s.send.nodelay, s.send.cork) = (cx.options.nodelay, cx.options.cork);
         s.start_asking(cx);
         s.send.ts_offset = self.ts_offset;
@@ -189,6 +198,19 @@ fn over() -> Phase {
 }
 
 impl Handshake {
+    /// Text and FIN of the SYN of a peer that opens at the same time: for later, when the connection is
+    /// established. Not acknowledged until then, so what finds no memory comes again.
+    //= rfc9293#3.10.7.3 fourth: other controls or text
+    fn keep_text(&mut self, syn: &Segment<'_>, receive_limit: u32, cx: &mut Cx<'_, '_>) {
+        let text = syn.text.slice(0, receive_limit.min(0xffff) as usize);
+        if self.received.is_empty() && text.len() <= receive::room(cx.pool) {
+            text.chunks().for_each(|piece| {
+                self.received.append(cx.pool, piece);
+            });
+        }
+        self.received_fin = syn.flags.has(Flags::FIN) && self.received.len() == syn.text.len();
+    }
+
     /// A bare acknowledgment in SYN-RECEIVED, for what a blind attacker could have sent.
     //= rfc9293#3.10.7.4 second, fourth; MUST send an acknowledgment
     //= rfc5961#3.2
@@ -321,6 +343,36 @@ impl Synchronized {
         text
     }
 
+    /// What came with the peer's SYN counts now. What finds no memory is as good as never received.
+    fn take_text_of_syn(
+        &mut self,
+        mut text: Chain,
+        finished: bool,
+        cx: &mut Cx<'_, '_>,
+        effects: &mut Effects,
+    ) {
+        let first = self.receive.nxt;
+        let mut piece = [0; 256];
+        while !text.is_empty() {
+            let n = text.copy_out(cx.pool, 0, &mut piece);
+            text.consume(cx.pool, n);
+            let nxt = self.receive.nxt;
+            if self.receive.text(cx.pool, nxt, Bytes::new(&[&piece[..n]])) != Taken::InOrder {
+                return text.clear(cx.pool);
+            }
+            effects.readable = true;
+        }
+        let bytes = self.receive.nxt.since(first);
+        self.stats.bytes_received += u64::from(bytes);
+        if bytes > 0 {
+            self.receive.owed = Owed::Now;
+        }
+        if finished {
+            self.receive.fin = Some(self.receive.nxt);
+            self.check_fin(effects);
+        }
+    }
+
     /// Nothing more is taken from the application, and a reset is to end the connection. Not before the
     /// peer has what was written, as far as it takes it: a reset makes it drop what it has not read, and
     /// overtakes what was lost on the way.
@@ -369,12 +421,10 @@ impl Synchronized {
         let len = segment.len();
         let at_closed_window = self.receive.wnd() == 0 && segment.seq == self.receive.nxt;
         // A peer that has used up our window has no other number for a bare acknowledgment.
-        let at_edge = len == 0 && !rst && self.receive.is_at_edge(segment.seq);
+        let at_edge = len == 0 && !rst && segment.seq == self.receive.edge;
         if !self.receive.acceptable(segment.seq, len) && !at_closed_window && !at_edge {
             if !rst {
                 self.acknowledge_unacceptable(segment, cx);
-            } else if segment.seq != self.receive.edge && self.receive.is_at_edge(segment.seq) {
-                self.challenge(cx);
             }
             return Err(Dropped::OutOfWindow);
         }

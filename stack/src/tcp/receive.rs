@@ -24,8 +24,6 @@ const LOSSY: u8 = 64;
 /// for ever, where the reader sends before it reads on, as an echo does. Half of it is for writers
 /// ([`memory_share`](super::user::memory_share)).
 const RESERVE: usize = 8;
-/// The largest window that a header tells without a scale.
-const UNSCALED_MAX: u32 = 65_535;
 /// A window opens by a segment, or where memory is small by this part of it.
 const OPENING: usize = 16;
 
@@ -38,7 +36,7 @@ fn start(limit: u32, cx: &Cx<'_, '_>) -> u32 {
 }
 
 /// How many bytes of text may take memory?
-fn room(pool: &Pool<'_>) -> usize {
+pub(super) fn room(pool: &Pool<'_>) -> usize {
     pool.available().saturating_sub(pool.capacity() / RESERVE)
 }
 
@@ -353,19 +351,6 @@ impl Receive {
             (_, 0) => false,
             _ => seq.within(self.nxt, wnd) || (seq + (len - 1)).within(self.nxt, wnd),
         }
-    }
-
-    /// Is it at the right edge of the window? A header without a scale tells 65,535 bytes at most, and cuts
-    /// off a part of the last full segment: there, too.
-    pub(crate) fn is_at_edge(&self, seq: Seq) -> bool {
-        let beyond = match self.wnd() {
-            // The peer's FIN may have taken one.
-            wnd if self.scale == 0 && wnd + 1 >= UNSCALED_MAX => {
-                UNSCALED_MAX.next_multiple_of(u32::from(self.mss)) - UNSCALED_MAX
-            }
-            _ => 0,
-        };
-        seq.within(self.edge, beyond + 1)
     }
 
     /// Is it an old duplicate by its timestamp (PAWS)?

@@ -336,14 +336,17 @@ impl Send {
         let probes = self.recovery.probe_is_due() && unsent > 0;
         // What waited too long for a window takes what there is of it.
         let cwnd = if probes || self.probe { cwnd.max(self.mss as u32) } else { cwnd };
-        let usable = self.wnd.saturating_sub(self.flight()).min(cwnd);
-        if usable == 0 {
+        let window = self.wnd.saturating_sub(self.flight());
+        let usable = window.min(cwnd);
+        if usable == 0 && unsent > 0 {
             return nothing;
         }
         // A super-segment may be limited to less than one segment of a link with a huge MTU.
         let mss = (self.mss as u32).min(most);
         let len = unsent.min(usable).min(most);
-        if len == unsent && fin && len < usable {
+        // A FIN is no data: the congestion window has nothing to say about it.
+        //= rfc5681#2
+        if len == unsent && fin && len < window {
             return Sendable { len, fin: true };
         }
         let tail = len % mss;

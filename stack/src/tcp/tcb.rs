@@ -121,6 +121,9 @@ pub(crate) struct Handshake {
     pub(crate) send: bool,
     /// Written before the connection was established.
     pub(crate) queue: Chain,
+    /// Text of the peer's SYN, where both opened at once, and whether a FIN followed it.
+    pub(super) received: Chain,
+    pub(super) received_fin: bool,
     /// The application has closed its side.
     pub(crate) fin: bool,
     /// The application will read nothing.
@@ -399,7 +402,10 @@ impl Tcb {
         let phase = core::mem::replace(&mut self.phase, Phase::Over(over));
         let Phase::Over(over) = &mut self.phase else { return };
         match phase {
-            Phase::SynSent(mut h) | Phase::SynReceived(mut h) => h.queue.clear(pool),
+            Phase::SynSent(mut h) | Phase::SynReceived(mut h) => {
+                h.queue.clear(pool);
+                h.received.clear(pool);
+            }
             Phase::Synchronized(mut s) => {
                 over.established = true;
                 over.acknowledged = s.is_acknowledged();
@@ -564,6 +570,8 @@ impl Handshake {
             look_at: cx.now + LOOK,
             send: true,
             queue: Chain::new(),
+            received: Chain::new(),
+            received_fin: false,
             fin: false,
             read_shut: false,
             soft: None,

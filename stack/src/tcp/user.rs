@@ -178,7 +178,7 @@ impl Tcb {
                 h.fin = true;
                 self.stop_waiting_for_text();
             }
-            Phase::Synchronized(s) if s.send.fin == Fin::Open => {
+            Phase::Synchronized(s) if s.send.fin == Fin::Open && !s.resets => {
                 s.send.fin = Fin::Queued;
                 s.send.update_timer(cx.now, cx.config);
             }
@@ -194,7 +194,9 @@ impl Tcb {
             Phase::Synchronized(s) => {
                 s.receive.clear(cx.pool);
                 s.receive.shut = true;
-                s.receive.owed = Owed::Now;
+                if s.receive.wants_update(cx.pool) {
+                    s.receive.owed = Owed::Now;
+                }
             }
             Phase::Over(over) => over.unread.clear(cx.pool),
             Phase::SynSent(h) | Phase::SynReceived(h) => h.read_shut = true,
@@ -213,7 +215,7 @@ impl Tcb {
             return Some(reset);
         }
         match &mut self.phase {
-            Phase::Synchronized(s) if !is_whole || s.receive.readable() > 0 => {
+            Phase::Synchronized(s) if !is_whole || s.resets || s.receive.readable() > 0 => {
                 s.receive.clear(cx.pool);
                 s.end_by_reset();
                 if s.send.queue.is_empty() {

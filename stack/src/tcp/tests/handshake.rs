@@ -176,6 +176,59 @@ fn a_full_accept_queue_holds_the_handshake_back() {
     assert_eq!(b.tcp.accept(b.listener.unwrap()), Err(Error::WouldBlock));
 }
 
+/// MUST-10: text and FIN on the SYN of a peer that opens at the same time wait for the connection, and those of
+/// its SYN-ACK count, too; what came on both, or finds no memory, counts once.
+//= rfc9293#3.10.7.3
+#[test]
+fn text_of_a_simultaneous_open() {
+    type Syn = In<'static>;
+    let syn_ack = |text: &'static [u8]| segment(Flags::SYN | Flags::ACK, 0, 1).mss(1460).text(text);
+    let open = |first: Syn, second: Syn, leaves: usize| {
+        let mut b = Bench::connecting(quiet());
+        b.out();
+        let mut hog = crate::pool::Chain::new();
+        while leaves > 0 && b.pool.available() > leaves {
+            hog.append(&mut b.pool, &pattern(500));
+        }
+        b.get(first);
+        hog.clear(&mut b.pool);
+        assert_eq!((b.read(9), b.out()[0].ack), (Err(Error::WouldBlock), 1), "the SYN alone");
+        b.get(second);
+        b
+    };
+    for first in
+        [syn().text(b"abc"), syn().text(b"abc"), In { flags: Flags::SYN | Flags::FIN, ..syn().text(b"abc") }]
+    {
+        let ends = first.flags.has(Flags::FIN);
+        let nxt = if ends { 5 } else { 4 };
+        let mut b = open(first, ack(nxt, 1), 0);
+        assert_eq!(b.read(9).unwrap(), b"abc");
+        assert_eq!(
+            (b.state(), b.read(9).ok()),
+            match ends {
+                true => (State::CloseWait, Some(vec![])),
+                false => (State::Established, None),
+            }
+        );
+        assert_eq!((b.out()[0].ack, b.pool.in_use()), (nxt, 0));
+        let mut b = open(first, syn_ack(b"abcde"), 0);
+        assert_eq!(b.read(9).unwrap(), if ends { &b"abc"[..] } else { b"abcde" });
+    }
+    let mut b = open(syn(), In { flags: Flags::SYN | Flags::ACK | Flags::FIN, ..syn_ack(b"abc") }, 0);
+    assert_eq!(
+        (b.read(9).unwrap(), b.read(9).unwrap(), b.state()),
+        (b"abc".to_vec(), vec![], State::CloseWait)
+    );
+    let mut b = open(syn().text(b"abc"), ack(1, 1).text(b"abc"), 1_000);
+    assert_eq!(b.read(9).unwrap(), b"abc");
+
+    let mut b = Bench::connecting(quiet());
+    b.out();
+    b.get(syn().text(b"abc"));
+    b.get(rst(1));
+    assert_eq!((b.read(9), b.pool.in_use()), (Err(Error::ConnectionRefused), 0));
+}
+
 /// A connection that was reset before anybody accepted it is still handed out, gives what came before, and
 /// says so.
 #[test]

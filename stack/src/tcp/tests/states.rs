@@ -28,7 +28,7 @@ const ALL: [&str; 12] = [
 ];
 
 /// Where the segment starts.
-const SEQS: [&str; 9] = ["far", "old", "before", "nxt", "inside", "last", "edge", "cut", "beyond"];
+const SEQS: [&str; 8] = ["far", "old", "before", "nxt", "inside", "last", "edge", "beyond"];
 /// Where its acknowledgment stands.
 const ACKS: [&str; 6] = ["ancient", "old", "una", "mid", "all", "new"];
 const FLAGS: [(char, Flags); 4] =
@@ -146,8 +146,7 @@ impl Scene {
             "inside" => self.rcv_nxt + 100,
             "last" => EDGE - 1,
             "edge" => EDGE,
-            "cut" => EDGE + 100,
-            _ => EDGE + 1000,
+            _ => EDGE + 1,
         }
     }
 

@@ -264,12 +264,12 @@ impl Tcp {
     pub(super) fn take_error(&mut self) -> i32 {
         let told = self.told;
         let Role::Stream(stream) = &self.role else { return 0 };
-        match stream.poll_connected(&mut context()) {
-            Poll::Ready(Err(error)) if !told => {
+        match failure(stream) {
+            Some(error) if !told => {
                 self.told = true;
                 Errno::from(error).0
             }
-            Poll::Ready(_) | Poll::Pending => 0,
+            _ => 0,
         }
     }
 
@@ -293,7 +293,7 @@ impl Tcp {
                 Ok(false) | Err(_) => 0,
             },
             Role::Stream(stream) => {
-                let failed = matches!(stream.poll_connected(&mut context()), Poll::Ready(Err(_)));
+                let failed = failure(stream).is_some();
                 let readable = stream.is_readable().unwrap_or(true);
                 let state = stream.state().unwrap_or(State::Closed);
                 let writable = stream.is_writable().unwrap_or(true);
@@ -322,4 +322,11 @@ impl Tcp {
         let stream = self.stream()?;
         Ok(shown(stream.peer_addr()?, v6))
     }
+}
+
+/// Why the connection, or the attempt at one, has ended.
+fn failure(stream: &TcpStream) -> Option<Error> {
+    // Before that it would take a problem that may pass.
+    let has_ended = stream.state() == Ok(State::Closed);
+    has_ended.then(|| stream.take_error().ok()?)?
 }
