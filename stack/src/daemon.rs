@@ -212,3 +212,55 @@ impl<'a> Daemon<'a> {
         self.ports.iter_mut().fold(true, |quiet, port| port.device.get().arm() & quiet)
     }
 }
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::device::{Capabilities, Mac, RxFrame, TxError, TxFrame};
+    use crate::stack::{Limits, Storage};
+
+    #[derive(Clone, Default)]
+    struct Cable {
+        is_cut: Arc<AtomicBool>,
+        sent: Arc<AtomicUsize>,
+    }
+
+    impl Device for Cable {
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::new(Mac([2, 0, 0, 0, 0, 1]), 1500)
+        }
+        fn receive(&mut self, _sink: &mut dyn FnMut(RxFrame<'_>)) -> bool {
+            false
+        }
+        fn transmit(&mut self, _frame: TxFrame<'_>) -> Result<(), TxError> {
+            self.sent.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+        fn link(&mut self) -> LinkState {
+            if self.is_cut.load(Ordering::Relaxed) { LinkState::Down } else { LinkState::Up }
+        }
+    }
+
+    /// H266: an interface announces its addresses again when its link has come up, and only then.
+    #[test]
+    fn a_link_that_comes_up_is_announced() {
+        let cable = Cable::default();
+        let mut daemon = Daemon::new(Stack::new(Storage::heap(&Limits::default()), [1; 32]));
+        daemon.add_device(DeviceRef::Owned(Box::new(cable.clone()))).unwrap();
+        let mut sent_until = |second: u64| {
+            for tenth in second * 10 - 100..second * 10 {
+                daemon.turn(Instant::from_millis(tenth * 100));
+            }
+            cable.sent.swap(0, Ordering::Relaxed)
+        };
+        assert_eq!(sent_until(10), 2, "the link-local address");
+        assert_eq!(sent_until(20), 0);
+        cable.is_cut.store(true, Ordering::Relaxed);
+        assert_eq!(sent_until(30), 0);
+        cable.is_cut.store(false, Ordering::Relaxed);
+        assert_eq!(sent_until(40), 2);
+    }
+}

@@ -11,7 +11,7 @@ use crate::device::{Device, Pieces, RxChecksum, TX_PIECES, TxError};
 use crate::error::Error;
 use crate::events::Event;
 use crate::ip::path_mtu;
-use crate::ip::{IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
+use crate::ip::{self, IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::link::neighbor::{NeighborKey, Purpose};
 use crate::seq::Seq;
 use crate::slab::Key;
@@ -311,7 +311,11 @@ impl Stack<'_> {
         match resolution {
             Resolution::Known(destination) => Ok(Hop::Known(LinkPath { source, destination })),
             Resolution::Pending => Ok(Hop::Asked),
-            Resolution::Failed | Resolution::Denied => Err(Error::HostUnreachable),
+            Resolution::Failed => Err(Error::HostUnreachable),
+            Resolution::Denied => {
+                self.count_drop(Drop::NeighborDenied, now);
+                Err(Error::HostUnreachable)
+            }
         }
     }
 
@@ -383,7 +387,9 @@ impl Stack<'_> {
         {
             return Some(*path);
         }
-        let mut path = self.path(tuple.remote, Some(interface), Some(tuple.local)).ok()?;
+        let path = self.path(tuple.remote, Some(interface), Some(tuple.local)).ok();
+        // A peer is one host, whatever became of its address since.
+        let mut path = path.filter(|path| !ip::is_group(path.next_hop))?;
         if let Some(mtu) = self.path_mtus.of(tuple.remote) {
             path.mtu = path.mtu.min(mtu);
         }

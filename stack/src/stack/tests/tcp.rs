@@ -16,7 +16,7 @@ fn number(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// A segment from port 5000 with a right checksum; `ports` and numbers, flags, options, text.
-fn segment(
+pub(super) fn segment(
     source: IpAddr,
     destination: IpAddr,
     numbers: (u32, u32),

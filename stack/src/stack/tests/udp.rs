@@ -519,8 +519,8 @@ fn a_zone_is_closer_than_none() {
     let client = bind(&mut a, ANY_V6, 0);
     let IpAddr::V6(own) = b.link_local() else { panic!() };
     let zoned = core::net::SocketAddrV6::new(own, 7, 0, b.id.zone()).into();
-    let any = bind(&mut b, &std::format!("{own}"), 7);
     let near = b.stack.datagram_bind(DatagramKind::Udp, zoned, false).unwrap();
+    let any = bind(&mut b, &std::format!("{own}"), 7);
     assert_eq!(b.stack.datagram_bind(DatagramKind::Udp, zoned, false), Err(Error::AddrInUse));
     for _ in 0..2 {
         send(&mut a, client, SocketAddr::new(own.into(), 7), b"x").unwrap();

@@ -203,6 +203,28 @@ fn an_address_that_goes_away() {
     assert_eq!(b.stack.tcp_take_error(server, at(1000)), Ok(None));
 }
 
+/// H240: handshakes that invented neighbours begin share the budget of answers, and none of them stays.
+#[test]
+fn syns_of_invented_neighbors_leave_nothing() {
+    let mut a = neighbors::host_with(64);
+    let own = Ipv4Addr::new(10, 9, 0, 1).into();
+    a.stack.tcp_listen("0.0.0.0:80".parse().unwrap(), 256).unwrap();
+    let mut questions = 0;
+    for ms in 0..5000 {
+        let from = Ipv4Addr::new(10, 9, 128 | (ms >> 8) as u8, ms as u8).into();
+        let syn = tcp::segment(from, own, (7, 0), 2, &[], b"");
+        let syn = input::packet_to(&a, from, own, protocol::TCP, &syn);
+        a.input(&syn, at(ms));
+        a.stack.on_timers(at(ms));
+        questions += a.output(at(ms)).iter().filter(|f| asked(f).is_some()).count();
+        assert!(a.stack.tcp_count().0 <= 64 / 8 + 4 * 4);
+    }
+    assert!(questions <= 64 / 8 + 5 * 4 + 1, "{questions}: an eighth of the table, and a sixteenth a second");
+    assert!(a.stack.counters().drops(Drop::NeighborDenied) > 4900);
+    alone(&mut a, 5000, 10_000);
+    assert_eq!(a.stack.tcp_count().0, 0);
+}
+
 /// H241: a table of eight places serves more connections than it holds neighbours, one after the other.
 #[test]
 fn more_neighbors_than_places() {
