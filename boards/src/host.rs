@@ -26,7 +26,7 @@ use barenet::stack::{Limits, Stack, Storage};
 use barenet::wait::{Threads, Wait};
 use barenet_drivers::tap::{self, Tap};
 
-use crate::fiber::{Ended, Fibers};
+use crate::fiber::{Ended, Fibers, STACK_SIZE_MAIN};
 use crate::linger::{Linger, Step};
 use crate::options::{self, Options};
 use crate::program::{self, Outcome};
@@ -38,9 +38,10 @@ pub use platform::Host;
 /// The addresses of a program that was given none.
 const ADDRESSES: [&str; 4] = ["ip=10.0.0.2/24", "gw=10.0.0.1", "ip=fd00::2/64", "gw=fd00::1"];
 
-/// Runs the program: brings up the network, calls `main` with it, reports what it gives back.
-pub fn run<R: Outcome + 'static>(main: fn(Net) -> R) -> ExitCode {
-    match start(move |net| main(net).report()) {
+/// Runs the program: brings up the network, calls `main` with it, reports what it gives back. If `main`
+/// runs in a fiber its stack has `stack_size` bytes, or the default's.
+pub fn run<R: Outcome + 'static>(main: fn(Net) -> R, stack_size: Option<usize>) -> ExitCode {
+    match start(move |net| main(net).report(), stack_size) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
@@ -51,7 +52,7 @@ pub fn run<R: Outcome + 'static>(main: fn(Net) -> R) -> ExitCode {
 }
 
 /// Opens the TAP and runs `main` to its success. An error is one line for the user.
-fn start(main: impl FnOnce(Net) -> bool + Send + 'static) -> Result<bool, String> {
+fn start(main: impl FnOnce(Net) -> bool + Send + 'static, stack_size: Option<usize>) -> Result<bool, String> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let mut args: Vec<&'static str> = args.into_iter().map(|arg| &*arg.leak()).collect();
     let name = take_tap(&mut args)?;
@@ -65,6 +66,7 @@ fn start(main: impl FnOnce(Net) -> bool + Send + 'static) -> Result<bool, String
     let stack = Stack::new(Storage::heap(&Limits::default()), seed()?);
     if with_fibers {
         let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(platform)));
+        fibers.set_main_stack_size(stack_size.unwrap_or(STACK_SIZE_MAIN));
         let net = new_net(stack, platform, fibers)?;
         add_interface(&net, tap, &options)?;
         run_in_fiber(fibers, &net, main)

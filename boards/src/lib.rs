@@ -39,7 +39,14 @@ compile_error!("there is no board for this target: there are x86_64-unknown-none
 /// }
 /// ```
 ///
-/// A function without the `Net` is refused, and so are arguments of the attribute:
+/// With a stack of its own size:
+///
+/// ```no_run
+/// #[barenet_boards::main(stack_size = 1024 * 1024)]
+/// fn main(_net: barenet::Net) {}
+/// ```
+///
+/// A function without the `Net` is refused, and so are other arguments of the attribute:
 ///
 /// ```compile_fail
 /// #[barenet_boards::main]

@@ -24,7 +24,7 @@ use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, Stack, Storage};
 use pvh::start_info::reader::{IdentityMap, StartInfoReader};
 
-use crate::fiber::{Ended, Fibers};
+use crate::fiber::{Ended, Fibers, STACK_SIZE_MAIN};
 use crate::options::{self, Options};
 use crate::{println, program};
 
@@ -59,6 +59,8 @@ const DEFAULTS: [&str; 4] = ["ip=10.0.2.15/24", "gw=10.0.2.2", "ip=fec0::15/64",
 unsafe extern "Rust" {
     /// The program, as [`main`](crate::main) expands it: true for success.
     safe fn barenet_main(net: Net) -> bool;
+    /// The size of its stack, if it says so.
+    safe fn barenet_main_stack_size() -> Option<usize>;
 }
 
 /// The first Rust code, on the boot stack, called from [`boot`].
@@ -169,6 +171,7 @@ fn run_main(fibers: &'static Fibers, net: Net) -> Result<bool, String> {
         let (success, net) = (success.clone(), net.clone());
         move || success.store(barenet_main(net), Ordering::Relaxed)
     };
+    fibers.set_main_stack_size(barenet_main_stack_size().unwrap_or(STACK_SIZE_MAIN));
     match fibers.run(&net, Box::new(main)) {
         Ok(Ended::Returned) => Ok(success.load(Ordering::Relaxed)),
         Ok(Ended::Undelivered | Ended::Panicked) => Ok(false),

@@ -8,6 +8,9 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 /// displayed. When it returns, the program ends: with success, or, after the error was printed,
 /// with failure. So does a panic in it.
 ///
+/// `#[barenet_boards::main(stack_size = 1 << 20)]` gives its fiber a stack of so many bytes. (A process that
+/// runs without `--fibers` has that of its main thread.)
+///
 /// # The end
 ///
 /// Connections that `main` has closed are carried on until their peers have what was written, for as long as
@@ -19,24 +22,44 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 /// bare target and a process on the host.
 #[proc_macro_attribute]
 pub fn main(attribute: TokenStream, function: TokenStream) -> TokenStream {
-    let expansion = match check(attribute, &function) {
-        Ok(()) => EXPANSION,
-        Err(why) => &format!("::core::compile_error!({why:?});"),
+    let (expansion, stack_size) = match check(&function).and_then(|()| stack_size(attribute)) {
+        Ok(stack_size) => (EXPANSION, stack_size),
+        Err(why) => (&*format!("::core::compile_error!({why:?});"), TokenStream::new()),
     };
-    insert(expansion.parse().expect("the expansion is Rust"), &function)
+    insert(expansion.parse().expect("the expansion is Rust"), &function, &stack_size)
 }
 
-/// Puts `function` where the expansion says FUNCTION. As tokens, so that the compiler's messages
-/// point into the program's source.
-fn insert(expansion: TokenStream, function: &TokenStream) -> TokenStream {
+/// What the attribute says of the stack, as an `Option<usize>`.
+fn stack_size(attribute: TokenStream) -> Result<TokenStream, &'static str> {
+    const EXPECTED: &str = "#[barenet_boards::main] takes no arguments but `stack_size = BYTES`";
+    if attribute.is_empty() {
+        return Ok("::core::option::Option::None".parse().expect("it is Rust"));
+    }
+    let mut tokens = attribute.into_iter();
+    let [name, sign] = [tokens.next(), tokens.next()].map(|t| t.map(|t| t.to_string()));
+    let bytes: TokenStream = tokens.collect();
+    if (name.as_deref(), sign.as_deref()) != (Some("stack_size"), Some("=")) || bytes.is_empty() {
+        return Err(EXPECTED);
+    }
+    let mut some: TokenStream = "::core::option::Option::Some".parse().expect("it is Rust");
+    some.extend([TokenTree::Group(Group::new(Delimiter::Parenthesis, bytes))]);
+    Ok(some)
+}
+
+/// Puts `function` where the expansion says FUNCTION, and `stack_size` where it says STACK_SIZE. As
+/// tokens, so that the compiler's messages point into the program's source.
+fn insert(expansion: TokenStream, function: &TokenStream, stack_size: &TokenStream) -> TokenStream {
     let mut out = TokenStream::new();
     for token in expansion {
         match token {
             TokenTree::Ident(name) if name.to_string() == "FUNCTION" => {
                 out.extend(function.clone());
             }
+            TokenTree::Ident(name) if name.to_string() == "STACK_SIZE" => {
+                out.extend(stack_size.clone());
+            }
             TokenTree::Group(group) => {
-                let inner = insert(group.stream(), function);
+                let inner = insert(group.stream(), function, stack_size);
                 out.extend([TokenTree::Group(Group::new(group.delimiter(), inner))]);
             }
             other => out.extend([other]),
@@ -54,20 +77,21 @@ const _: () = {
     fn barenet_main(net: ::barenet_boards::internal::Net) -> bool {
         ::barenet_boards::Outcome::report(main(net))
     }
+    #[unsafe(no_mangle)]
+    fn barenet_main_stack_size() -> ::core::option::Option<usize> {
+        STACK_SIZE
+    }
 };
 #[cfg(not(target_os = "none"))]
 fn main() -> ::std::process::ExitCode {
     FUNCTION
-    ::barenet_boards::host::run(main)
+    ::barenet_boards::host::run(main, STACK_SIZE)
 }
 "#;
 
 /// A mistake in the program's source is told here rather than inside the expansion.
-fn check(attribute: TokenStream, function: &TokenStream) -> Result<(), &'static str> {
+fn check(function: &TokenStream) -> Result<(), &'static str> {
     const EXPECTED: &str = "#[barenet_boards::main] goes on `fn main(net: barenet::Net)`";
-    if !attribute.is_empty() {
-        return Err("#[barenet_boards::main] takes no arguments");
-    }
     let mut tokens = function.clone().into_iter();
     let name = tokens.by_ref().skip_while(|t| t.to_string() != "fn").nth(1).map(|t| t.to_string());
     match (name.as_deref(), tokens.next()) {

@@ -458,3 +458,38 @@ fn the_stack_of_main_can_be_chosen() {
     });
     assert_eq!(ended, Ended::Returned);
 }
+
+/// The smallest default, that of bare metal, holds what a debug build of a TLS client takes, 80 KiB, and
+/// below that our own calls, with all that they do, also when nothing is optimised.
+#[test]
+fn the_default_stack_holds_a_tls_client() {
+    #[inline(never)]
+    fn below(top: usize, kib: usize, then: &mut dyn FnMut()) {
+        let frame = core::hint::black_box([1u8; 256]);
+        match top - frame.as_ptr().addr() < kib * 1024 {
+            true => below(top, kib, then),
+            false => then(),
+        }
+        core::hint::black_box(frame);
+    }
+    let world = world();
+    let fibers = world.fibers;
+    let (send, done) = mpsc::channel();
+    let ended = world.run(move |net| {
+        let (listener, own) = (listener(net), net.clone());
+        let client = move || {
+            let mut talk = || {
+                let mut flow = TcpStream::connect(&own, "127.0.0.1:7000").unwrap();
+                flow.write_all(&[1; 3000]).unwrap();
+                let read = own.block_on(async { flow.read_async(&mut [0; 9]).await });
+                send.send((read, std::format!("{flow:?}").len() > 9)).unwrap();
+            };
+            below((&raw const talk).addr(), 80, &mut talk);
+        };
+        fibers.start("tls".into(), BARE, Box::new(client), Box::new(|| {})).unwrap();
+        let (mut flow, _) = listener.accept().unwrap();
+        flow.write_all(b"answer").unwrap();
+        net.pause(Duration::from_millis(10));
+    });
+    assert_eq!((ended, done.try_recv()), (Ended::Returned, Ok((Ok(6), true))));
+}
