@@ -402,7 +402,7 @@ impl Stack<'_> {
     fn tcp_no_way(&mut self, index: u32, error: Error, now: Instant) {
         let Some(c) = self.tcp.at(index) else { return };
         let (tuple, interface) = (c.tuple, c.interface);
-        let outcome = if c.tcb.is_opening() || c.tcb.is_half_open() {
+        let outcome = if c.tcb.is_opening() {
             self.tcp.fail(index, error, now, &mut self.pool)
         } else {
             self.count_drop(Drop::NoRoute, now);
