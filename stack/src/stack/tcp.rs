@@ -359,7 +359,10 @@ impl Stack<'_> {
         let taken = transmit(device, frame);
         drop(payload);
         let taken = match taken {
-            Ok(taken) => taken,
+            Ok(taken) => {
+                self.counters.frames.sent.count(header_len + taken);
+                taken
+            }
             Err(TxError::Full) => return Sent::DeviceFull,
             Err(TxError::Refused) => {
                 // As good as lost on the way: the timers take care of it.
@@ -367,7 +370,6 @@ impl Stack<'_> {
                 len
             }
         };
-        self.counters.frames.sent.count(header_len + taken);
         self.count_packet(&ip, transport - wire::ETHERNET_LEN + header.len() + taken);
         plan.cut_to(taken as u32);
         self.tcp.on_sent(index, plan, now, &mut self.pool);

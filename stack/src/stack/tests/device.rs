@@ -45,3 +45,30 @@ fn a_refused_frame_is_counted_and_holds_up_nothing() {
     ping(&mut a, v4(2));
     assert_eq!(a.output(T0).len(), 1);
 }
+
+/// A segment that the device refuses is no frame that was sent, and goes again by its timer.
+#[test]
+fn a_refused_segment_goes_again() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    ping(&mut a, v4(2));
+    settle(&mut a, &mut b, T0);
+    let sent = |host: &Host| host.stack.counters().frames.sent.packets;
+    let before = sent(&a);
+    a.device.refuses = true;
+    a.stack.tcp_connect("10.0.0.2:80".parse().unwrap(), None, T0).unwrap();
+    assert!(a.output(T0).is_empty());
+    assert_eq!(sent(&a), before);
+    assert!(drops(&a).contains(&(Drop::DeviceRefused, 1)), "{:?}", drops(&a));
+    a.device.refuses = false;
+    // The first timer may only be a mark on the wheel's way to it.
+    let mut now = T0;
+    let mut again = Vec::new();
+    while again.is_empty() {
+        now = a.stack.next_deadline(now).unwrap().max(now);
+        a.stack.on_timers(now);
+        again = a.output(now);
+    }
+    assert_eq!(again.len(), 1, "the SYN, again");
+    assert!((900..=1100).contains(&now.since(T0).millis()), "{now:?}");
+    assert_eq!(sent(&a), before + 1);
+}
