@@ -101,8 +101,10 @@ impl PingSocket {
     pub fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<PingReply, Error>> {
         let waker = Some(cx.waker());
         let received = self.net.call(|stack, _| stack.datagram_receive(self.handle, buf, false, waker));
-        if received == Err(Error::WouldBlock) && self.net.is_cut_off() {
-            // Nothing can come any more.
+        if let Err(Error::WouldBlock | Error::AddrNotAvailable) = received
+            && self.net.is_cut_off()
+        {
+            // Nothing can come any more: the address went with its device.
             return Poll::Ready(Err(Error::DeviceGone));
         }
         pending(received).map_ok(|received| {

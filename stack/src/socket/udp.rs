@@ -101,8 +101,10 @@ impl UdpSocket {
         let waker = Some(cx.waker());
         let result = self.net.call(|stack, _| stack.datagram_receive(self.handle, buf, peek, waker));
         match result {
-            // Nothing can come any more.
-            Err(Error::WouldBlock) if self.net.is_cut_off() => Poll::Ready(Err(Error::DeviceGone)),
+            // Nothing can come any more: an address went with its device.
+            Err(Error::WouldBlock | Error::AddrNotAvailable) if self.net.is_cut_off() => {
+                Poll::Ready(Err(Error::DeviceGone))
+            }
             result => pending(result),
         }
     }
