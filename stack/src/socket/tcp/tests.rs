@@ -92,6 +92,25 @@ fn closing_waits() {
     assert_eq!(server.take_error(), Ok(Some(Error::ConnectionReset)));
 }
 
+/// With `linger` and unread text: closing waits for the peer to have the answer and the end, and is content; the
+/// reset for what was lost follows them.
+#[test]
+fn closing_waits_with_unread_text() {
+    let net = net();
+    let (mut client, mut server) = pair(&net);
+    server.write_all(b"unread").unwrap();
+    net.pause(Duration::from_millis(1));
+    client.set_linger(Some(Duration::from_secs(3))).unwrap();
+    client.write_all(b"answer").unwrap();
+    assert_eq!(client.close(), Ok(()));
+    net.pause(Duration::from_millis(1));
+    let mut buf = [0; 9];
+    assert_eq!((server.take_error(), server.read(&mut buf)), (Ok(Some(Error::ConnectionReset)), Ok(6)));
+    assert_eq!(server.read(&mut buf), Ok(0));
+    assert_eq!(server.read(&mut buf), Err(Error::ConnectionReset));
+    assert_eq!(server.write(b"x"), Err(Error::ClosedByPeer));
+}
+
 /// M15, M18, M19, H229: the last words, all of them or none; both ends of a connection.
 #[test]
 fn last_words_and_tags() {
