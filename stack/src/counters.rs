@@ -154,7 +154,9 @@ drops! {
     TcpChallenged = "tcp: challenged",
     /// An old duplicate by its timestamp (RFC 7323 §5).
     TcpPaws = "tcp: old timestamp",
-    /// Text for which the pool has no memory, or the list of ranges no place.
+    /// Text that lies apart from all that came before, where no more such ranges are remembered.
+    TcpTooManyHoles = "tcp: too many holes",
+    /// Text inside the window for which there is no memory, although it was promised: the heap has failed.
     TcpNoMemory = "tcp: no memory for text",
     /// A segment that makes no sense in the connection's state.
     TcpSenseless = "tcp: senseless in this state",
@@ -227,6 +229,8 @@ tcp_counts! {
     HandshakeTimeouts = "handshake timeouts",
     /// Connections that ended because their peer did not answer in time.
     TimedOut = "connections timed out",
+    /// Connections reset because memory was short and their peers' windows had been closed the longest.
+    StalledGaveWay = "stalled connections that gave way",
     /// Probes of a closed window.
     WindowProbes = "window probes",
     /// Questions to peers that were silent for long.

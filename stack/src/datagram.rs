@@ -11,7 +11,7 @@ use managed::ManagedSlice;
 use crate::demux::{Bucket, Demux, HashKey};
 use crate::error::Error;
 use crate::ip::{InterfaceId, PacketMeta};
-use crate::pool::Pool;
+use crate::pool::{Need, Pool};
 use crate::queue::{Frame, PacketQueue};
 use crate::random::Random;
 use crate::slab::{Key, Slab, Slot};
@@ -487,7 +487,7 @@ impl DatagramSocket {
         if self.received.held(pool) + frame.len() > self.receive_max {
             return Err(Undelivered::QueueFull);
         }
-        if !self.received.push(pool, frame) {
+        if !self.received.push(pool, frame, Need::Bulk) {
             return Err(Undelivered::OutOfMemory);
         }
         self.readers.wake(woken);

@@ -1,26 +1,86 @@
-//! The one pool of memory that every queue of the stack draws from.
+//! The one pool of memory that every queue of the stack draws from, and what it owes to whom.
 //!
 //! The pool is a number of blocks of equal length. A [`Chain`] strings blocks into a byte queue:
 //! what an application wrote and the peer has not acknowledged, what arrived and was not read, a
 //! packet that waits for its neighbour. An idle connection holds no block. Without a heap the
 //! caller hands the memory in; with `alloc` blocks are taken from the heap in slabs, up to a limit.
+//! Where blocks are large, a queue of little lies in a part of one ([`small`]), so that a byte does
+//! not hold 16 KiB. Blocks are never zeroed: only bytes that were written are ever read.
 //!
-//! Blocks are never zeroed: only bytes that were written are ever read.
+//! # The account
+//!
+//! Every block is free, used, or promised: a receive window is a promise to a peer, which can't be
+//! taken back (RFC 9293 §3.8.6.2.1, SHLD-14). A chain that receives is told how far its peer may write
+//! ([`Chain::promise`]); what it lacks of the blocks for that counts as gone. So
+//!
+//! ```text
+//! used + promised <= limit
+//! ```
+//!
+//! holds always, and text inside a window finds memory. All else asks by [`Need`]: each need leaves
+//! a part of the pool, its floor, to those before it. Nobody but the pool knows the floors, and nobody
+//! takes memory without naming a need.
 
-use crate::bytes::Bytes;
+#![warn(clippy::cast_possible_truncation)]
+
+mod chain;
+mod small;
+
+pub use chain::{Chain, Cursor};
+
 #[cfg(feature = "alloc")]
 use alloc::{boxed::Box, vec::Vec};
 use managed::ManagedSlice;
+use small::{CLASSES, Class};
 
 /// No block.
 const NONE: u32 = u32::MAX;
-/// `NONE` is not even the number after a block's.
-const BLOCKS_MAX: usize = NONE as usize - 1;
+/// Of the number of a block the high bits say of which size it is.
+const CLASS_SHIFT: u32 = 30;
+/// Block numbers stay below the bits of sizes.
+const BLOCKS_MAX: usize = 1 << CLASS_SHIFT;
 /// Bytes that the number of a block takes in borrowed memory.
 const LINK: usize = 4;
 /// Blocks that are taken from the heap at a time.
 #[cfg(feature = "alloc")]
-const SLAB: usize = 16;
+const SLAB: u32 = 16;
+/// A block has this many bytes at least and at most.
+const BLOCK_LEN_MIN: usize = 64;
+const BLOCK_LEN_MAX: usize = 1 << 24;
+
+/// What memory is asked for. The later in this list, the more stays for the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Need {
+    /// ARP and NDP, answers to echo requests, resets, SYN-ACKs of which nothing is remembered; the list of
+    /// what arrived out of order.
+    Control,
+    /// What is sent: the first block of a queue, a datagram of our own.
+    Send,
+    /// The smallest window of a connection.
+    Window,
+    /// More than the first block of a queue for sending; datagrams that nobody has read yet; packets that
+    /// wait for a neighbour.
+    Bulk,
+    /// A larger window, for a peer that uses it.
+    Wide,
+    /// A larger window before anything has come; text that the peer has no room for.
+    Ahead,
+}
+
+impl Need {
+    /// The part of the pool that stays free, in sixteenths; and the blocks of it at least, which count in
+    /// pools of few blocks: three are enough for a connection that receives and answers.
+    const fn floor(self) -> (u64, u32) {
+        match self {
+            Need::Control => (0, 0),
+            Need::Send => (1, 1),
+            Need::Window => (2, 2),
+            Need::Bulk => (4, 2),
+            Need::Wide => (8, 2),
+            Need::Ahead => (12, 3),
+        }
+    }
+}
 
 enum Memory<'a> {
     Borrowed(&'a mut [u8]),
@@ -28,7 +88,7 @@ enum Memory<'a> {
     Heap(Vec<Box<[u8]>>),
 }
 
-/// Blocks of memory, used and free.
+/// Blocks of memory: used, promised and free.
 pub struct Pool<'a> {
     memory: Memory<'a>,
     /// For each block the number of the next one in its chain. Apart from the blocks, so that
@@ -47,46 +107,69 @@ pub struct Pool<'a> {
     free: u32,
     fresh: u32,
     used: u32,
+    /// Whole blocks that chains may still take.
+    promised: u32,
+    classes: [Class; CLASSES],
+}
+
+/// Blocks of one size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Cost {
+    /// 0: whole blocks; else the number of the class of small ones, from 1 on.
+    class: u32,
+    count: u32,
+}
+
+impl Cost {
+    const NOTHING: Cost = Cost { class: 0, count: 0 };
+}
+
+/// A number that a bound keeps small: the most there is if it is not.
+#[inline]
+pub(crate) fn to_u32(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 impl<'a> Pool<'a> {
     /// A pool in the caller's memory: `memory.len() / (block_len + 4)` blocks.
     ///
     /// Blocks of several segments' length suit a system with plenty of memory; 256 to 512 bytes one
-    /// with little. `block_len` is at least 64.
+    /// with little. `block_len` is 64 at least and 16 MiB at most.
     pub fn borrowed(memory: &'a mut [u8], block_len: usize) -> Self {
-        let block_len = block_len.max(64);
-        let blocks = (memory.len() / (block_len + LINK)).min(BLOCKS_MAX);
+        let block_len = block_len.clamp(BLOCK_LEN_MIN, BLOCK_LEN_MAX);
+        let blocks = (memory.len() / (block_len + LINK)).min(blocks_max(block_len));
         let (links, memory) = memory.split_at_mut(blocks * LINK);
-        Pool {
-            memory: Memory::Borrowed(memory),
-            links: ManagedSlice::Borrowed(links.as_chunks_mut().0),
-            block_len,
-            blocks: blocks as u32,
-            limit: blocks as u32,
-            #[cfg(feature = "alloc")]
-            limit_max: blocks as u32,
-            free: NONE,
-            fresh: 0,
-            used: 0,
-        }
+        let links = ManagedSlice::Borrowed(links.as_chunks_mut().0);
+        Pool { blocks: to_u32(blocks), ..Pool::new(Memory::Borrowed(memory), links, block_len, blocks) }
     }
 
     /// A pool that takes blocks from the heap as it needs them, `limit` bytes of payload at most.
     #[cfg(feature = "alloc")]
     pub fn growing(limit: usize, block_len: usize) -> Pool<'static> {
-        let block_len = block_len.max(64);
-        let limit = (limit / block_len).min(BLOCKS_MAX) as u32;
+        let block_len = block_len.clamp(BLOCK_LEN_MIN, BLOCK_LEN_MAX);
+        let limit = (limit / block_len).min(blocks_max(block_len));
+        Pool::new(Memory::Heap(Vec::new()), ManagedSlice::Owned(Vec::new()), block_len, limit)
+    }
+
+    fn new(
+        memory: Memory<'a>,
+        links: ManagedSlice<'a, [u8; LINK]>,
+        block_len: usize,
+        limit: usize,
+    ) -> Pool<'a> {
         Pool {
-            memory: Memory::Heap(Vec::new()),
-            links: ManagedSlice::Owned(Vec::new()),
+            memory,
+            links,
             block_len,
             blocks: 0,
-            limit,
-            limit_max: limit,
+            limit: to_u32(limit),
+            #[cfg(feature = "alloc")]
+            limit_max: to_u32(limit),
             free: NONE,
             fresh: 0,
             used: 0,
+            promised: 0,
+            classes: Class::all(block_len),
         }
     }
 
@@ -95,9 +178,9 @@ impl<'a> Pool<'a> {
         self.block_len
     }
 
-    /// Bytes that can still be taken.
+    /// Bytes that are neither used nor promised.
     pub fn available(&self) -> usize {
-        (self.limit - self.used) as usize * self.block_len
+        self.left() as usize * self.block_len
     }
 
     /// Bytes in use, whole blocks counted.
@@ -105,9 +188,58 @@ impl<'a> Pool<'a> {
         self.used as usize * self.block_len
     }
 
+    /// Bytes that peers may still send, whole blocks counted.
+    pub fn promised(&self) -> usize {
+        (self.committed() - self.used) as usize * self.block_len
+    }
+
     /// Bytes that the pool can hold in all.
     pub fn capacity(&self) -> usize {
         self.limit as usize * self.block_len
+    }
+
+    /// Is there enough for a connection that receives and answers, and for the questions of others
+    /// meanwhile?
+    pub fn is_enough(&self) -> bool {
+        self.limit >= 3
+    }
+
+    /// Bytes that may be taken for this need.
+    pub fn beyond(&self, need: Need) -> usize {
+        self.left().saturating_sub(self.floor(need)) as usize * self.block_len
+    }
+
+    /// Blocks that stay free when something is taken for this need.
+    fn floor(&self, need: Need) -> u32 {
+        let (part, least) = need.floor();
+        // Not more than the limit, which fits.
+        u32::try_from(u64::from(self.limit) * part / 16).unwrap_or(self.limit).max(least)
+    }
+
+    /// Blocks that are used or promised. Small blocks that are free serve promises of their size first.
+    fn committed(&self) -> u32 {
+        let small = self.classes.iter().map(Class::blocks_owed).sum::<u32>();
+        self.used + self.promised + small
+    }
+
+    /// Blocks that are neither.
+    #[inline]
+    fn left(&self) -> u32 {
+        self.limit.saturating_sub(self.committed())
+    }
+
+    fn add_promise(&mut self, Cost { class, count }: Cost) {
+        match self.class_mut(class) {
+            None => self.promised += count,
+            Some(class) => class.promised += count,
+        }
+    }
+
+    fn lift_promise(&mut self, Cost { class, count }: Cost) {
+        match self.class_mut(class) {
+            None => self.promised -= count,
+            Some(class) => class.promised -= count,
+        }
     }
 
     /// Did the heap give less than was promised?
@@ -130,7 +262,7 @@ impl<'a> Pool<'a> {
     #[cfg(feature = "alloc")]
     fn grow(&mut self) {
         if let (Memory::Heap(slabs), ManagedSlice::Owned(links)) = (&mut self.memory, &mut self.links) {
-            let count = (self.limit_max - self.blocks).min(SLAB as u32);
+            let count = (self.limit_max - self.blocks).min(SLAB);
             let has_links = links.try_reserve(count as usize).is_ok();
             let slab = crate::heap::fill(self.block_len * count as usize, || 0).filter(|_| has_links);
             if count > 0
@@ -151,7 +283,7 @@ impl<'a> Pool<'a> {
         let run = match self.free {
             NONE => self.take_fresh(count)?,
             first => {
-                let last = first + self.successors(first, count as usize - 1);
+                let last = first + self.successors(first, count.saturating_sub(1));
                 self.free = self.next(last);
                 Run { first, last, count: last - first + 1 }
             }
@@ -191,21 +323,22 @@ impl<'a> Pool<'a> {
 
     /// How many blocks follow this one both in its chain and in memory, `most` at most.
     #[inline]
-    fn successors(&self, block: u32, most: usize) -> u32 {
+    fn successors(&self, block: u32, most: u32) -> u32 {
         let links = &self.links[block as usize..self.slab_end(block) as usize - 1];
         let follows = |(link, next): &(&[u8; LINK], u32)| u32::from_ne_bytes(**link) == *next;
-        links.iter().take(most).zip(block + 1..).take_while(follows).count() as u32
+        let count = links.iter().take(most as usize).zip(block + 1..).take_while(follows).count();
+        to_u32(count)
     }
 
     /// How far the memory from `at` in `block` on goes, `len` bytes at most, while the blocks of the
     /// chain lie side by side; and the last of these blocks.
     #[inline]
     fn stretch(&self, block: u32, at: usize, len: usize) -> (usize, u32) {
-        let here = self.block_len - at;
-        if len <= here {
-            return (len, block);
+        let here = self.len_of(block) - at;
+        if len <= here || is_small(block) {
+            return (len.min(here), block);
         }
-        let more = self.successors(block, (len - here).div_ceil(self.block_len));
+        let more = self.successors(block, to_u32((len - here).div_ceil(self.block_len)));
         (len.min(here + more as usize * self.block_len), block + more)
     }
 
@@ -215,28 +348,32 @@ impl<'a> Pool<'a> {
         match &self.memory {
             Memory::Borrowed(_) => self.blocks.max(block),
             #[cfg(feature = "alloc")]
-            Memory::Heap(_) => self.blocks.min((block / SLAB as u32 + 1) * SLAB as u32),
+            Memory::Heap(_) => self.blocks.min((block / SLAB + 1) * SLAB),
         }
     }
 
     /// A [`stretch`](Pool::stretch) of memory.
     #[inline]
     fn bytes(&self, block: u32, at: usize, len: usize) -> &[u8] {
-        let block = block as usize;
+        let (block, at) = self.place(block, at);
         match &self.memory {
             Memory::Borrowed(m) => &m[block * self.block_len + at..][..len],
             #[cfg(feature = "alloc")]
-            Memory::Heap(slabs) => &slabs[block / SLAB][block % SLAB * self.block_len + at..][..len],
+            Memory::Heap(slabs) => {
+                &slabs[block / SLAB as usize][block % SLAB as usize * self.block_len + at..][..len]
+            }
         }
     }
 
     #[inline(always)] // at every frame
     fn bytes_mut(&mut self, block: u32, at: usize, len: usize) -> &mut [u8] {
-        let block = block as usize;
+        let (block, at) = self.place(block, at);
         match &mut self.memory {
             Memory::Borrowed(m) => &mut m[block * self.block_len + at..][..len],
             #[cfg(feature = "alloc")]
-            Memory::Heap(slabs) => &mut slabs[block / SLAB][block % SLAB * self.block_len + at..][..len],
+            Memory::Heap(slabs) => {
+                &mut slabs[block / SLAB as usize][block % SLAB as usize * self.block_len + at..][..len]
+            }
         }
     }
 
@@ -255,18 +392,39 @@ impl<'a> Pool<'a> {
 
     #[inline]
     fn next(&self, block: u32) -> u32 {
-        following(&self.links, block)
+        if is_small(block) { NONE } else { u32::from_ne_bytes(self.links[block as usize]) }
     }
 
     #[inline]
     fn set_next(&mut self, block: u32, next: u32) {
         self.links[block as usize] = next.to_ne_bytes();
     }
+
+    /// Our own invariants: what was promised is there, and is what those hold to whom it was.
+    pub(crate) fn check(&self, audit: &Audit) {
+        let fits = self.committed() <= self.limit || self.is_short();
+        assert!(fits, "{} blocks of {} promised", self.committed(), self.limit);
+        let promised = [self.promised, self.classes[0].promised, self.classes[1].promised];
+        assert_eq!(promised, audit.promised, "promised in all, and to whom");
+    }
 }
 
+/// What all chains together were promised, for tests and the simulation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Audit {
+    promised: [u32; CLASSES + 1],
+}
+
+/// Is it the number of a part of a block?
 #[inline]
-fn following(links: &[[u8; LINK]], block: u32) -> u32 {
-    u32::from_ne_bytes(links[block as usize])
+const fn is_small(block: u32) -> bool {
+    block >> CLASS_SHIFT != 0
+}
+
+/// How many blocks of this length can have a number.
+fn blocks_max(block_len: usize) -> usize {
+    let parts = Class::all(block_len).iter().map(|class| class.per_block).max();
+    BLOCKS_MAX / parts.map_or(1, |parts| parts.max(1) as usize)
 }
 
 /// Blocks that are chained one to the next.
@@ -274,295 +432,6 @@ struct Run {
     first: u32,
     last: u32,
     count: u32,
-}
-
-/// A queue of bytes in blocks of a [`Pool`]. The owner gives the blocks back with
-/// [`clear`](Chain::clear): a chain that is dropped with bytes in it leaks its blocks.
-#[derive(Debug)]
-pub struct Chain {
-    head: u32,
-    tail: u32,
-    /// Bytes of the head block that were consumed.
-    start: u32,
-    /// Bytes in the queue.
-    len: u32,
-    /// Blocks in the chain.
-    blocks: u32,
-    /// Bytes consumed ever, modulo 2^32: gives each byte a name that lasts, for cursors.
-    origin: u32,
-}
-
-/// Where a reader of a [`Chain`] was last, so that it need not walk from the front.
-#[derive(Clone, Copy, Debug)]
-pub struct Cursor {
-    block: u32,
-    /// Name of the block's first byte.
-    first: u32,
-}
-
-impl Cursor {
-    /// At the front.
-    pub const FRONT: Cursor = Cursor { block: NONE, first: 0 };
-}
-
-impl Default for Chain {
-    fn default() -> Self {
-        Chain::new()
-    }
-}
-
-impl Chain {
-    /// An empty queue, without memory.
-    pub const fn new() -> Self {
-        Chain { head: NONE, tail: NONE, start: 0, len: 0, blocks: 0, origin: 0 }
-    }
-
-    /// Bytes in the queue.
-    pub const fn len(&self) -> usize {
-        self.len as usize
-    }
-
-    /// Is the queue empty?
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Bytes of the pool that the queue holds.
-    pub const fn held(&self, pool: &Pool<'_>) -> usize {
-        self.blocks as usize * pool.block_len
-    }
-
-    /// Bytes from the front that the blocks of the chain have room for.
-    const fn room(&self, pool: &Pool<'_>) -> usize {
-        self.held(pool) - self.start as usize
-    }
-
-    /// Adds `count` blocks, or what is left.
-    fn extend(&mut self, pool: &mut Pool<'_>, count: usize) {
-        let mut missing = count.min(NONE as usize) as u32;
-        while missing > 0
-            && let Some(run) = pool.take(missing)
-        {
-            if self.head == NONE {
-                self.head = run.first;
-            } else {
-                pool.set_next(self.tail, run.first);
-            }
-            self.tail = run.last;
-            self.blocks += run.count;
-            missing -= run.count;
-        }
-    }
-
-    /// Makes room for `len` bytes counted from the front. False: the pool is used up (what it
-    /// gave is kept for later).
-    pub fn reserve(&mut self, pool: &mut Pool<'_>, len: usize) -> bool {
-        if let Some(missing @ 1..) = len.checked_sub(self.room(pool)) {
-            self.extend(pool, missing.div_ceil(pool.block_len));
-        }
-        len <= self.room(pool)
-    }
-
-    /// Appends `data` if it lies in one piece and the last block has room for it: most segments are
-    /// shorter than a block. False: nothing was done.
-    #[inline(always)] // at every frame
-    pub fn append_in_place(&mut self, pool: &mut Pool<'_>, data: Bytes<'_>) -> bool {
-        let (data, whole) = (data.front(), data.len());
-        let (block_len, used) = (pool.block_len, self.start as usize + self.len as usize);
-        let Some(before) = (self.blocks as usize).checked_sub(1).map(|n| n * block_len) else { return false };
-        // Behind a `reserve` the queue may end before its last block.
-        let Some(at) = used.checked_sub(before) else { return false };
-        if data.len() != whole || block_len - at < whole {
-            return false;
-        }
-        pool.bytes_mut(self.tail, at, whole).copy_from_slice(data);
-        self.len += whole as u32;
-        true
-    }
-
-    /// Appends as much of `data` as the pool has memory for and returns how much.
-    pub fn append(&mut self, pool: &mut Pool<'_>, data: &[u8]) -> usize {
-        let (tail, spare) = (self.tail, self.room(pool) - self.len as usize);
-        self.reserve(pool, self.len as usize + data.len());
-        let (block, at) = match spare {
-            0 if tail == NONE => (self.head, 0),
-            0 => (pool.next(tail), 0),
-            _ if spare <= pool.block_len => (tail, pool.block_len - spare),
-            // After a `reserve`: the queue ends before its last block.
-            _ => return self.write(pool, self.len as usize, data),
-        };
-        let done = pool.fill(block, at, data);
-        self.len += done as u32;
-        done
-    }
-
-    /// Writes `data` at `offset` from the front, within what [`reserve`](Chain::reserve) made room
-    /// for; extends the length if it ends beyond it. Returns how much was written.
-    pub fn write(&mut self, pool: &mut Pool<'_>, offset: usize, data: &[u8]) -> usize {
-        let (block, at) = self.locate(pool, offset);
-        let done = pool.fill(block, at, data);
-        self.len = self.len.max((offset + done) as u32);
-        done
-    }
-
-    /// Block and position in it of the byte `offset` from the front; no block, if the chain does not
-    /// reach it.
-    fn locate(&self, pool: &Pool<'_>, offset: usize) -> (u32, usize) {
-        let from_head = self.start as usize + offset;
-        if from_head < pool.block_len {
-            return (self.head, from_head);
-        }
-        let (index, at) = (from_head / pool.block_len, from_head % pool.block_len);
-        if index >= self.blocks as usize {
-            return (NONE, 0);
-        }
-        if index + 1 == self.blocks as usize {
-            return (self.tail, at);
-        }
-        ((0..index).fold(self.head, |block, _| pool.next(block)), at)
-    }
-
-    /// Frees `n` bytes at the front, or all if there are fewer.
-    pub fn consume(&mut self, pool: &mut Pool<'_>, n: usize) {
-        let n = n.min(self.len as usize);
-        self.origin = self.origin.wrapping_add(n as u32);
-        self.len -= n as u32;
-        if self.len == 0 {
-            return self.release(pool);
-        }
-        self.start += n as u32;
-        let (first, mut last, mut count) = (self.head, NONE, 0);
-        while self.start as usize >= pool.block_len {
-            last = self.head;
-            self.head = pool.next(last);
-            self.start -= pool.block_len as u32;
-            count += 1;
-        }
-        if count > 0 {
-            self.blocks -= count;
-            pool.put(Run { first, last, count });
-        }
-    }
-
-    /// Cuts the queue to `len` bytes and frees the blocks behind.
-    pub fn truncate(&mut self, pool: &mut Pool<'_>, len: usize) {
-        self.len = self.len.min(len as u32);
-        if self.len == 0 {
-            return self.release(pool);
-        }
-        let kept = (self.start + self.len).div_ceil(pool.block_len as u32);
-        if kept < self.blocks {
-            let (block, _) = self.locate(pool, self.len as usize - 1);
-            let run = Run { first: pool.next(block), last: self.tail, count: self.blocks - kept };
-            pool.set_next(block, NONE);
-            (self.tail, self.blocks) = (block, kept);
-            pool.put(run);
-        }
-    }
-
-    /// Frees everything.
-    pub fn clear(&mut self, pool: &mut Pool<'_>) {
-        self.origin = self.origin.wrapping_add(self.len);
-        self.len = 0;
-        self.release(pool);
-    }
-
-    fn release(&mut self, pool: &mut Pool<'_>) {
-        if self.head != NONE {
-            pool.put(Run { first: self.head, last: self.tail, count: self.blocks });
-        }
-        (self.head, self.tail, self.start, self.blocks) = (NONE, NONE, 0, 0);
-    }
-
-    /// The bytes from `offset` on, `len` of them at most, in the pieces in which they lie, added to
-    /// `pieces` as long as that has room. Returns how many bytes. The cursor makes the next call
-    /// with a later offset cheap.
-    pub fn pieces<'p, const N: usize>(
-        &self,
-        pool: &'p Pool<'_>,
-        cursor: &mut Cursor,
-        offset: usize,
-        len: usize,
-        pieces: &mut heapless::Vec<&'p [u8], N>,
-    ) -> usize {
-        let len = len.min((self.len as usize).saturating_sub(offset));
-        let (mut block, mut at) = self.seek(pool, cursor, offset);
-        let mut done = 0;
-        while done < len && block != NONE {
-            let (n, last) = pool.stretch(block, at, len - done);
-            if pieces.push(pool.bytes(block, at, n)).is_err() {
-                break;
-            }
-            done += n;
-            cursor.first = cursor.first.wrapping_add((last - block) * pool.block_len as u32);
-            cursor.block = last;
-            if done < len {
-                cursor.block = pool.next(last);
-                cursor.first = cursor.first.wrapping_add(pool.block_len as u32);
-            }
-            (block, at) = (cursor.block, 0);
-        }
-        done
-    }
-
-    /// Moves the cursor to the block of `offset`, from where it stands if that is not behind.
-    fn seek(&self, pool: &Pool<'_>, cursor: &mut Cursor, offset: usize) -> (u32, usize) {
-        let head_first = self.origin.wrapping_sub(self.start);
-        let mut distance = self.start as usize + offset;
-        let ahead = cursor.first.wrapping_sub(head_first) as usize;
-        if cursor.block != NONE && ahead <= distance && self.blocks > 0 {
-            distance -= ahead;
-        } else {
-            *cursor = Cursor { block: self.head, first: head_first };
-        }
-        while distance >= pool.block_len && cursor.block != NONE {
-            let next = pool.next(cursor.block);
-            if next == NONE {
-                break;
-            }
-            cursor.block = next;
-            cursor.first = cursor.first.wrapping_add(pool.block_len as u32);
-            distance -= pool.block_len;
-        }
-        (cursor.block, distance.min(pool.block_len))
-    }
-
-    /// The bytes at the front that lie together; empty if the queue is.
-    pub fn front<'p>(&self, pool: &'p Pool<'_>) -> &'p [u8] {
-        if self.len == 0 {
-            return &[];
-        }
-        let start = self.start as usize;
-        let (len, _) = pool.stretch(self.head, start, self.len as usize);
-        pool.bytes(self.head, start, len)
-    }
-
-    /// Copies from `offset` into `to` as much as there is and returns how much.
-    pub fn copy_out(&self, pool: &Pool<'_>, offset: usize, to: &mut [u8]) -> usize {
-        let want = to.len().min((self.len as usize).saturating_sub(offset));
-        let (mut block, mut at) = self.locate(pool, offset);
-        let mut done = 0;
-        while done < want {
-            let (n, last) = pool.stretch(block, at, want - done);
-            to[done..done + n].copy_from_slice(pool.bytes(block, at, n));
-            done += n;
-            (block, at) = (pool.next(last), 0);
-        }
-        done
-    }
-
-    /// Appends all of `data`, or nothing if the pool has not enough memory.
-    pub fn append_whole(&mut self, pool: &mut Pool<'_>, data: Bytes<'_>) -> bool {
-        if !self.reserve(pool, self.len as usize + data.len()) {
-            self.truncate(pool, self.len as usize);
-            return false;
-        }
-        let mut at = self.len as usize;
-        for piece in data.chunks() {
-            at += self.write(pool, at, piece);
-        }
-        true
-    }
 }
 
 #[cfg(all(test, feature = "alloc"))]

@@ -1,8 +1,10 @@
 //! Packets that wait, in blocks of the pool: for room in a device, for a neighbour's address, for
 //! a reader. A queue without packets owns no memory.
 
+#![warn(clippy::cast_possible_truncation)]
+
 use crate::bytes::Bytes;
-use crate::pool::{Chain, Cursor, Pool};
+use crate::pool::{Chain, Cursor, Need, Pool};
 
 /// A packet on its way into a queue: headers, then a payload that may lie in pieces.
 #[derive(Clone, Copy)]
@@ -28,6 +30,11 @@ impl<'p> Frame<'p> {
 /// Each packet has its length before it.
 const LEN: usize = 4;
 
+/// A packet fits in memory, whose length fits in 32 bits where a queue's does.
+fn length(len: usize) -> [u8; LEN] {
+    u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes()
+}
+
 /// A queue of packets over one byte queue. Its owner bounds it, and clears it in the end.
 #[derive(Debug, Default)]
 pub(crate) struct PacketQueue {
@@ -49,27 +56,28 @@ impl PacketQueue {
     }
 
     /// Bytes of the pool that the queue holds.
-    pub(crate) const fn held(&self, pool: &Pool<'_>) -> usize {
+    pub(crate) fn held(&self, pool: &Pool<'_>) -> usize {
         self.chain.held(pool)
     }
 
-    /// Appends a packet, whole or not at all. False: the pool is used up.
-    pub(crate) fn push(&mut self, pool: &mut Pool<'_>, frame: &Frame<'_>) -> bool {
+    /// Appends a packet, whole or not at all. False: there is no memory for this need.
+    pub(crate) fn push(&mut self, pool: &mut Pool<'_>, frame: &Frame<'_>, need: Need) -> bool {
         let end = self.chain.len();
-        if !self.chain.reserve(pool, end + LEN + frame.len()) {
+        if !self.chain.reserve(pool, end + LEN + frame.len(), need) {
             self.chain.truncate(pool, end);
             return false;
         }
-        self.chain.append(pool, &(frame.len() as u32).to_le_bytes());
+        self.chain.append(pool, &length(frame.len()), need);
         for piece in frame.chunks() {
-            self.chain.append(pool, piece);
+            self.chain.append(pool, piece, need);
         }
         self.packets += 1;
         true
     }
 
     /// Appends the oldest packet of `from`, which is `len` long, with `front` in place of its
-    /// first bytes. False: the pool is used up. The packet stays in `from`.
+    /// first bytes. False: the pool is used up. The packet stays in `from`, whose owner is about to give
+    /// it up: so it may take what is left.
     pub(crate) fn push_from(
         &mut self,
         pool: &mut Pool<'_>,
@@ -78,17 +86,17 @@ impl PacketQueue {
         front: &[u8],
     ) -> bool {
         let end = self.chain.len();
-        if !self.chain.reserve(pool, end + LEN + len) {
+        if !self.chain.reserve(pool, end + LEN + len, Need::Control) {
             self.chain.truncate(pool, end);
             return false;
         }
-        self.chain.append(pool, &(len as u32).to_le_bytes());
-        self.chain.append(pool, front);
+        self.chain.append(pool, &length(len), Need::Control);
+        self.chain.append(pool, front, Need::Control);
         let mut at = front.len();
         let mut bounce = [0; 256];
         while at < len {
             let n = from.copy_front(pool, at, &mut bounce);
-            self.chain.append(pool, &bounce[..n]);
+            self.chain.append(pool, &bounce[..n], Need::Control);
             at += n.max(1);
         }
         self.packets += 1;
@@ -151,10 +159,13 @@ mod tests {
         let mut memory = [0; 4 * 68];
         let mut pool = Pool::borrowed(&mut memory, 64);
         let mut queue = PacketQueue::new();
-        assert!(queue.push(&mut pool, &Frame::new([b"one", b" two"], Bytes::empty())));
-        assert!(queue.push(&mut pool, &Frame::new([b"", b""], Bytes::empty())));
-        assert!(queue.push(&mut pool, &Frame::new([&[7; 100], b""], Bytes::empty())));
-        assert!(!queue.push(&mut pool, &Frame::new([&[8; 200], b""], Bytes::empty())), "no memory");
+        assert!(queue.push(&mut pool, &Frame::new([b"one", b" two"], Bytes::empty()), Need::Control));
+        assert!(queue.push(&mut pool, &Frame::new([b"", b""], Bytes::empty()), Need::Control));
+        assert!(queue.push(&mut pool, &Frame::new([&[7; 100], b""], Bytes::empty()), Need::Control));
+        assert!(
+            !queue.push(&mut pool, &Frame::new([&[8; 200], b""], Bytes::empty()), Need::Control),
+            "no memory"
+        );
         assert_eq!((queue.packets(), queue.front_len(&pool)), (3, Some(7)));
         let mut buf = [0; 9];
         assert_eq!(queue.copy_front(&pool, 4, &mut buf), 3);

@@ -15,7 +15,7 @@ use managed::ManagedSlice;
 
 use crate::device::Mac;
 use crate::ip::InterfaceId;
-use crate::pool::Pool;
+use crate::pool::{Need, Pool};
 use crate::queue::{Frame, PacketQueue};
 use crate::time::{Duration, Instant, earlier};
 use entry::{Class, Entry, State};
@@ -281,6 +281,7 @@ impl<'a> Neighbors<'a> {
         &mut self,
         key: &NeighborKey,
         purpose: Purpose,
+        need: Need,
         pool: &mut Pool<'_>,
         frame: &Frame<'_>,
     ) -> Result<GaveWay, NoWait> {
@@ -295,7 +296,7 @@ impl<'a> Neighbors<'a> {
             let before = queue.held(pool);
             let mut refused = NoWait::ShareFull;
             if queue.packets() < WAITING_MAX && self.waiting_bytes + frame.len() <= share {
-                let is_queued = queue.push(pool, frame);
+                let is_queued = queue.push(pool, frame, need);
                 self.waiting_bytes = self.waiting_bytes - before + queue.held(pool);
                 if is_queued {
                     return Ok(gave_way);

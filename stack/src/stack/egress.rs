@@ -9,6 +9,7 @@ use crate::counters::Drop;
 use crate::device::{Device, Mac, Pieces, TxError, TxFrame, TxOffload};
 use crate::ip::{self, InterfaceId, Path, group_mac};
 use crate::link::neighbor::{Due, NeighborKey, NoWait, Purpose};
+use crate::pool::Need;
 use crate::queue::{Frame, PacketQueue};
 use crate::stack::interface::QUEUE_MAX;
 use crate::time::Instant;
@@ -81,7 +82,10 @@ impl Stack<'_> {
     ) {
         let sent = match ip::is_group(path.next_hop) {
             true => Err(Drop::AnswerToGroup),
-            false => self.try_send(path, answer_to(path, ip.destination), ip, transport, payload, now),
+            false => {
+                let purposes = (answer_to(path, ip.destination), Need::Control);
+                self.try_send(path, purposes, ip, transport, payload, now)
+            }
         };
         if let Err(drop) = sent {
             self.count_drop(drop, now);
@@ -95,7 +99,7 @@ impl Stack<'_> {
     pub(super) fn try_send(
         &mut self,
         path: &Path,
-        purpose: Purpose,
+        (purpose, need): (Purpose, Need),
         ip: &IpHeader,
         transport: &[u8],
         payload: Bytes<'_>,
@@ -120,8 +124,8 @@ impl Stack<'_> {
         let frame = Frame::new([&headers[..len], transport], payload);
         self.count_packet(&ip, frame.len() - ETHERNET_LEN);
         match resolution {
-            Resolution::Pending => self.queue_at_neighbor(path, purpose, &frame, now),
-            _ => self.queue_frame(path.interface, &frame),
+            Resolution::Pending => self.queue_at_neighbor(path, (purpose, need), &frame, now),
+            _ => self.queue_frame(path.interface, &frame, need),
         }
     }
 
@@ -141,7 +145,7 @@ impl Stack<'_> {
     }
 
     /// Puts a whole frame into the queue of its interface.
-    pub(crate) fn queue_frame(&mut self, id: InterfaceId, frame: &Frame<'_>) -> Result<(), Drop> {
+    pub(crate) fn queue_frame(&mut self, id: InterfaceId, frame: &Frame<'_>, need: Need) -> Result<(), Drop> {
         let interface = self.interfaces.get_mut(id.0).ok_or(Drop::InterfaceGone)?;
         // A quarter of the memory for all that waits for one device.
         let share = self.pool.capacity() / 4;
@@ -151,7 +155,7 @@ impl Stack<'_> {
         if interface.queue.packets() >= QUEUE_MAX || interface.queue.held(&self.pool) + frame.len() > share {
             return Err(Drop::EgressQueueFull);
         }
-        if !interface.queue.push(&mut self.pool, frame) {
+        if !interface.queue.push(&mut self.pool, frame, need) {
             return Err(Drop::OutOfMemory);
         }
         Ok(())
@@ -160,12 +164,14 @@ impl Stack<'_> {
     fn queue_at_neighbor(
         &mut self,
         path: &Path,
-        purpose: Purpose,
+        (purpose, need): (Purpose, Need),
         frame: &Frame<'_>,
         now: Instant,
     ) -> Result<(), Drop> {
+        // It may lie there for seconds.
+        let need = if need == Need::Control { need } else { Need::Bulk };
         let key = NeighborKey { interface: path.interface, address: path.next_hop };
-        match self.neighbors.wait(&key, purpose, &mut self.pool, frame) {
+        match self.neighbors.wait(&key, purpose, need, &mut self.pool, frame) {
             Ok(gave_way) => {
                 (0..gave_way.same).for_each(|_| self.count_drop(Drop::NeighborQueueFull, now));
                 (0..gave_way.others).for_each(|_| self.count_drop(Drop::NeighborShareFull, now));

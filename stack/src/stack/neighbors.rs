@@ -12,6 +12,7 @@ use crate::ip::addresses::ALL_NODES;
 use crate::ip::icmp::host_unreachable;
 use crate::ip::{InterfaceId, PacketMeta, Path, group_mac, solicited_node};
 use crate::link::neighbor::{Due, Evidence, NeighborKey, Purpose};
+use crate::pool::Need;
 use crate::queue::{Frame, PacketQueue};
 use crate::time::Instant;
 use crate::wire::{
@@ -76,7 +77,7 @@ impl Stack<'_> {
         let packet = ArpPacket { operation, sender_mac, sender, target_mac, target };
         let frame = packet.emit(to.unwrap_or(Mac::BROADCAST));
         self.counters.arp.sent.count(crate::wire::ARP_LEN);
-        if let Err(drop) = self.queue_frame(id, &Frame::new([&frame, &[]], Bytes::empty())) {
+        if let Err(drop) = self.queue_frame(id, &Frame::new([&frame, &[]], Bytes::empty()), Need::Control) {
             self.count_drop(drop, now);
         }
     }
@@ -145,7 +146,9 @@ impl Stack<'_> {
         };
         // The solicitor's address may itself be unknown: then the answer waits for it.
         // If it can't be sent the solicitor asks again.
-        if let Err(drop) = self.try_send(&path, Purpose::Answer, &ip, &message[..len], Bytes::empty(), now) {
+        if let Err(drop) =
+            self.try_send(&path, (Purpose::Answer, Need::Control), &ip, &message[..len], Bytes::empty(), now)
+        {
             self.count_drop(drop, now);
         }
         Ok(())
@@ -201,7 +204,7 @@ impl Stack<'_> {
         let headers_len = emit_headers(&mut headers, &link, &ip);
         self.count_packet(&ip, headers_len - ETHERNET_LEN + len);
         let frame = Frame::new([&headers[..headers_len], &message[..len]], Bytes::empty());
-        if let Err(drop) = self.queue_frame(id, &frame) {
+        if let Err(drop) = self.queue_frame(id, &frame, Need::Control) {
             self.count_drop(drop, now);
         }
     }

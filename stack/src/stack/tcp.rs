@@ -76,6 +76,9 @@ impl Stack<'_> {
         if outcome.dropped == Some(Refused::TableFull) && self.tcp_give_up_orphan(Opened::ByPeer, now) {
             outcome = self.tcp.on_segment(&tuple, meta.interface, mtu, &segment, now, &mut self.pool);
         }
+        if outcome.dropped == Some(Refused::AcceptLimit) && self.tcp_give_up_stalled(true, now) {
+            outcome = self.tcp.on_segment(&tuple, meta.interface, mtu, &segment, now, &mut self.pool);
+        }
         self.served = self.tcp.last_of(&tuple).filter(|_| outcome.dropped.is_none());
         self.tcp_outcome(&tuple, meta.interface, outcome, now);
         self.tcp.feed_starved(&self.pool);
@@ -224,7 +227,18 @@ impl Stack<'_> {
         while let Some((tuple, interface, outcome)) = self.tcp.expire(now, &mut self.pool) {
             self.tcp_outcome(&tuple, interface, outcome, now);
         }
+        self.tcp_give_up_stalled(false, now);
         self.tcp.feed_starved(&self.pool);
+    }
+
+    /// Resets stalled connections while memory is short and somebody wants it. True: there were some.
+    fn tcp_give_up_stalled(&mut self, is_wanted: bool, now: Instant) -> bool {
+        let mut gave_way = false;
+        while let Some((tuple, interface, outcome)) = self.tcp.give_way(is_wanted, now, &mut self.pool) {
+            self.tcp_outcome(&tuple, interface, outcome, now);
+            gave_way = true;
+        }
+        gave_way
     }
 
     /// Sends what TCP has for this interface. False: the device is full.
@@ -470,6 +484,7 @@ fn drop_name(refused: Refused) -> Drop {
             Dropped::BadAck => Drop::TcpBadAck,
             Dropped::Challenged => Drop::TcpChallenged,
             Dropped::Paws => Drop::TcpPaws,
+            Dropped::TooManyHoles => Drop::TcpTooManyHoles,
             Dropped::NoMemory => Drop::TcpNoMemory,
             Dropped::Senseless => Drop::TcpSenseless,
         },

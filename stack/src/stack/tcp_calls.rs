@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::task::Waker;
 
 use super::Stack;
-use crate::counters::TcpCounts;
+use crate::counters::{Drop, TcpCounts};
 use crate::datagram::with_zone;
 use crate::error::Error;
 use crate::ip::{self, InterfaceId};
@@ -137,10 +137,10 @@ impl Stack<'_> {
         self.tcp.connect(tuple, path.interface, path.mtu, options, now, &mut self.pool).map(TcpHandle)
     }
 
-    /// A connection needs a block for each direction: with less it would wait for ever for memory
-    /// that nobody can free.
+    /// A connection needs a block for each direction, and one has to be left for the questions of others:
+    /// with less it would wait for ever for memory that nobody can free.
     fn has_memory_for_one(&self) -> Result<(), Error> {
-        if self.pool.capacity() < 2 * self.pool.block_len() { Err(Error::OutOfMemory) } else { Ok(()) }
+        if self.pool.is_enough() { Ok(()) } else { Err(Error::OutOfMemory) }
     }
 
     /// Is the connection established? [`Error::WouldBlock`] while the handshake goes on, else why
@@ -394,7 +394,9 @@ impl Stack<'_> {
 
     /// Panics if an invariant of the engine does not hold: for tests and simulations.
     pub fn check(&self) {
-        self.tcp.check();
+        self.tcp.check(&self.pool);
+        // Nothing inside an advertised window is dropped for want of memory.
+        assert_eq!(self.counters.drops(Drop::TcpNoMemory), 0);
     }
 }
 

@@ -470,7 +470,7 @@ fn memory_from_elsewhere_wakes_a_writer() {
     let count = std::sync::Arc::new(Woken::default());
     let Host { stack, .. } = &mut world.hosts[0];
     let most = stack.pool.available();
-    assert!(hog.reserve(&mut stack.pool, most));
+    assert!(hog.reserve(&mut stack.pool, most, crate::pool::Need::Control));
     assert_eq!(stack.tcp_write(client, b"text", world.now), Err(Error::WouldBlock));
     stack.tcp_register(client, Readiness::Writable, &count.clone().into(), world.now);
     while world.turn() {}

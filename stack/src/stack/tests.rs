@@ -134,6 +134,7 @@ fn drops(host: &Host) -> Vec<(Drop, u64)> {
 mod announce;
 mod device;
 mod input;
+mod memory;
 mod neighbors;
 mod routing;
 mod senders;
@@ -144,6 +145,7 @@ mod unreachable;
 fn ping(from: &mut Host, to: IpAddr) {
     use crate::bytes::Bytes;
     use crate::link::neighbor::Purpose;
+    use crate::pool::Need;
     use crate::wire::{IcmpHeader, IpHeader, icmpv4, icmpv6, protocol};
     let path = from.stack.path(to, None, None).unwrap();
     let (kind, transport) = match to {
@@ -154,7 +156,7 @@ fn ping(from: &mut Host, to: IpAddr) {
     let header = IcmpHeader { kind, code: 0, rest: [1, 2, 3, 4] };
     let message = icmp::icmp_message(header, path.source, to, Bytes::new(&body));
     let ip = IpHeader::new(path.source, to, transport, 0);
-    from.stack.try_send(&path, Purpose::Own, &ip, &message, Bytes::new(&body), T0).unwrap();
+    from.stack.try_send(&path, (Purpose::Own, Need::Send), &ip, &message, Bytes::new(&body), T0).unwrap();
 }
 
 /// H101: the first packet to a new neighbour waits for its address and is not lost.

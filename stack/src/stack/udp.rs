@@ -14,6 +14,7 @@ use crate::device::RxChecksum;
 use crate::error::Error;
 use crate::ip::{self, IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::link::neighbor::Purpose;
+use crate::pool::Need;
 use crate::time::Instant;
 use crate::wire::{
     ICMP_LEN, IcmpHeader, IpHeader, UDP_LEN, UdpHeader, icmpv4, icmpv6, ip_len, protocol, pseudo_header,
@@ -267,7 +268,8 @@ impl Stack<'_> {
             ..IpHeader::new(path.source, destination, number, 0)
         };
         let parts = [data];
-        match self.try_send(&path, Purpose::Own, &ip, &header, Bytes::new(&parts), now) {
+        let purposes = (Purpose::Own, Need::Send);
+        match self.try_send(&path, purposes, &ip, &header, Bytes::new(&parts), now) {
             Ok(()) => Ok(data.len()),
             Err(drop) => self.not_sent(drop, path.interface, waker, now).map(|()| data.len()),
         }

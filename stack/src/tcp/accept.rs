@@ -7,6 +7,7 @@ use super::listener::Listener;
 use super::options::TcpOptions;
 use super::output::Outlook;
 use super::ready::has_memory;
+use super::receive::LEAST;
 use super::segment::{Flags, Plan, Reset, Segment};
 use super::tcb::{Mss, Origin, Phase, Tcb};
 use super::{
@@ -17,7 +18,7 @@ use crate::counters::TcpCount;
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::list::NONE;
-use crate::pool::Pool;
+use crate::pool::{Chain, Need, Pool};
 use crate::slab::Key;
 use crate::time::Instant;
 use core::net::IpAddr;
@@ -333,9 +334,11 @@ impl Tcp<'_> {
         let cx = self.settings.cx(self.profile_of(listener), now, pool);
         let tcb = Tcb::accept(listener, &syn, iss, ts_offset, mss, &cx);
         let outlook = Outlook { pool, config: &self.settings.config };
-        let Some(Plan { seq, ack, flags, window, mut options, .. }) = tcb.plan(0, now, &outlook) else {
+        let Some(Plan { seq, ack, flags, mut options, .. }) = tcb.plan(0, now, &outlook) else {
             return Outcome::default();
         };
+        // Nothing is remembered, so nothing is promised but what the one who brings it back will find.
+        let window = tcb.receive_limit.min(LEAST) as u16;
         if let Some(t) = &mut options.timestamps {
             t.value = cookies::timestamp(t.value, &syn);
         }
@@ -372,9 +375,13 @@ impl Tcp<'_> {
         if !has_room && !self.give_up_oldest(listener, 0, pool) {
             return arrival.put_off(Refused::AcceptQueueFull);
         }
+        let least = LEAST as usize;
+        if Chain::new().promisable(pool, least, Need::Send) < least {
+            return arrival.drop(Refused::AcceptLimit); // as good as lost
+        }
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
-        let cx = self.settings.cx(self.profile_of(listener), now, pool);
-        let tcb = Tcb::resume(listener, &syn, segment.ack - 1, ts_offset, mss, &cx);
+        let mut cx = self.settings.cx(self.profile_of(listener), now, pool);
+        let tcb = Tcb::resume(listener, &syn, segment.ack - 1, ts_offset, mss, &mut cx);
         let Some(index) = self.admit_half(arrival, tcb, now) else {
             return arrival.put_off(Refused::TableFull);
         };

@@ -386,6 +386,8 @@ impl Idle {
             ready,
             blocked,
             starved,
+            narrow,
+            stalled,
             orphaned,
             half_open,
             is_late: _,
@@ -394,7 +396,8 @@ impl Idle {
             writer,
             others,
         } = c;
-        let is_queued = ready.is_queued() || *blocked || starved.is_queued() || half_open.is_queued();
+        let is_queued =
+            [ready, starved, narrow, stalled, half_open].iter().any(|link| link.is_queued()) || *blocked;
         if !*known || is_queued || writer.is_some() || !others.is_empty() {
             return None;
         }
@@ -439,6 +442,8 @@ impl Idle {
             ready: Link::default(),
             blocked: false,
             starved: Link::default(),
+            narrow: Link::default(),
+            stalled: Link::default(),
             orphaned: self.orphaned,
             half_open: Link::default(),
             is_late: false,

@@ -8,7 +8,7 @@ use super::info::Stats;
 use super::keep_alive::Asking;
 use super::mtu::SegmentSize;
 use super::ranges::Range;
-use super::receive::{self, Owed, Receive, SackUse, Taken};
+use super::receive::{Owed, Receive, SackUse, Taken};
 use super::recovery::Heard;
 use super::rtt::Rtt;
 use super::segment::{Flags, Reset, Segment, Timestamps};
@@ -20,7 +20,7 @@ use super::tcb::{
 use crate::bytes::Bytes;
 use crate::counters::TcpCount;
 use crate::error::Error;
-use crate::pool::Chain;
+use crate::pool::{Chain, Need};
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ impl Tcb {
             return self.after_syn(segment, cx, effects);
         }
         // Simultaneous open (MUST-10, H004): our SYN goes again, now with an acknowledgment.
-        h.keep_text(segment, self.receive_limit, cx);
+        h.keep_text(segment, cx);
         h.send = true;
         h.fast_open = None;
         (h.retransmit_at, h.look_at) = (None, cx.now + LOOK);
@@ -82,9 +82,9 @@ impl Tcb {
 
     //= rfc9293#3.10.7.4, for SYN-RECEIVED
     fn in_syn_received(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) -> Step {
-        let scale_window = self.receive_limit.min(0xffff);
-        let (our_scale, receive_limit, ts_offset) = (self.window_scale(), self.receive_limit, self.ts_offset);
+        let (our_scale, ts_offset) = (self.window_scale(), self.ts_offset);
         let Phase::SynReceived(h) = &mut self.phase else { return Ok(()) };
+        let window = h.offered.reach();
         let flags = segment.flags;
         let whole = segment;
         let mut segment = *whole;
@@ -101,12 +101,12 @@ impl Tcb {
             && segment.seq + 1 == h.rcv_nxt
         {
             if h.origin == Origin::Active {
-                h.keep_text(&segment, receive_limit, cx);
+                h.keep_text(&segment, cx);
             }
             h.send = true;
             return Ok(());
         }
-        if !segment.seq.within(h.rcv_nxt, scale_window.max(1)) {
+        if !segment.seq.within(h.rcv_nxt, window.max(1)) {
             if !flags.has(Flags::RST) {
                 h.send = true; // the SYN-ACK is the acknowledgment
             }
@@ -114,7 +114,7 @@ impl Tcb {
         }
         if flags.has(Flags::RST) {
             if segment.seq != h.rcv_nxt {
-                effects.challenge = Some(h.challenge(our_scale, receive_limit, ts_offset, cx));
+                effects.challenge = Some(h.challenge(our_scale, ts_offset, cx));
                 return Err(Dropped::Challenged);
             }
             cx.count(TcpCount::ResetsReceived);
@@ -126,9 +126,7 @@ impl Tcb {
         }
         if flags.has(Flags::SYN) {
             match h.origin {
-                Origin::Active => {
-                    effects.challenge = Some(h.challenge(our_scale, receive_limit, ts_offset, cx))
-                }
+                Origin::Active => effects.challenge = Some(h.challenge(our_scale, ts_offset, cx)),
                 // It may be another SYN of a client that has started anew: what it needs is a SYN-ACK.
                 Origin::Passive(_) => h.send = true,
             }
@@ -201,12 +199,10 @@ impl Handshake {
     /// Text and FIN of the SYN of a peer that opens at the same time: for later, when the connection is
     /// established. Not acknowledged until then, so what finds no memory comes again.
     //= rfc9293#3.10.7.3 fourth: other controls or text
-    fn keep_text(&mut self, syn: &Segment<'_>, receive_limit: u32, cx: &mut Cx<'_, '_>) {
-        let text = syn.text.slice(0, receive_limit.min(0xffff) as usize);
-        if self.received.is_empty() && text.len() <= receive::room(cx.pool) {
-            text.chunks().for_each(|piece| {
-                self.received.append(cx.pool, piece);
-            });
+    fn keep_text(&mut self, syn: &Segment<'_>, cx: &mut Cx<'_, '_>) {
+        let text = syn.text.slice(0, self.offered.reach() as usize);
+        if self.received.is_empty() {
+            self.received.append_whole(cx.pool, text, Need::Window);
         }
         self.received_fin = syn.flags.has(Flags::FIN) && self.received.len() == syn.text.len();
     }
@@ -214,9 +210,9 @@ impl Handshake {
     /// A bare acknowledgment in SYN-RECEIVED, for what a blind attacker could have sent.
     //= rfc9293#3.10.7.4 second, fourth; MUST send an acknowledgment
     //= rfc5961#3.2
-    fn challenge(&self, our_scale: u8, receive_limit: u32, ts_offset: u32, cx: &Cx<'_, '_>) -> Reply {
+    fn challenge(&self, our_scale: u8, ts_offset: u32, cx: &Cx<'_, '_>) -> Reply {
         let scale = if self.peer.window_scale.is_some() { our_scale } else { 0 };
-        let window = (receive_limit >> scale).min(0xffff) as u16;
+        let window = (self.offered.reach() >> scale).min(0xffff) as u16;
         let value = (cx.now.millis() as u32).wrapping_add(ts_offset);
         let echo = self.peer.timestamp.filter(|_| cx.config.timestamps);
         let timestamps = echo.map(|echo| Timestamps { value, echo });
@@ -232,6 +228,11 @@ impl Handshake {
         early: u32,
         cx: &mut Cx<'_, '_>,
     ) -> Synchronized {
+        if self.transmissions == 0 {
+            // Its text comes before the SYN-ACK that offers the window (RFC 7413).
+            let window = self.window(receive_limit, cx.pool);
+            self.offered.promise(cx.pool, window as usize);
+        }
         let config = cx.config;
         let peer = &self.peer;
         //= rfc9293#3.7.1 MUST-16
@@ -261,11 +262,12 @@ impl Handshake {
         send.queue = self.queue;
         send.fin = if self.fin { Fin::Queued } else { Fin::Open };
         //= rfc7323#2.2: the SYN's own window is not scaled, and the edge follows from it (H023)
-        let edge = self.rcv_nxt + receive_limit.min(0xffff);
         let scale = if scaled { our_scale } else { 0 };
         let mut receive =
-            Receive::new(self.rcv_nxt, edge, scale, self.mss.ours, receive_limit, timestamps, cx);
-        receive.shut = self.read_shut;
+            Receive::new(self.rcv_nxt, self.offered, scale, self.mss.ours, receive_limit, timestamps, cx);
+        if self.read_shut {
+            receive.shut(cx.pool);
+        }
         receive.sack = match peer.sack_permitted && config.sack {
             false => SackUse::Off,
             true if config.dsack => SackUse::WithDuplicates,
@@ -338,7 +340,7 @@ impl Synchronized {
         }
         self.note_fin(&segment, cx);
         let text = self.process_text(&segment, cx, effects);
-        self.check_fin(effects);
+        self.check_fin(cx, effects);
         effects.end = effects.end.or(self.end());
         text
     }
@@ -369,7 +371,7 @@ impl Synchronized {
         }
         if finished {
             self.receive.fin = Some(self.receive.nxt);
-            self.check_fin(effects);
+            self.check_fin(cx, effects);
         }
     }
 
@@ -586,7 +588,9 @@ impl Synchronized {
                 self.ecn.on_reduced(max);
             }
         }
+        let before = self.send.wnd;
         self.take_window(segment, window, advances, cx);
+        effects.writable |= self.send.wnd > before;
         // Whatever it says, the peer is there: probing may go on for ever (H028).
         if let SendTimer::Persist(_) = self.send.timer {
             self.send.since = cx.now;
@@ -706,15 +710,14 @@ impl Synchronized {
                 }
                 Ok(())
             }
-            Taken::Partly => {
-                effects.readable = true;
-                self.receive.owed = Owed::Now;
-                Err(Dropped::NoMemory)
-            }
             Taken::OutOfOrder => {
                 cx.count(TcpCount::OutOfOrder);
                 self.receive.owe_duplicate(text.len() as u32);
                 Ok(())
+            }
+            Taken::Refused => {
+                self.receive.owed = Owed::Now;
+                Err(Dropped::TooManyHoles)
             }
             Taken::Dropped => {
                 self.receive.owed = Owed::Now;
@@ -724,8 +727,8 @@ impl Synchronized {
     }
 
     /// Eighth: the FIN, which counts when everything before it is here (H013).
-    fn check_fin(&mut self, effects: &mut Effects) {
-        if !self.receive.reach_fin() {
+    fn check_fin(&mut self, cx: &mut Cx<'_, '_>, effects: &mut Effects) {
+        if !self.receive.reach_fin(cx.pool) {
             return;
         }
         self.receive.owed = Owed::Now;

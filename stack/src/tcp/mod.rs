@@ -63,7 +63,7 @@ use crate::demux::{Bucket, Demux, HashKey};
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::list::{Link, Links, List, NONE};
-use crate::pool::{Cursor, Pool};
+use crate::pool::{Audit, Cursor, Pool};
 use crate::random::Random;
 use crate::seq::Seq;
 use crate::slab::{Key, Slab, Slot};
@@ -124,6 +124,8 @@ pub struct Connection {
     ready: Link,
     blocked: bool,
     starved: Link,
+    narrow: Link,
+    stalled: Link,
     orphaned: Link,
     /// Among the half-open ones of its listener, or among those that are late.
     half_open: Link,
@@ -228,8 +230,12 @@ pub(crate) struct Tcp<'a> {
     ready: [List; READY_LISTS],
     /// Connections with something to send, whose neighbour's address is not known yet.
     blocked: List,
-    /// Connections whose writer or whose peer waits for memory of the pool.
+    /// Connections whose writer waits for memory of the pool.
     starved: List,
+    /// Connections with next to no window, whose peer waits for memory.
+    narrow: List,
+    /// Connections with text for a peer that keeps its window closed, the longest first.
+    stalled: List,
     /// Connections that nobody holds, the oldest first.
     orphans: List,
     /// Tasks to be woken.
@@ -324,6 +330,8 @@ pub(crate) enum ConnectionEvent {
 struct Timers<'t, 'a>(&'t mut Connections<'a>);
 struct Ready<'t, 'a>(&'t mut Connections<'a>);
 struct Starved<'t, 'a>(&'t mut Connections<'a>);
+struct Narrow<'t, 'a>(&'t mut Connections<'a>);
+struct Stalled<'t, 'a>(&'t mut Connections<'a>);
 struct HalfOpen<'t, 'a>(&'t mut Connections<'a>);
 struct Orphaned<'t, 'a>(&'t mut Connections<'a>);
 
@@ -343,6 +351,16 @@ impl Links for Ready<'_, '_> {
 impl Links for Starved<'_, '_> {
     fn link(&mut self, index: u32) -> &mut Link {
         &mut self.0.at_mut(index).expect(EXISTS).starved
+    }
+}
+impl Links for Narrow<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        &mut self.0.at_mut(index).expect(EXISTS).narrow
+    }
+}
+impl Links for Stalled<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        &mut self.0.at_mut(index).expect(EXISTS).stalled
     }
 }
 impl Links for HalfOpen<'_, '_> {
@@ -368,6 +386,8 @@ impl<'a> Tcp<'a> {
             ready: [List::default(); READY_LISTS],
             blocked: List::default(),
             starved: List::default(),
+            narrow: List::default(),
+            stalled: List::default(),
             orphans: List::default(),
             woken: Woken::new(),
             half_open: 0,
@@ -588,6 +608,8 @@ impl<'a> Tcp<'a> {
             let list = if blocked { &mut self.blocked } else { &mut self.ready[list] };
             list.remove(&mut Ready(&mut self.connections), index);
             self.starved.remove(&mut Starved(&mut self.connections), index);
+            self.narrow.remove(&mut Narrow(&mut self.connections), index);
+            self.stalled.remove(&mut Stalled(&mut self.connections), index);
         }
         if let Some(hash) = self.connections.leave_demux(index) {
             if let Some(tuple) = self.connections.at(index).map(|c| c.tuple) {
@@ -613,6 +635,7 @@ impl<'a> Tcp<'a> {
         if let Some(at) = c.tcb.deadline(self.settings.options(c.profile)) {
             self.wheel.arm(&mut Timers(&mut self.connections), index, at);
         }
+        self.note_stalled(index);
         self.queue_if_ready(index);
     }
 
@@ -687,10 +710,11 @@ impl<'a> Tcp<'a> {
     }
 
     /// Our own invariants, for tests and the simulation.
-    pub(crate) fn check(&self) {
+    pub(crate) fn check(&self, pool: &Pool<'_>) {
+        let mut audit = Audit::default();
         let next_ms = self.wheel.next().map(Instant::millis);
         for (_, c) in self.connections.iter() {
-            c.tcb.check();
+            c.tcb.check(pool, &mut audit);
             let deadline = c.tcb.deadline(self.settings.options(c.profile));
             let due_ms = deadline.filter(|_| c.known).map(|at| at.micros().div_ceil(1000));
             assert!(
@@ -701,6 +725,7 @@ impl<'a> Tcp<'a> {
             let waits = c.known && c.tcb.wants_output();
             assert!(!waits || c.ready.is_queued(), "something to send, and nobody will ask: {:?}", *c);
         }
+        pool.check(&audit);
     }
 }
 

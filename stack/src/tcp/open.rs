@@ -127,6 +127,8 @@ impl Tcp<'_> {
             ready: Link::default(),
             blocked: false,
             starved: Link::default(),
+            narrow: Link::default(),
+            stalled: Link::default(),
             orphaned: Link::default(),
             half_open: Link::default(),
             is_late: false,

@@ -3,7 +3,7 @@
 
 use super::config::TcpConfig;
 use super::ranges::Range;
-use super::receive::Owed;
+use super::receive::{Owed, first_window};
 use super::segment::{Flags, Mark, Options, Plan, PlanKind, Sack, Timestamps};
 use super::tcb::{Closing, Cx, Handshake, Phase, Synchronized, Tcb};
 use crate::counters::TcpCount;
@@ -18,8 +18,8 @@ impl Tcb {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) if h.send => {
                 let answer = matches!(self.phase, Phase::SynReceived(_));
-                let plan =
-                    h.plan(answer, self.receive_limit, self.window_scale(), self.clock(now), cx.config);
+                let window = h.window(self.receive_limit, cx.pool);
+                let plan = h.plan(answer, window, self.window_scale(), self.clock(now), cx.config);
                 Some(Plan { len: h.early_text(&plan.options).min(most), ..plan })
             }
             Phase::Synchronized(s) => match &s.opening {
@@ -40,7 +40,7 @@ impl Tcb {
         match &mut self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => {
                 h.early_text = h.early_text.max(plan.len as u16);
-                h.on_sent(cx);
+                h.on_sent(plan.window.into(), cx);
             }
             Phase::Synchronized(s) => s.on_sent(plan, cx),
             Phase::Over(_) => {}
@@ -55,7 +55,15 @@ pub(crate) struct Outlook<'c, 'p> {
 }
 
 impl Handshake {
-    fn plan(&self, answer: bool, receive_limit: u32, scale: u8, clock: u32, config: &TcpConfig) -> Plan {
+    /// The window that the SYN or SYN-ACK offers: once sent, it stays.
+    pub(super) fn window(&self, receive_limit: u32, pool: &Pool<'_>) -> u32 {
+        match self.offered.reach() {
+            0 => first_window(pool, receive_limit),
+            offered => offered,
+        }
+    }
+
+    fn plan(&self, answer: bool, window: u32, scale: u8, clock: u32, config: &TcpConfig) -> Plan {
         let peer = &self.peer;
         // A SYN-ACK answers only what the SYN offered.
         let scale = (!answer || peer.window_scale.is_some()).then_some(scale);
@@ -66,7 +74,6 @@ impl Handshake {
             false => config.timestamps.then_some(Timestamps { value: clock, echo: 0 }),
         };
         let sack_permitted = config.sack && (!answer || peer.sack_permitted);
-        let window = receive_limit.min(0xffff);
         Plan {
             kind: PlanKind::Handshake,
             seq: self.iss,
@@ -101,8 +108,9 @@ impl Handshake {
         if may { (self.queue.len() as u32).min(room.into()) } else { 0 }
     }
 
-    pub(crate) fn on_sent(&mut self, cx: &Cx<'_, '_>) {
+    pub(crate) fn on_sent(&mut self, window: u32, cx: &mut Cx<'_, '_>) {
         self.send = false;
+        self.offered.promise(cx.pool, window as usize);
         if self.transmissions == 0 {
             self.first_sent = cx.now;
         }

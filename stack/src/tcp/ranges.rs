@@ -4,8 +4,10 @@
 //! owns none of it. It is bounded: work per segment and memory per connection stay small however
 //! many holes a peer makes (H062).
 
+#![warn(clippy::cast_possible_truncation)]
+
 use super::segment::{SACK_BLOCKS, Sack};
-use crate::pool::{Chain, Pool};
+use crate::pool::{Chain, Need, Pool};
 use crate::seq::Seq;
 
 /// Ranges that a connection remembers.
@@ -157,7 +159,7 @@ impl Ranges {
     }
 
     fn store(&mut self, pool: &mut Pool<'_>, list: &List) -> bool {
-        if !self.stored.reserve(pool, list.len() * ENTRY) {
+        if !self.stored.reserve(pool, list.len() * ENTRY, Need::Control) {
             return false;
         }
         for (i, e) in list.iter().enumerate() {
@@ -195,6 +197,7 @@ fn reported(list: &List, most: usize) -> heapless::Vec<usize, SACK_BLOCKS> {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation)]
 mod tests {
     use super::*;
 

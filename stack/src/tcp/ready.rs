@@ -2,11 +2,13 @@
 
 use super::output::Outlook;
 use super::segment::Plan;
-use super::user::memory_share;
-use super::{READY_LISTS, Ready, Starved, Tcp, Timers, ready_list};
+use super::tcb::{Effects, End};
+use super::{Narrow, Outcome, READY_LISTS, Ready, Stalled, Starved, Tcp, Timers, Tuple, ready_list};
+use crate::counters::TcpCount;
+use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::list::List;
-use crate::pool::Pool;
+use crate::pool::{Need, Pool};
 use crate::time::Instant;
 
 impl Tcp<'_> {
@@ -65,7 +67,7 @@ impl Tcp<'_> {
         if has_writer && cx.options.unsent_max.is_some() && c.tcb.is_writable(&cx) {
             c.wake_writer(&mut self.woken);
         }
-        let is_narrow = c.tcb.is_narrow(pool);
+        let is_narrow = c.tcb.is_narrow();
         // Most segments of a burst leave the timer as it is.
         if let Some(at) = c.tcb.deadline(self.settings.options(c.profile))
             && !c.timer.fires_by(at)
@@ -73,13 +75,14 @@ impl Tcp<'_> {
             self.wheel.arm(&mut Timers(&mut self.connections), index, at);
         }
         if is_narrow {
-            self.starved.push(&mut Starved(&mut self.connections), index);
+            self.narrow.push(&mut Narrow(&mut self.connections), index);
         }
     }
 
     /// Is there memory again for those who wait for it?
     pub(crate) fn can_feed(&self, pool: &Pool<'_>) -> bool {
-        !self.starved.is_empty() && has_memory(pool)
+        (!self.starved.is_empty() && has_memory(pool))
+            || (!self.narrow.is_empty() && pool.beyond(Need::Window) > 0)
     }
 
     /// Those who waited for memory look again when some was given back: writers, and peers whose
@@ -88,17 +91,62 @@ impl Tcp<'_> {
         if !self.can_feed(pool) {
             return;
         }
-        let mut waiting = core::mem::take(&mut self.starved);
+        let none = List::default();
+        let mut waiting = if has_memory(pool) { core::mem::take(&mut self.starved) } else { none };
         while let Some(index) = waiting.pop(&mut Starved(&mut self.connections)) {
-            let Some(c) = self.connections.at_mut(index) else { continue };
-            c.wake_writer(&mut self.woken);
-            c.tcb.widen(pool);
-            self.queue_if_ready(index);
+            if let Some(c) = self.connections.at_mut(index) {
+                c.wake_writer(&mut self.woken);
+            }
         }
+        // A block for each: what is left over is for the next ones, later.
+        for _ in 0..pool.beyond(Need::Window) / pool.block_len() {
+            let Some(index) = self.narrow.pop(&mut Narrow(&mut self.connections)) else { break };
+            if let Some(c) = self.connections.at_mut(index) {
+                c.tcb.widen(pool);
+                self.queue_if_ready(index);
+            }
+        }
+    }
+}
+
+/// Probes of a closed window after which its connection may give way: with those before, more than a second.
+const PATIENCE: u8 = 3;
+
+impl Tcp<'_> {
+    /// Keeps the list of those whose peers have closed their windows over text that waits.
+    pub(super) fn note_stalled(&mut self, index: u32) {
+        let Some(c) = self.connections.at(index) else { return };
+        match (c.tcb.is_stalled(), c.stalled.is_queued()) {
+            (true, false) => self.stalled.push(&mut Stalled(&mut self.connections), index),
+            (false, true) => self.stalled.remove(&mut Stalled(&mut self.connections), index),
+            _ => {}
+        }
+    }
+
+    /// Is a newcomer, or one that could get on, short of memory that a stalled connection holds? Then the
+    /// one whose peer's window has been closed for the longest ends, and the peer is told.
+    pub(crate) fn give_way(
+        &mut self,
+        is_wanted: bool,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Option<(Tuple, InterfaceId, Outcome)> {
+        if pool.beyond(Need::Window) > 0 || (self.starved.is_empty() && self.narrow.is_empty() && !is_wanted)
+        {
+            return None;
+        }
+        let index = self.stalled.front()?;
+        let c = self.connections.at(index).filter(|c| c.tcb.probes() >= PATIENCE)?;
+        let (tuple, interface) = (c.tuple, c.interface);
+        let reset = c.tcb.reset(now);
+        self.settings.counts.add(TcpCount::StalledGaveWay, 1);
+        let effects =
+            Effects { reset, end: Some(End::Failed(Error::ConnectionAborted)), ..Effects::default() };
+        Some((tuple, interface, self.apply(index, None, &effects, now, pool)))
     }
 }
 
 /// Would a writer find memory that has nothing queued?
 pub(super) fn has_memory(pool: &Pool<'_>) -> bool {
-    memory_share(pool, 0) > 0
+    pool.beyond(Need::Send) > 0
 }

@@ -1,12 +1,18 @@
 //! The receiving half of a synchronized connection: RCV.* of RFC 9293 §3.3.1.
 
+#![warn(clippy::cast_possible_truncation)]
+
+mod window;
+
+pub(super) use window::{LEAST, first_window};
+
 use super::config::TcpConfig;
 use super::park::{Packer, Unpacker};
 use super::ranges::{Inserted, Range, Ranges};
 use super::segment::{SACK_BLOCKS, Sack, Timestamps};
 use super::tcb::Cx;
 use crate::bytes::Bytes;
-use crate::pool::{Chain, Pool};
+use crate::pool::{Audit, Chain, Need, Pool, to_u32};
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
 
@@ -19,25 +25,12 @@ const DUPLICATES_MAX: u32 = 3;
 /// Acknowledgments after the last loss that was seen for which the path counts as lossy.
 const LOSSY: u8 = 64;
 
-/// Of this part of the memory, an eighth, received text takes none: without it nobody could ask for
-/// a neighbour's address or answer a ping, and what is to be sent would wait for what was received:
-/// for ever, where the reader sends before it reads on, as an echo does. Half of it is for writers
-/// ([`memory_share`](super::user::memory_share)).
-const RESERVE: usize = 8;
-/// A window opens by a segment, or where memory is small by this part of it.
-const OPENING: usize = 16;
-
 /// What a buffer begins with that is tuned.
 pub(super) const START: u32 = 64 * 1024;
 
 /// What a receive buffer of at most `limit` begins with.
 fn start(limit: u32, cx: &Cx<'_, '_>) -> u32 {
     if cx.tuned().1 { limit.min(START) } else { limit }
-}
-
-/// How many bytes of text may take memory?
-pub(super) fn room(pool: &Pool<'_>) -> usize {
-    pool.available().saturating_sub(pool.capacity() / RESERVE)
 }
 
 /// Acknowledgment that is owed.
@@ -119,18 +112,19 @@ pub(crate) struct Receive {
 pub(crate) enum Taken {
     /// RCV.NXT moved on.
     InOrder,
-    /// RCV.NXT moved on, but there was no memory for all of it.
-    Partly,
     /// It is kept for later.
     OutOfOrder,
+    /// It makes a hole too many.
+    Refused,
     /// There was no memory for it.
     Dropped,
 }
 
 impl Receive {
+    /// As many bytes as `queue`, which is empty, was promised are the window that the peer knows of.
     pub(crate) fn new(
         nxt: Seq,
-        edge: Seq,
+        queue: Chain,
         scale: u8,
         mss: u16,
         limit: u32,
@@ -139,8 +133,8 @@ impl Receive {
     ) -> Self {
         Receive {
             nxt,
-            edge,
-            queue: Chain::new(),
+            edge: nxt + queue.reach(),
+            queue,
             readable: 0,
             ranges: Ranges::default(),
             fin: None,
@@ -227,6 +221,7 @@ impl Receive {
     }
 
     /// The other way.
+    #[expect(clippy::cast_possible_truncation)] // each as it was packed
     pub(super) fn unpark(from: &mut Unpacker<'_>) -> Receive {
         let nxt = Seq(from.word());
         let (edge, last_ack) = (from.near(nxt), from.near(nxt));
@@ -242,7 +237,7 @@ impl Receive {
         Receive {
             nxt,
             edge,
-            queue: Chain::new(),
+            queue: Chain::with_promise(if finished || shut { 0 } else { edge.since(nxt) }),
             readable: 0,
             ranges: Ranges::default(),
             fin: finished.then(|| nxt - 1),
@@ -341,18 +336,6 @@ impl Receive {
         !self.ranges.is_empty()
     }
 
-    /// Is a segment in the window (RFC 9293 §3.10.7.4, first check)?
-    //= rfc9293#3.10.7.4: the table of four cases
-    pub(crate) fn acceptable(&self, seq: Seq, len: u32) -> bool {
-        let wnd = self.wnd();
-        match (len, wnd) {
-            (0, 0) => seq == self.nxt,
-            (0, _) => seq.within(self.nxt, wnd),
-            (_, 0) => false,
-            _ => seq.within(self.nxt, wnd) || (seq + (len - 1)).within(self.nxt, wnd),
-        }
-    }
-
     /// Is it an old duplicate by its timestamp (PAWS)?
     //= rfc7323#5.3 R1
     #[inline]
@@ -375,24 +358,30 @@ impl Receive {
 
     /// Takes text that starts at `seq`, cut to the window by the caller.
     pub(crate) fn text(&mut self, pool: &mut Pool<'_>, seq: Seq, text: Bytes<'_>) -> Taken {
-        let len = text.len() as u32;
-        let segment_len = len.min(self.mss as u32) as u16;
-        self.mss_seen = self.mss_seen.max(segment_len);
+        let len = to_u32(text.len());
+        self.note_segment(len);
         if seq != self.nxt || !self.ranges.is_empty() {
             return self.text_with_holes(pool, seq, text);
         }
-        // A frame that a device merged may be larger than what is left. Its start is taken, or it
-        // would come again and again in vain.
-        let fits = room(pool).min(text.len());
-        if fits == 0 || !self.append(pool, text.slice(0, fits)) {
+        if !self.append(pool, text) {
             return Taken::Dropped;
         }
-        let taken = if fits < text.len() { Taken::Partly } else { Taken::InOrder };
-        let len = fits as u32;
+        self.advance(len);
+        Taken::InOrder
+    }
+
+    /// The peer's segments are as large as this one at least.
+    #[inline]
+    fn note_segment(&mut self, len: u32) {
+        self.mss_seen = self.mss_seen.max(u16::try_from(len).unwrap_or(u16::MAX).min(self.mss));
+    }
+
+    /// So much text came in order.
+    #[inline]
+    fn advance(&mut self, len: u32) {
         self.readable += len;
         self.nxt += len;
         self.unacked += len;
-        taken
     }
 
     /// Takes text at RCV.NXT, where nothing is missing and somebody reads. False: there is no
@@ -400,21 +389,21 @@ impl Receive {
     #[inline(always)] // at every frame
     pub(crate) fn expected_text(&mut self, pool: &mut Pool<'_>, text: Bytes<'_>) -> bool {
         let len = text.len();
-        if room(pool) < len || !(self.queue.append_in_place(pool, text) || self.append(pool, text)) {
+        if !(self.queue.append_in_place(pool, text) || self.append(pool, text)) {
             return false;
         }
-        let len = len as u32;
-        self.mss_seen = self.mss_seen.max(len.min(self.mss as u32) as u16);
-        self.readable += len;
-        self.nxt += len;
-        self.unacked += len;
+        let len = to_u32(len);
+        self.note_segment(len);
+        self.advance(len);
         true
     }
 
+    /// Appends text inside the window, for which there is memory. False: there was none all the same,
+    /// because the heap failed, and nothing was done.
     fn append(&mut self, pool: &mut Pool<'_>, text: Bytes<'_>) -> bool {
         let before = self.queue.len();
         for piece in text.chunks() {
-            if self.queue.append(pool, piece) < piece.len() {
+            if self.queue.append(pool, piece, Need::Window) < piece.len() {
                 self.queue.truncate(pool, before);
                 return false;
             }
@@ -425,23 +414,18 @@ impl Receive {
     fn text_with_holes(&mut self, pool: &mut Pool<'_>, seq: Seq, text: Bytes<'_>) -> Taken {
         let in_order = seq == self.nxt;
         let offset = (self.readable + seq.since(self.nxt)) as usize;
-        // What fills a hole lies in blocks that the queue has; what lies beyond takes the hole's too.
-        let more = (offset + text.len()).saturating_sub(self.queue.len());
-        if !in_order && room(pool) < more {
+        if !self.queue.reserve(pool, offset + text.len(), Need::Window) {
+            self.queue.truncate(pool, self.queue.len());
             return Taken::Dropped;
         }
-        if !self.queue.reserve(pool, offset + text.len()) {
-            self.queue.truncate(pool, self.queue.len());
-            return if in_order { self.give_up_the_far(pool, text) } else { Taken::Dropped };
-        }
-        let end = seq + text.len() as u32;
+        let end = seq + to_u32(text.len());
         let duplicate = self.ranges.duplicate(pool, self.nxt, Range { start: seq, end });
         if !in_order {
             match self.ranges.insert(pool, self.nxt, Range { start: seq, end }) {
                 Inserted::Kept => {}
                 Inserted::Refused => {
                     self.queue.truncate(pool, self.queue.len());
-                    return Taken::Dropped;
+                    return Taken::Refused;
                 }
                 Inserted::Evicted(last) => {
                     let len = self.readable + last.since(self.nxt);
@@ -494,24 +478,11 @@ impl Receive {
         SACK_BLOCKS - usize::from(self.ts_recent.is_some()) - usize::from(!self.dsack.is_empty())
     }
 
-    /// H063: in-order text has no memory, but bytes out of order hold some: they give way.
-    fn give_up_the_far(&mut self, pool: &mut Pool<'_>, text: Bytes<'_>) -> Taken {
-        self.ranges.clear(pool);
-        self.queue.truncate(pool, self.readable as usize);
-        if !self.append(pool, text) {
-            return Taken::Dropped;
-        }
-        self.readable += text.len() as u32;
-        self.nxt += text.len() as u32;
-        self.unacked += text.len() as u32;
-        Taken::InOrder
-    }
-
     /// The peer's FIN has come: bytes queued beyond a hole might lie behind it. The peer sends again
     /// those that do not.
     pub(crate) fn forget_out_of_order(&mut self, pool: &mut Pool<'_>) {
         if self.has_hole()
-            && self.fin.is_some_and(|f| self.queue.len() as u32 > self.readable + f.since(self.nxt))
+            && self.fin.is_some_and(|f| to_u32(self.queue.len()) > self.readable + f.since(self.nxt))
         {
             self.ranges.clear(pool);
             self.queue.truncate(pool, self.readable as usize);
@@ -519,14 +490,21 @@ impl Receive {
     }
 
     /// Takes the peer's FIN if everything before it is here. True if that just happened.
-    pub(crate) fn reach_fin(&mut self) -> bool {
+    pub(crate) fn reach_fin(&mut self, pool: &mut Pool<'_>) -> bool {
         if self.finished || self.fin != Some(self.nxt) {
             return false;
         }
         self.nxt += 1;
         self.edge = self.edge.later_of(self.nxt);
         self.finished = true;
+        self.keep_promise(pool);
         true
+    }
+
+    /// Nobody reads any more, and what is here is dropped. Text that still comes is answered by a reset.
+    pub(crate) fn shut(&mut self, pool: &mut Pool<'_>) {
+        self.clear(pool);
+        self.shut = true;
     }
 
     /// Decides when text that came in order is acknowledged.
@@ -555,68 +533,6 @@ impl Receive {
         self.owed = Owed::Now;
     }
 
-    /// The window to advertise: its field in the header and the right edge that it means.
-    ///
-    /// The edge moves on by a segment or half the buffer at least (RFC 9293 §3.8.6.2.2, H024) and
-    /// never back.
-    pub(crate) fn window(&self, pool: &Pool<'_>) -> (u16, Seq) {
-        // Without SACK a duplicate acknowledgment has the window of the one before, or it is none (RFC
-        // 5681 §2); and a window as large as the buffer can't open further.
-        let repeats = self.duplicates > 0 && self.last_ack == self.nxt && self.sack == SackUse::Off;
-        let edge = match repeats || self.wnd() >= self.limit {
-            true => self.edge,
-            false => self.edge_after_opening(pool),
-        };
-        let wnd = edge.since(self.nxt);
-        let field = wnd.div_ceil(1 << self.scale).min(u16::MAX as u32);
-        (field as u16, (self.nxt + (field << self.scale)).later_of(self.edge))
-    }
-
-    /// The edge that is possible, if that is worth telling.
-    fn edge_after_opening(&self, pool: &Pool<'_>) -> Seq {
-        let possible = self.edge_possible(pool);
-        if possible.since(self.edge) < self.opening_least(pool) { self.edge } else { possible }
-    }
-
-    /// Where the edge could be for the memory that there is.
-    fn edge_possible(&self, pool: &Pool<'_>) -> Seq {
-        // A connection holds at most half of what is left for the others: so all that receive as much
-        // as they can come to hold the same. What is queued out of order lies inside the window
-        // already, so only unread bytes count.
-        let share = (pool.available() / 2) as u32 + (self.queue.len() as u32 - self.readable);
-        let room = self.limit.min(share).saturating_sub(self.readable);
-        let room = (room >> self.scale) << self.scale;
-        self.edge.later_of(self.nxt + room.min((u16::MAX as u32) << self.scale))
-    }
-
-    fn opening(&self, pool: &Pool<'_>) -> u32 {
-        self.edge_possible(pool).since(self.edge)
-    }
-
-    fn opening_least(&self, pool: &Pool<'_>) -> u32 {
-        // Where segments are large and memory is small, writers may leave less than a segment.
-        let least = (pool.capacity() / OPENING).min(self.mss as usize) as u32;
-        least.min(self.limit / 2).max(1)
-    }
-
-    /// Bytes were read: is the window so much wider than the peer knows that it must be told?
-    pub(crate) fn wants_update(&self, pool: &Pool<'_>) -> bool {
-        let opening = self.opening(pool);
-        opening >= (self.limit / 2).max(1)
-            || (self.wnd() < self.mss as u32 && opening >= self.opening_least(pool))
-    }
-
-    /// Is the window smaller than a segment for want of memory, not of reading?
-    pub(crate) fn is_narrow(&self, pool: &Pool<'_>) -> bool {
-        // Most are not, and that is seen without asking the pool.
-        if self.wnd() >= self.mss as u32 {
-            return false;
-        }
-        let unread = self.limit.saturating_sub(self.readable);
-        let least = self.opening_least(pool);
-        self.wnd() < least && unread >= least && !self.finished
-    }
-
     /// Does an acknowledgment with this edge stand for several, where segments came as a batch? Where
     /// text gets lost acknowledgments do as well, and if this one does, the sender has no other to
     /// go by: it goes out twice. One for every second segment would be more.
@@ -630,6 +546,7 @@ impl Receive {
     pub(crate) fn on_ack_sent(&mut self, pool: &mut Pool<'_>, edge: Seq, bare: bool) {
         let repeat = bare && self.is_worth_repeating(edge);
         self.edge = self.edge.later_of(edge);
+        self.keep_promise(pool);
         // With text it would not count as a duplicate.
         self.duplicates = self.duplicates.saturating_sub(bare as u32) + repeat as u32;
         let more =
@@ -663,7 +580,7 @@ impl Receive {
     /// Drops `n` readable bytes from the front.
     pub(crate) fn consume(&mut self, pool: &mut Pool<'_>, n: usize) {
         let n = n.min(self.readable as usize);
-        self.readable -= n as u32;
+        self.readable -= to_u32(n);
         self.queue.consume(pool, n);
     }
 
@@ -679,11 +596,12 @@ impl Receive {
     pub(crate) fn into_rest(mut self, pool: &mut Pool<'_>) -> Chain {
         self.ranges.clear(pool);
         self.queue.truncate(pool, self.readable as usize);
+        self.queue.promise(pool, 0);
         self.queue
     }
 
     /// Our own invariants, for tests and the simulation.
-    pub(crate) fn check(&self) {
+    pub(crate) fn check(&self, pool: &Pool<'_>, audit: &mut Audit) {
         let marks = [Some(self.edge), Some(self.last_ack), self.fin];
         assert!(
             marks.iter().flatten().all(|seq| seq.is_near(self.nxt)),
@@ -691,6 +609,9 @@ impl Receive {
         );
         let told = self.dsack.is_empty() || self.dsack.end.is_near(self.nxt);
         assert!(told, "a duplicate of long ago is still to be told");
+        let open = if self.finished || self.shut { 0 } else { self.wnd() };
+        assert_eq!(self.queue.reach(), self.readable + open, "memory for the window is not promised");
+        self.queue.audit(pool, audit);
         assert!(self.nxt.at_or_before(self.edge), "the window edge is behind RCV.NXT");
         assert!(self.readable as usize <= self.queue.len(), "more readable than queued");
         assert!(!self.ranges.is_empty() || self.queue.len() == self.readable as usize, "bytes of no range");

@@ -10,7 +10,7 @@
 //! retransmission, never data: what is sent stays in the queue until SND.UNA passes it.
 
 use super::ranges::Range;
-use crate::pool::{Chain, Pool};
+use crate::pool::{Chain, Need, Pool};
 use crate::seq::Seq;
 use crate::time::Instant;
 
@@ -228,7 +228,7 @@ impl Scoreboard {
     }
 
     fn store(&mut self, pool: &mut Pool<'_>, mut records: Records) {
-        if records.list.len() > FEW && !self.many.reserve(pool, records.list.len() * ENTRY) {
+        if records.list.len() > FEW && !self.many.reserve(pool, records.list.len() * ENTRY, Need::Send) {
             records.tidy(FEW);
         }
         self.few.clear();

@@ -8,14 +8,14 @@ use super::info::Stats;
 use super::keep_alive::Asking;
 use super::mtu::{HEADERS_V4, HEADERS_V6};
 use super::options::TcpOptions;
-use super::receive::{Owed, Receive};
+use super::receive::{LEAST, Owed, Receive};
 use super::segment::{FastOpen, Reset, Segment, Timestamps};
 use super::send::timer::LOOK;
-use super::send::{Fin, Send};
+use super::send::{Fin, Send, SendTimer};
 use super::soft::SoftError;
 use crate::counters::{TcpCount, TcpCounts};
 use crate::error::Error;
-use crate::pool::{Chain, Pool};
+use crate::pool::{Audit, Chain, Pool};
 use crate::seq::Seq;
 use crate::slab::Key;
 use crate::time::{Duration, Instant, earlier};
@@ -124,6 +124,8 @@ pub(crate) struct Handshake {
     /// Text of the peer's SYN, where both opened at once, and whether a FIN followed it.
     pub(super) received: Chain,
     pub(super) received_fin: bool,
+    /// For the window that the SYN or SYN-ACK offered: empty, but promised.
+    pub(crate) offered: Chain,
     /// The application has closed its side.
     pub(crate) fin: bool,
     /// The application will read nothing.
@@ -297,7 +299,9 @@ pub(crate) enum Dropped {
     Challenged,
     /// An old duplicate by its timestamp (PAWS).
     Paws,
-    /// No memory for its text.
+    /// Its text makes a hole too many.
+    TooManyHoles,
+    /// No memory for its text: what the window promised was not there, or the window was closed.
     NoMemory,
     /// No ACK, or a flag that means nothing in this state.
     Senseless,
@@ -366,12 +370,13 @@ impl Tcb {
         iss: Seq,
         ts_offset: u32,
         mss: Mss,
-        cx: &Cx<'_, '_>,
+        cx: &mut Cx<'_, '_>,
     ) -> Self {
         let mut tcb = Tcb::accept(listener, syn, iss, ts_offset, mss, cx);
+        let window = tcb.receive_limit.min(LEAST);
         if let Phase::SynReceived(h) = &mut tcb.phase {
             h.answered = true;
-            h.on_sent(cx);
+            h.on_sent(window, cx);
         }
         tcb
     }
@@ -405,6 +410,7 @@ impl Tcb {
             Phase::SynSent(mut h) | Phase::SynReceived(mut h) => {
                 h.queue.clear(pool);
                 h.received.clear(pool);
+                h.offered.clear(pool);
             }
             Phase::Synchronized(mut s) => {
                 over.established = true;
@@ -462,17 +468,31 @@ impl Tcb {
     }
 
     /// Does its window wait for memory that others hold?
-    pub(crate) fn is_narrow(&self, pool: &Pool<'_>) -> bool {
-        matches!(&self.phase, Phase::Synchronized(s) if s.receive.is_narrow(pool))
+    pub(crate) fn is_narrow(&self) -> bool {
+        matches!(&self.phase, Phase::Synchronized(s) if s.receive.is_narrow())
     }
 
     /// Others gave memory back: the peer is told, if the window can be wider now.
     pub(crate) fn widen(&mut self, pool: &Pool<'_>) {
         if let Phase::Synchronized(s) = &mut self.phase
-            && s.receive.is_narrow(pool)
+            && s.receive.is_narrow()
             && s.receive.wants_update(pool)
         {
             s.receive.owed = Owed::Now;
+        }
+    }
+
+    /// Has the peer closed its window over text that waits?
+    pub(crate) fn is_stalled(&self) -> bool {
+        matches!(&self.phase, Phase::Synchronized(s)
+            if s.send.wnd == 0 && matches!(s.send.timer, SendTimer::Persist(_)))
+    }
+
+    /// How often in a row the timer of what is sent fired in vain.
+    pub(crate) fn probes(&self) -> u8 {
+        match &self.phase {
+            Phase::Synchronized(s) => s.send.rtt.backoff(),
+            Phase::SynSent(_) | Phase::SynReceived(_) | Phase::Over(_) => 0,
         }
     }
 
@@ -528,13 +548,17 @@ impl Tcb {
     }
 
     /// Our own invariants, for tests and the simulation.
-    pub(crate) fn check(&self) {
-        if let Phase::Synchronized(s) = &self.phase {
-            s.send.check(s.receive.nxt);
-            s.receive.check();
-            s.ecn.check(s.send.una);
-            let urgent = s.urgent.is_none_or(|up| up.is_near(s.receive.nxt));
-            assert!(urgent, "the end of urgent data was left behind");
+    pub(crate) fn check(&self, pool: &Pool<'_>, audit: &mut Audit) {
+        match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => h.offered.audit(pool, audit),
+            Phase::Synchronized(s) => {
+                s.send.check(s.receive.nxt);
+                s.receive.check(pool, audit);
+                s.ecn.check(s.send.una);
+                let urgent = s.urgent.is_none_or(|up| up.is_near(s.receive.nxt));
+                assert!(urgent, "the end of urgent data was left behind");
+            }
+            Phase::Over(_) => {}
         }
     }
 }
@@ -572,6 +596,7 @@ impl Handshake {
             queue: Chain::new(),
             received: Chain::new(),
             received_fin: false,
+            offered: Chain::new(),
             fin: false,
             read_shut: false,
             soft: None,

@@ -1,18 +1,18 @@
 //! What the application asked for: the calls of RFC 9293 §3.10, on one connection.
 
+#![warn(clippy::cast_possible_truncation)]
+
 use super::options::TcpOptions;
 use super::receive::{Owed, START};
 use super::segment::Reset;
 use super::send::Fin;
 use super::tcb::{Cx, Over, Phase, Synchronized, Tcb};
 use crate::error::Error;
-use crate::pool::Pool;
+use crate::pool::{Need, Pool, to_u32};
 use crate::time::{Duration, Instant};
 
 /// Bytes that last words may take beyond a full send buffer.
 pub(crate) const LAST_WORDS: usize = 4096;
-/// Of the memory they leave this part, a sixteenth: without it nobody could ask for a neighbour's address.
-const LAST_WORDS_LEAVE: usize = 16;
 
 /// What is queued for sending.
 struct Queue {
@@ -21,6 +21,8 @@ struct Queue {
     max: u32,
     /// How much of it never went out.
     unsent: u32,
+    /// How much of it the peer has room for, as far as is known.
+    window: u32,
 }
 
 impl Tcb {
@@ -46,7 +48,7 @@ impl Tcb {
                 if h.fin {
                     return Err(Error::ClosedLocally);
                 }
-                let n = h.queue.append(cx.pool, data);
+                let n = h.queue.append(cx.pool, data, Need::Send);
                 self.stop_waiting_for_text();
                 Ok(n)
             }
@@ -59,7 +61,7 @@ impl Tcb {
                     return Err(Error::ConnectionAborted);
                 }
                 send.note_idle(cx.now, cx.config);
-                let n = send.queue.append(cx.pool, data);
+                let n = send.queue.append(cx.pool, data, Need::Send);
                 send.update_timer(cx.now, cx.config);
                 Ok(n)
             }
@@ -69,27 +71,28 @@ impl Tcb {
 
     /// How much `write` would take; any amount, if it would only fail.
     pub(crate) fn room(&self, cx: &Cx<'_, '_>) -> usize {
-        let Some(Queue { len, max, unsent }) = self.open_queue(cx) else { return usize::MAX };
+        let Some(Queue { len, max, unsent, window }) = self.open_queue(cx) else { return usize::MAX };
         let room = max.saturating_sub(len);
-        room.min(cx.unsent_room(unsent)).min(memory_share(cx.pool, len as usize)) as usize
+        room.min(cx.unsent_room(unsent)).min(memory_share(cx.pool, len as usize, window as usize)) as usize
     }
 
     fn room_for_last_words(&self, cx: &Cx<'_, '_>) -> usize {
         let Some(Queue { len, max, .. }) = self.open_queue(cx) else { return usize::MAX };
-        let memory = cx.pool.available().saturating_sub(cx.pool.capacity() / LAST_WORDS_LEAVE);
-        ((max + LAST_WORDS as u32).saturating_sub(len) as usize).min(memory)
+        let memory = cx.pool.beyond(Need::Send);
+        ((max + to_u32(LAST_WORDS)).saturating_sub(len) as usize).min(memory)
     }
 
     /// What is queued for sending, if the application may add to it.
     fn open_queue(&self, cx: &Cx<'_, '_>) -> Option<Queue> {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) if !h.fin => {
-                let len = h.queue.len() as u32;
+                let len = to_u32(h.queue.len());
                 let max = if cx.tuned().0 { self.send_limit.min(START) } else { self.send_limit };
-                Some(Queue { len, max, unsent: len })
+                Some(Queue { len, max, unsent: len, window: 0 })
             }
             Phase::Synchronized(Synchronized { send, resets: false, .. }) if send.fin == Fin::Open => {
-                Some(Queue { len: send.queue.len() as u32, max: send.queue_max(), unsent: send.unsent() })
+                let (len, max) = (to_u32(send.queue.len()), send.queue_max());
+                Some(Queue { len, max, unsent: send.unsent(), window: send.wnd })
             }
             _ => None,
         }
@@ -123,7 +126,7 @@ impl Tcb {
             Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
             Phase::Synchronized(s) => {
                 let n = s.receive.read(cx.pool, to);
-                s.receive.tune(n as u32, s.send.rtt.smoothed(), cx.now);
+                s.receive.tune(to_u32(n), s.send.rtt.smoothed(), cx.now);
                 s.pass_urgent();
                 if n > 0 && s.receive.wants_update(cx.pool) {
                     s.receive.owed = Owed::Now;
@@ -192,8 +195,7 @@ impl Tcb {
     pub(crate) fn shutdown_read(&mut self, cx: &mut Cx<'_, '_>) {
         match &mut self.phase {
             Phase::Synchronized(s) => {
-                s.receive.clear(cx.pool);
-                s.receive.shut = true;
+                s.receive.shut(cx.pool);
                 if s.receive.wants_update(cx.pool) {
                     s.receive.owed = Owed::Now;
                 }
@@ -216,12 +218,16 @@ impl Tcb {
         }
         match &mut self.phase {
             Phase::Synchronized(s) if !is_whole || s.resets || s.receive.readable() > 0 => {
-                s.receive.clear(cx.pool);
+                s.receive.shut(cx.pool);
                 s.end_by_reset();
                 if s.send.queue.is_empty() {
                     return Some(s.reset(cx.now));
                 }
                 s.send.update_timer(cx.now, cx.config);
+            }
+            Phase::Synchronized(s) => {
+                s.receive.shut(cx.pool);
+                self.shutdown_write(cx);
             }
             _ => self.shutdown_write(cx),
         }
@@ -267,13 +273,29 @@ impl Tcb {
     }
 }
 
-/// What a writer may take, who has `queued` bytes already: to hold no more than is left for the others,
-/// so all that write as much as they can come to hold the same. Writers leave a quarter of the pool to
-/// receivers; but one that has nothing queued finds a block even when receivers hold all that they may.
-pub(super) fn memory_share(pool: &Pool<'_>, queued: usize) -> u32 {
-    let beyond = |part: usize| pool.available().saturating_sub(pool.capacity() / part);
-    let least = if queued == 0 { beyond(16).min(pool.block_len()) } else { 0 };
-    beyond(4).saturating_sub(queued).max(least).min(u32::MAX as usize) as u32
+/// What a writer may take, who has `queued` bytes already, and whose peer takes `window` of them: to hold no
+/// more than is left for the others, so all that write as much as they can come to hold the same. Where
+/// memory is short, nobody holds what the peer has no room for, but for a little to ask with; and one that
+/// has nothing queued finds a block even when others hold all that they may.
+pub(super) fn memory_share(pool: &Pool<'_>, queued: usize, window: usize) -> u32 {
+    let is_short = pool.beyond(Need::Ahead) == 0;
+    let first = match queued {
+        0 if !is_short => pool.block_len(),
+        0 if pool.beyond(Need::Window) > 0 => pool.block_len().min(window.max(pool.least_len())),
+        0 => pool.least_len(),
+        _ => 0,
+    };
+    let first = first.min(pool.beyond(Need::Send));
+    let mut share = pool.beyond(Need::Bulk).saturating_sub(queued);
+    if is_short {
+        share = share.min(window.saturating_sub(queued));
+        // A little more than a small block would take a whole one.
+        let all = queued + share;
+        if all > pool.small_len() && all <= 2 * pool.small_len() {
+            share = pool.small_len().saturating_sub(queued);
+        }
+    }
+    to_u32(share.max(first))
 }
 
 impl Over {

@@ -439,7 +439,7 @@ fn a_full_buffer_takes_last_words() {
     while b.write(&pattern(10_000)).is_ok() {}
     assert_eq!(last_words(&mut b, 4_096), Ok(()));
     let mut hog = crate::pool::Chain::new();
-    while hog.append(&mut b.pool, &pattern(500)) == 500 {}
+    while hog.append(&mut b.pool, &pattern(500), crate::pool::Need::Control) == 500 {}
     assert_eq!(last_words(&mut b, 1), Err(Error::WouldBlock));
     hog.clear(&mut b.pool);
 }

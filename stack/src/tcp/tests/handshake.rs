@@ -188,7 +188,7 @@ fn text_of_a_simultaneous_open() {
         b.out();
         let mut hog = crate::pool::Chain::new();
         while leaves > 0 && b.pool.available() > leaves {
-            hog.append(&mut b.pool, &pattern(500));
+            hog.append(&mut b.pool, &pattern(500), crate::pool::Need::Control);
         }
         b.get(first);
         hog.clear(&mut b.pool);

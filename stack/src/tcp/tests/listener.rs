@@ -450,20 +450,25 @@ fn a_flood_leaves_half_of_the_table() {
 /// T13: with the pool used up no connection is begun, and afterwards it is.
 #[test]
 fn no_connection_without_memory() {
-    let mut b = Bench::server();
+    let mut b = Bench::listening(quiet(), 4);
     b.pool = Pool::growing(4_000, 500);
+    let mut b = b.established(syn());
     let mut next = 1;
     while b.get(data(next, 1, &pattern(500))).is_none() {
         next += 500;
+        b.out();
     }
     while b.write(&pattern(500)).is_ok() {}
     b.out();
+    let mut hog = crate::pool::Chain::new();
+    hog.append(&mut b.pool, &pattern(4_000), crate::pool::Need::Send);
     let mut other = b.tuple;
     other.remote_port = 9;
     let refused = b.get_from(other, segment(Flags::SYN, 0, 0).mss(1460));
     assert_eq!(refused, Some(Refused::AcceptLimit), "{} of 4000 in use", b.pool.in_use());
     b.read(4_000).unwrap();
     assert_eq!(b.get_from(other, segment(Flags::SYN, 0, 0).mss(1460)), None);
+    hog.clear(&mut b.pool);
 }
 
 /// T13: closing a listener resets what is completed and forgets what is half-open; cookies that come

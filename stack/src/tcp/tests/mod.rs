@@ -221,7 +221,12 @@ impl Bench {
 
     /// A connection that the peer opened, accepted. The peer's options are those of `syn`.
     fn server_with(config: TcpConfig, syn: In<'_>) -> Bench {
-        let mut b = Bench::listening(config, 4);
+        Bench::listening(config, 4).established(syn)
+    }
+
+    /// The handshake is done, and the connection accepted.
+    fn established(self, syn: In<'_>) -> Bench {
+        let mut b = self;
         b.get(syn);
         let out = b.out();
         assert!(out.len() == 1 && out[0].is(Flags::SYN | Flags::ACK) && out[0].ack == 1, "{out:?}");
@@ -287,9 +292,9 @@ impl Bench {
     /// After each step.
     fn rest(&mut self) {
         self.wake();
-        self.tcp.check();
+        self.tcp.check(&self.pool);
         self.tcp.park_all(self.now);
-        self.tcp.check();
+        self.tcp.check(&self.pool);
     }
 
     fn note(&mut self, outcome: Outcome) -> Option<Refused> {
@@ -390,7 +395,7 @@ impl Bench {
         let mut options = *self.tcp.options(key).unwrap();
         change(&mut options);
         self.tcp.set_options(key, options, self.now, &mut self.pool).unwrap();
-        self.tcp.check();
+        self.tcp.check(&self.pool);
     }
 
     fn count(&self, what: TcpCount) -> u64 {

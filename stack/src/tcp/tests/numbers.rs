@@ -175,8 +175,8 @@ impl Pair {
             self.turn(total);
             let took = self.ends[0].now.since(start).millis();
             assert!(took < 1_000_000, "{:?} of {total}", self.read);
-            if took % 64 == 0 {
-                self.ends.iter().for_each(|b| b.tcp.check());
+            if took.is_multiple_of(64) {
+                self.ends.iter().for_each(|b| b.tcp.check(&b.pool));
             }
         }
         self.ends[0].now.since(start).millis()

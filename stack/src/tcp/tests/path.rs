@@ -17,7 +17,7 @@ impl Bench {
     fn too_big(&mut self, mtu: u16) -> bool {
         let index = self.index();
         let believed = self.tcp.too_big(index, mtu, self.now, &mut self.pool);
-        self.tcp.check();
+        self.tcp.check(&self.pool);
         believed
     }
 

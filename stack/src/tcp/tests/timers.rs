@@ -132,7 +132,7 @@ fn an_orphan_gives_memory_up_that_others_want() {
         b.close();
         let mut hog = crate::pool::Chain::new();
         let most = b.pool.available() - if wanted { 0 } else { b.pool.capacity() / 2 };
-        assert!(hog.reserve(&mut b.pool, most));
+        assert!(hog.reserve(&mut b.pool, most, crate::pool::Need::Control));
         b.out();
         b.advance(10_000);
         let gone = queued && wanted;

@@ -99,7 +99,7 @@ fn connectors_are_woken() {
 fn a_writer_that_waits_for_memory() {
     let mut b = Bench::server();
     let mut hog = crate::pool::Chain::new();
-    while hog.append(&mut b.pool, &pattern(500)) == 500 {}
+    while hog.append(&mut b.pool, &pattern(500), crate::pool::Need::Control) == 500 {}
     assert_eq!(b.write(b"x"), Err(Error::WouldBlock));
     assert!(!b.is_ready(Interest::Write));
     let waits = b.wait(Interest::Write);
@@ -140,7 +140,7 @@ fn a_window_that_waits_for_memory() {
     b.read(4_000).unwrap();
     let mut hog = crate::pool::Chain::new();
     while b.pool.available() > 2_000 {
-        hog.append(&mut b.pool, &pattern(500));
+        hog.append(&mut b.pool, &pattern(500), crate::pool::Need::Control);
     }
     assert_eq!(b.out().iter().map(|o| (o.ack, o.window)).collect::<Vec<_>>(), [(4_001, 0)]);
     assert_eq!(b.advance(1_000), []);
@@ -202,7 +202,7 @@ fn a_large_frame_in_little_memory() {
     let mut b = Bench::server();
     let mut hog = crate::pool::Chain::new();
     while b.pool.available() > (1 << 20) / 8 + 10_000 {
-        hog.append(&mut b.pool, &pattern(500));
+        hog.append(&mut b.pool, &pattern(500), crate::pool::Need::Control);
     }
     let waits = b.wait(Interest::Read);
     b.get(data(1, 1, &pattern(20_000)));

@@ -1,0 +1,253 @@
+//! Small blocks: parts of a block, for queues that hold little. A block that was divided has parts of one
+//! size only; the first bytes of it say which are free. Those with a free part are in a list for each
+//! size, so taking one and giving it back cost the same however many there are.
+
+use super::{CLASS_SHIFT, Cost, NONE, Pool, Run, is_small};
+
+/// Sizes of small blocks.
+pub(super) const CLASSES: usize = 2;
+/// Their bytes, the largest first: a segment with what lies around it, and a request. Eight and
+/// sixty-four of them fill 16 KiB.
+const LENS: [u32; CLASSES] = [2044, 252];
+/// Where a block would have fewer parts, it is not divided.
+const PER_BLOCK_MIN: u32 = 4;
+/// Bytes at the front of a divided block.
+const HEAD: usize = 16;
+/// No part.
+const NO_PART: u16 = u16::MAX;
+
+/// Small blocks of one size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Class {
+    pub(super) len: u32,
+    /// 0: there are none of this size.
+    pub(super) per_block: u32,
+    /// The first block with a free part.
+    partial: u32,
+    /// Free parts of divided blocks.
+    free: u32,
+    pub(super) promised: u32,
+}
+
+impl Class {
+    pub(super) fn all(block_len: usize) -> [Class; CLASSES] {
+        LENS.map(|len| {
+            let parts = super::to_u32(block_len.saturating_sub(HEAD)) / len;
+            let per_block = if parts < PER_BLOCK_MIN { 0 } else { parts.min(u32::from(NO_PART)) };
+            Class { len, per_block, partial: NONE, free: 0, promised: 0 }
+        })
+    }
+
+    /// Blocks that have yet to be divided for what is promised.
+    pub(super) fn blocks_owed(&self) -> u32 {
+        match self.promised.saturating_sub(self.free) {
+            0 => 0,
+            missing => missing.div_ceil(self.per_block),
+        }
+    }
+}
+
+/// The front of a divided block.
+#[derive(Clone, Copy)]
+struct Head {
+    /// Its neighbours in the list of those with a free part.
+    previous: u32,
+    next: u32,
+    /// The first of a chain of parts that were given back; those from `fresh` on were never taken.
+    free: u16,
+    fresh: u16,
+    used: u16,
+}
+
+impl Head {
+    fn read(bytes: &[u8; HEAD]) -> Head {
+        let [p0, p1, p2, p3, n0, n1, n2, n3, f0, f1, r0, r1, u0, u1, _, _] = *bytes;
+        Head {
+            previous: u32::from_ne_bytes([p0, p1, p2, p3]),
+            next: u32::from_ne_bytes([n0, n1, n2, n3]),
+            free: u16::from_ne_bytes([f0, f1]),
+            fresh: u16::from_ne_bytes([r0, r1]),
+            used: u16::from_ne_bytes([u0, u1]),
+        }
+    }
+
+    fn write(&self, to: &mut [u8]) {
+        to[..4].copy_from_slice(&self.previous.to_ne_bytes());
+        to[4..8].copy_from_slice(&self.next.to_ne_bytes());
+        to[8..10].copy_from_slice(&self.free.to_ne_bytes());
+        to[10..12].copy_from_slice(&self.fresh.to_ne_bytes());
+        to[12..14].copy_from_slice(&self.used.to_ne_bytes());
+    }
+}
+
+impl Pool<'_> {
+    /// The class of this number; `None`: whole blocks.
+    pub(super) fn class_mut(&mut self, class: u32) -> Option<&mut Class> {
+        self.classes.get_mut((class as usize).checked_sub(1)?)
+    }
+
+    /// Bytes of this block.
+    #[inline]
+    pub(super) fn len_of(&self, block: u32) -> usize {
+        match self.classes.get(((block >> CLASS_SHIFT) as usize).wrapping_sub(1)) {
+            None => self.block_len,
+            Some(class) => class.len as usize,
+        }
+    }
+
+    /// Whole block and position in it.
+    #[inline]
+    pub(super) fn place(&self, block: u32, at: usize) -> (usize, usize) {
+        match self.classes.get(((block >> CLASS_SHIFT) as usize).wrapping_sub(1)) {
+            None => (block as usize, at),
+            Some(class) => {
+                let number = block & ((1 << CLASS_SHIFT) - 1);
+                let part = (number % class.per_block) as usize;
+                ((number / class.per_block) as usize, HEAD + part * class.len as usize + at)
+            }
+        }
+    }
+
+    /// The blocks that hold `len` bytes with the least waste.
+    pub(super) fn cost(&self, len: usize) -> Cost {
+        let fits = |class: &Class| class.per_block > 0 && len <= class.len as usize;
+        match self.classes.iter().rposition(fits) {
+            _ if len == 0 => Cost::NOTHING,
+            Some(at) => Cost { class: super::to_u32(at) + 1, count: 1 },
+            None => Cost { class: 0, count: super::to_u32(len.div_ceil(self.block_len)) },
+        }
+    }
+
+    /// What the least block holds: as much as the smallest queue should.
+    pub(crate) fn least_len(&self) -> usize {
+        self.small_lens().last().unwrap_or(self.block_len.min(LENS[0] as usize))
+    }
+
+    /// The most that a small block holds: 0, if there are none.
+    pub(crate) fn small_len(&self) -> usize {
+        self.small_lens().next().unwrap_or(0)
+    }
+
+    /// What each small block holds, the largest first.
+    pub(super) fn small_lens(&self) -> impl Iterator<Item = usize> {
+        self.classes.iter().filter(|class| class.per_block > 0).map(|class| class.len as usize)
+    }
+
+    /// Blocks that would be left if one promise were lifted and this were taken or promised.
+    pub(super) fn left_with(&self, lifted: Cost, added: Cost) -> Option<u32> {
+        let (mut whole, mut classes) = (self.used + self.promised, self.classes);
+        for (Cost { class, count }, lifts) in [(lifted, true), (added, false)] {
+            let sum = match class.checked_sub(1) {
+                None => &mut whole,
+                Some(at) => &mut classes[at as usize].promised,
+            };
+            *sum = if lifts { sum.saturating_sub(count) } else { sum.saturating_add(count) };
+        }
+        let small = classes.iter().map(Class::blocks_owed).sum();
+        self.limit.checked_sub(whole.saturating_add(small))
+    }
+
+    /// Takes a small block. `None`: there is no block left to divide.
+    pub(super) fn take_small(&mut self, class: u32) -> Option<u32> {
+        let Class { partial, per_block, .. } = *self.class_mut(class)?;
+        let host = if partial == NONE { self.divide(class, per_block)? } else { partial };
+        let mut head = self.head(host);
+        let part = head.free;
+        let part = match part {
+            NO_PART => {
+                head.fresh += 1;
+                head.fresh - 1
+            }
+            part => {
+                let id = number(class, host * per_block + u32::from(part));
+                let next = self.bytes(id, 0, 2);
+                head.free = u16::from_ne_bytes([next[0], next[1]]);
+                part
+            }
+        };
+        head.used += 1;
+        if u32::from(head.used) == per_block {
+            self.unlist(class, &head);
+        }
+        self.set_head(host, &head);
+        if let Some(class) = self.class_mut(class) {
+            class.free -= 1;
+        }
+        Some(number(class, host * per_block + u32::from(part)))
+    }
+
+    fn divide(&mut self, class: u32, per_block: u32) -> Option<u32> {
+        let host = self.take(1)?.first;
+        let head = Head { previous: NONE, next: NONE, free: NO_PART, fresh: 0, used: 0 };
+        self.set_head(host, &head);
+        if let Some(class) = self.class_mut(class) {
+            class.partial = host;
+            class.free += per_block;
+        }
+        Some(host)
+    }
+
+    pub(super) fn put_small(&mut self, id: u32) {
+        debug_assert!(is_small(id), "a whole block is no small one");
+        let which = id >> CLASS_SHIFT;
+        let Some(Class { per_block, partial, .. }) = self.class_mut(which).copied() else { return };
+        let at = id & ((1 << CLASS_SHIFT) - 1);
+        let (host, part) = (at / per_block, at % per_block);
+        let mut head = self.head(host);
+        self.bytes_mut(id, 0, 2).copy_from_slice(&head.free.to_ne_bytes());
+        head.free = u16::try_from(part).unwrap_or(NO_PART); // below `per_block`, which fits
+        if u32::from(head.used) == per_block {
+            (head.previous, head.next) = (NONE, partial);
+            self.relink(partial, |next| next.previous = host);
+            self.set_partial(which, host);
+        }
+        head.used -= 1;
+        self.set_head(host, &head);
+        let mut freed = 1;
+        if head.used == 0 {
+            self.unlist(which, &head);
+            self.put(Run { first: host, last: host, count: 1 });
+            freed = 1u32.wrapping_sub(per_block);
+        }
+        if let Some(class) = self.class_mut(which) {
+            class.free = class.free.wrapping_add(freed);
+        }
+    }
+
+    /// Takes a divided block out of the list of those with a free part.
+    fn unlist(&mut self, class: u32, head: &Head) {
+        self.relink(head.next, |next| next.previous = head.previous);
+        match head.previous {
+            NONE => self.set_partial(class, head.next),
+            previous => self.relink(previous, |previous| previous.next = head.next),
+        }
+    }
+
+    fn relink(&mut self, host: u32, change: impl FnOnce(&mut Head)) {
+        if host != NONE {
+            let mut head = self.head(host);
+            change(&mut head);
+            self.set_head(host, &head);
+        }
+    }
+
+    fn set_partial(&mut self, class: u32, host: u32) {
+        if let Some(class) = self.class_mut(class) {
+            class.partial = host;
+        }
+    }
+
+    fn head(&self, host: u32) -> Head {
+        let mut bytes = [0; HEAD];
+        bytes.copy_from_slice(self.bytes(host, 0, HEAD));
+        Head::read(&bytes)
+    }
+
+    fn set_head(&mut self, host: u32, head: &Head) {
+        head.write(self.bytes_mut(host, 0, HEAD));
+    }
+}
+
+fn number(class: u32, at: u32) -> u32 {
+    class << CLASS_SHIFT | at
+}
