@@ -237,7 +237,7 @@ fn settle(net: &Net) {
     }
 }
 
-/// H194: a waker may run its task at once, which accepts, answers, and closes what it was woken for.
+/// H268: a waker may run its task at once, which accepts, answers, and closes what it was woken for.
 #[test]
 fn a_task_may_run_at_once() {
     let (net, _) = net();
@@ -255,7 +255,7 @@ fn a_task_may_run_at_once() {
     assert_eq!(client.try_read(&mut [0; 9]), Ok(0));
 }
 
-/// H194: a task may own the socket that it waits on, so that the socket goes with its waker.
+/// H268: a task may own the socket that it waits on, so that the socket goes with its waker.
 #[test]
 fn a_waker_may_drop_a_socket() {
     let (net, _) = net();
@@ -272,7 +272,7 @@ fn a_waker_may_drop_a_socket() {
     assert_eq!(server.try_read(&mut [0; 9]), Err(Error::ConnectionReset), "text that nobody read was lost");
 }
 
-/// H220: a hundred tasks are woken, more than at a time, and each runs at once.
+/// H268, H220: a hundred tasks are woken, more than at a time, and each runs at once.
 #[test]
 fn a_crowd_may_run_at_once() {
     let (net, _) = net();

@@ -81,7 +81,7 @@ impl Clients {
 /// Clients of each kind.
 const EACH: usize = 400;
 
-/// T17, H199: after their time clients that have vanished leave nothing behind: no connection, memory,
+/// T12: after their time clients that have vanished leave nothing behind: no connection, memory,
 /// handler or place, whether they had said nothing, waited for an answer, or owed an acknowledgment.
 #[test]
 fn clients_that_vanish_leave_nothing() {

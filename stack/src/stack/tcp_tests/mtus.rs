@@ -57,7 +57,7 @@ fn run(mtus: [u16; 2], law: Congestion, set: usize) {
     }
 }
 
-/// H041: no MTU from 68 to 65,535 and no law of congestion panics or stalls.
+/// H273, H209: no MTU from 68 to 65,535 and no law of congestion panics or stalls.
 #[test]
 fn every_law_at_every_mtu() {
     for mtu in MTUS {
@@ -65,7 +65,7 @@ fn every_law_at_every_mtu() {
     }
 }
 
-/// And with every option beside the defaults, where MTUs are extreme or differ.
+/// H273: nor does any option beside the defaults, where MTUs are extreme or differ.
 #[test]
 fn every_option_at_extreme_mtus() {
     for mtus in [[68, 68], [68, 65_535], [65_535, 1280], [65_535, 65_535]] {
