@@ -413,12 +413,13 @@ impl Stack<'_> {
         Some(path)
     }
 
-    /// There is no way to the peer. That ends a connect, and a handshake that the peer began. A
-    /// connection that stands keeps what it was about to send until there is one (H084).
+    /// There is no way to the peer. That ends a connect, and a handshake whose peer may not exist. A
+    /// connection that stands keeps what it was about to send until there is one (H084), and so does a
+    /// handshake that was answered: its neighbour was known.
     fn tcp_no_way(&mut self, index: u32, error: Error, now: Instant) {
         let Some(c) = self.tcp.at(index) else { return };
         let (tuple, interface) = (c.tuple, c.interface);
-        let outcome = if c.tcb.is_opening() {
+        let outcome = if c.tcb.is_opening() || c.tcb.is_unanswered() {
             self.tcp.fail(index, error, now, &mut self.pool)
         } else {
             self.count_drop(Drop::NoRoute, now);

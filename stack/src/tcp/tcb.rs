@@ -522,6 +522,11 @@ impl Tcb {
         matches!(&self.phase, Phase::SynReceived(h) if h.origin != Origin::Active)
     }
 
+    /// Did the peer begin the handshake, and was nothing sent to it yet? Its neighbour was never known.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.is_half_open() && matches!(&self.phase, Phase::SynReceived(h) if h.transmissions == 0)
+    }
+
     /// Has the peer acknowledged or sent something new since this was last asked?
     pub(crate) fn has_progressed(&mut self) -> bool {
         let Phase::Synchronized(s) = &mut self.phase else { return false };

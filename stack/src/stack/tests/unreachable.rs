@@ -225,6 +225,31 @@ fn syns_of_invented_neighbors_leave_nothing() {
     assert_eq!(a.stack.tcp_count().0, 0);
 }
 
+/// H246: a handshake that was answered outlives a neighbour that fails for a while, as one does whose answers
+/// to probes come late over a slow link: the client, which has the SYN-ACK, is not reset.
+#[test]
+fn a_handshake_outlives_a_failure() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let (late, _) = b.stack.tcp_listen("0.0.0.0:80".parse().unwrap(), 8).unwrap();
+    a.stack.tcp_connect(SocketAddr::new(v4(2), 80), None, T0).unwrap();
+    let mut acks = Vec::new();
+    for _ in 0..4 {
+        let (acknowledgments, others): (Vec<_>, Vec<_>) =
+            a.output(T0).into_iter().partition(|f| is_tcp(f) && f[47] == 0x10);
+        acks.extend(acknowledgments);
+        others.iter().for_each(|frame| b.input(frame, T0));
+        b.output(T0).iter().for_each(|frame| a.input(frame, T0));
+    }
+    assert_eq!((acks.len(), b.stack.tcp_accept(late).err()), (1, Some(Error::WouldBlock)));
+    // Probed in vain, and asked in vain when the SYN-ACK went again.
+    alone(&mut b, 0, 20_000);
+    let failed =
+        |(_, e): (Instant, Event)| matches!(e, Event::NeighborFailed(_, address) if address == v4(1));
+    assert!(b.stack.events().recent().any(failed));
+    b.input(&acks[0], at(20_000));
+    assert!(b.stack.tcp_accept(late).is_ok());
+}
+
 /// H241: a table of eight places serves more connections than it holds neighbours, one after the other.
 #[test]
 fn more_neighbors_than_places() {
