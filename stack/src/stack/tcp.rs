@@ -294,10 +294,7 @@ impl Stack<'_> {
                     self.tcp.follow_path(index, mtu, now, &mut self.pool);
                     return Sent::Segment(None);
                 }
-                Err(error) => {
-                    self.tcp_no_way(index, error, now);
-                    return Sent::Blocked;
-                }
+                Err(error) => return self.tcp_no_way(index, &plan, error, now),
             },
         };
         self.tcp_transmit(index, &mut plan, &link, device, now)
@@ -415,9 +412,10 @@ impl Stack<'_> {
 
     /// There is no way to the peer. That ends a connect, and a handshake whose peer may not exist. A
     /// connection that stands keeps what it was about to send until there is one (H084), and so does a
-    /// handshake that was answered: its neighbour was known.
-    fn tcp_no_way(&mut self, index: u32, error: Error, now: Instant) {
-        let Some(c) = self.tcp.at(index) else { return };
+    /// handshake that was answered: its neighbour was known. An acknowledgment alone is as good as lost:
+    /// the peer asks for another, and nobody asks for the neighbour for ever on its account.
+    fn tcp_no_way(&mut self, index: u32, plan: &Plan, error: Error, now: Instant) -> Sent {
+        let Some(c) = self.tcp.at(index) else { return Sent::Nothing };
         let (tuple, interface) = (c.tuple, c.interface);
         let outcome = if c.tcb.is_opening() || c.tcb.is_unanswered() {
             self.tcp.fail(index, error, now, &mut self.pool)
@@ -431,6 +429,11 @@ impl Stack<'_> {
             self.tcp.trouble(index, problem, now, &mut self.pool)
         };
         self.tcp_outcome(&tuple, interface, outcome, now);
+        if plan.kind == PlanKind::Ack {
+            self.tcp.on_sent(index, plan, now, &mut self.pool);
+            return Sent::Segment(None);
+        }
+        Sent::Blocked
     }
 
     /// A neighbour that was `Pending` is known now, has failed, or may be asked again: those that
@@ -444,8 +447,11 @@ impl Stack<'_> {
             let next = path.map(|path| NeighborKey { interface: path.interface, address: path.next_hop });
             match next {
                 Some(next) if next == key && outcome == Resolution::Failed => {
-                    self.tcp_no_way(index, Error::HostUnreachable, now);
-                    self.tcp.block(index);
+                    let plan = self.tcp.plan(index, self.text_max(), now, &self.pool);
+                    match plan.map(|plan| self.tcp_no_way(index, &plan, Error::HostUnreachable, now)) {
+                        Some(Sent::Blocked) => self.tcp.block(index),
+                        _ => self.tcp.queue_if_ready(index),
+                    }
                 }
                 Some(next) if next == key || !self.neighbors.is_awaited(&next) => {
                     self.tcp.queue_if_ready(index);

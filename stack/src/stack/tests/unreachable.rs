@@ -273,3 +273,18 @@ fn more_neighbors_than_places() {
         assert_eq!(reached.len(), 40, "{reached:?}");
     }
 }
+
+/// H246: an acknowledgment alone that can't go is as good as lost: nobody asks for a dead neighbour for ever
+/// on its account.
+#[test]
+fn an_acknowledgment_is_not_kept() {
+    let (mut c, mut d, kept, peer) = connected();
+    let socket = c.stack.datagram_bind(DatagramKind::Udp, (Ipv4Addr::UNSPECIFIED, 0).into(), false).unwrap();
+    c.stack.datagram_send(socket, Some(SocketAddr::new(v4(2), 9)), b"?", None, at(40_000)).unwrap();
+    alone(&mut c, 40_000, 48_500);
+    d.stack.tcp_write(peer, b"text", at(48_500)).unwrap();
+    d.output(at(48_500)).iter().filter(|f| is_tcp(f)).for_each(|f| c.input(f, at(48_500)));
+    let questions = alone(&mut c, 48_500, 120_000).iter().filter(|f| asked(f).is_some()).count();
+    assert!(questions <= 3, "{questions}");
+    assert_eq!(c.stack.tcp_read(kept, &mut [0; 8], at(120_000)), Ok(4));
+}
