@@ -15,7 +15,7 @@ const SEEDS: u64 = 10_000;
 #[test]
 fn every_seed_ends_well() {
     let mut reports = vec![];
-    sim::run_all(0..SEEDS, |_, outcome| reports.extend(outcome.err()));
+    sim::run_all(0..SEEDS, 0, |_, outcome| reports.extend(outcome.err()));
     assert!(reports.is_empty(), "{} failed:\n{}", reports.len(), reports.join("\n"));
 }
 

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-const USAGE: &str = "usage: sim --seeds COUNT [--from SEED]
+const USAGE: &str = "usage: sim --seeds COUNT [--from SEED] [--threads COUNT]
        sim --seed SEED [--cut WHAT,...] [--plot FILE.svg [--flow NUMBER]]
-  --seeds  runs so many on all processors; shrinks what fails, and says how to replay it
+  --seeds  runs so many on all processors, or on so many threads; shrinks what fails, and says how to replay it
   --seed   runs one, keeps its frames and a log
   --cut    leaves something out of its world, as the report of a failure says
   --plot   draws windows, round-trip time, and goodput of a flow: the largest, if none is named";
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 /// Options come in pairs. True: everything ended well.
 fn command(args: &[String]) -> Result<bool, String> {
     let (mut seed, mut count, mut from, mut cuts) = (None, None, 0, Cuts::default());
-    let (mut plot, mut flow) = (None, None);
+    let (mut plot, mut flow, mut threads) = (None, None, 0);
     for pair in args.chunks(2) {
         let [name, value] = pair else { return Err(format!("{} needs a value", pair[0])) };
         let number = || value.parse::<u64>().map_err(|e| format!("{name} {value}: {e}"));
@@ -37,6 +37,7 @@ fn command(args: &[String]) -> Result<bool, String> {
             "--seed" => seed = Some(number()?),
             "--seeds" => count = Some(number()?),
             "--from" => from = number()?,
+            "--threads" => threads = number()? as usize,
             "--plot" => plot = Some(value),
             "--flow" => flow = Some(number()? as usize),
             "--cut" => cuts = value.parse()?,
@@ -52,7 +53,7 @@ fn command(args: &[String]) -> Result<bool, String> {
             }
             Ok(replay.outcome.is_ok())
         }
-        (None, Some(count)) => Ok(many(from, count)),
+        (None, Some(count)) => Ok(many(from, count, threads)),
         _ => Err("either --seed or --seeds".to_owned()),
     }
 }
@@ -67,12 +68,12 @@ fn replay(seed: u64, cuts: &Cuts) -> Result<Replay, String> {
     Ok(replay)
 }
 
-fn many(from: u64, count: u64) -> bool {
+fn many(from: u64, count: u64, threads: usize) -> bool {
     std::panic::set_hook(Box::new(|_| {})); // they are in the reports
     let mut progress = Progress::new(count);
     let (mut frames, mut bytes) = (0, 0);
     let mut slowest = (Duration::ZERO, from);
-    sim::run_all(from..from + count, |seed, outcome| {
+    sim::run_all(from..from + count, threads, |seed, outcome| {
         match outcome {
             Ok(summary) => {
                 frames += summary.frames;

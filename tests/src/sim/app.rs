@@ -100,6 +100,8 @@ pub(super) struct App {
     pub(super) last_info: Option<TcpInfo>,
     /// How often it tries again where nobody answers.
     tries: u32,
+    /// What it failed with before it tried again.
+    reset_before: Option<Error>,
     buffer: Vec<u8>,
 }
 
@@ -138,6 +140,7 @@ impl App {
             writing: Wait::new(),
             last_info: None,
             tries: 0,
+            reset_before: None,
             buffer: vec![0; script.read_len as usize],
         };
         app.writing.pause = begins;
@@ -365,6 +368,21 @@ impl App {
 
     fn fail(&mut self, stack: &mut Stack<'_>, handle: TcpHandle, error: Error, now: Instant) {
         stack.tcp_close(handle, now);
+        // Whoever is reset before the first byte went either way tries again, as programs do.
+        let is_unserved = self.end == 0 && (self.written, self.read) == (0, 0);
+        if let Some(remote) = self.remote.filter(|_| is_unserved && error == Error::ConnectionReset)
+            && self.tries < TRIES_MAX
+        {
+            self.tries += 1;
+            self.reset_before = Some(error);
+            self.writing = Wait::new();
+            self.reading = Wait::new();
+            self.writing.pause = now + RETRY_PAUSE;
+            self.state = State::Idle(remote);
+            return;
+        }
+        // Nobody listens any more: it was the server that reset.
+        let error = self.reset_before.filter(|_| error == Error::ConnectionRefused).unwrap_or(error);
         self.state = State::Done(Outcome::Failed(error));
     }
 

@@ -50,6 +50,7 @@ const FEATURES: &[Feature] = &[
     ("slow", |o| o.links.iter_mut().for_each(|l| l.bytes_per_s = 125_000_000)),
     ("delay", |o| o.links.iter_mut().for_each(|l| l.delay_us = 1_000)),
     ("mtu", |o| o.links.iter_mut().for_each(|l| l.mtu = 1500)),
+    ("stuck", |o| o.hosts.iter_mut().for_each(|h| h.full_us = h.full_us.min(20_000))),
     ("full", |o| o.hosts.iter_mut().for_each(|h| h.full_ppm = 0)),
     ("polls", |o| o.hosts.iter_mut().for_each(|h| h.poll_us = 1)),
     ("merged", |o| o.hosts.iter_mut().for_each(|h| h.merged = false)),
@@ -65,12 +66,19 @@ const FEATURES: &[Feature] = &[
     ("time-wait", |o| for_tcp(o, |t, _| t.time_wait = Duration::from_secs(1))),
     ("timestamps", |o| for_tcp(o, |t, _| t.timestamps = false)),
     ("congestion", |o| for_tcp(o, |t, d| t.congestion = d.congestion)),
+    ("sack", |o| for_tcp(o, |t, d| t.sack = d.sack)),
+    ("ecn", |o| for_tcp(o, |t, d| t.ecn = d.ecn)),
+    ("fast-open", |o| for_tcp(o, |t, _| (t.options.fast_open, t.options.fast_open_backlog) = (false, 0))),
+    ("late", |o| o.hosts.iter_mut().for_each(|h| h.late_ppm = 0)),
+    ("jump", |o| o.hosts.iter_mut().for_each(|h| h.jump = None)),
+    ("link-local", |o| o.flows.iter_mut().for_each(|f| f.link_local = false)),
+    ("twins", |o| o.links.iter_mut().for_each(|l| l.twins = false)),
     ("endings", |o| for_scripts(o, |s| s.ending = Ending::Orderly)),
     ("idle", |o| for_scripts(o, |s| (s.idle, s.read_wait) = (Duration::ZERO, Duration::ZERO))),
     ("pauses", |o| for_scripts(o, |s| (s.write_pause, s.read_pause) = (Duration::ZERO, Duration::ZERO))),
     ("pieces", |o| for_scripts(o, |s| (s.write_len, s.read_len) = (65_536, 65_536))),
     ("nodelay", |o| for_scripts(o, |s| s.nodelay = false)),
-    ("v6", |o| o.flows.iter_mut().for_each(|f| f.v6 = false)),
+    ("v6", |o| o.flows.iter_mut().for_each(|f| (f.v6, f.link_local) = (false, false))),
     ("backlog", |o| o.flows.iter_mut().for_each(|f| f.backlog = 8)),
     ("begin", |o| o.flows.iter_mut().for_each(|f| f.begins = Duration::ZERO)),
     ("start", |o| o.start = Instant::from_micros(5_000)),
@@ -80,7 +88,7 @@ impl Cuts {
     /// Leaves out of a world what is to be left out.
     pub(super) fn apply(&self, options: &mut Options) {
         self.features.iter().for_each(|f| FEATURES[*f].1(options));
-        options.widen_queues();
+        options.bound_queues();
         if let Some(flows) = &self.flows {
             for flow in (0..options.flows.len()).filter(|f| !flows.contains(f)) {
                 options.flows[flow].absent = true;

@@ -59,6 +59,7 @@ pub(super) struct SimDevice {
     /// The device at the other end takes frames as they are: merged, with the checksum undone.
     pub(super) passes_whole: bool,
     pub(super) full_ppm: u32,
+    pub(super) full_us: u64,
     pub(super) random: Random,
     pub(super) now: Instant,
     /// It has no room before this time.
@@ -81,7 +82,7 @@ impl Device for SimDevice {
             return Err(TxError::Full);
         }
         if self.random.chance(self.full_ppm) {
-            self.full_until = Some(self.now + Duration::from_micros(self.random.between(1, 20_000)));
+            self.full_until = Some(self.now + Duration::from_micros(self.random.between(1, self.full_us)));
             return Err(TxError::Full);
         }
         let mut bytes = frame.header.to_vec();

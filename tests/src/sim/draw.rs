@@ -6,7 +6,7 @@ use super::options::{
 };
 use super::random::Random;
 use barenet::time::{Duration, Instant};
-use barenet::{Congestion, KeepAlive};
+use barenet::{Congestion, Ecn, KeepAlive};
 
 /// What this world has.
 struct Swarm(u64);
@@ -38,6 +38,11 @@ enum Odd {
     SlowLink,
     Queue,
     Mtu,
+    NoSack,
+    Ecn,
+    Late,
+    Twins,
+    StuckDevices,
 }
 
 impl Swarm {
@@ -60,7 +65,7 @@ impl Options {
         let links = links.into_iter().map(|link| dress(link, r, swarm, faulty));
         let mut options = Options { start, faulty, hosts, links: links.collect(), flows: vec![] };
         one_mtu(&mut options.links);
-        options.widen_queues();
+        options.bound_queues();
         // Rarely a connection is cut for ever, and then it is enough that everything ends.
         if r.chance(20_000) {
             let at = r.below(options.links.len() as u64) as usize;
@@ -70,6 +75,10 @@ impl Options {
         // Most worlds are small, for the sake of their number.
         let most = r.pick(&[1 << 16, 1 << 18, 1 << 20, 1 << 23]) / flows;
         options.flows = (0..flows).map(|_| flow(r, swarm, &options, most)).collect();
+        // From chance of their own, so that without them a seed means the same.
+        let r = &mut Random::new(seed.wrapping_add(1 << 63));
+        options.hosts.iter_mut().for_each(|host| vary_host(host, r, swarm));
+        vary_paths(&mut options, r, swarm);
         options
     }
 }
@@ -153,6 +162,34 @@ fn host(r: &mut Random, swarm: &Swarm) -> HostOptions {
     host
 }
 
+fn vary_host(host: &mut HostOptions, r: &mut Random, swarm: &Swarm) {
+    let has = |odd| swarm.has(odd);
+    let tcp = &mut host.tcp;
+    if has(Odd::NoSack) {
+        tcp.sack = r.chance(500_000);
+    }
+    if has(Odd::Ecn) {
+        tcp.ecn = r.pick(&[Ecn::Off, Ecn::WhenAsked, Ecn::On]);
+    }
+    if has(Odd::StuckDevices) && r.chance(500_000) {
+        (host.full_ppm, host.full_us) = (r.scaled(100, 3_000) as u32, r.scaled(100_000, 20_000_000));
+    }
+    if has(Odd::Late) && r.chance(500_000) {
+        host.late_ppm = r.scaled(100, 20_000) as u32;
+    }
+}
+
+/// What concerns two hosts.
+fn vary_paths(options: &mut Options, r: &mut Random, swarm: &Swarm) {
+    // Between every two hosts there is a link: each has two, with the same address at the other end.
+    let is_triangle = options.links.len() == 3 && options.hosts.len() == 3;
+    let joins_hosts = |l: &LinkOptions| l.ends.iter().all(|end| end.host().is_some());
+    if swarm.has(Odd::Twins) && is_triangle && options.links.iter().all(joins_hosts) {
+        options.links.iter_mut().for_each(|l| l.twins = true);
+        options.flows.iter_mut().for_each(|f| f.link_local = f.v6 && r.chance(700_000));
+    }
+}
+
 /// Gives a link its properties.
 fn dress(mut link: LinkOptions, r: &mut Random, swarm: &Swarm, faulty: Duration) -> LinkOptions {
     link.bytes_per_s = r.scaled(if swarm.has(Odd::SlowLink) { 20_000 } else { 2_000_000 }, 1_000_000_000);
@@ -214,6 +251,7 @@ fn flow(r: &mut Random, swarm: &Swarm, options: &Options, most: u64) -> FlowOpti
         hosts: [hosts[client], hosts[server]],
         net: link.net,
         v6: link.mtu >= 1280 && r.chance(400_000),
+        link_local: false,
         begins: Duration::from_micros(r.below(options.faulty.micros().min(5_000_000))),
         backlog: r.pick(&[0, 1, 8]),
         refused: r.chance(50_000),

@@ -1,7 +1,7 @@
 //! Did every application get what its script and its peer's promise?
 
 use super::app::{App, Outcome, State};
-use super::options::FlowOptions;
+use super::options::{FlowOptions, LinkOptions};
 use super::world::World;
 use barenet::Error;
 use barenet::time::Duration;
@@ -31,6 +31,7 @@ impl World {
             return match client.state {
                 State::Done(Outcome::Failed(Error::ConnectionRefused)) => Ok(0),
                 State::Done(Outcome::Left) if !flow.scripts[0].is_patient() => Ok(0),
+                State::Done(Outcome::Failed(Error::HostUnreachable)) if self.is_fast(flow, client) => Ok(0),
                 _ if self.options.is_cut(flow.net) => Ok(0),
                 _ => Err(complaint(client, "should have been refused")),
             };
@@ -52,7 +53,8 @@ impl World {
         let memory = self.options.hosts[flow.hosts[peer.end]].memory;
         let short = memory <= SMALL || (self.options.flows.len() > 6 && memory <= 16 * SMALL);
         // A peer whose TIME-WAIT is over answers a FIN with a reset.
-        let brief = self.options.hosts[flow.hosts[peer.end]].tcp.time_wait < Duration::from_secs(60);
+        let host = &self.options.hosts[flow.hosts[peer.end]];
+        let brief = host.tcp.time_wait < Duration::from_secs(60) || host.jump.is_some();
         // Nor does a stack wait for ever for somebody who does not read.
         let slow = mine.read_wait > ORPHAN_PATIENCE;
         let let_go = matches!(peer.state, State::Done(Outcome::Orderly | Outcome::Left));
@@ -61,13 +63,41 @@ impl World {
                 !other.keeps_promise(mine) || (app.read == other.send && app.written == mine.send)
             }
             State::Done(Outcome::Left) => !mine.is_patient(),
-            State::Listening(_) => !other.keeps_promise(mine),
+            // A Fast Open that was let go of before anything was written never happened. A half-open connection whose
+            // client cannot be reached for long ends, so that strangers hold no place; its client is reset later.
+            State::Listening(_) => {
+                let failed = matches!(peer.state, State::Done(Outcome::Failed(_)));
+                let never = self.is_fast(flow, peer) && (peer.written == 0 || failed);
+                never || !other.keeps_promise(mine) || (failed && self.has_outages(flow))
+            }
+            // With Fast Open the server may reset before its SYN-ACK has arrived; and that a neighbour cannot be found
+            // is told to who reads or writes, who does not try again.
+            State::Done(Outcome::Failed(Error::HostUnreachable)) if self.is_fast(flow, app) => app.read == 0,
+            State::Done(Outcome::Failed(Error::ConnectionReset))
+                if matches!(peer.state, State::Listening(_)) && self.has_outages(flow) =>
+            {
+                true
+            }
+            State::Done(Outcome::Failed(Error::ConnectionRefused)) if self.is_fast(flow, app) => {
+                !(mine.keeps_promise(other) && other.keeps_promise(mine))
+            }
             State::Done(Outcome::Failed(Error::ConnectionReset | Error::ClosedByPeer)) => {
                 ((short || slow || brief) && let_go)
                     || !(mine.keeps_promise(other) && other.keeps_promise(mine))
             }
             _ => false,
         }
+    }
+
+    /// May nothing cross for longer than a neighbour is asked for?
+    fn has_outages(&self, flow: &FlowOptions) -> bool {
+        let gaps = |l: &LinkOptions| l.hole.is_some() || l.faults.iter().any(|f| f.burst > 0);
+        self.options.links.iter().any(|l| l.net == flow.net && gaps(l))
+    }
+
+    /// May text of this client go with its SYN?
+    fn is_fast(&self, flow: &FlowOptions, app: &App) -> bool {
+        app.end == 0 && self.options.hosts[flow.hosts[0]].tcp.options.fast_open
     }
 
     /// One end of a flow.

@@ -18,6 +18,8 @@ pub(super) struct Pipe {
     /// From when until when, and what.
     hole: Option<(Instant, Instant, Hole)>,
     cut: Option<Instant>,
+    /// Some host uses Fast Open.
+    early: bool,
     random: Random,
     in_burst: bool,
     /// When the last frame has left the sender.
@@ -64,7 +66,13 @@ pub(super) struct Fate {
 }
 
 impl Pipe {
-    pub(super) fn new(options: &LinkOptions, direction: usize, start: Instant, seed: u64) -> Pipe {
+    pub(super) fn new(
+        options: &LinkOptions,
+        direction: usize,
+        start: Instant,
+        early: bool,
+        seed: u64,
+    ) -> Pipe {
         let us = |bytes: u64| Duration::from_micros(bytes.saturating_mul(1_000_000) / options.bytes_per_s);
         Pipe {
             bytes_per_s: options.bytes_per_s,
@@ -74,6 +82,7 @@ impl Pipe {
             faults: options.faults[direction],
             hole: options.hole.map(|h| (start + h.from, start + h.until, h)),
             cut: options.cut.map(|at| start + at),
+            early,
             random: Random::new(seed),
             in_burst: false,
             busy_until: Instant::ZERO,
@@ -135,7 +144,7 @@ impl Pipe {
         let is_cut = self.cut.is_some_and(|at| at <= now);
         let hole = self.hole.filter(|(from, until, _)| (*from..*until).contains(&now));
         let r = &mut self.random;
-        let forged = if r.chance(f.forge) && !is_cut { forge(frame, r) } else { None };
+        let forged = if r.chance(f.forge) && !is_cut { forge(frame, self.early, r) } else { None };
         self.in_burst = if self.in_burst { !r.chance(f.burst_end) } else { r.chance(f.burst) };
         let swallowed = match hole {
             _ if is_cut => Some("cut"),

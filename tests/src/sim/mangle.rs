@@ -23,7 +23,8 @@ pub(super) fn corrupt(frame: &mut Frame, r: &mut Random) -> bool {
 
 /// A segment for the connection of this one with numbers drawn at random. A connection that is not
 /// established has no defence against such, so SYNs are not copied.
-pub(super) fn forge(frame: &Frame, r: &mut Random) -> Option<Frame> {
+/// With Fast Open a server sends text while its client is not established yet (`early`), so nobody forges a SYN then.
+pub(super) fn forge(frame: &Frame, early: bool, r: &mut Random) -> Option<Frame> {
     let (tcp, length_at) = match (&frame.bytes[12..14], frame.bytes.get(23), frame.bytes.get(20)) {
         ([8, 0], Some(6), _) => (34, 16),
         ([0x86, 0xdd], _, Some(6)) => (54, 18),
@@ -42,6 +43,9 @@ pub(super) fn forge(frame: &Frame, r: &mut Random) -> Option<Frame> {
     bytes[tcp + 12] = 8 << 4;
     let any = r.next_u64() as u8;
     bytes[tcp + 13] = r.pick(&[4, 2, 16, 17, 20, any]);
+    if early {
+        bytes[tcp + 13] &= !2;
+    }
     bytes.extend_from_slice(&[1, 1, 8, 10]);
     bytes.extend_from_slice(&r.next_u64().to_be_bytes());
     bytes.resize(bytes.len() + r.pick(&[0, 0, 1, 500]), 0xee);

@@ -105,12 +105,13 @@ pub fn run_or_explain(seed: u64) -> Outcome {
     ))
 }
 
-/// Runs many seeds on all processors, and hands each outcome to `done`, in any order.
-pub fn run_all(seeds: std::ops::Range<u64>, done: impl FnMut(u64, Outcome) + Send) {
+/// Runs many seeds on so many threads (0: one for each processor), and hands each outcome to `done`, in any order.
+pub fn run_all(seeds: std::ops::Range<u64>, threads: usize, done: impl FnMut(u64, Outcome) + Send) {
     let next = AtomicU64::new(seeds.start);
     let done = Mutex::new(done);
     std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        let all = std::thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..if threads == 0 { all } else { threads } {
             scope.spawn(|| {
                 while let seed = next.fetch_add(1, Ordering::Relaxed)
                     && seed < seeds.end

@@ -26,8 +26,9 @@ pub(super) struct Network {
 
 impl Network {
     pub(super) fn new(options: &Options, r: &mut Random) -> Network {
+        let early = options.hosts.iter().any(|h| h.tcp.options.fast_open);
         let pipe = |link, direction, r: &mut Random| {
-            Pipe::new(&options.links[link], direction, options.start, r.next_u64())
+            Pipe::new(&options.links[link], direction, options.start, early, r.next_u64())
         };
         let pipes = (0..options.links.len()).map(|l| [pipe(l, 0, r), pipe(l, 1, r)]).collect();
         let ends: Vec<_> = options.links.iter().map(|l| l.ends).collect();

@@ -44,6 +44,12 @@ pub struct HostOptions {
     pub merged: bool,
     /// How often a device is full, in frames of a million.
     pub full_ppm: u32,
+    /// And for how many microseconds at most.
+    pub full_us: u64,
+    /// How often the host turns late, in turns of a million, by two seconds at most; while the links are faulty.
+    pub late_ppm: u32,
+    /// Its clock jumps ahead: when, counted from the start, and how far.
+    pub jump: Option<(Duration, Duration)>,
     /// Frames wait until the next multiple of this many microseconds, and come together.
     pub poll_us: u64,
 }
@@ -58,6 +64,9 @@ impl Default for HostOptions {
             tso: false,
             merged: false,
             full_ppm: 0,
+            full_us: 20_000,
+            late_ppm: 0,
+            jump: None,
             poll_us: 1,
         }
     }
@@ -84,6 +93,9 @@ pub struct LinkOptions {
     pub hole: Option<Hole>,
     /// From this time on, counted from the start, nothing crosses it any more.
     pub cut: Option<Duration>,
+    /// Whatever host is at the other end meets stations of the same hardware address, and so of the same link-local
+    /// address, on all of its links.
+    pub twins: bool,
     /// What else happens, from the first end to the second and back.
     pub faults: [FaultOptions; 2],
 }
@@ -101,6 +113,7 @@ impl LinkOptions {
             mark: None,
             hole: None,
             cut: None,
+            twins: false,
             faults: [FaultOptions::default(); 2],
         }
     }
@@ -154,6 +167,9 @@ pub struct FlowOptions {
     pub net: usize,
     /// Over IPv6.
     pub v6: bool,
+    /// By the link-local address of the server, which stations on other links have as well. Only where the network is
+    /// one link.
+    pub link_local: bool,
     /// When the client connects.
     pub begins: Duration,
     /// The listener's.
@@ -174,6 +190,7 @@ impl FlowOptions {
             hosts,
             net,
             v6: false,
+            link_local: false,
             begins: Duration::ZERO,
             backlog: 1,
             refused: false,
@@ -253,6 +270,9 @@ pub enum Ending {
     Abort(u64),
 }
 
+/// Two seconds of this are what all windows together may hold.
+const CARELESS_BYTES_PER_S: u64 = 8 << 20;
+
 impl Options {
     /// The links of a network.
     fn links_of(&self, net: usize) -> impl Iterator<Item = &LinkOptions> {
@@ -264,9 +284,10 @@ impl Options {
         self.links_of(net).any(|l| l.cut.is_some())
     }
 
-    /// No congestion control is for links that don't drop what is too much: they get a queue that
-    /// holds everything.
-    pub(super) fn widen_queues(&mut self) {
+    /// A queue holds what its link carries in two seconds at most, as longer ones are of no use to anybody, and a few
+    /// frames at least. No congestion control is for links that don't drop what is too much: such a link is fast, so
+    /// that its two seconds hold everything.
+    pub(super) fn bound_queues(&mut self) {
         let careless = |h: &HostOptions| h.tcp.congestion == Congestion::None;
         let mut nets: Vec<usize> = vec![];
         for link in &self.links {
@@ -274,8 +295,12 @@ impl Options {
                 nets.push(link.net);
             }
         }
-        for link in self.links.iter_mut().filter(|l| nets.contains(&l.net)) {
-            (link.queue, link.mark) = (1 << 24, None);
+        for link in &mut self.links {
+            if nets.contains(&link.net) {
+                link.bytes_per_s = link.bytes_per_s.max(CARELESS_BYTES_PER_S);
+                (link.queue, link.mark) = (u64::MAX, None);
+            }
+            link.queue = link.queue.min(2 * link.bytes_per_s).max(4 * u64::from(link.mtu));
         }
     }
 

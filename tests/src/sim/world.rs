@@ -13,7 +13,7 @@ use super::trace::{Lost, Trace};
 use barenet::Error;
 use barenet::time::{Duration, Instant};
 use std::collections::BTreeMap;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// What a run did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -123,7 +123,7 @@ impl World {
                 let s = patience.millis() / 1000;
                 return Err(format!("not over {s} s after the links healed: {}", self.standing()));
             }
-            let pausing = self.apps().any(|a| a.is_pausing(self.now));
+            let pausing = self.is_pausing();
             self.step()?;
             self.watch_for_stalls(heal_at, pausing);
         }
@@ -168,6 +168,7 @@ impl World {
         if !self.healed && self.now >= self.options.start + self.options.faulty {
             self.healed = true;
             self.network.heal();
+            self.hosts.iter_mut().for_each(Host::heal);
             self.tell(format_args!("the links heal"));
         }
         self.deliver();
@@ -219,10 +220,22 @@ impl World {
             let app = App::new((number, 1), server, flow.scripts[1], state, salts, begins);
             self.hosts[server].apps.push(app);
         }
-        let state = State::Idle(SocketAddr::from((address(flow.net, server, flow.v6), port)));
+        let remote = match flow.link_local.then(|| self.link_local(flow.net, [client, server])).flatten() {
+            Some((address, zone)) => SocketAddrV6::new(address, port, 0, zone).into(),
+            None => SocketAddr::from((address(flow.net, server, flow.v6), port)),
+        };
+        let state = State::Idle(remote);
         let app = App::new((number, 0), client, flow.scripts[0], state, salts, begins);
         self.hosts[client].apps.push(app);
         Ok(())
+    }
+
+    /// The server's link-local address on a network that is one link, and the client's zone there.
+    fn link_local(&self, net: usize, [client, server]: [usize; 2]) -> Option<(Ipv6Addr, u32)> {
+        let link = self.options.links.iter().position(|l| l.net == net)?;
+        let port = |host: usize| self.hosts[host].ports.iter().find(|p| p.link == link);
+        let (near, far) = (port(client)?, port(server)?);
+        Some((barenet::ip::link_local_from(far.device.capabilities.mac), near.id.zone()))
     }
 
     fn next(&self) -> Option<Instant> {
@@ -237,6 +250,12 @@ impl World {
             && entry.key().0 <= self.now
         {
             let Arrival { node, link, frame } = entry.remove();
+            // A host that stands still looks later.
+            if let Some(until) = node.host().and_then(|host| self.hosts[host].sleeps(self.now)) {
+                self.numbered += 1;
+                self.arrivals.insert((until, self.numbered), Arrival { node, link, frame });
+                continue;
+            }
             match node {
                 Node::Host(host) => self.hosts[host].receive(link, &frame, &mut self.random, self.now),
                 Node::Switch(switch) => {
@@ -345,11 +364,12 @@ impl World {
         let now = self.now;
         let mut gave_up = None;
         for (host, options) in self.hosts.iter_mut().zip(&self.options.hosts) {
+            let clock = host.clock(now);
             // A connection with keep-alives ends by itself.
             let asks = options.tcp.options.keep_alive.is_some();
             let waits = |a: &App| !asks || matches!(a.state, State::Listening(_));
             for app in host.apps.iter_mut().filter(|a| left.contains(&a.flow) && waits(a)) {
-                if app.give_up(&mut host.stack, now) {
+                if app.give_up(&mut host.stack, clock) {
                     (gave_up, host.due) = (Some(now), Some(now));
                 }
             }
@@ -363,6 +383,12 @@ impl World {
         let peer = self.app(app.flow, 1 - app.end).map(|a| a.state);
         let left = matches!(peer, Some(State::Done(Outcome::Left | Outcome::Failed(_))));
         !left && !matches!(app.state, State::Done(_) | State::Listening(_))
+    }
+
+    /// Does an application pause, so that nothing need happen?
+    fn is_pausing(&self) -> bool {
+        let pauses = |h: &Host| h.apps.iter().any(|a| a.is_pausing(h.clock(self.now)));
+        self.hosts.iter().any(pauses)
     }
 
     fn apps(&self) -> impl Iterator<Item = &App> {
