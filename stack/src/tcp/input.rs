@@ -328,18 +328,22 @@ impl Synchronized {
             self.receive.owed = Owed::Now;
         }
         let nobody_reads = orphan || self.receive.shut;
-        let is_lost = nobody_reads && !segment.text.is_empty() && !self.receive.finished;
-        if is_lost {
+        if nobody_reads && !segment.text.is_empty() && !self.receive.finished {
             // Nobody can read it any more, and the peer should know (RFC 1122 §4.2.2.13).
             //= rfc9293#3.6.1 SHLD-3
             self.end_by_reset();
             effects.writable = true;
         }
-        if self.reset_if_delivered(cx.now, effects) || is_lost {
+        if self.reset_if_delivered(cx.now, effects) {
             return Ok(());
         }
         self.note_fin(&segment, cx);
+        // Until the reset may go, text is acknowledged and dropped: a peer that reads only when it has
+        // written all would else stall, and time out, and never take what the reset waits for.
         let text = self.process_text(&segment, cx, effects);
+        if nobody_reads {
+            self.receive.drop_readable(cx.pool);
+        }
         self.check_fin(cx, effects);
         effects.end = effects.end.or(self.end());
         text

@@ -363,6 +363,12 @@ impl Receive {
         if seq != self.nxt || !self.ranges.is_empty() {
             return self.text_with_holes(pool, seq, text);
         }
+        if self.shut {
+            // It needs no memory: nobody reads it.
+            self.nxt += len;
+            self.unacked += len;
+            return Taken::InOrder;
+        }
         if !self.append(pool, text) {
             return Taken::Dropped;
         }
@@ -501,7 +507,8 @@ impl Receive {
         true
     }
 
-    /// Nobody reads any more, and what is here is dropped. Text that still comes is answered by a reset.
+    /// Nobody reads any more, and what is here is dropped. Text that still comes is dropped, and
+    /// answered by a reset.
     pub(crate) fn shut(&mut self, pool: &mut Pool<'_>) {
         self.clear(pool);
         self.shut = true;
@@ -582,6 +589,11 @@ impl Receive {
         let n = n.min(self.readable as usize);
         self.readable -= to_u32(n);
         self.queue.consume(pool, n);
+    }
+
+    /// Drops all that is readable, which nobody reads.
+    pub(crate) fn drop_readable(&mut self, pool: &mut Pool<'_>) {
+        self.consume(pool, self.readable as usize);
     }
 
     /// Gives all memory back.

@@ -353,7 +353,7 @@ fn an_error_after_what_came_before_it() {
 }
 
 /// Closing with unread text: the peer gets what was written, as far as its window takes it, then the
-/// reset. What still comes is neither kept nor acknowledged, and does not end it sooner.
+/// reset. What still comes is acknowledged and dropped, and does not end it sooner.
 //= rfc9293#3.10.4
 #[test]
 fn an_answer_before_the_reset() {
@@ -366,7 +366,7 @@ fn an_answer_before_the_reset() {
     b.get(data(7, 1, b"more").win(2 * MSS as u16));
     b.get(data(11, 1 + 2 * MSS, b"and more").win(2 * MSS as u16));
     let out = b.out();
-    assert_eq!(brief(&out), [(1 + 2 * MSS, MSS, 7), (1 + 3 * MSS, 10, 7)], "what comes to fit");
+    assert_eq!(brief(&out), [(1 + 2 * MSS, MSS, 19), (1 + 3 * MSS, 10, 19)], "what comes to fit");
     assert!(out.iter().all(|o| !o.flags.has(Flags::FIN)));
     let again = b.advance(2_000);
     assert!(again.iter().any(|(_, o)| (o.seq, o.len()) == (1 + 2 * MSS, MSS)), "lost: {again:?}");
@@ -374,6 +374,40 @@ fn an_answer_before_the_reset() {
     assert_eq!((b.replies.len(), b.tcp.len()), (0, 1));
     b.get(ack(19, 11 + 3 * MSS));
     assert!(matches!(b.replies[..], [Reply::Reset(r)] if r.seq == b.iss + 11 + 3 * MSS), "{:?}", b.replies);
+    assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
+}
+
+/// A peer that writes all before it reads: what the reset waits for finds its window closed, so its own
+/// text has to get through, in whatever order and however little memory is left, and its FIN too.
+//= rfc9293#3.6.1 SHLD-3
+#[test]
+fn a_reset_that_waits_does_not_stall_the_peer() {
+    let mut b = Bench::server_with(quiet(), syn().win(MSS as u16));
+    b.write(&pattern(2 * MSS as usize)).unwrap();
+    assert_eq!((b.close(), brief(&b.out())), (None, vec![(1, MSS, 1)]));
+    let in_use = b.pool.in_use();
+    let text = pattern(MSS as usize);
+    let mut nxt = 1;
+    for turn in 0..100 {
+        if turn % 3 == 0 {
+            b.get(data(nxt + MSS, 1 + MSS, &text).win(0));
+            assert_eq!(b.out().last().unwrap().ack, nxt, "turn {turn}");
+            nxt += MSS;
+            b.get(data(nxt - MSS, 1 + MSS, &text).win(0));
+        } else {
+            b.get(data(nxt, 1 + MSS, &text).win(0));
+        }
+        nxt += MSS;
+        let out = [b.out(), b.advance(200).into_iter().map(|(_, o)| o).collect()].concat();
+        let last = out.last().unwrap();
+        assert_eq!((last.ack, b.pool.in_use() <= in_use, b.replies.len()), (nxt, true, 0), "turn {turn}");
+    }
+    b.get(fin(nxt, 1 + MSS).win(0));
+    assert_eq!((b.out().last().unwrap().ack, b.tcp.len()), (nxt + 1, 1));
+    b.get(ack(nxt + 1, 1 + MSS).win(MSS as u16));
+    assert_eq!(brief(&b.out()), [(1 + MSS, MSS, nxt + 1)], "now it reads");
+    b.get(ack(nxt + 1, 1 + 2 * MSS).win(MSS as u16));
+    assert!(matches!(b.replies[..], [Reply::Reset(_)]), "{:?}", b.replies);
     assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
 }
 
