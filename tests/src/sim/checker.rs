@@ -98,8 +98,9 @@ impl Checker {
             if after(last_ack, h.ack) {
                 return wrong("an acknowledgment moved back".into());
             }
-            // A SYN-ACK that goes again after other segments can't express as much as they can.
-            if h.flags & SYN != 0 {
+            // A SYN-ACK that goes again after other segments can't express as much as they can; one that
+            // goes again when there is more memory has a larger window than before.
+            if h.flags & SYN != 0 && after(last_edge, edge) {
                 return Ok(());
             }
             // TIME-WAIT has no window.
@@ -161,5 +162,40 @@ impl Header {
             len: text + u32::from(flags & FIN) + u32::from(flags >> 1 & 1),
             text,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A TCP segment over IPv4, without addresses, checksums or options.
+    fn segment(back: bool, flags: u8, [seq, ack]: [u32; 2], window: u16, text: u16) -> Frame {
+        let mut bytes = vec![0; 54 + usize::from(text)];
+        bytes[12..15].copy_from_slice(&[8, 0, 0x45]);
+        bytes[16..18].copy_from_slice(&(40 + text).to_be_bytes());
+        bytes[23] = 6;
+        bytes[35 + 2 * usize::from(back)] = 1;
+        bytes[38..42].copy_from_slice(&seq.to_be_bytes());
+        bytes[42..46].copy_from_slice(&ack.to_be_bytes());
+        bytes[46..48].copy_from_slice(&[0x50, flags]);
+        bytes[48..50].copy_from_slice(&window.to_be_bytes());
+        Frame::plain(bytes)
+    }
+
+    /// A SYN-ACK that goes again may offer more than the one that was lost, and what it offers may be used.
+    #[test]
+    fn a_syn_ack_again_with_a_larger_window() {
+        let mut checker = Checker::default();
+        for (back, flags, numbers, window, text) in [
+            (false, SYN, [100, 0], 1000, 0),
+            (true, SYN | ACK, [500, 101], 0, 0),
+            (true, SYN | ACK, [500, 101], 252, 0),
+            (false, ACK, [101, 501], 1000, 252),
+        ] {
+            assert_eq!(checker.see(&segment(back, flags, numbers, window, text)), Ok(()));
+        }
+        let beyond = checker.see(&segment(false, ACK, [353, 501], 1000, 2));
+        assert!(beyond.is_err_and(|why| why.contains("beyond the window")));
     }
 }
