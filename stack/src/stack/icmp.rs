@@ -120,7 +120,7 @@ impl Stack<'_> {
 
     fn icmp_error_input(&mut self, meta: &PacketMeta, error: IcmpError, now: Instant) -> Result<(), Drop> {
         // H083: we can't have sent the packet.
-        if !self.is_ours(error.source) || crate::ip::is_group(error.destination) {
+        if !self.is_ours_in(meta.interface, error.source) || crate::ip::is_group(error.destination) {
             return Err(Drop::IcmpForeign);
         }
         match error.protocol {

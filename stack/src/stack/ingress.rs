@@ -163,7 +163,7 @@ impl Stack<'_> {
             && header.destination.is_multicast()
             && packet.front().get(IPV6_LEN) == Some(&icmpv6::NEIGHBOR_ADVERT);
         let delivery = self.admit(way, |stack, interface, delivery| {
-            stack.check_source_v6(interface, &header, is_advert)?;
+            stack.check_source_v6((link.interface, interface), &header, is_advert)?;
             if delivery == Delivery::Other { Err(Drop::Ipv6NotForUs) } else { Ok(()) }
         })?;
         let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
@@ -196,7 +196,7 @@ impl Stack<'_> {
     /// Whoever advertises an address of ours as its own is heard.
     fn check_source_v6(
         &self,
-        interface: &Interface,
+        (id, interface): (InterfaceId, &Interface),
         header: &Ipv6Header,
         is_advert: bool,
     ) -> Result<(), Drop> {
@@ -208,7 +208,7 @@ impl Stack<'_> {
         if source.is_multicast() || inside(source) || inside(destination) {
             return Err(Drop::Ipv6Source);
         }
-        if source == destination || (self.is_ours(source.into()) && !is_advert) {
+        if source == destination || (self.is_ours_in(id, source.into()) && !is_advert) {
             return Err(Drop::Land);
         }
         Ok(())

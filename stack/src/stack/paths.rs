@@ -40,6 +40,14 @@ impl Stack<'_> {
         matches!(address, IpAddr::V4(a) if a.is_loopback()) && self.loopback.is_some()
     }
 
+    /// Is it an address of this stack for what names it on interface `zone`? A link-local address of another
+    /// link is somebody else's there (RFC 4007 §6); inside, where packets to ourselves are, all are ours.
+    pub(super) fn is_ours_in(&self, zone: InterfaceId, address: IpAddr) -> bool {
+        let is_of_one_link = matches!(address, IpAddr::V6(a) if ip::is_link_local(a));
+        let link = self.interface(zone).filter(|i| is_of_one_link && !i.is_loopback);
+        link.map_or_else(|| self.is_ours(address), |link| link.addresses.has(address))
+    }
+
     /// Is it the broadcast address of a network of ours, on any interface? Where it comes from or goes to
     /// is no host's, whichever link carries it (RFC 1122 §3.2.1.3).
     pub(super) fn is_directed_broadcast(&self, address: Ipv4Addr) -> bool {
@@ -49,7 +57,7 @@ impl Stack<'_> {
     /// The way to `destination`, by `zone` if one is named (a link-local destination needs it when
     /// there are several interfaces, H171), from `source` if one is given.
     ///
-    /// [`Error::NetUnreachable`]: no route. [`Error::AddrNotAvailable`]: `source` is not ours.
+    /// [`Error::NetUnreachable`]: no route. [`Error::AddrNotAvailable`]: `source` is not ours, or of another link.
     pub fn path(
         &self,
         destination: IpAddr,
@@ -67,7 +75,7 @@ impl Stack<'_> {
         let source = match source {
             // DHCP sends before it has an address.
             Some(own) if own.is_unspecified() && ip::is_group(destination) => own,
-            Some(own) if self.is_ours(own) => own,
+            Some(own) if self.is_ours_in(interface, own) => own,
             Some(_) => return Err(Error::AddrNotAvailable),
             None if known.is_loopback => destination,
             None => self.source_for(&known.addresses, destination, next_hop)?,
@@ -96,7 +104,11 @@ impl Stack<'_> {
         zone: Option<InterfaceId>,
         source: Option<IpAddr>,
     ) -> Result<(InterfaceId, IpAddr), Error> {
-        if self.is_ours(destination) || destination.is_loopback() {
+        let is_ours = match zone {
+            Some(zone) => self.is_ours_in(zone, destination),
+            None => self.is_ours(destination),
+        };
+        if is_ours || destination.is_loopback() {
             return Ok((self.loopback.ok_or(Error::NetUnreachable)?, destination));
         }
         if ip::is_group(destination) || matches!(destination, IpAddr::V6(a) if ip::is_link_local(a)) {

@@ -113,6 +113,36 @@ fn a_zone_is_part_of_the_address() {
     assert_eq!(stack.path(ip("fe80::9"), None, Some(own)).unwrap().interface, b);
 }
 
+/// H171, RFC 4007 §6: a link-local address is one of its link. A neighbour may have the one that we have on another
+/// link: it can be reached, and what it sends is taken.
+#[test]
+fn a_namesake_on_another_link() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    // The hardware address of the neighbour on the first link.
+    let second = a.stack.add_interface(b.device.capabilities()).unwrap();
+    let (own, namesake) = (a.link_local(), b.link_local());
+    assert!(a.stack.is_ours(namesake));
+    let path = |source| a.stack.path(namesake, Some(a.id), source).map(|p| (p.interface, p.source));
+    assert_eq!(path(None), Ok((a.id, own)));
+    assert_eq!(path(Some(namesake)), Err(Error::AddrNotAvailable), "no source of this link");
+    assert_eq!(a.stack.path(own, Some(second), None).unwrap().interface, second);
+    let (listener, _) = b.stack.tcp_listen("[::]:80".parse().unwrap(), 1).unwrap();
+    let IpAddr::V6(address) = namesake else { unreachable!() };
+    let remote = core::net::SocketAddrV6::new(address, 80, 0, a.id.zone());
+    let client = a.stack.tcp_connect(remote.into(), None, T0).unwrap();
+    settle(&mut a, &mut b, T0);
+    let (server, _) = b.stack.tcp_accept(listener).unwrap();
+    b.stack.tcp_write(server, b"from a namesake", T0).unwrap();
+    settle(&mut a, &mut b, T0);
+    let mut text = [0; 20];
+    assert_eq!(a.stack.tcp_read(client, &mut text, T0), Ok(15));
+    assert_eq!(drops(&a), []);
+    // Named by our own link, the address is ours and leads inside.
+    let inside = a.stack.add_loopback(Loopback::heap(65_535).unwrap().capabilities()).unwrap();
+    assert_eq!(a.stack.path(namesake, Some(second), None).unwrap().interface, inside);
+    assert_eq!(a.stack.path(own, Some(inside), Some(namesake)).unwrap().interface, inside);
+}
+
 #[test]
 fn a_source_must_be_ours() {
     let (stack, a, _) = two_links();
