@@ -18,7 +18,7 @@ use crate::slab::Key;
 use crate::tcp::segment::{Flags, Mark, Options, Plan, PlanKind, Reset};
 use crate::tcp::soft::SoftError;
 use crate::tcp::tcb::Dropped;
-use crate::tcp::{ConnectionEvent, Handshaking, Opened, Outcome, Refused, Reply, Tuple};
+use crate::tcp::{ConnectionEvent, Handshaking, IpFields, Opened, Outcome, Refused, Reply, Tuple};
 use crate::time::Instant;
 use crate::wire::tcp::{TCP_LEN_MAX, TcpHeader, parse_tcp};
 use crate::wire::{self, HEADERS_LEN_MAX, IpHeader, LinkPath, protocol, pseudo_header};
@@ -124,7 +124,8 @@ impl Stack<'_> {
             self.suspect_neighbor(&path);
         }
         if let Some(reply) = outcome.reply {
-            self.tcp_reply(tuple, interface, reply, now);
+            let fields = outcome.fields.unwrap_or_else(|| self.tcp.settings.config.options.ip_fields());
+            self.tcp_reply(tuple, interface, (reply, fields), now);
         }
     }
 
@@ -142,8 +143,14 @@ impl Stack<'_> {
         }
     }
 
-    /// Sends a segment of no connection: a reset, TIME-WAIT's acknowledgment, a cookie.
-    pub(crate) fn tcp_reply(&mut self, tuple: &Tuple, interface: InterfaceId, reply: Reply, now: Instant) {
+    /// Sends a segment that no connection plans: a reset, a challenge, TIME-WAIT's acknowledgment, a cookie.
+    pub(crate) fn tcp_reply(
+        &mut self,
+        tuple: &Tuple,
+        interface: InterfaceId,
+        (reply, fields): (Reply, IpFields),
+        now: Instant,
+    ) {
         if let Reply::Reset(_) = reply {
             self.tcp.settings.counts.add(TcpCount::ResetsSent, 1);
         }
@@ -174,7 +181,8 @@ impl Stack<'_> {
         let Ok(path) = self.path(tuple.remote, Some(interface), Some(tuple.local)) else {
             return self.count_drop(Drop::NoRoute, now);
         };
-        let ip = IpHeader::new(tuple.local, tuple.remote, protocol::TCP, len);
+        let mut ip = IpHeader::new(tuple.local, tuple.remote, protocol::TCP, len);
+        (ip.traffic_class, ip.hop_limit) = (fields.dscp << 2, fields.hop_limit);
         // The peer's next segment asks for another, if it can't be sent.
         self.send_answer(&path, &ip, &buf[..len], Bytes::empty(), now);
     }
@@ -356,8 +364,8 @@ impl Stack<'_> {
         ip.flow_label = c.flow_hash();
         //= rfc9293#3.9.1.9 MUST-48, SHLD-21, SHLD-22
         //= rfc9293#3.9.2 MUST-49
-        let options = self.tcp.settings.options(c.profile);
-        (ip.traffic_class, ip.hop_limit) = (options.dscp << 2 | plan.mark as u8, options.hop_limit);
+        let fields = self.tcp.settings.options(c.profile).ip_fields();
+        (ip.traffic_class, ip.hop_limit) = (fields.dscp << 2 | plan.mark as u8, fields.hop_limit);
         if c.tcb.path_mtu() == Some(path_mtu::MIN_V4) {
             // A path that takes even less must fragment (RFC 1191 §3), and tell our packets apart
             // (RFC 6864 §4.3).

@@ -11,7 +11,9 @@ use crate::error::Error;
 use crate::ip::{self, InterfaceId};
 use crate::slab::Key;
 use crate::tcp::segment::Reset;
-use crate::tcp::{Connection, Interest, Opened, Reply, State, TcpConfig, TcpInfo, TcpOptions, Tuple};
+use crate::tcp::{
+    Connection, Interest, IpFields, Opened, Reply, State, TcpConfig, TcpInfo, TcpOptions, Tuple,
+};
 use crate::time::Instant;
 
 /// Names a connection for as long as its application holds it.
@@ -347,9 +349,9 @@ impl Stack<'_> {
         superfluous.is_some()
     }
 
-    fn send_reset(&mut self, reset: Option<(Connection, Reset)>, now: Instant) {
-        if let Some((c, reset)) = reset {
-            self.tcp_reply(&c.tuple, c.interface, Reply::Reset(reset), now);
+    fn send_reset(&mut self, reset: Option<(Connection, Reset, IpFields)>, now: Instant) {
+        if let Some((c, reset, fields)) = reset {
+            self.tcp_reply(&c.tuple, c.interface, (Reply::Reset(reset), fields), now);
         }
     }
 

@@ -347,6 +347,7 @@ impl Tcp<'_> {
         }
         Outcome {
             reply: Some(Reply::SynAck { seq, ack, flags, window, options }),
+            fields: Some(self.settings.options(self.profile_of(listener)).ip_fields()),
             handshaking: Some(Handshaking::CookieSent),
             ..Outcome::default()
         }

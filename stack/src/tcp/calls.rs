@@ -1,6 +1,6 @@
 //! The application's calls, by key.
 
-use super::options::TcpOptions;
+use super::options::{IpFields, TcpOptions};
 use super::ready::has_memory;
 use super::segment::Reset;
 use super::tcb::Cx;
@@ -198,10 +198,11 @@ impl Tcp<'_> {
         key: Key,
         now: Instant,
         pool: &mut Pool<'_>,
-    ) -> Option<(Connection, Reset)> {
-        let reset = self.connections.look_by(key)?.tcb.reset(now);
+    ) -> Option<(Connection, Reset, IpFields)> {
+        let c = self.connections.look_by(key)?;
+        let (reset, fields) = (c.tcb.reset(now), self.settings.options(c.profile).ip_fields());
         let c = self.take_out(key, pool)?;
-        reset.map(|reset| (c, reset))
+        reset.map(|reset| (c, reset, fields))
     }
 
     pub(super) fn take_out(&mut self, key: Key, pool: &mut Pool<'_>) -> Option<Connection> {

@@ -77,6 +77,7 @@ use core::net::IpAddr;
 use core::task::Waker;
 use listener::Listener;
 use managed::ManagedSlice;
+pub(crate) use options::IpFields;
 use segment::{Flags, Options, Plain, Plan, Reset, Segment, Timestamps};
 use settings::Settings;
 use soft::SoftError;
@@ -288,6 +289,8 @@ pub(crate) enum Handshaking {
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) reply: Option<Reply>,
+    /// Of the connection or listener that replies; the stack's own, if it is none.
+    pub(crate) fields: Option<IpFields>,
     pub(crate) dropped: Option<Refused>,
     pub(crate) event: Option<ConnectionEvent>,
     /// The path to the peer carries no larger packets than this.
@@ -504,6 +507,8 @@ impl<'a> Tcp<'a> {
     ) -> Outcome {
         let mut outcome = Outcome {
             reply: effects.reset.map(Reply::Reset).or(effects.challenge),
+            // Now, since the options may go with the connection.
+            fields: self.connections.at(index).map(|c| self.settings.options(c.profile).ip_fields()),
             dropped: effects.dropped.map(Refused::Engine),
             path_mtu: effects.path_mtu,
             ..Outcome::default()

@@ -143,7 +143,19 @@ impl Default for TcpOptions {
     }
 }
 
+/// What the options say of the IP header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct IpFields {
+    pub(crate) dscp: u8,
+    pub(crate) hop_limit: u8,
+}
+
 impl TcpOptions {
+    /// The IP header's fields of every segment of a connection with these options.
+    pub(crate) const fn ip_fields(&self) -> IpFields {
+        IpFields { dscp: self.dscp, hop_limit: self.hop_limit }
+    }
+
     /// Is everything inside its documented range?
     pub(crate) fn check(&self) -> Result<(), Error> {
         let bad = |what| Err(Error::InvalidInput(what));

@@ -1,5 +1,6 @@
 //! Connections that nobody holds: the stack carries them to their end.
 
+use super::options::IpFields;
 use super::segment::Reset;
 use super::send::Fin;
 use super::tcb::{Phase, Tcb};
@@ -28,11 +29,12 @@ impl Tcp<'_> {
         is_whole: bool,
         now: Instant,
         pool: &mut Pool<'_>,
-    ) -> Option<(Connection, Reset)> {
+    ) -> Option<(Connection, Reset, IpFields)> {
         let Ok(c) = self.connections.activated(key, now) else { return self.abort(key, now, pool) };
         let mut cx = self.settings.cx(c.profile, now, pool);
+        let fields = cx.options.ip_fields();
         match (c.tcb.let_go(is_whole, &mut cx), &c.tcb.phase) {
-            (Some(reset), _) => self.take_out(key, pool).map(|c| (c, reset)),
+            (Some(reset), _) => self.take_out(key, pool).map(|c| (c, reset, fields)),
             // Nothing was ever received from the peer, nor was anybody told otherwise: the record goes at
             // once (H003).
             (None, Phase::SynSent(h)) if !h.is_early || h.queue.is_empty() => {

@@ -9,7 +9,7 @@ use std::task::{Wake, Waker};
 use super::*;
 use crate::datagram::{DatagramHandle, DatagramKind};
 use crate::ip::routes::Route;
-use crate::tcp::TcpOptions;
+use crate::tcp::{SynCookies, TcpOptions};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -117,6 +117,61 @@ fn all_of_a_connection_has_its_header_fields() {
     for (bits, what) in [(0x02, "SYN"), (0x10, "ACK"), (0x18, "text")] {
         assert!(flags.contains(&bits), "no {what}: {flags:x?}");
     }
+}
+
+/// H178: so has what a connection or listener replies that has no place for it: a cookie's SYN-ACK, the reset of one
+/// that is aborted, let go of, or sent text that nobody will read. What no connection says has the stack's own.
+#[test]
+fn replies_have_the_header_fields_of_who_replies() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    a.stack.configure_tcp(|tcp| (tcp.options.dscp, tcp.options.hop_limit) = (7, 77)).unwrap();
+    b.stack.configure_tcp(|tcp| tcp.syn_cookies = SynCookies::Always).unwrap();
+    ping(&mut a, v4(2));
+    settle(&mut a, &mut b, T0);
+    let (listener, _) = b.stack.tcp_listen(at("10.0.0.2", 80), 4).unwrap();
+    let options = TcpOptions { dscp: 46, hop_limit: 9, ..TcpOptions::default() };
+    b.stack.tcp_set_listener_options(listener, options).unwrap();
+    // Carries frames as `settle` does, and gives what `from` sent: flags, code point and hop limit.
+    fn carry(from: &mut Host, to: &mut Host) -> Vec<(u8, u8, u8)> {
+        let mut seen = Vec::new();
+        loop {
+            let (there, back) = (from.output(T0), to.output(T0));
+            if there.is_empty() && back.is_empty() {
+                return seen;
+            }
+            seen.extend(there.iter().filter(|f| f[23] == 6).map(|f| (f[47], f[15] >> 2, f[22])));
+            there.iter().for_each(|f| to.input(f, T0));
+            back.iter().for_each(|f| from.input(f, T0));
+        }
+    }
+    let open = |a: &mut Host, b: &mut Host| {
+        let client = a.stack.tcp_connect(at("10.0.0.2", 80), None, T0).unwrap();
+        let sent = carry(b, a);
+        assert_eq!(sent[0], (0x12, 46, 9), "the cookie");
+        (client, b.stack.tcp_accept(listener).unwrap().0)
+    };
+    let is_reset = |sent: Vec<(u8, u8, u8)>, fields: (u8, u8)| {
+        // What crosses the first finds no connection any more.
+        let reset = sent.iter().find(|(flags, ..)| flags & 4 != 0).expect("a reset");
+        assert_eq!((reset.1, reset.2), fields, "{sent:x?}");
+    };
+    let (_, server) = open(&mut a, &mut b);
+    b.stack.tcp_abort(server, T0);
+    is_reset(carry(&mut b, &mut a), (46, 9));
+    for text_first in [true, false] {
+        let (client, server) = open(&mut a, &mut b);
+        if text_first {
+            a.stack.tcp_write(client, b"text", T0).unwrap();
+            carry(&mut b, &mut a);
+        }
+        b.stack.tcp_close(server, T0);
+        if !text_first {
+            a.stack.tcp_write(client, b"text", T0).unwrap();
+        }
+        is_reset(carry(&mut b, &mut a), (46, 9));
+    }
+    b.stack.tcp_connect(at("10.0.0.1", 81), None, T0).unwrap();
+    is_reset(carry(&mut a, &mut b), (7, 77));
 }
 
 /// H190: who waits for room on one interface is woken when the way to the destination leads elsewhere, and its
