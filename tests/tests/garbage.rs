@@ -2,8 +2,7 @@
 //! listeners, connections and UDP sockets. No panic, bounded memory, bounded answers, finite deadlines, and
 //! afterwards it serves as if nothing had happened.
 //!
-//! Mutations start from the frames in `seeds/`, from those of the connections themselves, and, where
-//! it exists, from a folder with captures of other projects beside the checkout.
+//! Mutations start from the frames in `seeds/` and from those of the connections themselves.
 
 use barenet::bytes::Bytes;
 use barenet::datagram::{DatagramHandle, DatagramKind};
@@ -592,60 +591,14 @@ fn seeds() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds")
 }
 
-/// Frames to start from.
+/// Frames to start from: one in each file of `seeds/`, in the order of their names.
 fn corpus() -> Vec<Vec<u8>> {
-    let mut frames = vec![];
-    collect(&seeds(), &mut frames);
-    assert!(frames.len() >= 10, "the frames in tests/seeds are missing");
-    let ours = frames.len();
-    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/conformance/fuzz-seeds"), &mut frames);
-    println!("{ours} frames of our own, {} of other projects' captures", frames.len() - ours);
-    frames
-}
-
-fn collect(folder: &Path, frames: &mut Vec<Vec<u8>>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    let entries = std::fs::read_dir(seeds()).expect("tests/seeds");
+    let mut paths: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
     paths.sort();
-    for path in paths {
-        let Ok(bytes) = std::fs::read(&path) else {
-            collect(&path, frames);
-            continue;
-        };
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("pcap") => from_pcap(&bytes, frames),
-            Some("pcapng") => from_pcapng(&bytes, frames),
-            _ => frames.push(bytes),
-        }
-    }
-}
-
-fn from_pcap(bytes: &[u8], frames: &mut Vec<Vec<u8>>) {
-    // Some of these files are broken on purpose: what can't be read is left out.
-    let Ok(mut reader) = pcap_file::pcap::PcapReader::new(bytes) else { return };
-    let link = reader.header().datalink;
-    while let Some(Ok(packet)) = reader.next_packet() {
-        frames.push(framed(link, &packet.data));
-    }
-}
-
-fn from_pcapng(bytes: &[u8], frames: &mut Vec<Vec<u8>>) {
-    let Ok(mut reader) = pcap_file::pcapng::PcapNgReader::new(bytes) else { return };
-    while let Some(Ok(block)) = reader.next_block() {
-        if let pcap_file::pcapng::Block::EnhancedPacket(packet) = block {
-            frames.push(packet.data.to_vec());
-        }
-    }
-}
-
-/// Packets without a link get one.
-fn framed(link: pcap_file::DataLink, data: &[u8]) -> Vec<u8> {
-    use pcap_file::DataLink;
-    if !matches!(link, DataLink::RAW | DataLink::IPV4 | DataLink::IPV6) {
-        return data.to_vec();
-    }
-    let kind: [u8; 2] = if data.first().is_some_and(|b| b >> 4 == 6) { [0x86, 0xdd] } else { [8, 0] };
-    [&OURS.0[..], &PEER.0, &kind, data].concat()
+    let frames: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    assert!(frames.len() >= 10, "the frames in tests/seeds are missing");
+    frames
 }
 
 /// H201, H062, H064: a million frames.
