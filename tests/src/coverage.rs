@@ -227,12 +227,15 @@ fn in_tests(name: &str, text: &str) -> Vec<bool> {
         return vec![true; lines.len()];
     }
     let mut inside = vec![false; lines.len()];
-    for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.trim() == "#[test]") {
+    // A suite without the harness is one test.
+    let is_test =
+        |line: &str| line.trim() == "#[test]" || (name.starts_with("tests/tests/") && line == "fn main() {");
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| is_test(line)) {
         let is_heading =
             |line: &&&str| line.trim_start().starts_with("//") || line.trim_start().starts_with("#[");
         let above = lines[..at].iter().rev().take_while(is_heading).count();
         // The code is formatted: a function ends where a brace stands below its first line.
-        let end = line.replace("#[test]", "}");
+        let end = line.replace("#[test]", "}").replace("fn main() {", "}");
         let below = lines[at..].iter().position(|line| **line == end).unwrap_or(lines.len() - 1 - at);
         let all = &lines[at - above..=at + below];
         if !all.iter().any(|line| line.trim_start().starts_with("#[ignore")) {
@@ -283,16 +286,17 @@ mod tests {
 
     #[test]
     fn only_a_comment_that_belongs_to_a_test_is_a_claim() {
-        let claims = |text: &str| {
+        let claims_of = |name: &str, text: &str| {
             let mut coverage = Coverage {
                 tables: vec![Table { title: "hazards", rows: row("H041\tbad", false).into_iter().collect() }],
                 sections: BTreeMap::new(),
                 unknown: vec![],
                 malformed: vec![],
             };
-            coverage.read("stack/tests.rs", text);
+            coverage.read(name, text);
             (coverage.tables[0].rows[0].tests.clone(), coverage.unknown)
         };
+        let claims = |text: &str| claims_of("stack/tests.rs", text);
         let nobodys = ["H", "999"].concat();
         let beside = format!("//! H041\n\n// H041\nfn helper() {{\n    // H041, {nobodys}\n}}\n");
         let (none, unknown) = claims(&beside);
@@ -308,6 +312,13 @@ mod tests {
         assert_eq!(inside, ["stack/tests.rs:3"]);
         let (ignored, _) = claims("/// H041\n#[test]\n#[ignore = \"slow\"]\nfn so() {\n}\n");
         assert!(ignored.is_empty(), "a test that does not run shows nothing");
+        let program = "// H041\nfn main() {\n    x();\n}\n// H041\n";
+        assert_eq!(
+            claims_of("tests/tests/a.rs", program).0,
+            ["tests/tests/a.rs:1"],
+            "a suite without the harness"
+        );
+        assert!(claims_of("tests/src/bin/a.rs", program).0.is_empty());
     }
 
     #[test]

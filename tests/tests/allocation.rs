@@ -158,6 +158,7 @@ impl Run {
 
 /// H199: how much there is, swept. Whatever the heap refuses, nothing aborts or panics, text that was taken arrives, and
 /// afterwards there is room again.
+/// H280: at every point; a table that cannot grow is full.
 fn main() {
     let (mut allowed, mut runs, mut refusals) = (0, 0, 0);
     loop {

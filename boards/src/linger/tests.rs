@@ -158,7 +158,7 @@ fn a_slow_peer_gets_everything() {
     assert_eq!((all, peer.try_read(&mut [0; 9])), (written, Ok(0)));
 }
 
-/// One that takes nothing for ten seconds is reset, and it can read what it has.
+/// H255: one that takes nothing for ten seconds is reset, and it can read what it has.
 #[test]
 fn a_stuck_peer_is_reset() {
     let world = World::new();

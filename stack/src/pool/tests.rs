@@ -221,7 +221,7 @@ impl World {
     }
 }
 
-/// What was promised is there, whatever others take, and floors hold: with blocks of every kind, also
+/// H237: what was promised is there, whatever others take, and floors hold: with blocks of every kind, also
 /// when memory is used up. The queues hold what was written to them.
 #[test]
 fn promises_are_kept() {
@@ -290,7 +290,7 @@ fn a_tail_is_compacted() {
     }
 }
 
-/// Sizes around each power of two, and lengths of blocks beyond all sense: nothing is cut on the way.
+/// H267: sizes around each power of two, and lengths of blocks beyond all sense: nothing is cut on the way.
 /// Memory is taken from the heap when it is used, so these pools take none.
 #[test]
 fn the_arithmetic_has_no_edge() {

@@ -177,7 +177,7 @@ fn await_closed_by_peer(net: &Net, ours: &mut TcpStream) {
     assert_eq!(why, Error::ClosedByPeer);
 }
 
-/// M25: half-closed, both ways, with a reset at the end: what the other end says after our FIN, or its own,
+/// H270: half-closed, both ways, with a reset at the end: what the other end says after our FIN, or its own,
 /// is read first.
 #[test]
 fn half_closed_and_then_reset() {

@@ -24,7 +24,7 @@ impl Device for Nic {
     }
 }
 
-/// What of the addresses, or of the gateways, can't be: no interface, address or route is left, and no
+/// H283: what of the addresses, or of the gateways, can't be: no interface, address or route is left, and no
 /// device; however often it is tried, another one fits.
 #[test]
 fn an_interface_that_fails_leaves_nothing() {

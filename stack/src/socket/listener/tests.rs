@@ -151,7 +151,7 @@ impl crate::wait::Wait for Crowded {
     }
 }
 
-/// H199: without a fiber or thread for it, a client waits and is served later, and is not closed.
+/// H281, H199: without a fiber or thread for it, a client waits and is served later, and is not closed.
 #[test]
 fn clients_wait_for_a_fiber() {
     let machine: &'static Machine = Box::leak(Box::default());

@@ -147,7 +147,7 @@ impl Crowd {
     }
 }
 
-/// H010, H011: a thousand clients come at once to a server that serves ten at a time, with the default
+/// H271, H010, H011: a thousand clients come at once to a server that serves ten at a time, with the default
 /// backlog. None is reset, and none waits for ever for a server that does not know of it.
 #[test]
 fn a_thousand_clients_at_once() {

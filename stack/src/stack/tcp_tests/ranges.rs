@@ -3,7 +3,7 @@
 use super::*;
 use crate::TcpConfig;
 
-/// What makes no sense is refused by name, and nothing is changed: a buffer of nothing would let a writer
+/// H282: what makes no sense is refused by name, and nothing is changed: a buffer of nothing would let a writer
 /// wait for ever.
 #[test]
 fn settings_have_ranges() {

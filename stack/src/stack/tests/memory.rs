@@ -127,7 +127,7 @@ fn text_that_nobody_reads(a: &mut Host, b: &mut Host, now: &mut Instant) {
     }
 }
 
-/// A floor for each purpose: whoever fills the pool, questions are answered, and connections come about
+/// H239: a floor for each purpose: whoever fills the pool, questions are answered, and connections come about
 /// and carry text.
 #[test]
 fn whoever_fills_the_pool_others_are_served() {
@@ -235,7 +235,7 @@ fn ask(a: &mut Host, b: &mut Host, listener: ListenerHandle, now: Instant) -> us
     trips
 }
 
-/// Clients that hold a closed window each take little: all are held, and a new one is served as without
+/// H238: clients that hold a closed window each take little: all are held, and a new one is served as without
 /// them. In the proportion of the default limits, where they are 10,000.
 #[test]
 fn clients_that_do_not_read_are_held() {

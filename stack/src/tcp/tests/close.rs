@@ -302,7 +302,7 @@ fn lost_data_is_told_by_a_reset() {
     assert_eq!(timestamps.map(|t| t.echo), Some(80), "RFC 7323 section 3.2");
 }
 
-/// M2, E2: whatever ends a connection, the reader first gets what came in order, text and FIN; then the
+/// H254, H270, M2, E2: whatever ends a connection, the reader first gets what came in order, text and FIN; then the
 /// error, on every call. What lies beyond a hole is no use to it. Writers are told at once.
 #[test]
 fn an_error_after_what_came_before_it() {
@@ -352,7 +352,7 @@ fn an_error_after_what_came_before_it() {
     }
 }
 
-/// Closing with unread text: the peer gets what was written, as far as its window takes it, then the
+/// H253: closing with unread text: the peer gets what was written, as far as its window takes it, then the
 /// reset. What still comes is acknowledged and dropped, and does not end it sooner.
 //= rfc9293#3.10.4
 #[test]

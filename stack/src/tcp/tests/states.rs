@@ -280,7 +280,7 @@ fn describe(kind: Kind) -> String {
     std::format!("[{flags}] seq {}, ack {}, {text}", SEQS[kind.seq], ACKS[kind.ack])
 }
 
-/// T01, H020, H021, H022, H025, H057, MUST-11: every segment of RFC 9293 §3.10.7 in every state.
+/// H250, T01, H020, H021, H022, H025, H057, MUST-11: every segment of RFC 9293 §3.10.7 in every state.
 //= rfc9293#3.10.7
 #[test]
 fn every_segment_in_every_state() {
