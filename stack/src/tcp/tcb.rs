@@ -482,10 +482,10 @@ impl Tcb {
         }
     }
 
-    /// Has the peer closed its window over text that waits?
+    /// Has the peer closed its window over text that waits? A FIN holds no memory.
     pub(crate) fn is_stalled(&self) -> bool {
         matches!(&self.phase, Phase::Synchronized(s)
-            if s.send.wnd == 0 && matches!(s.send.timer, SendTimer::Persist(_)))
+            if s.send.wnd == 0 && !s.send.queue.is_empty() && matches!(s.send.timer, SendTimer::Persist(_)))
     }
 
     /// How often in a row the timer of what is sent fired in vain.

@@ -253,3 +253,28 @@ fn clients_that_do_not_read_are_held() {
     let beside = ask(&mut a, &mut b, listener, now);
     println!("{alone} {beside}");
 }
+
+/// Only who holds text gives way to others: the end of a connection with but a FIN left frees nothing, and
+/// loses it.
+#[test]
+fn a_fin_at_a_closed_window_gives_no_way() {
+    let (mut a, mut b, mut now) = (host_with(1, 16 * 512, 512), Host::new(2), T0);
+    let (listener, _) = a.stack.tcp_listen(at(1, PORT), 8).unwrap();
+    let options = TcpOptions { receive_buffer: Some(1_000), ..TcpOptions::default() };
+    let theirs = b.stack.tcp_connect_with(at(1, PORT), None, Some(&options), now).unwrap();
+    run(&mut a, &mut b, &mut now, 10);
+    let ours = a.stack.tcp_accept(listener).unwrap().0;
+    assert_eq!(a.stack.tcp_write(ours, &[7; 1_000], now), Ok(1_000));
+    run(&mut a, &mut b, &mut now, 1_000);
+    a.stack.tcp_shutdown_write(ours, now).unwrap();
+    text_that_nobody_takes(&mut a, &mut b, &mut now);
+    run(&mut a, &mut b, &mut now, 10_000);
+    assert!(a.stack.tcp_counts().get(TcpCount::StalledGaveWay) > 0);
+    assert_eq!(a.stack.tcp_state(ours), Ok(State::FinWait1));
+    let mut got = 0;
+    while let Ok(n @ 1..) = b.stack.tcp_read(theirs, &mut [0; 4_000], now) {
+        got += n;
+        run(&mut a, &mut b, &mut now, 60_000);
+    }
+    assert_eq!((got, b.stack.tcp_state(theirs)), (1_000, Ok(State::CloseWait)));
+}
