@@ -49,9 +49,16 @@ impl World {
 
     fn ended_well(&self, flow: &FlowOptions, app: &App, peer: &App) -> bool {
         let (mine, other) = (&flow.scripts[app.end], &flow.scripts[peer.end]);
+        let is_short = |end: usize| {
+            let memory = self.options.hosts[flow.hosts[end]].memory;
+            memory <= SMALL || (self.options.flows.len() > 6 && memory <= 16 * SMALL)
+        };
         // The peer's stack had to reset what the peer had let go of.
-        let memory = self.options.hosts[flow.hosts[peer.end]].memory;
-        let short = memory <= SMALL || (self.options.flows.len() > 6 && memory <= 16 * SMALL);
+        let short = is_short(peer.end);
+        // A stack short of memory ends a connection whose peer's window is closed.
+        let gave_way = |app: &App| {
+            is_short(app.end) && matches!(app.state, State::Done(Outcome::Failed(Error::ConnectionAborted)))
+        };
         // A peer whose TIME-WAIT is over answers a FIN with a reset.
         let host = &self.options.hosts[flow.hosts[peer.end]];
         let brief = host.tcp.time_wait < Duration::from_secs(60) || host.jump.is_some();
@@ -83,9 +90,10 @@ impl World {
             }
             State::Done(Outcome::Failed(Error::ConnectionReset | Error::ClosedByPeer)) => {
                 ((short || slow || brief) && let_go)
+                    || gave_way(peer)
                     || !(mine.keeps_promise(other) && other.keeps_promise(mine))
             }
-            _ => false,
+            _ => gave_way(app),
         }
     }
 
