@@ -145,6 +145,9 @@ impl Synchronized {
             send.rtt.back_off();
         }
         send.timer = SendTimer::Persist(cx.now + send.persist_delay(cx.config));
+        // What fits a window that is small and not closed may go out now. From here on a device or a
+        // neighbour keeps it, whose patience is bounded.
+        send.update_timer(cx.now, cx.config);
     }
 
     /// What may go out has not, for so long: its device is full, or its neighbour silent.

@@ -197,3 +197,35 @@ fn a_device_that_takes_it_at_last() {
     assert_eq!(b.out().len(), 1);
     assert!(b.milliseconds_until_closed() >= 180_000);
 }
+
+/// H019: Nobody waits for an orphan for ever, whatever it was about to send when its way was lost: its address is
+/// gone, or its device takes nothing.
+#[test]
+fn orphans_end_without_a_way() {
+    let small = MSS as u16 / 4;
+    for (first, then) in [(0, 0), (small, small), (65_535, 65_535), (65_535, 0), (65_535, small), (0, small)]
+    {
+        for case in 0..16 {
+            let mut b = Bench::server_with(quiet(), syn().sack_permitted().win(first));
+            let [is_sent, is_unread, is_finished, is_acked] = [1, 2, 4, 8].map(|bit| case & bit != 0);
+            if !is_sent {
+                b.get(ack(1, 1).win(then));
+            }
+            b.write(&pattern(4 * MSS as usize)).unwrap();
+            let sent = if is_sent { b.out().iter().map(Out::len).sum() } else { 0 };
+            if is_sent {
+                b.get(ack(1, 1 + if is_acked { sent } else { 0 }).win(then));
+            }
+            if is_unread {
+                b.get(data(1, 1, b"unread").win(then));
+            }
+            if is_finished {
+                b.get(fin(if is_unread { 7 } else { 1 }, 1).win(then));
+            }
+            b.close();
+            b.advance_without_device(1_200_000);
+            let left = (b.tcp.len(), b.pool.in_use(), b.tcp.deadline());
+            assert_eq!(left, (0, 0, None), "windows of {first} and {then}, case {case}: {:?}", b.state());
+        }
+    }
+}
