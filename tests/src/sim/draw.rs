@@ -181,12 +181,14 @@ fn vary_host(host: &mut HostOptions, r: &mut Random, swarm: &Swarm) {
 
 /// What concerns two hosts.
 fn vary_paths(options: &mut Options, r: &mut Random, swarm: &Swarm) {
-    // Between every two hosts there is a link: each has two, with the same address at the other end.
+    // Between every two hosts there is a link: each has two, with the same address at the other end, or with its
+    // own of the other link.
     let is_triangle = options.links.len() == 3 && options.hosts.len() == 3;
     let joins_hosts = |l: &LinkOptions| l.ends.iter().all(|end| end.host().is_some());
     if swarm.has(Odd::Twins) && is_triangle && options.links.iter().all(joins_hosts) {
-        options.links.iter_mut().for_each(|l| l.twins = true);
         options.flows.iter_mut().for_each(|f| f.link_local = f.v6 && r.chance(700_000));
+        let namesakes = r.chance(500_000);
+        options.links.iter_mut().for_each(|l| (l.twins, l.namesakes) = (!namesakes, namesakes));
     }
 }
 

@@ -139,7 +139,12 @@ impl Host {
         let (number, options) = (self.number, &self.options);
         // The same for all that this host's peer meets.
         let peer = properties.ends[1 - end].host().filter(|_| properties.twins);
-        let station = peer.map_or(mac(net, number), |peer| mac(0, 100 + peer));
+        let station = match peer {
+            Some(peer) => mac(0, 100 + peer),
+            // Two addresses for the three links: each host has both, and meets both.
+            None if properties.namesakes => mac(0, 100 + (end + net) % 2),
+            None => mac(net, number),
+        };
         let mut capabilities = Capabilities::new(station, mtu);
         if options.tx_checksum {
             capabilities = capabilities.with_tx_checksum();

@@ -1,7 +1,7 @@
 //! Did every application get what its script and its peer's promise?
 
 use super::app::{App, Outcome, State};
-use super::options::{FlowOptions, LinkOptions};
+use super::options::FlowOptions;
 use super::world::World;
 use barenet::Error;
 use barenet::time::Duration;
@@ -70,21 +70,15 @@ impl World {
                 !other.keeps_promise(mine) || (app.read == other.send && app.written == mine.send)
             }
             State::Done(Outcome::Left) => !mine.is_patient(),
-            // A Fast Open that was let go of before anything was written never happened. A half-open connection whose
-            // client cannot be reached for long ends, so that strangers hold no place; its client is reset later.
+            // A Fast Open that was let go of before anything was written never happened.
             State::Listening(_) => {
                 let failed = matches!(peer.state, State::Done(Outcome::Failed(_)));
                 let never = self.is_fast(flow, peer) && (peer.written == 0 || failed);
-                never || !other.keeps_promise(mine) || (failed && self.has_outages(flow))
+                never || !other.keeps_promise(mine)
             }
             // With Fast Open the server may reset before its SYN-ACK has arrived; and that a neighbour cannot be found
             // is told to who reads or writes, who does not try again.
             State::Done(Outcome::Failed(Error::HostUnreachable)) if self.is_fast(flow, app) => app.read == 0,
-            State::Done(Outcome::Failed(Error::ConnectionReset))
-                if matches!(peer.state, State::Listening(_)) && self.has_outages(flow) =>
-            {
-                true
-            }
             State::Done(Outcome::Failed(Error::ConnectionRefused)) if self.is_fast(flow, app) => {
                 !(mine.keeps_promise(other) && other.keeps_promise(mine))
             }
@@ -95,12 +89,6 @@ impl World {
             }
             _ => gave_way(app),
         }
-    }
-
-    /// May nothing cross for longer than a neighbour is asked for?
-    fn has_outages(&self, flow: &FlowOptions) -> bool {
-        let gaps = |l: &LinkOptions| l.hole.is_some() || l.faults.iter().any(|f| f.burst > 0);
-        self.options.links.iter().any(|l| l.net == flow.net && gaps(l))
     }
 
     /// May text of this client go with its SYN?

@@ -96,6 +96,8 @@ pub struct LinkOptions {
     /// Whatever host is at the other end meets stations of the same hardware address, and so of the same link-local
     /// address, on all of its links.
     pub twins: bool,
+    /// Or meets on each of its links the hardware address that it has itself on the other one.
+    pub namesakes: bool,
     /// What else happens, from the first end to the second and back.
     pub faults: [FaultOptions; 2],
 }
@@ -114,6 +116,7 @@ impl LinkOptions {
             hole: None,
             cut: None,
             twins: false,
+            namesakes: false,
             faults: [FaultOptions::default(); 2],
         }
     }
