@@ -360,14 +360,11 @@ impl Receive {
     pub(crate) fn text(&mut self, pool: &mut Pool<'_>, seq: Seq, text: Bytes<'_>) -> Taken {
         let len = to_u32(text.len());
         self.note_segment(len);
+        if self.shut {
+            return self.text_for_nobody(pool, seq, len);
+        }
         if seq != self.nxt || !self.ranges.is_empty() {
             return self.text_with_holes(pool, seq, text);
-        }
-        if self.shut {
-            // It needs no memory: nobody reads it.
-            self.nxt += len;
-            self.unacked += len;
-            return Taken::InOrder;
         }
         if !self.append(pool, text) {
             return Taken::Dropped;
@@ -415,6 +412,24 @@ impl Receive {
             }
         }
         true
+    }
+
+    /// Text that nobody reads is remembered, not kept: no memory was promised for it.
+    fn text_for_nobody(&mut self, pool: &mut Pool<'_>, seq: Seq, len: u32) -> Taken {
+        let new = Range { start: seq, end: seq + len };
+        if let Some(duplicate) = self.ranges.duplicate(pool, self.nxt, new) {
+            self.note_duplicate(duplicate);
+        }
+        if seq != self.nxt {
+            return match self.ranges.insert(pool, self.nxt, new) {
+                Inserted::Kept | Inserted::Evicted(_) => Taken::OutOfOrder,
+                Inserted::Refused => Taken::Refused,
+            };
+        }
+        let nxt = self.ranges.advance(pool, new.end);
+        self.unacked += nxt.since(self.nxt);
+        self.nxt = nxt;
+        Taken::InOrder
     }
 
     fn text_with_holes(&mut self, pool: &mut Pool<'_>, seq: Seq, text: Bytes<'_>) -> Taken {
@@ -488,7 +503,9 @@ impl Receive {
     /// those that do not.
     pub(crate) fn forget_out_of_order(&mut self, pool: &mut Pool<'_>) {
         if self.has_hole()
-            && self.fin.is_some_and(|f| to_u32(self.queue.len()) > self.readable + f.since(self.nxt))
+            && self
+                .fin
+                .is_some_and(|f| self.shut || to_u32(self.queue.len()) > self.readable + f.since(self.nxt))
         {
             self.ranges.clear(pool);
             self.queue.truncate(pool, self.readable as usize);

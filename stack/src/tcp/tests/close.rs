@@ -411,6 +411,25 @@ fn a_reset_that_waits_does_not_stall_the_peer() {
     assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
 }
 
+/// Text out of order that nobody will read needs no memory either: none was promised for it.
+#[test]
+fn a_reset_that_waits_keeps_no_text() {
+    let mut b = Bench::server_with(quiet(), syn().win(0));
+    b.write(b"answer").unwrap();
+    assert_eq!(b.close(), None);
+    let mut hog = crate::pool::Chain::new();
+    while hog.append(&mut b.pool, &pattern(500), crate::pool::Need::Window) == 500 {}
+    let text = pattern(MSS as usize);
+    let in_use = b.pool.in_use();
+    for n in 1..20 {
+        b.get(data(1 + n * MSS, 1, &text).win(0));
+        assert!(b.pool.in_use() <= in_use + b.pool.block_len(), "{n} segments are kept");
+    }
+    b.get(data(1, 1, &text).win(0));
+    assert_eq!(b.out().last().unwrap().ack, 1 + 20 * MSS);
+    hog.clear(&mut b.pool);
+}
+
 /// The same where the text comes after the close, with a FIN on its way; and where reading was shut.
 #[test]
 fn an_answer_before_the_reset_for_late_text() {
