@@ -16,6 +16,7 @@ use crate::platform::Platform;
 use crate::stack::Stack;
 use crate::time::{Duration, Instant};
 use crate::wait::Wait;
+use crate::wakers::NOBODY;
 use asleep::{Asleep, Seen};
 use locked::{Locked, Shared};
 
@@ -136,7 +137,7 @@ impl Net {
         #[cfg(feature = "alloc")]
         return self.state().bell.clone().into();
         #[cfg(not(feature = "alloc"))]
-        Waker::noop().clone()
+        NOBODY.clone()
     }
 
     fn state(&self) -> &NetState {
@@ -354,7 +355,7 @@ impl Net {
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<R, Error>>,
     ) -> Result<R, Error> {
         // Most calls need not wait, and then need not know the time.
-        if let Poll::Ready(result) = poll(&mut Context::from_waker(Waker::noop())) {
+        if let Poll::Ready(result) = poll(&mut Context::from_waker(NOBODY)) {
             return result;
         }
         let deadline = timeout.map(|t| self.now() + t);

@@ -86,11 +86,15 @@ impl Wakers {
     }
 }
 
+/// The waker of a caller that looks once. In one place: `will_wake` compares addresses, and each call of
+/// `Waker::noop` may be compiled to another one.
+pub(crate) static NOBODY: &Waker = Waker::noop();
+
 /// Remembers a task in `place`, or, if another one waits there, among the `others`.
 pub(crate) fn register(place: &mut Option<Waker>, others: &mut Others, waker: &Waker, woken: &mut Woken) {
     match place {
         // Of a caller that looks once, or spins: there is nobody to wake.
-        _ if waker.will_wake(Waker::noop()) => {}
+        _ if waker.will_wake(NOBODY) => {}
         Some(known) if known.will_wake(waker) => {}
         Some(_) => others.register(waker, woken),
         None => *place = Some(waker.clone()),
@@ -286,7 +290,7 @@ mod tests {
     #[test]
     fn nobody_waits_with_a_waker_that_does_nothing() {
         let mut room = Room::new(0);
-        room.wakers.register(Waker::noop(), &mut room.woken);
+        room.wakers.register(NOBODY, &mut room.woken);
         assert!(room.wakers.is_empty());
     }
 }

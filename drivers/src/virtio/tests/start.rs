@@ -24,13 +24,14 @@ fn a_device_is_stopped_before_its_memory_goes() {
 /// Whatever `new` fails at, the device is reset, and nothing is lost.
 #[test]
 fn a_device_that_did_not_come_up_is_stopped() {
-    let cases: [(&dyn Fn(&mut Registers), InitError); 5] = [
-        (&|r| r.offer = MAC, InitError::Legacy),
-        (&|r| r.config[0] = 1, InitError::NoMac),
-        (&|r| r.queue_count = 0, InitError::Queue(256)),
+    type Change = fn(&mut Registers);
+    let cases: [(Change, InitError); 5] = [
+        (|r| r.offer = MAC, InitError::Legacy),
+        (|r| r.config[0] = 1, InitError::NoMac),
+        (|r| r.queue_count = 0, InitError::Queue(256)),
         // The first queue is set up and all its buffers are lent.
-        (&|r| r.queue_count = 1, InitError::Queue(256)),
-        (&|r| r.refuses = true, InitError::FeaturesRefused),
+        (|r| r.queue_count = 1, InitError::Queue(256)),
+        (|r| r.refuses = true, InitError::FeaturesRefused),
     ];
     for (change, why) in cases {
         let fake = Fake::new(ALL);
