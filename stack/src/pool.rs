@@ -102,6 +102,9 @@ pub struct Pool<'a> {
     /// As it was promised.
     #[cfg(feature = "alloc")]
     limit_max: u32,
+    /// Once the heap gave less: then what was promised may have been missing.
+    #[cfg(feature = "alloc")]
+    was_short: bool,
     /// The first of a chain of blocks that were given back. Those from `fresh` on were not taken
     /// since the pool was last empty.
     free: u32,
@@ -165,6 +168,8 @@ impl<'a> Pool<'a> {
             limit: to_u32(limit),
             #[cfg(feature = "alloc")]
             limit_max: to_u32(limit),
+            #[cfg(feature = "alloc")]
+            was_short: false,
             free: NONE,
             fresh: 0,
             used: 0,
@@ -250,6 +255,14 @@ impl<'a> Pool<'a> {
         false
     }
 
+    /// Did it ever?
+    pub(crate) fn was_short(&self) -> bool {
+        #[cfg(feature = "alloc")]
+        return self.was_short;
+        #[cfg(not(feature = "alloc"))]
+        false
+    }
+
     /// If so, asks again: there may be memory by now.
     pub(crate) fn ask_again(&mut self) {
         #[cfg(feature = "alloc")]
@@ -274,6 +287,7 @@ impl<'a> Pool<'a> {
                 self.limit = self.limit_max;
             } else {
                 self.limit = self.blocks;
+                self.was_short |= self.limit < self.limit_max;
             }
         }
     }

@@ -60,7 +60,7 @@ const OPTIONS: usize = 3;
 /// connections that peers opened leave an eighth to our own connects, one at least (of two or more). While
 /// all are busy, what idles has to wait: its peer is not heard, a write to it fails with
 /// [`OutOfMemory`](crate::Error::OutOfMemory), and letting go of it resets it. All that is not counted
-/// takes four kilobytes.
+/// takes four and a half kilobytes.
 pub struct Memory<
     const BLOCKS: usize,
     const CONNECTIONS: usize,
