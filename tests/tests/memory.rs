@@ -164,7 +164,7 @@ fn whose_peer_never_reads_starves_nobody() {
         pair.turn();
     }
     let held = pair.server.stack.memory().0;
-    assert!(held > MEMORY / 8, "they hold only {held} bytes");
+    assert!(held > 0 && held < MEMORY / 2, "they hold {held} bytes");
     pair.client.stack.configure_tcp(|c| c.receive_buffer = 1 << 20).unwrap();
     let mut flows: Vec<Flow> = (0..50).map(|_| pair.connect()).collect();
     pair.echo_all(&mut flows, 50_000, 120);
