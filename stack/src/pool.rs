@@ -4,14 +4,14 @@
 //! what an application wrote and the peer has not acknowledged, what arrived and was not read, a
 //! packet that waits for its neighbour. An idle connection holds no block. Without a heap the
 //! caller hands the memory in; with `alloc` blocks are taken from the heap in slabs, up to a limit.
-//! Where blocks are large, a queue of little lies in a part of one ([`small`]), so that a byte does
+//! Where blocks are large, a queue of little lies in a part of one (`small`), so that a byte does
 //! not hold 16 KiB. Blocks are never zeroed: only bytes that were written are ever read.
 //!
 //! # The account
 //!
 //! Every block is free, used, or promised: a receive window is a promise to a peer, which can't be
 //! taken back (RFC 9293 §3.8.6.2.1, SHLD-14). A chain that receives is told how far its peer may write
-//! ([`Chain::promise`]); what it lacks of the blocks for that counts as gone. So
+//! (`Chain::promise`); what it lacks of the blocks for that counts as gone. So
 //!
 //! ```text
 //! used + promised <= limit

@@ -16,13 +16,6 @@ pub(crate) struct Random {
 
 impl Random {
     /// A generator from 32 bytes of entropy.
-    ///
-    /// ```
-    /// use barenet::random::Random;
-    /// let (mut a, mut b) = (Random::new([1; 32]), Random::new([1; 32]));
-    /// assert_eq!(a.next_u64(), b.next_u64());
-    /// assert!(a.below(10) < 10);
-    /// ```
     pub(crate) fn new(seed: [u8; 32]) -> Self {
         let (mut key, mut tweak) = ([0; 16], [0; 16]);
         key.copy_from_slice(&seed[..16]);

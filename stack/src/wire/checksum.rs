@@ -5,14 +5,6 @@ use core::net::IpAddr;
 use crate::bytes::Bytes;
 
 /// A running ones'-complement sum.
-///
-/// ```
-/// use barenet::wire::Checksum;
-/// let mut sum = Checksum::default();
-/// sum.add(&[0x45, 0x00, 0x00]); // odd pieces are fine
-/// sum.add(&[0x1c]);
-/// assert_eq!(sum.finish(), !(0x4500u16 + 0x001c));
-/// ```
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Checksum {
     /// Sum of the words in the machine's byte order, with end-around carry at 64 bits: the 16-bit
