@@ -8,9 +8,9 @@ use crate::daemon::Daemon;
 use crate::platform::Platform;
 use crate::sync::{self, Guard, Lock};
 
-/// Nobody holds the lock. No thread has this name: it is no address, and the platform's are told apart
+/// The holder while nobody holds the lock. No thread has this name: it is no address, and the platform's are told apart
 /// from it.
-const NOBODY: usize = usize::MAX;
+const UNHELD: usize = usize::MAX;
 /// Tasks that are woken before the lock is taken again for more.
 const BATCH: usize = 16;
 
@@ -24,7 +24,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(daemon: Daemon<'static>) -> Shared {
-        Shared { daemon: Lock::new(daemon), holder: AtomicUsize::new(NOBODY) }
+        Shared { daemon: Lock::new(daemon), holder: AtomicUsize::new(UNHELD) }
     }
 
     pub(super) fn is_locked(&self) -> bool {
@@ -56,7 +56,7 @@ impl Shared {
     }
 
     fn give_back(&self, daemon: Guard<'_, Daemon<'static>>) {
-        self.holder.store(NOBODY, Ordering::Relaxed);
+        self.holder.store(UNHELD, Ordering::Relaxed);
         drop(daemon);
     }
 }
