@@ -23,7 +23,7 @@ impl Frame {
     /// Where the TCP header begins and the packet ends.
     fn tcp(&self) -> Option<(usize, usize)> {
         let b = &self.bytes;
-        match b[12..14] {
+        match b.get(12..14)? {
             [0x08, 0x00] if b[23] == 6 => Some((34, 14 + usize::from(self.word(16)))),
             [0x86, 0xdd] if b[20] == 6 => Some((54, 54 + usize::from(self.word(18)))),
             _ => None,
@@ -36,7 +36,15 @@ impl Frame {
 
     /// Is it a TCP segment with text?
     pub(super) fn has_text(&self) -> bool {
-        self.tcp().is_some_and(|(tcp, end)| end > tcp + usize::from(self.bytes[tcp + 12] >> 4) * 4)
+        self.text().is_some_and(|(_, len)| len > 0)
+    }
+
+    /// The sequence number of a TCP segment and how many bytes of text it has.
+    pub(super) fn text(&self) -> Option<(u32, u32)> {
+        let (tcp, end) = self.tcp()?;
+        let start = tcp + usize::from(self.bytes[tcp + 12] >> 4) * 4;
+        let seq = u32::from(self.word(tcp + 4)) << 16 | u32::from(self.word(tcp + 6));
+        Some((seq, end.saturating_sub(start) as u32))
     }
 
     /// The ports of a TCP segment.

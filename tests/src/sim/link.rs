@@ -98,6 +98,11 @@ impl Pipe {
         self.in_burst = false;
     }
 
+    /// How long a frame would wait for its turn.
+    pub(super) fn backlog(&self, now: Instant) -> Duration {
+        self.busy_until.since(now)
+    }
+
     /// A frame sets out at `now`; what is corrupted or marked is changed in place.
     pub(super) fn carry(&mut self, frame: &mut Frame, now: Instant) -> Fate {
         let has_text = frame.has_text();
@@ -109,8 +114,8 @@ impl Pipe {
     }
 
     fn queue(&mut self, frame: &mut Frame, now: Instant) -> Fate {
-        let starts = self.busy_until.max(now);
-        let waits = starts.since(now);
+        let waits = self.backlog(now);
+        let starts = now + waits;
         let mut what = "";
         if waits > self.room {
             self.stats.dropped += 1;
