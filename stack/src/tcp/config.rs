@@ -92,8 +92,8 @@ pub struct TcpConfig {
     /// Most bytes that a connection may hold for the reader: the largest window, half the pool at
     /// most. Default 4 MiB.
     pub receive_buffer: u32,
-    /// Both begin with 64 KiB, if they may be larger: the receive buffer grows with what the reader
-    /// takes in a round trip, the send buffer follows the congestion window. False: they are as large
+    /// Both begin with 64 KiB, if they may be larger: the receive buffer grows, with each read, with what
+    /// the reader takes in two round trips, the send buffer follows the congestion window. False: they are as large
     /// as they may be from the start; so is one that is an option of its connection. Default true.
     pub tune_buffers: bool,
     /// Longest time that an acknowledgment is held back, below 500 ms (RFC 9293 §3.8.6.3,

@@ -28,6 +28,10 @@ const LOSSY: u8 = 64;
 /// What a buffer begins with that is tuned.
 pub(super) const START: u32 = 64 * 1024;
 
+/// The round-trip time of a connection whose SYN was sent again, and which has nothing else to measure.
+//= rfc6298#2.1: as long as the first timeout
+const RTT_UNKNOWN: Duration = Duration::from_secs(1);
+
 /// What a receive buffer of at most `limit` begins with.
 fn start(limit: u32, cx: &Cx<'_, '_>) -> u32 {
     if cx.tuned().1 { limit.min(START) } else { limit }
@@ -75,9 +79,11 @@ pub(crate) struct Receive {
     /// Largest number of bytes held, and what that may grow to.
     limit: u32,
     limit_max: u32,
-    /// Bytes that the reader took since then.
+    /// Bytes that the reader took since then, a round trip ago at most while it reads,
     taken: u32,
     taken_since: Instant,
+    /// and in the round trip before.
+    taken_before: u32,
     /// Shift of the windows that we advertise.
     scale: u8,
     pub(crate) owed: Owed,
@@ -144,6 +150,7 @@ impl Receive {
             limit_max: limit,
             taken: 0,
             taken_since: cx.now,
+            taken_before: 0,
             scale,
             owed: Owed::Nothing,
             duplicates: 0,
@@ -176,6 +183,7 @@ impl Receive {
             limit_max,
             taken,
             taken_since,
+            taken_before,
             scale,
             owed,
             duplicates,
@@ -205,6 +213,7 @@ impl Receive {
             *limit,
             limit_max - limit,
             *taken,
+            *taken_before,
             u32::from(*scale),
             *unacked,
             u32::from(*quick),
@@ -227,7 +236,7 @@ impl Receive {
         let (edge, last_ack) = (from.near(nxt), from.near(nxt));
         let [finished, shut, timestamps, holes, with_duplicates] = from.bits();
         let taken_since = from.instant();
-        let [limit, more, taken] = core::array::from_fn(|_| from.number() as u32);
+        let [limit, more, taken, taken_before] = core::array::from_fn(|_| from.number() as u32);
         let (scale, unacked) = (from.number() as u8, from.number() as u32);
         let (quick, mss_seen, mss) = (from.number() as u8, from.number() as u16, from.number() as u16);
         let (ts_recent, ts_recent_at) = match timestamps {
@@ -247,6 +256,7 @@ impl Receive {
             limit_max: limit + more,
             taken,
             taken_since,
+            taken_before,
             scale,
             owed: Owed::Nothing,
             duplicates: 0,
@@ -280,19 +290,24 @@ impl Receive {
         self.limit = self.limit.clamp(least, self.limit_max);
     }
 
-    /// The reader took `bytes`: the window is to hold twice what it takes in a round trip, so that it
-    /// stays open while the sender's doubles. As long as the buffer may grow, this is where it does.
+    /// The reader took `bytes`: the window is to hold twice what it took in this round trip and the one
+    /// before. In slow start a sender has twice as much in flight with each round trip, so the window
+    /// opens by two bytes with each that is read: in one step at the end of a round trip it would stall
+    /// the sender, who would then send all of the step at once. As long as the buffer may grow, this is
+    /// where it does.
     pub(crate) fn tune(&mut self, bytes: u32, rtt: Option<Duration>, now: Instant) {
         if self.limit >= self.limit_max {
             return;
         }
-        self.taken = self.taken.saturating_add(bytes);
-        if rtt.is_none_or(|rtt| now.since(self.taken_since) < rtt) {
-            return;
+        let rtt = rtt.unwrap_or(RTT_UNKNOWN);
+        let age = now.since(self.taken_since);
+        if age >= rtt {
+            self.taken_before = if age < rtt + rtt { self.taken } else { 0 };
+            (self.taken, self.taken_since) = (0, now);
         }
-        let wanted = self.taken.saturating_mul(2);
+        self.taken = self.taken.saturating_add(bytes);
+        let wanted = self.taken.saturating_add(self.taken_before).saturating_mul(2);
         self.limit = self.limit.max(wanted).min(self.limit_max);
-        (self.taken, self.taken_since) = (0, now);
     }
 
     /// So many segments from now on are acknowledged at once; `u8::MAX`: all.

@@ -197,6 +197,67 @@ fn a_large_window() {
     assert!(window << 3 > 250_000 && window << 3 <= 400_000, "{window}");
 }
 
+/// A server's connection over a path of [`RTT`], with room for large windows, and the shift of its windows.
+fn far_away(retransmits: bool) -> (Bench, u32) {
+    let mut b = Bench::listening(buffer(4 << 20), 4);
+    b.pool = Pool::growing(64 << 20, 16_384);
+    b.get(syn().scale(7));
+    let scale = b.out()[0].options.window_scale.unwrap();
+    b.advance(if retransmits { 1_500 } else { RTT.millis() });
+    b.get(ack(1, 1));
+    b.accept();
+    (b, scale.into())
+}
+
+const RTT: Duration = Duration::from_millis(50);
+
+/// A sender in slow start sends two bytes for each that is acknowledged, in a train at the start of each round trip or
+/// spread over it: the window lets it.
+#[test]
+fn the_window_stays_ahead_of_slow_start() {
+    for spread in [false, true] {
+        let (mut b, scale) = far_away(false);
+        let (mut seq, mut flight) = (1, 10 * MSS);
+        while flight < 1 << 20 {
+            let (segments, start) = (flight / MSS, b.now);
+            for n in 1..=segments {
+                let after = RTT.micros() * u64::from(n) / u64::from(segments);
+                b.now = start + Duration::from_micros(if spread { after } else { 0 });
+                b.get(data(seq, 1, &pattern(MSS as usize)));
+                seq += MSS;
+                b.read(1 << 16).unwrap();
+                for out in b.out() {
+                    let edge = out.ack + (u32::from(out.window) << scale);
+                    let room = edge - out.ack;
+                    assert!(room >= flight + n * MSS, "spread {spread}: {room} of {flight} + {}", n * MSS);
+                }
+            }
+            b.now = start + RTT;
+            flight *= 2;
+        }
+    }
+}
+
+/// It grows no further than what is read in two round trips, twice; also where the round-trip time was never measured,
+/// because the SYN-ACK went twice.
+#[test]
+fn a_buffer_follows_the_rate_of_its_reader() {
+    for (retransmits, rtt_ms) in [(false, RTT.millis()), (true, 1_000)] {
+        let (mut b, _) = far_away(retransmits);
+        let mut seq = 1;
+        for _ in 0..10 * rtt_ms {
+            b.get(data(seq, 1, &pattern(MSS as usize)));
+            seq += MSS;
+            b.read(1 << 16).unwrap();
+            b.out();
+            b.advance(1);
+        }
+        let (buffer, rate) = (b.info().receive_buffer, MSS * rtt_ms as u32);
+        assert!((2 * rate..=4 * rate + 4 * MSS).contains(&buffer) || buffer == 4 << 20, "{buffer}");
+        assert!(retransmits || buffer < 4 << 20);
+    }
+}
+
 /// The receive window that a SYN offers fits the memory: a device with little must not ask for
 /// more than it can hold.
 #[test]
