@@ -12,6 +12,7 @@ mod report;
 mod s10;
 mod s11;
 mod s12;
+mod s17;
 mod s6;
 mod s7;
 mod s9;
@@ -19,11 +20,12 @@ mod table;
 mod tap;
 
 use effort::Effort;
+use report::Part;
 use std::process::ExitCode;
 use table::Table;
 
 const USAGE: &str = "usage: cargo bench -p barenet-tests [-- SECTION... --quick --write]
-sections (all but the last if none is named):
+sections (all but the last two if none is named):
   s6        one connection among many that idle: instructions, and bytes of those
   s7        many running timers: instructions
   s9        the engine alone in memory: instructions and Gb/s
@@ -32,10 +34,11 @@ sections (all but the last if none is named):
   s12       reordering, tail loss, black holes and the like, in virtual time
   s1, s1b   bulk send over TAP, with offloads and without
   s2, s2b   bulk receive over TAP, with offloads and without
+  s17       beside Linux on one emulated path: half an hour, with --quick five minutes; pictures in target/s17
   profile   the most expensive functions of our engine
 options:
   --quick   fewer and shorter rounds, to see that everything runs
-  --write   keep the tables in tests/benches/RESULTS.md";
+  --write   keep the tables in tests/benches/RESULTS.md: of all sections but the last two, or of s17 alone";
 
 /// What is measured when nothing is named.
 const SECTIONS: [&str; 10] = ["s6", "s7", "s9", "s10", "s11", "s12", "s1", "s1b", "s2", "s2b"];
@@ -67,8 +70,11 @@ fn parent(args: &[String]) -> Result<(), String> {
         return Err(format!("unknown option {unknown}\n{USAGE}"));
     }
     let (quick, write) = (options.contains(&"--quick"), options.contains(&"--write"));
-    if write && (quick || !sections.is_empty()) {
-        return Err("--write keeps a whole run: it goes with neither --quick nor sections".to_owned());
+    let part = if sections == ["s17"] { Part::BesideLinux } else { Part::Rest };
+    if write && (quick || (part == Part::Rest && !sections.is_empty())) {
+        return Err(
+            "--write keeps a whole run: not with --quick, and with no section but s17 alone".to_owned()
+        );
     }
     if sections.is_empty() {
         sections = SECTIONS.to_vec();
@@ -77,18 +83,18 @@ fn parent(args: &[String]) -> Result<(), String> {
     let machine = report::machine();
     let mut tables = Vec::new();
     for section in sections {
-        for table in measure(section, effort)? {
+        for table in measure(section, effort, quick)? {
             println!("{table}");
             tables.push(table);
         }
     }
     if write {
-        report::write(&machine, &tables)?;
+        report::write(part, &machine, &tables)?;
     }
     Ok(())
 }
 
-fn measure(section: &str, effort: &Effort) -> Result<Vec<Table>, String> {
+fn measure(section: &str, effort: &Effort, quick: bool) -> Result<Vec<Table>, String> {
     Ok(match section {
         "s9" => {
             count::check()?;
@@ -106,6 +112,7 @@ fn measure(section: &str, effort: &Effort) -> Result<Vec<Table>, String> {
         "s10" => s10::tables(effort),
         "s11" => vec![s11::table(effort)?],
         "s12" => s12::tables()?,
+        "s17" => s17::tables(quick)?,
         "profile" => {
             count::check()?;
             s9::profile()
@@ -124,6 +131,7 @@ fn child(scenario: &str, args: &[String]) -> Result<(), String> {
         "s6" => s6::sample(args).map(Ok),
         "s7" => s7::sample(args).map(Ok),
         "bulk" => bulk::sample(args),
+        "s17" => s17::sample(args),
         _ => None,
     };
     println!("{}", line.ok_or_else(|| format!("not a sample: {scenario} {args:?}\n{USAGE}"))??);

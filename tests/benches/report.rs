@@ -9,14 +9,38 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/RESULTS.md");
 /// What the figures mean. Stands before the tables.
 const NOTES: &str = include_str!("notes.md");
 
-/// Writes the page. `machine` is what [`machine`] said before the run.
-pub(crate) fn write(machine: &str, tables: &[Table]) -> Result<(), String> {
-    let mut text = format!("{NOTES}\n{machine}\n");
+/// Begins the second part of the page.
+const BESIDE_LINUX: &str = "## Beside Linux\n";
+
+/// Begins what [`machine`] says.
+const MEASURED: &str = "Measured on ";
+
+/// What is measured in one run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// S17.
+    BesideLinux,
+    Rest,
+}
+
+/// Writes a part of the page; the other stays. `machine` is what [`machine`] said before the run.
+pub(crate) fn write(part: Part, machine: &str, tables: &[Table]) -> Result<(), String> {
+    let error = |e| format!("{PATH}: {e}");
+    let mut text = format!("{machine}\n");
     for table in tables {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{table}");
     }
-    std::fs::write(PATH, text.trim_end().to_owned() + "\n").map_err(|e| format!("{PATH}: {e}"))?;
+    let page = std::fs::read_to_string(PATH).map_err(error)?;
+    // The notes may have changed since.
+    let page = page.find(MEASURED).map_or("", |at| &page[at..]);
+    let (rest, beside) = page.split_once(BESIDE_LINUX).unwrap_or((page, ""));
+    let (rest, beside) = match part {
+        Part::BesideLinux => (rest, text.as_str()),
+        Part::Rest => (text.as_str(), beside),
+    };
+    let page = format!("{NOTES}\n{}\n\n{BESIDE_LINUX}\n{}\n", rest.trim(), beside.trim());
+    std::fs::write(PATH, page).map_err(error)?;
     println!("written to {PATH}");
     Ok(())
 }
@@ -34,7 +58,7 @@ pub(crate) fn machine() -> String {
         line.and_then(|line| line.split(": ").nth(1)).unwrap_or("unknown")
     };
     format!(
-        "Measured on {}: {} x {} (family {} model {}), Linux {}, {}, {}. Load of other programs before the run: {}.\n",
+        "{MEASURED}{}: {} x {} (family {} model {}), Linux {}, {}, {}. Load of other programs before the run: {}.\n",
         output("date", &["-u", "+%F %H:%M UTC"]),
         std::thread::available_parallelism().map_or(1, usize::from),
         field("model name"),

@@ -20,9 +20,14 @@ pub struct Host<D> {
 impl<D: Device> Host<D> {
     /// Host `n` with both its addresses. `seed` decides everything random in it.
     pub fn new(device: D, n: u8, seed: u64, config: TcpConfig) -> Self {
+        Host::with_limits(device, n, seed, config, &Limits::default())
+    }
+
+    /// As [`new`](Host::new), with other limits.
+    pub fn with_limits(device: D, n: u8, seed: u64, config: TcpConfig, limits: &Limits) -> Self {
         let mut key = [n; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
-        let mut stack = Stack::new(Storage::heap(&Limits::default()), key);
+        let mut stack = Stack::new(Storage::heap(limits), key);
         stack.configure_tcp(|c| *c = config).expect("settings within their ranges");
         let interface = stack.add_interface(device.capabilities()).expect("a valid MAC and MTU");
         for (address, prefix) in [(IpAddr::from(v4(n)), 24), (v6(n).into(), 64)] {
