@@ -54,15 +54,15 @@ impl Tcp<'_> {
         // Text changes nothing about what may be sent but the acknowledgment.
         let owed = s.receive.owed;
         c.wake_reader(&mut self.woken);
-        let (is_queued, interface) = (c.ready.is_queued(), c.interface);
+        let interface = c.interface;
         match owed {
-            Owed::Now if !is_queued => {
+            Owed::Now => {
                 self.ready[ready_list(interface)].push(&mut Ready(&mut self.connections), key.index);
             }
             Owed::By(at) if owed != before => {
                 self.wheel.arm(&mut Timers(&mut self.connections), key.index, at);
             }
-            Owed::Now | Owed::By(_) | Owed::Nothing => {}
+            Owed::By(_) | Owed::Nothing => {}
         }
         true
     }

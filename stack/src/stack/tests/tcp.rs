@@ -86,6 +86,48 @@ impl Server {
     }
 }
 
+/// The flow of the last segment is that of its own connection: a SYN from another port is not taken for the one
+/// before, nor what follows on that port, even with the first one's numbers.
+#[test]
+fn a_new_port_is_another_flow() {
+    let (mut s, iss, handle) = Server::connected();
+    s.get((101, iss + 1), ACK, &[], b"text");
+    assert_eq!(s.host.stack.tcp_read(handle, &mut [0; 9], T0), Ok(4));
+    let mut get = |numbers, flags, text: &[u8]| {
+        let mut bytes = segment(v4(9), v4(1), numbers, flags, &[], text);
+        bytes[0..2].copy_from_slice(&5001u16.to_be_bytes());
+        bytes[16..18].fill(0);
+        let mut sum = wire::pseudo_header(v4(9), v4(1), protocol::TCP, bytes.len());
+        sum.add(&bytes);
+        bytes[16..18].copy_from_slice(&sum.finish().to_be_bytes());
+        let frame = packet_to(&s.host, v4(9), v4(1), protocol::TCP, &bytes);
+        s.host.input(&frame, T0);
+    };
+    get((7000, 0), SYN, b"");
+    get((105, iss + 1), ACK, b"forged");
+    assert_eq!(s.host.stack.tcp_read(handle, &mut [0; 9], T0), Err(Error::WouldBlock));
+}
+
+/// The frames of a transfer take the short way, from the second on.
+#[test]
+fn a_transfer_takes_the_short_way() {
+    let (mut s, iss, handle) = Server::connected();
+    let mut takes = |seq, ack, text: &[u8]| {
+        let bytes = segment(v4(9), v4(1), (seq, ack), ACK, &[], text);
+        let frame = packet_to(&s.host, v4(9), v4(1), protocol::TCP, &bytes);
+        let short = s.host.stack.take_expected(s.host.id, &RxFrame::plain(&[&frame]), T0);
+        if !short {
+            s.host.input(&frame, T0);
+        }
+        s.host.stack.tcp_write(handle, b"answer", T0).unwrap();
+        s.host.output(T0);
+        short
+    };
+    assert!(takes(101, iss + 1, b"text"), "the handshake's last segment began it");
+    assert!(takes(105, iss + 7, b""), "an acknowledgment");
+    assert!(!takes(105, iss + 7, b""), "one that says nothing new");
+}
+
 /// Every segment that leaves has a right checksum, options with lengths, and zeros as padding.
 //= rfc9293#3.1 MUST-2, MUST-4, MUST-68, MUST-69
 #[test]

@@ -12,6 +12,7 @@ mod close;
 mod congestion;
 mod data;
 mod ecn;
+mod expected;
 mod fast_open;
 mod handshake;
 mod info;

@@ -1,0 +1,104 @@
+//! The short way: what it takes, and what it leaves to the ordinary steps.
+
+use super::*;
+use crate::tcp::segment::Plain;
+
+impl Bench {
+    /// Does the short way take it?
+    fn takes(&mut self, s: In<'_>, is_whole: bool) -> bool {
+        let key = self.key.unwrap();
+        self.tcp.connections.activate(key.index, self.now);
+        let parts = [s.text];
+        let segment = Segment {
+            seq: PEER_ISS + s.seq,
+            ack: self.iss + s.ack,
+            flags: s.flags,
+            window: s.window,
+            urgent: s.urgent,
+            options: s.options,
+            mark: s.mark,
+            packets: 1,
+            text: Bytes::new(&parts),
+        };
+        let plain = Plain::of(&segment).unwrap();
+        let taken = self.tcp.take_expected(key, &plain, || is_whole, self.now, &mut self.pool);
+        self.rest();
+        taken
+    }
+}
+
+/// Text in order and an acknowledgment of something new need no more than this, and come to the same.
+#[test]
+fn what_is_expected_is_taken() {
+    let mut b = Bench::server();
+    let waits = b.wait(Interest::Read);
+    assert!(b.takes(data(1, 1, b"some "), true));
+    assert_eq!(waits.get(), 1);
+    assert!(b.takes(data(6, 1, &pattern(1_000)), true));
+    assert_eq!(b.advance(40).len(), 1, "acknowledged after a while");
+    assert_eq!(b.read(5).unwrap(), b"some ");
+    b.write(&pattern(2_000)).unwrap();
+    b.out();
+    let waits = b.wait(Interest::Write);
+    assert!(b.takes(ack(1_006, 1_001), true));
+    assert!(b.takes(ack(1_006, 2_001), true));
+    assert_eq!((waits.get(), b.info().in_flight), (1, 0));
+}
+
+/// Whatever says anything else is left as it was.
+#[test]
+fn what_is_not_expected_is_left() {
+    let small = TcpConfig { receive_buffer: 2_000, ..quiet() };
+    let server = || Bench::server_with(small.clone(), syn().ts(5, 0));
+    let next = || data(1, 1, b"text").ts(6, 0);
+    assert!(server().takes(next(), true));
+    for (what, s, is_whole) in [
+        ("a wrong checksum", next(), false),
+        ("a hole before it", In { seq: 2, ..next() }, true),
+        ("text that was there", In { seq: 0, ..next() }, true),
+        ("an older acknowledgment", In { ack: 0, ..next() }, true),
+        ("one of what was never sent", In { ack: 2, ..next() }, true),
+        ("another window", next().win(65_534), true),
+        ("text beyond the window", next().text(&pattern(2_001)), true),
+        ("an old timestamp", next().ts(4, 0), true),
+    ] {
+        assert!(!server().takes(s, is_whole), "{what}");
+    }
+    let after = |change: &dyn Fn(&mut Bench)| {
+        let mut b = server();
+        change(&mut b);
+        b
+    };
+    let beyond = |b: &mut Bench| assert_eq!(b.get(data(100, 1, b"beyond").ts(6, 0)), None);
+    let ends = |b: &mut Bench| assert_eq!(b.get(fin(1, 1).ts(6, 0)), None);
+    let shut = |b: &mut Bench| b.tcp.shutdown_read(b.key.unwrap(), b.now, &mut b.pool).unwrap();
+    let closes = |b: &mut Bench| assert_eq!((b.write(b"answer"), b.close()), (Ok(6), None));
+    assert!(!after(&beyond).takes(next(), true), "after a hole");
+    assert!(!after(&ends).takes(In { seq: 2, ..next() }, true), "behind a FIN");
+    assert!(!after(&shut).takes(next(), true), "without a reader");
+    assert!(!after(&closes).takes(next(), true), "without an owner");
+
+    let mut b = Bench::server_with(small.clone(), syn().ts(5, 0).win(0));
+    b.write(b"waits").unwrap();
+    assert!(!b.takes(next().win(0), true), "beside a closed window");
+
+    let sent = |change: &dyn Fn(&mut Bench)| {
+        let mut b = server();
+        b.write(b"sent").unwrap();
+        b.out();
+        change(&mut b);
+        b
+    };
+    let finished = |b: &mut Bench| {
+        b.shutdown();
+        b.out();
+    };
+    let news = || ack(1, 5).ts(6, 0);
+    assert!(sent(&|_| {}).takes(news(), true));
+    assert!(!sent(&|_| {}).takes(news(), false), "a wrong checksum");
+    assert!(!sent(&|_| {}).takes(In { ack: 1, ..news() }, true), "nothing new");
+    assert!(!sent(&|_| {}).takes(In { ack: 6, ..news() }, true), "what was never sent");
+    assert!(!sent(&|_| {}).takes(In { seq: 2, ..news() }, true), "not in order");
+    assert!(!sent(&finished).takes(news(), true), "beside a FIN");
+    assert!(!sent(&closes).takes(news(), true), "without an owner");
+}
