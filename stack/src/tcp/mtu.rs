@@ -285,7 +285,8 @@ impl SegmentSize {
     pub(crate) fn on_lost(&mut self, at: Seq, len: u32, now: Instant) -> Option<u32> {
         let search = self.search.as_mut()?;
         let size = search.probe.take()?.get();
-        if search.probe_at != at || len > u32::from(size) {
+        let text = u32::from(size) - u32::from(self.options);
+        if search.probe_at != at || len > text {
             // Something else is lost too, or alone: the probe says nothing.
             return None;
         }
@@ -296,7 +297,7 @@ impl SegmentSize {
             search.high = (size - 1).max(search.low);
             search.settle(now);
         }
-        Some(u32::from(size) - u32::from(self.options))
+        Some(text)
     }
 }
 
