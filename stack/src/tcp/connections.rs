@@ -350,11 +350,16 @@ impl<'a> Connections<'a> {
         });
     }
 
-    /// Parks everything that is at rest, for tests.
+    /// Parks everything that is at rest, for tests. What comes back packs to the same bytes: nothing that is
+    /// packed is lost on the way back.
     #[cfg(all(test, feature = "alloc"))]
     pub(super) fn park_all(&mut self, now: Instant) {
-        for _ in 0..2 {
-            (0..self.active.places()).for_each(|at| self.park_at(at, now));
+        for at in (0..self.active.places()).chain(0..self.active.places()) {
+            let Some(index) = self.active.at(at).map(|c| c.index) else { continue };
+            self.park_at(at, now);
+            let Some(idle) = self.places.at(index).and_then(|place| place.idle.as_ref()) else { continue };
+            let again = Idle::of(&mut idle.copy(index), now).map(|again| again.state);
+            assert_eq!(again.as_ref(), Some(&idle.state), "parked, it came back as another");
         }
     }
 }

@@ -16,7 +16,7 @@ use core::net::IpAddr;
 pub(crate) const PARKED_LEN: usize = 168;
 
 /// A connection at rest, packed.
-#[derive(Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Parked([u8; PARKED_LEN]);
 
 impl Tcb {
