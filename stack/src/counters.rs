@@ -317,7 +317,7 @@ pub struct Handshakes {
 /// All counters of a stack. They only grow.
 #[derive(Clone, Debug)]
 pub struct Counters {
-    /// Ethernet frames; a frame merged by the device counts once.
+    /// Ethernet frames; one that was merged, or is to be cut, counts once.
     pub frames: Protocol,
     /// ARP packets.
     pub arp: Protocol,

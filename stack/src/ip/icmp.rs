@@ -113,17 +113,59 @@ pub(crate) fn host_unreachable(packet: &[u8]) -> Result<IcmpError, Drop> {
 mod tests {
     use super::*;
 
+    /// The start of a packet of ours, as an error quotes it.
+    fn quote(ours: IpAddr, theirs: IpAddr, transport: u8) -> heapless::Vec<u8, 80> {
+        let ip = crate::wire::IpHeader::new(ours, theirs, transport, 8);
+        let mut headers = [0; crate::wire::HEADERS_LEN_MAX];
+        let link = crate::wire::LinkPath { source: Default::default(), destination: Default::default() };
+        let len = crate::wire::emit_headers(&mut headers, &link, &ip);
+        headers[crate::wire::ETHERNET_LEN..len].iter().copied().chain([7; 8]).collect()
+    }
+
+    /// B04: every code of "unreachable" has the meaning that RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1 and RFC 4443
+    /// §3.1 give it, and what else is an error has its own.
+    #[test]
+    fn every_code_has_its_meaning() {
+        use IcmpErrorKind as K;
+        let v4 = quote("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap(), protocol::UDP);
+        let v6 = quote("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap(), protocol::UDP);
+        let rest = [0, 0, 5, 0xdc];
+        let kind_v4 = |kind, code| parse_error_v4(&IcmpHeader { kind, code, rest }, &v4).map(|e| e.kind);
+        let kind_v6 = |kind, code| parse_error_v6(&IcmpHeader { kind, code, rest }, &v6).map(|e| e.kind);
+        for code in 0..=16 {
+            let expected = match code {
+                1 | 7 | 8 | 12 => K::HostUnreachable,
+                2 => K::ProtocolUnreachable,
+                3 => K::PortUnreachable,
+                4 => K::TooBig { mtu: 1500 },
+                9 | 10 | 13 => K::Prohibited,
+                _ => K::NetUnreachable,
+            };
+            assert_eq!(kind_v4(icmpv4::UNREACHABLE, code), Ok(expected), "code {code}");
+            let expected = match code {
+                1 | 5 | 6 => K::Prohibited,
+                2 | 3 => K::HostUnreachable,
+                4 => K::PortUnreachable,
+                _ => K::NetUnreachable,
+            };
+            assert_eq!(kind_v6(icmpv6::UNREACHABLE, code), Ok(expected), "code {code}");
+            assert_eq!(kind_v4(icmpv4::TIME_EXCEEDED, code), Ok(K::TimeExceeded));
+            assert_eq!(kind_v6(icmpv6::TIME_EXCEEDED, code), Ok(K::TimeExceeded));
+            assert_eq!(kind_v4(icmpv4::PARAMETER_PROBLEM, code), Ok(K::ParameterProblem));
+            let expected = if code == 1 { K::ProtocolUnreachable } else { K::ParameterProblem };
+            assert_eq!(kind_v6(icmpv6::PARAMETER_PROBLEM, code), Ok(expected));
+        }
+        assert_eq!(kind_v6(icmpv6::TOO_BIG, 0), Ok(K::TooBig { mtu: 1500 }));
+        // Source quench and redirect (RFC 6633, RFC 1122 §3.2.2.2).
+        assert_eq!([4, 5].map(|kind| kind_v4(kind, 0)), [Err(Drop::IcmpIgnored); 2]);
+    }
+
     /// H088: an ICMPv6 error of a type that nobody knows still names the packet that it is about, for the upper
     /// layer; what is no error is not taken for one.
     #[test]
     fn unknown_errors_name_their_packet() {
         let (ours, theirs) = ("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap());
-        let mut quote = [7; IPV6_LEN + 8];
-        let ip = crate::wire::IpHeader::new(ours, theirs, protocol::UDP, 8);
-        let mut headers = [0; crate::wire::HEADERS_LEN_MAX];
-        let link = crate::wire::LinkPath { source: Default::default(), destination: Default::default() };
-        let len = crate::wire::emit_headers(&mut headers, &link, &ip);
-        quote[..IPV6_LEN].copy_from_slice(&headers[len - IPV6_LEN..len]);
+        let quote = quote(ours, theirs, protocol::UDP);
         let error = parse_error_v6(&IcmpHeader { kind: 100, code: 3, rest: [0; 4] }, &quote).unwrap();
         assert_eq!(
             (error.kind, error.protocol, error.quoted),

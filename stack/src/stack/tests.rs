@@ -5,6 +5,8 @@ use core::net::{IpAddr, Ipv4Addr};
 use std::vec::Vec;
 
 use super::*;
+use crate::counters::{Counters, Traffic};
+use crate::datagram::DatagramKind;
 use crate::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
 use crate::error::Error;
 use crate::ip;
@@ -172,4 +174,67 @@ fn the_first_ping_is_answered() {
     assert_eq!(a.stack.memory().0 + b.stack.memory().0, 0);
     assert_eq!(b.stack.counters().drops_seen().count(), 0);
     assert_eq!(b.stack.counters().icmp.sent.packets, 7, "four replies, and NDP's, announcements too");
+}
+
+/// Packets and bytes by protocol, Ethernet frames first, as a capture shows them.
+fn traffic(frames: &[Vec<u8>]) -> [Traffic; 7] {
+    let mut all = [Traffic::default(); 7];
+    let [ethernet, arp, v4, v6, icmp, udp, tcp] = &mut all;
+    for frame in frames {
+        ethernet.count(frame.len());
+        let word = |at: usize| usize::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
+        let (number, len) = match word(12) {
+            0x0806 => {
+                arp.count(28);
+                continue;
+            }
+            0x0800 => {
+                v4.count(word(16));
+                (frame[23], word(16) - 20)
+            }
+            _ => {
+                v6.count(40 + word(18));
+                (frame[20], word(18))
+            }
+        };
+        match number {
+            1 | 58 => icmp.count(len),
+            17 => udp.count(len),
+            6 => tcp.count(len),
+            _ => panic!("protocol {number}"),
+        }
+    }
+    all
+}
+
+/// Every frame, packet and message is counted, with its bytes, at both ends.
+#[test]
+fn counters_are_what_a_capture_shows() {
+    let (mut a, mut b) = (Host::fresh(1), Host::fresh(2));
+    let (listener, _) = b.stack.tcp_listen("[::]:80".parse().unwrap(), 8).unwrap();
+    let (mut from_a, mut from_b) = (Vec::new(), Vec::new());
+    for to in [v4(2), b.link_local()] {
+        ping(&mut a, to);
+        let address = |port| core::net::SocketAddr::new(to, port);
+        let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = a.stack.datagram_bind(DatagramKind::Udp, any.parse().unwrap(), false).unwrap();
+        a.stack.datagram_send(socket, Some(address(9)), &[7; 300], None, T0).unwrap();
+        let client = a.stack.tcp_connect(address(80), None, T0).unwrap();
+        for _ in 0..8 {
+            let (to_b, to_a) = (a.output(T0), b.output(T0));
+            to_b.iter().for_each(|f| b.input(f, T0));
+            to_a.iter().for_each(|f| a.input(f, T0));
+            from_a.extend(to_b);
+            from_b.extend(to_a);
+            if let Ok((server, _)) = b.stack.tcp_accept(listener) {
+                a.stack.tcp_write(client, &[7; 1000], T0).unwrap();
+                b.stack.tcp_write(server, b"answer", T0).unwrap();
+            }
+        }
+    }
+    for (sent, received, seen) in [(&a, &b, traffic(&from_a)), (&b, &a, traffic(&from_b))] {
+        let protocols = |c: &Counters| [c.frames, c.arp, c.ipv4, c.ipv6, c.icmp, c.udp, c.tcp];
+        assert_eq!(protocols(sent.stack.counters()).map(|p| p.sent), seen);
+        assert_eq!(protocols(received.stack.counters()).map(|p| p.received), seen);
+    }
 }

@@ -1,6 +1,6 @@
 //! What comes in from the link, right and wrong.
 
-use core::net::Ipv6Addr;
+use core::net::{Ipv6Addr, SocketAddr};
 
 use super::*;
 use crate::wire::{
@@ -403,6 +403,30 @@ fn foreign_errors_are_ignored() {
         let error = icmp(v4(9), v4(1), icmpv4::UNREACHABLE, &nested[42..cut]);
         let frame = packet_to(&host(), v4(9), v4(1), protocol::ICMP, &error);
         expect(&frame, &[Drop::IcmpMalformed], 0);
+    }
+}
+
+/// H083: though a socket would hear of it, an error counts only if the packet went from an address of ours to one
+/// station.
+#[test]
+fn a_socket_hears_of_its_own_packets_only() {
+    for (source, destination, hears) in [
+        (v4(1), v4(9), Err(Error::ConnectionRefused)),
+        (v4(1), v6("224.0.0.9"), Err(Error::WouldBlock)),
+        (v4(7), v4(9), Err(Error::WouldBlock)),
+    ] {
+        let mut host = host();
+        let own = if source == v4(7) { v4(1) } else { source };
+        let socket = host.stack.datagram_bind(DatagramKind::Udp, SocketAddr::new(own, 5), false).unwrap();
+        host.stack.datagram_connect(socket, SocketAddr::new(destination, 9)).unwrap();
+        let quoted = udp_to(&host, source, destination);
+        let error = icmp(v4(9), v4(1), icmpv4::UNREACHABLE, &quoted[14..70]);
+        let mut error = packet_to(&host, v4(9), v4(1), protocol::ICMP, &error);
+        error[35] = icmpv4::CODE_PORT;
+        error[37] -= icmpv4::CODE_PORT;
+        host.input(&error, T0);
+        let read = host.stack.datagram_receive(socket, &mut [0; 9], false, None).map(|got| got.len);
+        assert_eq!(read, hears.map(|()| 0), "from {source} to {destination}");
     }
 }
 

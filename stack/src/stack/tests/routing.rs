@@ -113,6 +113,22 @@ fn a_zone_is_part_of_the_address() {
     assert_eq!(stack.path(ip("fe80::9"), None, Some(own)).unwrap().interface, b);
 }
 
+/// H171: a zone that is named holds for every destination: neither the networks nor the routes of another link
+/// count.
+#[test]
+fn a_zone_names_the_link() {
+    let (mut stack, a, b) = two_links();
+    let next = |stack: &Stack<'_>, to: &str, zone| stack.path(ip(to), Some(zone), None).map(|p| p.next_hop);
+    for to in ["10.0.1.9", "fd01::9", "192.0.2.1"] {
+        assert_eq!(next(&stack, to, a), Err(Error::NetUnreachable), "{to}");
+    }
+    assert_eq!(next(&stack, "10.0.1.9", b), Ok(ip("10.0.1.9")));
+    stack.set_gateway(a, ip("10.0.0.254")).unwrap();
+    assert_eq!(next(&stack, "10.0.1.9", a), Ok(ip("10.0.0.254")));
+    assert_eq!(next(&stack, "192.0.2.1", a), Ok(ip("10.0.0.254")));
+    assert_eq!(next(&stack, "192.0.2.1", b), Err(Error::NetUnreachable));
+}
+
 /// H171, RFC 4007 §6: a link-local address is one of its link. A neighbour may have the one that we have on another
 /// link: it can be reached, and what it sends is taken.
 #[test]

@@ -601,3 +601,23 @@ fn the_oldest_time_wait_gives_way() {
     b.advance(61_000);
     assert_eq!(b.tcp.time_waits(), 0);
 }
+
+/// RFC 1122 §4.2.2.13: until the reset may go, text is acknowledged and dropped, however much of it there is, and
+/// the window stays open for it: a peer that writes all before it reads would else stall.
+#[test]
+fn text_before_the_reset_takes_no_memory() {
+    let mut b = Bench::server_with(TcpConfig { receive_buffer: 10_000, ..quiet() }, syn());
+    b.write(b"answer").unwrap();
+    assert_eq!((b.close(), b.out().len()), (None, 1));
+    let memory = b.pool.in_use();
+    for n in 0..40 {
+        b.get(data(1 + n * 1_000, 1, &pattern(1_000)));
+        let out = b.out();
+        if n % 2 == 1 {
+            assert_eq!((out[0].ack, out[0].window >= 8_000), (1_001 + n * 1_000, true));
+            assert!(b.pool.in_use() <= memory + 2_000);
+        }
+    }
+    b.get(ack(40_001, 7));
+    assert!(matches!(b.replies[..], [Reply::Reset(_)]));
+}

@@ -294,6 +294,10 @@ fn accepted_when_there_is_something_to_read() {
     b.get(ack(1, 1));
     b.accept();
     assert_eq!(b.state(), State::Established);
+    let mut b = deferring();
+    b.now += Duration::from_millis(100);
+    b.get(ack(1, 1));
+    b.accept(); // that was all of the time
 }
 
 /// T06, T12: each connection has the congestion control that it asks for.

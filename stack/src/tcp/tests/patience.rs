@@ -229,3 +229,17 @@ fn orphans_end_without_a_way() {
         }
     }
 }
+
+/// H252: patience with a device that takes nothing is not renewed by what the peer sends meanwhile.
+#[test]
+fn a_peer_that_talks_does_not_renew_patience_with_a_device() {
+    let mut b = Bench::server();
+    b.configure(|o| o.user_timeout = Some(Duration::from_secs(5)));
+    b.write(b"for a device that is full").unwrap();
+    for n in 0..11 {
+        assert_eq!(b.state(), State::Established, "{n}");
+        b.get(data(1 + n, 1, b"x"));
+        b.advance_without_device(if n < 10 { 490 } else { 200 });
+    }
+    assert_eq!((b.state(), b.write(b"x")), (State::Closed, Err(Error::TimedOut)));
+}

@@ -76,6 +76,76 @@ fn a_lost_retransmission() {
     assert_eq!(numbers(&b.out())[0], 0, "without a timeout");
 }
 
+/// T05: so it is with timestamps: what comes back with blocks is of what arrived in order, and says nothing of
+/// when the text in the blocks was sent.
+//= rfc8985#6.2
+#[test]
+fn a_lost_retransmission_with_timestamps() {
+    let mut b = Bench::server_with(quiet(), syn().sack_permitted().ts(5, 0));
+    b.write(&pattern(10 * 1448)).unwrap();
+    let out = b.out();
+    let (value, starts) =
+        (out[0].options.timestamps.unwrap().value, out.iter().map(|o| o.seq).collect::<Vec<_>>());
+    let sacked = |b: &Bench, blocks: &[(usize, usize)]| {
+        let mut segment = ack(1, 1).ts(6, value);
+        for (start, end) in blocks {
+            let (start, end) = (b.iss + starts[*start], b.iss + starts[*end] + 1448);
+            segment.options.sack.push(Range { start, end });
+        }
+        segment
+    };
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, &[(1, 4), (6, 9)]));
+    assert_eq!(brief(&b.out()), [(starts[0], 1448, 1), (starts[5], 1448, 1)]);
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, &[(1, 9)]));
+    assert_eq!(brief(&b.out()), [(starts[0], 1448, 1)], "without a timeout");
+}
+
+/// T05: without congestion control what is overdue goes again after SRTT + 4·RTTVAR, and only the seventh time
+/// the timer begins to back off.
+#[test]
+fn what_is_overdue_without_congestion_control() {
+    let mut b = Bench::listening(TcpConfig { congestion: crate::tcp::Congestion::None, ..quiet() }, 4);
+    b.get(syn().sack_permitted());
+    b.out();
+    b.now += Duration::from_millis(40);
+    b.get(ack(1, 1));
+    b.accept();
+    b.write(&pattern(10 * MSS as usize)).unwrap();
+    assert_eq!(b.out().len(), 10);
+    b.now += Duration::from_millis(40);
+    b.get(sacked(&b, 0, &[(1, 10)]));
+    assert_eq!(numbers(&b.out()), [0]);
+    let times: Vec<u64> = b.advance(10_000).iter().map(|(ms, _)| *ms).collect();
+    let waits: Vec<u64> = times.windows(2).map(|w| w[1] - w[0]).collect();
+    assert_eq!((times[0], &waits[..8]), (100, &[100, 100, 100, 100, 100, 200, 400, 800][..]));
+}
+
+/// H053: the timer counts from what was sent at SND.UNA: holes beyond it that go again later don't put it off.
+//= rfc6298#5.1
+#[test]
+fn later_holes_do_not_put_off_the_timer() {
+    let next_timeout = |gap: u64| {
+        let mut b = in_flight(10);
+        b.now += Duration::from_millis(100);
+        b.get(sacked(&b, 0, &[(1, 5), (6, 10)]));
+        let index = b.tcp.next_ready(b.interface).unwrap();
+        let plan = b.tcp.plan(index, MSS, b.now, &b.pool).unwrap();
+        assert_eq!(plan.seq, b.iss + 1);
+        b.tcp.on_sent(index, &plan, b.now, &mut b.pool);
+        b.tcp.queue_if_ready(index);
+        b.now += Duration::from_millis(gap);
+        assert_eq!(numbers(&b.out()), [5]);
+        let again = b.advance(1_000);
+        assert_eq!(again[0].1.seq, 1);
+        gap + again[0].0
+    };
+    let at = next_timeout(0);
+    assert!(at >= 200);
+    assert_eq!(next_timeout(80), at);
+}
+
 /// B11: what arrives within a quarter of the round trip was reordered, and nothing is sent again.
 //= rfc8985#6.2
 #[test]

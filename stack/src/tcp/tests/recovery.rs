@@ -368,3 +368,30 @@ fn duplicates_of_needless_retransmissions() {
         assert_eq!(duplicates_after_timeouts(true, timeouts, first).1, 0, "no sample");
     }
 }
+
+/// RFC 8985 §6.3: with SACK a timeout gives up what was sent a round trip ago or more, and the first in any case;
+/// without, all.
+//= rfc8985#6.3
+#[test]
+fn what_a_timeout_gives_up() {
+    let lost = |syn: In<'_>| {
+        let mut b = Bench::listening(TcpConfig { tail_probes: false, ..quiet() }, 4);
+        b.get(syn);
+        b.out();
+        b.now += Duration::from_millis(100);
+        b.get(ack(1, 1));
+        b.accept();
+        b.write(&pattern(4 * MSS as usize)).unwrap();
+        b.out();
+        b.now += Duration::from_millis(100);
+        b.get(ack(1, nth(1)));
+        assert_eq!(b.advance(180), []);
+        b.write(&pattern(3 * MSS as usize)).unwrap();
+        assert_eq!(b.out().len(), 3);
+        let again = b.advance(100);
+        assert_eq!((again.len(), again[0].1.seq), (1, nth(1)));
+        b.info().lost / MSS
+    };
+    assert_eq!(lost(syn().sack_permitted()), 2);
+    assert_eq!(lost(syn()), 5);
+}

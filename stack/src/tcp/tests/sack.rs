@@ -115,3 +115,55 @@ fn blocks_beside_text() {
     assert_eq!(blocks(&out[0]), [(100, 200)]);
     assert_eq!(out.iter().map(Out::len).sum::<u32>(), 2 * MSS);
 }
+
+/// H044: however small the segments are, blocks leave room for text beside them.
+#[test]
+fn blocks_leave_room_for_text() {
+    for mtu in 68..110 {
+        let mut b = Bench::listening(quiet(), 4);
+        b.mtu = mtu;
+        let mut b = b.established(syn().sack_permitted());
+        for n in 1..=4 {
+            b.get(data(20 * n, 1, b"beyond"));
+        }
+        b.write(&pattern(100)).unwrap();
+        let out = b.out();
+        assert!(out.iter().any(|o| o.len() > 0 && !blocks(o).is_empty()), "{mtu}");
+        assert!(out.iter().all(|o| 40 + o.options.len() as u32 + o.len() <= mtu.into()), "{mtu}: {out:?}");
+        assert_eq!(out.iter().map(Out::len).sum::<u32>(), 100, "{mtu}");
+    }
+}
+
+/// An acknowledgment after losses that stands for several segments goes out twice, where SACK is used; not one
+/// for a single segment, or for two.
+//= rfc5681#4.2
+#[test]
+fn what_stands_for_several_segments_goes_twice() {
+    let acknowledgments = |peer: In<'_>, loses: bool, lens: &[u32]| {
+        let mut b = Bench::server_with(quiet(), peer);
+        let mut next = 1;
+        b.get(data(next, 1, &pattern(1_000)));
+        b.advance(100);
+        next += 1_000;
+        if loses {
+            b.get(data(next + 1_000, 1, &pattern(1_000)));
+            assert_eq!(b.out().len(), 1);
+            b.get(data(next, 1, &pattern(1_000)));
+            assert_eq!(brief(&b.out()), [(1, 0, next + 2_000)], "there is another for what came before");
+            next += 2_000;
+        }
+        for len in lens {
+            b.get(data(next, 1, &pattern(*len as usize)));
+            next += len;
+        }
+        let out = b.out();
+        assert!(out.iter().all(|o| o.ack == next), "{out:?}");
+        out.len()
+    };
+    let batch = [1_000; 3];
+    assert_eq!(acknowledgments(syn().sack_permitted(), true, &batch), 2);
+    assert_eq!(acknowledgments(syn().sack_permitted(), false, &batch), 1);
+    assert_eq!(acknowledgments(syn(), true, &batch), 1);
+    assert_eq!(acknowledgments(syn().sack_permitted(), true, &[1_000; 2]), 1);
+    assert_eq!(acknowledgments(syn().sack_permitted(), true, &[3_000]), 1);
+}

@@ -314,3 +314,33 @@ fn unread_bytes_outlive_the_connection() {
     assert_eq!(b.read(9).unwrap(), b"");
     assert_eq!((b.write(b"x"), b.pool.in_use()), (Err(Error::ClosedLocally), 0));
 }
+
+/// What `is_ready` says of reading is what a read gives: text, the end, or an error. So it is for one that
+/// has shut its reading half itself.
+#[test]
+fn readable_is_what_a_read_gives() {
+    let mut b = Bench::connecting(quiet());
+    b.out();
+    assert!(!b.is_ready(Interest::Read));
+    let mut b = Bench::server();
+    assert!(!b.is_ready(Interest::Read));
+    b.get(data(1, 1, b"xy"));
+    for left in [true, false] {
+        assert!(b.is_ready(Interest::Read));
+        b.read(1).unwrap();
+        assert_eq!(b.is_ready(Interest::Read), left);
+    }
+    b.get(fin(3, 1));
+    assert!(b.is_ready(Interest::Read));
+    assert_eq!(b.read(1), Ok(vec![]));
+
+    let mut b = Bench::server();
+    b.get(rst(1));
+    assert!(b.is_ready(Interest::Read));
+    assert_eq!(b.read(1), Err(Error::ConnectionReset));
+
+    let mut b = Bench::server();
+    b.tcp.shutdown_read(b.key.unwrap(), b.now, &mut b.pool).unwrap();
+    assert!(b.is_ready(Interest::Read));
+    assert_eq!(b.read(1), Ok(vec![]));
+}
