@@ -603,7 +603,6 @@ fn corpus() -> Vec<Vec<u8>> {
 
 /// H201, H062, H064: a million frames.
 #[test]
-#[ignore = "known fault: after some storms one block more is promised than connections hold"]
 fn a_million_frames() {
     let mut siege = Siege::new(1);
     siege.storm(1_000_000);
@@ -612,7 +611,6 @@ fn a_million_frames() {
 
 /// Another million, with another seed, in a thread of its own.
 #[test]
-#[ignore = "known fault: after some storms one block more is promised than connections hold"]
 fn another_million_frames() {
     let mut siege = Siege::new(2);
     siege.storm(1_000_000);

@@ -275,9 +275,10 @@ impl Tcp<'_> {
             return self.open_early(arrival, key, tcb, now, pool);
         }
         match self.admit_half(arrival, tcb, now) {
-            Some(_) => Outcome::default(),
-            None => arrival.drop(Refused::TableFull),
+            Some(index) => self.after(index),
+            None => return arrival.drop(Refused::TableFull),
         }
+        Outcome::default()
     }
 
     /// A connection that does not wait for the third segment (RFC 7413).
@@ -316,7 +317,6 @@ impl Tcp<'_> {
         l.0.half_open += 1;
         l.0.syns.push(&mut HalfOpen(&mut self.connections), index);
         self.half_open += 1;
-        self.after(index);
         Some(index)
     }
 
@@ -381,11 +381,16 @@ impl Tcp<'_> {
             return arrival.drop(Refused::AcceptLimit); // as good as lost
         }
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
-        let mut cx = self.settings.cx(self.profile_of(listener), now, pool);
-        let tcb = Tcb::resume(listener, &syn, segment.ack - 1, ts_offset, mss, &mut cx);
+        let profile = self.profile_of(listener);
+        let cx = self.settings.cx(profile, now, pool);
+        let tcb = Tcb::accept(listener, &syn, segment.ack - 1, ts_offset, mss, &cx);
         let Some(index) = self.admit_half(arrival, tcb, now) else {
             return arrival.put_off(Refused::TableFull);
         };
+        if let Some(c) = self.connections.at_mut(index) {
+            c.tcb.resume(&mut self.settings.cx(profile, now, pool));
+        }
+        self.after(index);
         let outcome = self.for_connection(index, segment, now, pool);
         Outcome { handshaking: Some(Handshaking::CookieAccepted), ..outcome }
     }

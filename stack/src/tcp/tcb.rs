@@ -362,23 +362,14 @@ impl Tcb {
         Tcb::new(Phase::SynReceived(handshake), ts_offset, cx)
     }
 
-    /// A passive open by a SYN that a cookie has kept: the SYN-ACK was sent some time ago, and is
-    /// repeated if this acknowledgment of it can't be used.
-    pub(crate) fn resume(
-        listener: u32,
-        syn: &Segment<'_>,
-        iss: Seq,
-        ts_offset: u32,
-        mss: Mss,
-        cx: &mut Cx<'_, '_>,
-    ) -> Self {
-        let mut tcb = Tcb::accept(listener, syn, iss, ts_offset, mss, cx);
-        let window = tcb.receive_limit.min(LEAST);
-        if let Phase::SynReceived(h) = &mut tcb.phase {
+    /// The SYN-ACK went out some time ago, as a cookie, and is repeated if the acknowledgment of it can't be
+    /// used. Its window is promised now that the connection has its place.
+    pub(crate) fn resume(&mut self, cx: &mut Cx<'_, '_>) {
+        let window = self.receive_limit.min(LEAST);
+        if let Phase::SynReceived(h) = &mut self.phase {
             h.answered = true;
             h.on_sent(window, cx);
         }
-        tcb
     }
 
     fn new(phase: Phase, ts_offset: u32, cx: &Cx<'_, '_>) -> Self {

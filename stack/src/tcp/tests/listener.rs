@@ -256,6 +256,26 @@ fn a_cookie_finds_the_accept_queue_full() {
     assert_eq!(b.state(), State::Established);
 }
 
+/// H058: a cookie that comes back to a full table is put off, and no memory stays promised for it.
+#[test]
+fn a_cookie_finds_the_table_full() {
+    let mut b = Bench::listening(always(), 8);
+    b.client_at(8);
+    b.cookie(syn());
+    let last = b.iss;
+    b.advance(1000); // it is taken for a forgery
+    for port in 1..=7 {
+        b.client_at(port);
+        b.cookie(syn());
+        assert_eq!(b.get(ack(1, 1)), None, "{port}");
+        b.accept();
+    }
+    let promised = b.pool.promised();
+    (b.tuple.remote_port, b.iss) = (8, last);
+    assert_eq!(b.get(ack(1, 1)), Some(Refused::TableFull), "the last place is for our own connects");
+    assert_eq!(b.pool.promised(), promised);
+}
+
 /// H010: a client that takes its connection for established, and waits for us, learns it by a reset if
 /// that comes to nothing: after all patience, and when the listener closes. One that never answered gets
 /// none.
