@@ -67,11 +67,12 @@ impl Receive {
             false => self.edge_after_opening(pool),
         };
         let (wnd, unit) = (edge.since(self.nxt), 1 << self.scale);
-        // A header can't tell it exactly: a little more, if there is memory for that. Else less, as is allowed
-        // (RFC 7323 §2.4): with every byte that a peer sends for itself it would get another.
+        // A header can't tell it exactly: a little more, where there is memory for a larger window. Else less,
+        // as is allowed (RFC 7323 §2.4; what was told before still counts): with every byte that a peer sends
+        // for itself it would get another, and ten thousand idle connections a larger part of a block each.
         let more = (self.readable + wnd.next_multiple_of(unit)) as usize;
         let rounds_up = wnd.is_multiple_of(unit)
-            || (more <= 2 * self.limit as usize && self.queue.promisable(pool, more, Need::Window) == more);
+            || (more <= 2 * self.limit as usize && self.queue.promisable(pool, more, Need::Wide) == more);
         let field = (wnd >> self.scale) + u32::from(rounds_up && !wnd.is_multiple_of(unit));
         let field = u16::try_from(field).unwrap_or(u16::MAX);
         (field, (self.nxt + (u32::from(field) << self.scale)).later_of(self.edge))
