@@ -243,10 +243,11 @@ impl Addresses {
                     IpAddr::V6(a) if scope_of(a) >= scope => Some(a),
                     _ => None,
                 });
-                // The smallest sufficient scope first, then the longest common prefix.
+                // The smallest sufficient scope first, then the longest common prefix: the destination itself,
+                // if it is among them.
                 let rank = |a: &Ipv6Addr| {
-                    let differing = (a.to_bits() ^ to.to_bits()).leading_zeros();
-                    (*a != to, scope_of(*a), 128 - differing)
+                    let common = (a.to_bits() ^ to.to_bits()).leading_zeros();
+                    (scope_of(*a), 128 - common)
                 };
                 candidates.min_by_key(rank).map(IpAddr::V6)
             }

@@ -98,6 +98,10 @@ fn ipv6_sources_have_the_scope() {
     assert_eq!(next(&stack, "2001:db8::9").unwrap().1, ip("2001:db8:1::1"));
     assert_eq!(next(&stack, "fd77::9").unwrap().1, ip("fd00::1"));
     assert_eq!(next(&stack, "fe80::9").unwrap().1, own);
+    // Rule 1: to one of our own from itself.
+    for ours in [own, ip("fd00::1"), ip("2001:db8:1::1")] {
+        assert_eq!(stack.interface(id).unwrap().addresses.source_for(ours, ours), Some(ours));
+    }
 }
 
 /// H171: with two links a link-local address needs its zone.
