@@ -160,6 +160,28 @@ mod tests {
         assert_eq!([4, 5].map(|kind| kind_v4(kind, 0)), [Err(Drop::IcmpIgnored); 2]);
     }
 
+    /// H085, H090: no error about an error, about what can't be told not to be one, or to who is no single host.
+    #[test]
+    fn what_may_be_reported() {
+        let [v4, v6] = ["10.0.0.2", "fd00::2"].map(|a| a.parse::<IpAddr>().unwrap());
+        assert!(may_report(v4, protocol::UDP, &[]) && may_report(v6, protocol::UDP, &[3]));
+        assert!(may_report(v4, protocol::ICMP, &[icmpv4::ECHO]));
+        assert!(may_report(v6, protocol::ICMPV6, &[icmpv6::ECHO]));
+        for (kind, is_error) in
+            [(3, true), (4, true), (5, true), (11, true), (12, true), (13, false), (42, true)]
+        {
+            assert_eq!(may_report(v4, protocol::ICMP, &[kind]), !is_error, "type {kind}");
+        }
+        for (kind, is_error) in [(1, true), (100, true), (127, true), (133, false), (icmpv6::REDIRECT, true)]
+        {
+            assert_eq!(may_report(v6, protocol::ICMPV6, &[kind]), !is_error, "type {kind}");
+        }
+        assert!(!may_report(v4, protocol::ICMP, &[]) && !may_report(v6, protocol::ICMPV6, &[]));
+        for nobody in ["0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "ff02::1"] {
+            assert!(!may_report(nobody.parse().unwrap(), protocol::UDP, &[]), "{nobody}");
+        }
+    }
+
     /// H088: an ICMPv6 error of a type that nobody knows still names the packet that it is about, for the upper
     /// layer; what is no error is not taken for one.
     #[test]

@@ -484,6 +484,53 @@ fn memory_from_elsewhere_wakes_a_writer() {
     assert_ne!(stack.next_deadline(world.now), Some(world.now));
 }
 
+/// What concerns all connections finds each: an interface that goes, a program that ends, and what it left.
+#[test]
+fn every_connection_is_found() {
+    let mut world = World::new();
+    let clients = [7, 8, 9].map(|port| world.connect(port).0);
+    let Host { stack, id, .. } = &mut world.hosts[0];
+    stack.remove_interface(*id, world.now).unwrap();
+    for client in clients {
+        assert_eq!(stack.tcp_read(client, &mut [0], world.now), Err(Error::DeviceGone));
+    }
+
+    let mut world = World::new();
+    let clients = [7, 8, 9].map(|port| world.connect(port).0);
+    let stack = &mut world.hosts[0].stack;
+    for client in clients {
+        stack.tcp_write(client, b"text", world.now).unwrap();
+    }
+    stack.tcp_let_go_of_all(world.now);
+    assert_eq!(stack.tcp_undelivered(), (3, 3 * 4));
+    stack.tcp_abort_undelivered(world.now);
+    assert_eq!((stack.tcp_undelivered(), stack.tcp_count().0), ((0, 0), 0));
+}
+
+/// An orphan gives way to a new connection where the table is full, and to nothing else.
+#[test]
+fn an_orphan_outlives_the_traffic_of_others() {
+    let mut world = World::new();
+    let (reader, orphan) = world.connect(1);
+    let (client, server) = world.connect(2);
+    let stack = &mut world.hosts[1].stack;
+    let written = stack.tcp_write(orphan, &[7; 200_000], world.now).unwrap();
+    stack.tcp_close(orphan, world.now);
+    let mut got = 0;
+    for _ in 0..10_000 {
+        world.hosts[0].stack.tcp_write(client, b"text", world.now).unwrap();
+        world.step();
+        let _ = world.hosts[1].stack.tcp_read(server, &mut [0; 64], world.now);
+        match world.hosts[0].stack.tcp_read(reader, &mut [0; 1000], world.now) {
+            Ok(0) => break,
+            Ok(n) => got += n,
+            Err(Error::WouldBlock) => {}
+            Err(error) => panic!("{error} after {got} bytes"),
+        }
+    }
+    assert_eq!(got, written);
+}
+
 /// H177: connections do not outlive the interface that they go through; who waits is told.
 #[test]
 fn connections_end_with_their_interface() {

@@ -183,6 +183,32 @@ impl CookiesOut {
 mod tests {
     use super::*;
 
+    /// H058: a flood is that most cookies of a period did not come back within another and that they took all room;
+    /// after two periods without any word of it nothing is known.
+    #[test]
+    fn what_is_a_flood() {
+        let at = |ms| Instant::from_millis(1000 + ms);
+        let is_flood = |come_back: u32, room: usize, looks: &[u64]| {
+            let mut out = CookiesOut::default();
+            for _ in 0..8 {
+                if out.may_follow(room, at(0)) {
+                    out.sent(at(0));
+                }
+            }
+            (0..come_back).for_each(|_| out.came_back(at(100)));
+            looks.iter().for_each(|ms| out.pass(at(*ms)));
+            out.is_flood
+        };
+        assert!(
+            !is_flood(0, 4, &[499]) && !is_flood(0, 4, &[500]),
+            "they have another period to come back in"
+        );
+        assert!(is_flood(0, 4, &[500, 1000]) && is_flood(0, 4, &[1000]) && is_flood(0, 4, &[1499]));
+        assert!(!is_flood(0, 4, &[1500]) && !is_flood(0, 4, &[500, 1500]));
+        assert!(!is_flood(2, 4, &[500, 1000]) && is_flood(1, 4, &[500, 1000]), "most of four");
+        assert!(!is_flood(0, 9, &[500, 1000]), "there was room for all");
+    }
+
     /// `0.0.0.0` is every IPv4 address and no other, `::` is all (contract U4, U12).
     #[test]
     fn what_a_listener_takes() {

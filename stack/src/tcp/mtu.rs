@@ -402,6 +402,15 @@ mod tests {
             s.mss()
         });
         assert_eq!(sizes, [1448, 1448, 1012, 1012, 1012, 500]);
+        let mut least = size(PathProbing::OnBlackHole);
+        assert_eq!([3, 6].map(|n| least.on_timeout(Seq(1), n, 1448, NOW)), [None; 2]);
+        assert_eq!(search(&mut least, 552).0, 500);
+        assert_eq!(least.on_timeout(Seq(1), 9, 500, NOW), None);
+        assert_eq!(
+            (least.mss(), least.probe(MUCH, NOW)),
+            (500, None),
+            "nothing is smaller, so nothing begins anew"
+        );
         let found = search(&mut s, 1400).0 + 52;
         assert!((1393..=1400).contains(&found), "{found}");
         for (probing, front) in [(PathProbing::Off, 1448), (PathProbing::OnBlackHole, 1447)] {

@@ -154,6 +154,21 @@ fn override_is_needed_to_replace() {
     assert_eq!(cache.resolve(key(1), ours(), OWN, &pool, T0).0, Resolution::Known(OTHER));
 }
 
+/// RFC 4861 §7.2.5: an address that was not known needs no override flag, nor does one that stays.
+#[test]
+fn override_is_not_needed_for_news() {
+    let (mut slots, mut memory) = (slots(8), [0; 1024]);
+    let (mut cache, pool) = (cache(&mut slots), pool(&mut memory));
+    let weak = Evidence::Answered { solicited: true, override_known: false };
+    cache.resolve(key(1), ours(), OWN, &pool, T0);
+    cache.learn(key(1), Some(MAC), weak, &pool, T0);
+    assert_eq!(cache.resolve(key(1), ours(), OWN, &pool, T0).0, Resolution::Known(MAC));
+    // Stale, delayed, and answered: nothing is asked.
+    cache.resolve(key(1), ours(), OWN, &pool, at(31_000));
+    cache.learn(key(1), Some(MAC), weak, &pool, at(32_000));
+    assert!(!asks(cache.due(&pool, at(40_000))));
+}
+
 /// H099: one question a neighbour and second, even if its entry gave way in between. There is no
 /// limit on how many neighbours are asked.
 #[test]

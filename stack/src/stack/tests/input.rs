@@ -175,6 +175,12 @@ fn martians_are_dropped() {
         expect(&to(source), &[Drop::Ipv4Source], 0);
     }
     expect(&echo_to(&host(), v4(9), v6("127.0.0.1")), &[Drop::Ipv4Source], 0);
+    // Who has no address yet may ask all, by UDP, as DHCP does; and nothing else.
+    let everybody = v6("255.255.255.255");
+    expect(&udp_to(&host(), v6("0.0.0.0"), everybody), &[Drop::UdpNoSocket], 0);
+    expect(&udp_to(&host(), v6("0.0.0.0"), v4(1)), &[Drop::Ipv4Source], 0);
+    expect(&udp_to(&host(), v6("0.0.0.7"), everybody), &[Drop::Ipv4Source], 0);
+    expect(&echo_to(&host(), v6("0.0.0.0"), everybody), &[Drop::Ipv4Source], 0);
     // LAND, and anybody else who claims to be us.
     expect(&echo_to(&host(), v4(1), v4(1)), &[Drop::Land], 0);
     let own = host().link_local();
@@ -319,6 +325,8 @@ fn extension_headers_are_walked() {
     let routing: &[u8] = &[0, 0, 0, 1, 0, 0, 0, 0];
     assert_eq!(problem(&chain(&[(43, routing)], &ping, 58), Drop::Ipv6Routing), (4, 0, 42));
     assert_eq!(problem(&chain(&[(0, unknown)], &ping, 58), Drop::Ipv6Option), (4, 2, 42));
+    assert_eq!(problem(&chain(&[(60, pad), (60, unknown)], &ping, 58), Drop::Ipv6Option), (4, 2, 50));
+    assert_eq!(problem(&chain(&[(60, pad), (43, routing)], &ping, 58), Drop::Ipv6Routing), (4, 0, 50));
     assert_eq!(problem(&chain(&[], b"junk", 200), Drop::ProtocolUnknown), (4, 1, 6));
     assert_eq!(problem(&chain(&[(60, pad)], b"junk", 200), Drop::ProtocolUnknown), (4, 1, 40));
     expect(&chain(&[(60, &[0, 9, 1, 4, 0, 0, 0, 0])], &ping, 58), &[extension], 0);

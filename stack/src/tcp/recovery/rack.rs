@@ -193,3 +193,27 @@ impl Rack {
 fn sent_after(a: Stamp, a_end: Seq, b: Stamp, b_end: Seq) -> bool {
     b.before(a) || (a == b && b_end.before(a_end))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// H055: the patience that DSACKs taught, once in a round trip, lasts for so many recoveries without one.
+    //= rfc8985#6.2 step 4
+    #[test]
+    fn patience_lasts() {
+        let mut rack = Rack::new(Seq(0));
+        rack.on_dsack(Seq(0), Seq(1000));
+        rack.on_dsack(Seq(500), Seq(2000));
+        assert_eq!(rack.factor, 2, "once in a round trip");
+        for _ in 1..PERSIST {
+            rack.on_recovered();
+            assert_eq!(rack.factor, 2);
+        }
+        rack.on_recovered();
+        assert_eq!(rack.factor, 1);
+        (0..2 * FACTOR_MAX)
+            .for_each(|round| rack.on_dsack(Seq(1000 * u32::from(round)), Seq(1000 * u32::from(round) + 1)));
+        assert_eq!(rack.factor, FACTOR_MAX);
+    }
+}

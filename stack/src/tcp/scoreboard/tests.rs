@@ -93,6 +93,19 @@ fn many_holes() {
     }
 }
 
+/// H062: where one record is too many, one stretch is forgotten, the shortest that arrived.
+#[test]
+fn one_is_forgotten() {
+    let pool = &mut Pool::borrowed(&mut [], 256);
+    let mut board = board(pool, 1);
+    for block in [range(20, 35), range(50, 60), range(70, 90)] {
+        board.edit(pool, |r| r.sack(block, |_, _| {}));
+    }
+    let (sent, sacked) = (Fate::Sent, Fate::Sacked);
+    assert_eq!(fates(&board, pool), [(20, sent), (35, sacked), (70, sent), (90, sacked), (100, sent)]);
+    assert_eq!(board.sacked(), 35);
+}
+
 /// More stretches are in flight than there are records: each record stands for a few of them, and still
 /// knows when they were sent, so an acknowledgment is no sample of a time that no path has.
 #[test]

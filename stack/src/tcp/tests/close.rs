@@ -120,22 +120,25 @@ fn time_wait() {
 //= rfc9293#3.6.1 SHLD-4, MAY-2
 #[test]
 fn a_new_connection_in_time_wait() {
-    let reuses = |first: In<'static>, end: fn(In<'static>) -> In<'static>, again: In<'static>| {
-        let mut b = Bench::server_with(quiet(), first);
-        b.shutdown();
-        b.out();
-        b.get(end(ack(1, 2)));
-        b.get(end(fin(1, 2)));
-        b.out();
-        b.close();
-        assert_eq!(b.tcp.time_waits(), 1);
-        b.get(again);
-        b.out().iter().any(|o| o.flags.has(Flags::SYN))
-    };
+    let reuses_with =
+        |config, first: In<'static>, end: fn(In<'static>) -> In<'static>, again: In<'static>| {
+            let mut b = Bench::server_with(config, first);
+            b.shutdown();
+            b.out();
+            b.get(end(ack(1, 2)));
+            b.get(end(fin(1, 2)));
+            b.out();
+            b.close();
+            assert_eq!(b.tcp.time_waits(), 1);
+            b.get(again);
+            b.out().iter().any(|o| o.flags.has(Flags::SYN))
+        };
+    let reuses = |first, end, again| reuses_with(quiet(), first, end, again);
     let plain = |s: In<'static>| s;
     let stamped = |s: In<'static>| s.ts(100, 0);
     let at = |seq: u32| In { seq, ..syn() };
     assert!(reuses(syn(), plain, at(3)), "a later number");
+    assert!(reuses_with(without_cookies(), syn(), plain, at(3)), "there is room without cookies");
     assert!(!reuses(syn(), plain, at(1)), "an old number");
     assert!(reuses(syn().ts(90, 0), stamped, at(1).ts(101, 0)), "a later time");
     assert!(!reuses(syn().ts(90, 0), stamped, at(1).ts(100, 0)), "the same time, an old number");

@@ -379,3 +379,29 @@ fn a_shift_is_at_most_14() {
     let sent: u32 = b.out().iter().map(Out::len).sum();
     assert_eq!(sent, 11 * MSS, "16,384 bytes, but for what is no full segment");
 }
+
+/// H004: in a simultaneous open only a SYN is the SYN again: what has its number, and no flag that counts, is outside
+/// the window, and its text is nobody's.
+#[test]
+fn text_without_a_syn_in_syn_received() {
+    let mut b = Bench::connecting(quiet());
+    b.out();
+    b.get(syn());
+    b.out();
+    let dropped = b.get(segment(Flags::PSH, 0, 0).text(b"not the SYN's"));
+    assert_eq!(dropped, Some(Refused::Engine(crate::tcp::tcb::Dropped::OutOfWindow)));
+    b.get(ack(1, 1));
+    assert_eq!((b.state(), b.read(20)), (State::Established, Err(Error::WouldBlock)));
+}
+
+/// MUST-23: R2 of a SYN is three minutes and three retransmissions, even where the first comes late.
+//= rfc9293#3.8.3 MUST-23
+#[test]
+fn a_syn_is_repeated_three_times_at_least() {
+    let minute = Duration::from_secs(60);
+    let mut b = Bench::connecting(TcpConfig { rto_initial: minute, rto_max: minute + minute, ..quiet() });
+    assert_eq!(b.out().len(), 1);
+    let again = b.advance(2_000_000);
+    assert!(again.len() == 3 && again[2].0 >= 180_000, "{:?}", again.iter().map(|o| o.0).collect::<Vec<_>>());
+    assert_eq!(b.connected(), Err(Error::TimedOut));
+}

@@ -111,3 +111,34 @@ fn with_no_room_letting_go_is_a_reset() {
     assert_eq!(b.close(), Some(Reset { seq: b.iss + 1, ack: Some(PEER_ISS + 1), timestamps: None }));
     assert_eq!(b.tcp.len(), 1);
 }
+
+/// H183: whichever place of the working set has a connection at rest, it gives way to one that is needed.
+#[test]
+fn any_place_of_the_working_set_gives_way() {
+    let active = Vec::leak((0..4).map(|_| Slot::EMPTY).collect());
+    let mut b = Bench::with_room(quiet(), ManagedSlice::Borrowed(active));
+    let connect = |b: &mut Bench, port| {
+        let tuple = Tuple { local_port: 0, remote_port: port, ..b.tuple };
+        b.tcp.connect(tuple, b.interface, MTU, None, b.now, &mut b.pool)
+    };
+    // The first place is busy with a SYN that nobody answers.
+    connect(&mut b, 1).unwrap();
+    b.out();
+    b.listener = Some(b.tcp.listen(core::net::Ipv6Addr::UNSPECIFIED.into(), PORT, 4).unwrap().0);
+    let idle: Vec<Key> = (1..=3)
+        .map(|port| {
+            (b.tuple.remote_port, b.iss) = (port, Seq(0));
+            b.get(syn());
+            b.out();
+            b.get(ack(1, 1));
+            b.accept();
+            b.key.unwrap()
+        })
+        .collect();
+    for key in &idle {
+        assert!(b.tcp.connections.activate(key.index, b.now));
+    }
+    assert!(connect(&mut b, 2).is_ok());
+    b.tcp.check(&b.pool);
+    assert!(idle.iter().all(|key| b.tcp.connection(*key).is_some()));
+}

@@ -395,3 +395,60 @@ fn what_a_timeout_gives_up() {
     assert_eq!(lost(syn().sack_permitted()), 2);
     assert_eq!(lost(syn()), 5);
 }
+
+/// H053: what slow start made of the window after a timeout stays when all that was lost has arrived.
+#[test]
+fn the_window_after_a_timeout_stays() {
+    let mut b = in_flight(10);
+    b.advance(250);
+    assert_eq!(b.info().recovery, crate::tcp::RecoveryPhase::Loss);
+    for n in 1..=10 {
+        b.get(ack(1, nth(n)));
+        b.out();
+    }
+    assert_eq!(b.info().recovery, crate::tcp::RecoveryPhase::Open);
+    assert!(b.info().cwnd >= b.info().ssthresh, "{:?}", b.info());
+}
+
+/// H054: without SACK and timestamps too, two acknowledgments of what was sent once show that the timeout was for
+/// nothing; a duplicate, or one of what went again, does not.
+//= rfc5682#2.1
+#[test]
+fn a_spurious_timeout_without_sack() {
+    let timed_out = || {
+        let mut b = Bench::server();
+        b.write(&pattern(20 * MSS as usize)).unwrap();
+        assert_eq!(b.out().len(), 10);
+        let cwnd = b.info().cwnd;
+        assert_eq!(sent(&b.advance(250)), [(200, 1, MSS)]);
+        (b, cwnd)
+    };
+    let (mut b, cwnd) = timed_out();
+    b.get(ack(1, nth(1)));
+    assert_eq!(b.out().iter().map(|o| o.seq).collect::<Vec<_>>(), [nth(10), nth(11)], "new text shows it");
+    b.get(ack(1, nth(2)));
+    assert_eq!(b.info().recovery, crate::tcp::RecoveryPhase::Open);
+    assert!(b.info().cwnd >= cwnd);
+
+    let (mut b, cwnd) = timed_out();
+    b.get(ack(1, nth(1)));
+    b.out();
+    b.get(ack(1, nth(1)));
+    assert_eq!(b.info().recovery, crate::tcp::RecoveryPhase::Loss);
+    assert!(b.info().cwnd < cwnd);
+}
+
+/// MUST-18, Karn: the first acknowledgment after timeouts may be of any transmission, and leaves the back-off; the
+/// next one ends it.
+//= rfc9293#3.8.1 MUST-18
+#[test]
+fn the_back_off_outlives_one_acknowledgment() {
+    let mut b = in_flight(4);
+    b.advance(700);
+    assert_eq!(b.info().back_offs, 2);
+    b.get(ack(1, nth(1)));
+    assert_eq!(b.info().back_offs, 2);
+    b.out();
+    b.get(ack(1, nth(2)));
+    assert_eq!(b.info().back_offs, 0);
+}

@@ -331,3 +331,23 @@ fn a_listener_on_any_port() {
         assert_eq!(b.tcp.listen(any, port, 1), Err(Error::AddrInUse));
     }
 }
+
+/// H083: an ICMP error about a SYN that did not go out yet is nobody's answer, even with the right number.
+//= rfc5927#4.1
+#[test]
+fn an_error_about_what_was_not_sent() {
+    use crate::tcp::soft::SoftError;
+    use crate::tcp::tcb::Phase;
+    let mut b = Bench::connecting(quiet());
+    let key = b.key.unwrap();
+    let Phase::SynSent(h) = &b.tcp.connection(key).unwrap().tcb.phase else { panic!() };
+    let iss = h.iss;
+    let refuse = |b: &mut Bench| {
+        let outcome = b.tcp.on_icmp(key.index, iss, SoftError::Refused, b.now, &mut b.pool);
+        b.note(outcome);
+        b.connected()
+    };
+    assert_eq!(refuse(&mut b), Err(Error::WouldBlock));
+    b.out();
+    assert_eq!(refuse(&mut b), Err(Error::ConnectionRefused));
+}

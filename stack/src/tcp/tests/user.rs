@@ -344,3 +344,31 @@ fn readable_is_what_a_read_gives() {
     assert!(b.is_ready(Interest::Read));
     assert_eq!(b.read(1), Ok(vec![]));
 }
+
+/// M20: how much a writer may queue while memory runs out: with nothing queued a block, as long as windows have
+/// some; then the least there is, so that nobody who writes a little waits for those that write much.
+#[test]
+fn what_a_writer_gets_as_memory_runs_out() {
+    use crate::pool::{Chain, Need};
+    use crate::tcp::user::memory_share;
+    let pool = &mut Pool::growing(64 * 16_384, 16_384);
+    let mut hog = Chain::new();
+    let mut take_all_beyond = |pool: &mut Pool<'_>, need| {
+        while pool.beyond(need) > 0 {
+            hog.append(pool, &[0; 16_384], Need::Control);
+        }
+    };
+    let (block, least) = (pool.block_len() as u32, pool.least_len() as u32);
+    assert!(memory_share(pool, 0, 0) > block, "while there is much, the window has no say");
+    take_all_beyond(pool, Need::Ahead);
+    assert_eq!([0, 1_000_000].map(|window| memory_share(pool, 0, window) > block), [false, true]);
+    take_all_beyond(pool, Need::Bulk);
+    let shares = |pool: &Pool<'_>| [0, 3_000, 1_000_000].map(|window| memory_share(pool, 0, window));
+    assert_eq!(shares(pool), [least, 3_000, block]);
+    assert_eq!(memory_share(pool, 1, 1_000_000), 0, "but not for who has queued some");
+    take_all_beyond(pool, Need::Window);
+    assert_eq!(shares(pool), [least; 3]);
+    take_all_beyond(pool, Need::Send);
+    assert_eq!(shares(pool), [0; 3]);
+    hog.clear(pool);
+}
