@@ -1,14 +1,14 @@
 //! The process of one run: hosts at both ends of a path, and the loop that carries their frames across it.
 
-use super::line::Line;
+use super::linux;
+use super::ours::Ours;
 use super::run::{Job, Run, STEP};
-use super::{linux, ours};
 use barenet::time;
 use barenet_drivers::tap::Tap;
 use barenet_tests::peers::smol::{v4, v6};
 use barenet_tests::sim::Path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::AsFd;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -93,15 +93,14 @@ impl Shared {
 /// A host's end of the path.
 enum Port {
     Kernel(Tap),
-    /// What comes from it, and goes to it.
-    Ours([Arc<Line>; 2]),
+    Ours(Box<Ours>),
 }
 
 impl Port {
     /// A frame that the host sends.
-    fn read(&self) -> Option<Vec<u8>> {
+    fn read(&mut self) -> Option<Vec<u8>> {
         match self {
-            Port::Ours([from, _]) => from.pop(),
+            Port::Ours(ours) => ours.sent(),
             Port::Kernel(tap) => {
                 let mut frame = vec![0; FRAME];
                 let n = rustix::io::read(tap, &mut frame[..]).ok()?;
@@ -112,22 +111,31 @@ impl Port {
     }
 
     /// False: it was not taken.
-    fn write(&self, frame: Vec<u8>) -> bool {
+    fn write(&mut self, frame: Vec<u8>, now: time::Instant) -> bool {
         match self {
-            Port::Ours([_, to]) => {
-                to.push(frame);
+            Port::Ours(ours) => {
+                ours.receive(frame, now);
                 true
             }
             Port::Kernel(tap) => rustix::io::write(tap, &frame).is_ok(),
         }
     }
-}
 
-impl AsFd for Port {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+    /// Ours does what is due; when it wants to be turned again.
+    fn turn(&mut self, now: time::Instant) -> Option<time::Instant> {
         match self {
-            Port::Kernel(tap) => tap.as_fd(),
-            Port::Ours([from, _]) => from.as_fd(),
+            Port::Kernel(_) => None,
+            Port::Ours(ours) => {
+                ours.turn(now);
+                ours.deadline(now)
+            }
+        }
+    }
+
+    fn poll_fd(&self) -> Option<PollFd<'_>> {
+        match self {
+            Port::Kernel(tap) => Some(PollFd::from_borrowed_fd(tap.as_fd(), PollFlags::IN)),
+            Port::Ours(_) => None,
         }
     }
 }
@@ -146,12 +154,12 @@ impl Switch {
     }
 
     /// A frame has arrived at an end: to its host there, or to all if it is for all.
-    fn deliver(&mut self, end: usize, frame: &[u8]) {
+    fn deliver(&mut self, end: usize, frame: &[u8], now: time::Instant) {
         let known = |port: &usize| self.learned[*port].as_ref().is_some_and(|mac| frame.starts_with(mac));
         let here: Vec<usize> = (0..self.ports.len()).filter(|port| self.end(*port) == end).collect();
         let for_one = here.iter().copied().find(known);
         for port in here.into_iter().filter(|port| for_one.is_none_or(|one| one == *port)) {
-            self.refused += u64::from(!self.ports[port].write(frame.to_vec()));
+            self.refused += u64::from(!self.ports[port].write(frame.to_vec(), now));
         }
     }
 
@@ -172,8 +180,7 @@ impl Switch {
     }
 
     fn sleep(&self, time: Duration) {
-        let mut entries: Vec<PollFd<'_>> =
-            self.ports.iter().map(|port| PollFd::new(port, PollFlags::IN)).collect();
+        let mut entries: Vec<PollFd<'_>> = self.ports.iter().filter_map(Port::poll_fd).collect();
         let time = Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
         // Interrupted or not, the caller looks again.
         let _ = poll(&mut entries, Some(&time));
@@ -201,30 +208,30 @@ fn measure(run: Run) -> Result<String, String> {
     for (who, host) in left.chain([(shared.run.right, right)]) {
         ports.push(match who.of_kernel() {
             Some(_) => Port::Kernel(linux::start(host, who, &shared)?),
-            None => Port::Ours(ours::start(host, who, &shared)?),
+            None => Port::Ours(Box::new(Ours::new(host, who, &shared)?)),
         });
     }
     let learned = vec![None; ports.len()];
     let mut switch = Switch { ports, learned, refused: 0 };
-    // What is late here is late in the figures; without the privilege it has to do as it is.
-    let _ = rustix::process::nice(-20);
-    let mut path = Path::new(&shared.run.cell.link(), shared.run.seed);
+    let clock = Instant::now();
+    let new_path = || Path::new(&shared.run.cell.link(), shared.run.seed);
     if shared.run.cell.v6 {
         // Until nobody else has claimed our address.
-        turn(&mut switch, &mut path, Duration::from_secs(2), |_, _| {});
-        path = Path::new(&shared.run.cell.link(), shared.run.seed);
+        turn(&mut switch, &mut new_path(), clock, clock + Duration::from_secs(2), |_, _| {});
     }
-    let _ = shared.on.set(Instant::now());
+    let on = Instant::now();
+    let _ = shared.on.set(on);
     let span = Duration::from_secs(shared.run.cell.seconds);
-    let (mut steps, mut last, mut early) = (Vec::new(), 0, Vec::new());
-    turn(&mut switch, &mut path, span, |path, now| {
-        if now.micros() >= (steps.len() as u64 + 1) * STEP.as_micros() as u64 {
+    let (mut path, mut steps, mut last, mut early) = (new_path(), Vec::new(), 0, Vec::new());
+    turn(&mut switch, &mut path, clock, on + span, |path, now| {
+        let elapsed = on.elapsed();
+        if elapsed >= STEP * (steps.len() as u32 + 1) {
             let total = shared.total();
             let mbit = (total - last) as f64 * 8e-6 / STEP.as_secs_f64();
             steps.push((mbit, path.backlog(now).micros() as f64 / 1e3));
             last = total;
         }
-        if early.is_empty() && now.micros() >= span.as_micros() as u64 / 4 {
+        if early.is_empty() && elapsed >= span / 4 {
             early = shared.bytes();
         }
     });
@@ -234,23 +241,26 @@ fn measure(run: Run) -> Result<String, String> {
     }
 }
 
-/// Carries frames for so long.
-fn turn(switch: &mut Switch, path: &mut Path, span: Duration, mut look: impl FnMut(&Path, time::Instant)) {
-    let start = Instant::now();
-    loop {
-        let elapsed = start.elapsed();
-        if elapsed >= span {
-            return;
-        }
-        let now = time::Instant::from_micros(elapsed.as_micros() as u64);
-        let more = switch.collect(path, now);
+/// Carries frames until then; their time is that of `clock`.
+fn turn(
+    switch: &mut Switch,
+    path: &mut Path,
+    clock: Instant,
+    until: Instant,
+    mut look: impl FnMut(&Path, time::Instant),
+) {
+    while Instant::now() < until {
+        let now = time::Instant::from_micros(clock.elapsed().as_micros() as u64);
         while let Some((end, frame)) = path.take(now) {
-            switch.deliver(end, &frame);
+            switch.deliver(end, &frame, now);
         }
+        let due = switch.ports.iter_mut().filter_map(|port| port.turn(now)).min();
+        let more = switch.collect(path, now);
         look(path, now);
         if !more {
             // Looks fall into steps, at the latest.
-            let next = path.next().map_or(STEP, |at| at.since(now).into());
+            let next = path.next().into_iter().chain(due).min();
+            let next = next.map_or(STEP, |at| at.since(now).into());
             switch.sleep(next.min(STEP / 20));
         }
     }
@@ -289,7 +299,7 @@ fn report(
     line("dropped", there.dropped as f64);
     line("lost", there.lost as f64);
     line("acks", stats.acks as f64);
-    line("acks_per_mb", stats.acks as f64 / (shared.total() as f64 / 1e6));
+    line("acks_per_mb", stats.acks as f64 / (there.bytes as f64 / 1e6));
     line("queue_p50", path.wait_percentile(50).micros() as f64 / 1e3);
     line("queue_p95", path.wait_percentile(95).micros() as f64 / 1e3);
     line("late", stats.late as f64 / stats.taken.max(1) as f64);

@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 /// How much a program reads or writes at once.
 const CHUNK: usize = 1 << 16;
 
-/// Least, first and largest buffers. The first receive buffer is so large that no sender is held up by how it
-/// would grow.
-const SETTINGS: [(&str, &str); 4] = [
-    ("tcp_rmem", "4096 134217728 268435456"),
+/// Least, first and largest receive buffer: so large that no sender is held up by how it would grow; and that of
+/// every Linux, for a reader that is slow.
+const RMEM_LARGE: &str = "4096 134217728 268435456";
+const RMEM_USUAL: &str = "4096 131072 6291456";
+const SETTINGS: [(&str, &str); 3] = [
     ("tcp_wmem", "4096 16384 134217728"),
     // Each connection is like the first.
     ("tcp_no_metrics_save", "1"),
@@ -32,7 +33,7 @@ pub(super) fn start(host: Host, who: Who, shared: &Arc<Shared>) -> Result<Tap, S
     let (send, tap) = channel();
     let shared = shared.clone();
     thread::spawn(move || {
-        let opened = open(&host).and_then(|tap| {
+        let opened = open(&host, shared.run.cell.job).and_then(|tap| {
             // Before anybody connects.
             let listener = match host.sends {
                 None => Some(TcpListener::bind((shared.to().ip(), PORT)).map_err(|e| e.to_string())?),
@@ -55,10 +56,11 @@ pub(super) fn start(host: Host, who: Who, shared: &Arc<Shared>) -> Result<Tap, S
     tap.recv().map_err(|_| "the kernel's end has panicked".to_owned())?
 }
 
-fn open(host: &Host) -> Result<Tap, String> {
+fn open(host: &Host, job: Job) -> Result<Tap, String> {
     let error = |e: tap::Error| e.to_string();
     namespace::enter().map_err(error)?;
-    for (name, value) in SETTINGS {
+    let rmem = if job == Job::Slow { RMEM_USUAL } else { RMEM_LARGE };
+    for (name, value) in SETTINGS.into_iter().chain([("tcp_rmem", rmem)]) {
         let path = format!("/proc/sys/net/ipv4/{name}");
         std::fs::write(&path, value).map_err(|e| format!("{path}: {e}"))?;
     }
@@ -122,7 +124,9 @@ fn transfers(bytes: u64, who: Who, shared: &Shared) -> std::io::Result<()> {
             left -= len as u64;
         }
         stream.shutdown(Shutdown::Write)?;
-        stream.read(&mut chunk)?;
+        if stream.read(&mut chunk)? > 0 {
+            return Err(std::io::Error::other("the receiver sends text"));
+        }
         shared.transferred(start.elapsed());
     }
 }

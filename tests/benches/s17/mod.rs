@@ -4,7 +4,6 @@
 mod cells;
 mod ends;
 mod lanes;
-mod line;
 mod linux;
 mod ours;
 mod plot;
@@ -27,8 +26,8 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) const fn new(quick: bool) -> Self {
         match quick {
-            true => Plan { rounds: 1, bulk: 6, shares: 10 },
-            false => Plan { rounds: 3, bulk: 12, shares: 30 },
+            true => Plan { rounds: 1, bulk: 4, shares: 8 },
+            false => Plan { rounds: 3, bulk: 10, shares: 20 },
         }
     }
 }

@@ -1,21 +1,46 @@
-//! Our stack at an end of the path: one thread with the stack, its device and its applications.
+//! Our stack at an end of the path, with its applications. It has no thread: the loop that carries frames turns it
+//! with each that arrives, as the kernel turns its own.
 
 use super::ends::{Host, Shared};
-use super::line::{Card, Line};
 use super::run::{Job, SLOW_PAUSE, SLOW_READ, Who};
-use barenet::device::Mac;
+use barenet::bytes::Bytes;
+use barenet::device::{Capabilities, Device, Mac, RxChecksum, RxFrame, TxError, TxFrame};
 use barenet::stack::{Limits, ListenerHandle, TcpHandle};
-use barenet::{Congestion, Error, TcpConfig, time};
+use barenet::time::{Duration, Instant};
+use barenet::{Congestion, Error, TcpConfig};
 use barenet_tests::peers::ours;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 
-/// Frames that come in before the applications and the way out get their turn.
-const BATCH: usize = 64;
+/// A plain network card of MTU 1500.
+struct Card {
+    mac: Mac,
+    received: VecDeque<Vec<u8>>,
+    sent: VecDeque<Vec<u8>>,
+}
 
-struct Ours {
+impl Device for Card {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(self.mac, 1500)
+    }
+
+    fn receive(&mut self, sink: &mut dyn FnMut(RxFrame<'_>)) -> bool {
+        let Some(frame) = self.received.pop_front() else { return false };
+        let bytes: [&[u8]; 1] = [&frame];
+        sink(RxFrame { bytes: Bytes::new(&bytes), checksum: RxChecksum::Unchecked, segment_len: None });
+        true
+    }
+
+    fn transmit(&mut self, frame: TxFrame<'_>) -> Result<(), TxError> {
+        let mut bytes = frame.header.to_vec();
+        frame.payload.iter().for_each(|piece| bytes.extend_from_slice(piece));
+        self.sent.push_back(bytes);
+        Ok(())
+    }
+}
+
+pub(super) struct Ours {
     host: ours::Host<Card>,
     shared: Arc<Shared>,
     role: Role,
@@ -40,91 +65,82 @@ struct Receiving {
     next_read: Instant,
 }
 
-/// Starts it. It turns until the process ends.
-pub(super) fn start(host: Host, who: Who, shared: &Arc<Shared>) -> Result<[Arc<Line>; 2], String> {
-    let (to, from) = (Line::new()?, Line::new()?);
-    let card = Card { mac: Mac([2, 0, 0, 0, 0, host.number]), to: to.clone(), from: from.clone() };
-    let mut config = TcpConfig::default();
-    if who == Who::BarenetBbr {
-        config.congestion = Congestion::Bbr;
-    }
-    let mut limits = Limits::default();
-    // Defaults do for all but the longest path.
-    let product = u32::try_from(shared.run.cell.product()).unwrap_or(u32::MAX);
-    if product > config.receive_buffer {
-        (config.receive_buffer, config.send_buffer) = (4 * product, 4 * product);
-        limits.memory = 10 * product as usize;
-    }
-    let mut net = ours::Host::with_limits(card, host.number, shared.run.seed, config, &limits);
-    let role = match host.sends {
-        Some((index, flows)) => Role::Sender { index, flows, open: Vec::new() },
-        None => {
-            let any = (std::net::Ipv6Addr::UNSPECIFIED, super::ends::PORT).into();
-            let (listener, _) = net.stack().tcp_listen(any, 64).map_err(|e| e.to_string())?;
-            Role::Receiver { listener, open: Vec::new() }
-        }
-    };
-    let mut ours =
-        Ours { host: net, shared: shared.clone(), role, job: shared.run.cell.job, chunk: vec![0; 1 << 16] };
-    let bell = from.clone();
-    std::thread::spawn(move || {
-        let start = Instant::now();
-        loop {
-            let now = time::Instant::from_micros(start.elapsed().as_micros() as u64);
-            let came = ours.host.ingress(now, BATCH);
-            let wants = ours.applications(now);
-            ours.host.egress(now);
-            if came == BATCH {
-                continue;
-            }
-            let deadline = ours.host.deadline(now);
-            let stack = deadline.map_or(Duration::MAX, |at| at.since(now).into());
-            sleep(&bell, stack.min(wants));
-        }
-    });
-    Ok([to, from])
-}
-
-/// Until a frame comes or so much time has passed.
-fn sleep(bell: &Line, time: Duration) {
-    // The start is told by no descriptor.
-    let time = time.min(Duration::from_millis(10));
-    let time = Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
-    let _ = poll(&mut [PollFd::new(bell, PollFlags::IN)], Some(&time));
-}
-
 impl Ours {
-    /// They do what they can: when one wants to be asked again.
-    fn applications(&mut self, now: time::Instant) -> Duration {
+    pub(super) fn new(host: Host, who: Who, shared: &Arc<Shared>) -> Result<Ours, String> {
+        let mac = Mac([2, 0, 0, 0, 0, host.number]);
+        let card = Card { mac, received: VecDeque::new(), sent: VecDeque::new() };
+        let mut config = TcpConfig::default();
+        if who == Who::BarenetBbr {
+            config.congestion = Congestion::Bbr;
+        }
+        let mut limits = Limits::default();
+        // Defaults do for all but the longest path.
+        let product = u32::try_from(shared.run.cell.product()).unwrap_or(u32::MAX);
+        if product > config.receive_buffer {
+            (config.receive_buffer, config.send_buffer) = (4 * product, 4 * product);
+            limits.memory = 10 * product as usize;
+        }
+        let mut net = ours::Host::with_limits(card, host.number, shared.run.seed, config, &limits);
+        let role = match host.sends {
+            Some((index, flows)) => Role::Sender { index, flows, open: Vec::new() },
+            None => {
+                let any = (std::net::Ipv6Addr::UNSPECIFIED, super::ends::PORT).into();
+                let (listener, _) = net.stack().tcp_listen(any, 64).map_err(|e| e.to_string())?;
+                Role::Receiver { listener, open: Vec::new() }
+            }
+        };
+        let job = shared.run.cell.job;
+        Ok(Ours { host: net, shared: shared.clone(), role, job, chunk: vec![0; 1 << 16] })
+    }
+
+    /// A frame has arrived.
+    pub(super) fn receive(&mut self, frame: Vec<u8>, now: Instant) {
+        self.host.device().received.push_back(frame);
+        self.turn(now);
+    }
+
+    /// What it sends.
+    pub(super) fn sent(&mut self) -> Option<Vec<u8>> {
+        self.host.device().sent.pop_front()
+    }
+
+    /// It does what it can.
+    pub(super) fn turn(&mut self, now: Instant) {
+        self.host.ingress(now, usize::MAX);
+        self.applications(now);
+        self.host.egress(now);
+    }
+
+    /// When it wants to be turned even if nothing arrives.
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let reads = match &self.role {
+            Role::Receiver { open, .. } if self.job == Job::Slow => open.iter().map(|r| r.next_read).min(),
+            _ => None,
+        };
+        self.host.deadline(now).into_iter().chain(reads).min()
+    }
+
+    fn applications(&mut self, now: Instant) {
         let Ours { host, shared, role, job, chunk } = self;
+        let stack = host.stack();
         match role {
+            Role::Sender { .. } if !shared.is_on() => {}
             Role::Sender { index, flows, open } => {
-                if !shared.is_on() {
-                    return Duration::MAX;
-                }
-                let stack = host.stack();
                 while open.len() < *flows {
                     // IPv6 may have no address yet.
                     let Ok(connection) = stack.tcp_connect(shared.to(), None, now) else { break };
                     let left = if let Job::Transfer(bytes) = job { *bytes } else { u64::MAX };
-                    open.push(Sending { connection, since: Instant::now(), left });
+                    open.push(Sending { connection, since: now, left });
                 }
                 open.retain_mut(|s| s.turn(stack, chunk, now, shared, *index));
             }
             Role::Receiver { listener, open } => {
-                let stack = host.stack();
                 while let Ok((connection, from)) = stack.tcp_accept(*listener) {
-                    let bytes = shared.flow(from.ip());
-                    open.push(Receiving { connection, bytes, next_read: Instant::now() });
+                    open.push(Receiving { connection, bytes: shared.flow(from.ip()), next_read: now });
                 }
                 open.retain_mut(|r| r.turn(stack, chunk, now, *job == Job::Slow));
-                if *job == Job::Slow {
-                    let waits = |r: &Receiving| r.next_read.saturating_duration_since(Instant::now());
-                    return open.iter().map(waits).min().unwrap_or(Duration::MAX);
-                }
             }
         }
-        Duration::MAX
     }
 }
 
@@ -136,7 +152,7 @@ impl Sending {
         &mut self,
         stack: &mut Stack,
         chunk: &mut [u8],
-        now: time::Instant,
+        now: Instant,
         shared: &Shared,
         index: usize,
     ) -> bool {
@@ -158,7 +174,7 @@ impl Sending {
         match stack.tcp_read(self.connection, chunk, now) {
             Err(Error::WouldBlock) => true,
             Ok(0) => {
-                shared.transferred(self.since.elapsed());
+                shared.transferred(now.since(self.since).into());
                 stack.tcp_close(self.connection, now);
                 false
             }
@@ -172,16 +188,16 @@ impl Sending {
 }
 
 impl Receiving {
-    fn turn(&mut self, stack: &mut Stack, chunk: &mut [u8], now: time::Instant, slow: bool) -> bool {
+    fn turn(&mut self, stack: &mut Stack, chunk: &mut [u8], now: Instant, slow: bool) -> bool {
         loop {
-            if slow && Instant::now() < self.next_read {
+            if slow && now < self.next_read {
                 return true;
             }
             let most = if slow { SLOW_READ } else { chunk.len() };
             match stack.tcp_read(self.connection, &mut chunk[..most], now) {
                 Ok(n @ 1..) => {
                     self.bytes.fetch_add(n as u64, Relaxed);
-                    self.next_read = Instant::now() + SLOW_PAUSE;
+                    self.next_read = now + Duration::from(SLOW_PAUSE);
                 }
                 Err(Error::WouldBlock) => return true,
                 Ok(_) | Err(_) => {

@@ -34,8 +34,8 @@ fn picture(
     root.fill(&WHITE)?;
     let root = root.titled(&format!("Mbit/s, RTT in ms, queue in BDP: {name}"), ("sans-serif", 24))?;
     let halves = root.split_evenly((2, 1));
-    let values: [(&str, fn(&(f64, f64)) -> f64); 2] = [("goodput, Mbit/s", |s| s.0), ("queue, ms", |s| s.1)];
-    for (area, (what, value)) in halves.iter().zip(values) {
+    for (area, what) in halves.iter().zip(["goodput, Mbit/s", "queue, ms"]) {
+        let value = |&(mbit, queue_ms): &(f64, f64)| if what.starts_with("queue") { queue_ms } else { mbit };
         let most = lines.iter().flat_map(|(_, s)| s.iter().map(value)).fold(1e-3, f64::max);
         let steps = lines.iter().map(|(_, s)| s.len()).max().unwrap_or(0);
         let seconds = |step: usize| (step + 1) as f64 * STEP.as_secs_f64();
