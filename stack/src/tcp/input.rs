@@ -371,7 +371,7 @@ impl Synchronized {
         let bytes = self.receive.nxt.since(first);
         self.stats.bytes_received += u64::from(bytes);
         if bytes > 0 {
-            self.receive.owed = Owed::Now;
+            self.receive.owe(cx.now, cx.config);
         }
         if finished {
             self.receive.fin = Some(self.receive.nxt);
@@ -716,7 +716,7 @@ impl Synchronized {
             }
             Taken::OutOfOrder => {
                 cx.count(TcpCount::OutOfOrder);
-                self.receive.owe_duplicate(text.len() as u32);
+                self.receive.owe_duplicate(segment.packets);
                 Ok(())
             }
             Taken::Refused => {

@@ -546,15 +546,16 @@ impl Receive {
         self.shut = true;
     }
 
-    /// Decides when text that came in order is acknowledged.
-    //= rfc9293#3.8.6.3 SHLD-19: at least every second full-sized segment
+    /// Decides when text that came in order is acknowledged: with every second segment, however small. Who
+    /// sends small ones may be waiting for the acknowledgment (Nagle's rule), and can't know our measure.
+    //= rfc9293#3.8.6.3 SHLD-19: at least every second full-sized segment, which one may be that a device merged
     #[inline]
     pub(crate) fn owe(&mut self, now: Instant, config: &TcpConfig) {
         // With a small buffer the peer can't send that much before it has to wait for us.
         let full = (2 * self.mss_seen as u32).min(self.limit / 2);
         self.duplicates = 0;
         self.arrived = self.arrived.saturating_add(1);
-        if self.unacked >= full || self.quick > 0 {
+        if self.arrived >= 2 || self.unacked >= full || self.quick > 0 {
             self.quick = if self.quick == u8::MAX { u8::MAX } else { self.quick.saturating_sub(1) };
             self.owed = Owed::Now;
         } else if self.owed == Owed::Nothing {
@@ -562,11 +563,11 @@ impl Receive {
         }
     }
 
-    /// Text of so many bytes came beyond a hole: an acknowledgment for each segment in it.
+    /// Text came beyond a hole, in so many segments: an acknowledgment for each. Only a device that merged
+    /// them knows how many there were: a long segment may be one.
     //= rfc5681#4.2
-    pub(crate) fn owe_duplicate(&mut self, len: u32) {
-        let segments = len.div_ceil(self.mss_seen as u32).min(DUPLICATES_MAX);
-        self.duplicates += segments;
+    pub(crate) fn owe_duplicate(&mut self, segments: u16) {
+        self.duplicates += u32::from(segments).min(DUPLICATES_MAX);
         self.arrived = self.arrived.saturating_add(1);
         self.lossy = LOSSY;
         self.owed = Owed::Now;

@@ -128,7 +128,8 @@ impl TimeWait {
             return if self.is_challenged && is_next { Verdict::Over } else { Verdict::Ignore };
         }
         if flags.has(Flags::SYN) {
-            let is_new = !flags.has(Flags::ACK) && self.is_newer(segment);
+            // With a FIN it is no honest client's: those were T/TCP's, which is history (RFC 6247).
+            let is_new = flags.0 & (Flags::ACK | Flags::FIN).0 == 0 && self.is_newer(segment);
             return if is_new { Verdict::Reuse } else { Verdict::Challenge };
         }
         let (has_ack, acks_more) = (flags.has(Flags::ACK), self.snd_nxt.before(segment.ack));

@@ -139,6 +139,7 @@ fn a_new_connection_in_time_wait() {
     let at = |seq: u32| In { seq, ..syn() };
     assert!(reuses(syn(), plain, at(3)), "a later number");
     assert!(reuses_with(without_cookies(), syn(), plain, at(3)), "there is room without cookies");
+    assert!(!reuses(syn(), plain, In { flags: Flags::SYN | Flags::FIN, ..at(3) }), "no ordinary open");
     assert!(!reuses(syn(), plain, at(1)), "an old number");
     assert!(reuses(syn().ts(90, 0), stamped, at(1).ts(101, 0)), "a later time");
     assert!(!reuses(syn().ts(90, 0), stamped, at(1).ts(100, 0)), "the same time, an old number");

@@ -141,12 +141,12 @@ fn a_new_acknowledgment_in_old_text() {
     assert!(b.out().iter().all(|o| o.len() == 0));
 }
 
-/// H034, H040, SHLD-19: every second full segment is acknowledged at once, by the size that the peer
-/// sends, whatever size it said that it takes; a lone one waits.
+/// H034, H040, SHLD-19: every second segment is acknowledged at once, of whatever size, and one that a device
+/// merged from two; a lone one waits.
 //= rfc9293#3.8.6.3 SHLD-18, SHLD-19
 #[test]
 fn every_second_segment_is_acknowledged() {
-    for (mss, size) in [(1_460, 1_460u32), (1_460, 1_000), (1_460, 536), (536, 1_460), (200, 536)] {
+    for (mss, size) in [(1_460, 1_460u32), (1_460, 1_000), (1_460, 536), (536, 1_460), (200, 536), (1_460, 1)] {
         let mut b = Bench::server_with(quiet(), syn().mss(mss));
         for n in 0..10 {
             b.get(data(1 + n * size, 1, &pattern(size as usize)));
@@ -158,6 +158,9 @@ fn every_second_segment_is_acknowledged() {
         assert_eq!(delayed.len(), 1);
         assert_eq!(delayed[0].0, 40);
     }
+    let mut b = Bench::server();
+    b.get(data(1, 1, &pattern(2 * MSS as usize)).merged(2));
+    assert_eq!(brief(&b.out()), [(1, 0, 1 + 2 * MSS)]);
 }
 
 /// H035: an acknowledgment is never held back for half a second.
@@ -175,7 +178,7 @@ fn the_delay_is_bounded() {
 fn quick_acks_come_first() {
     let mut b = Bench::server_with(TcpConfig { quick_acks: 3, ..quiet() }, syn());
     let answers: Vec<usize> = (0..5).map(|n| (b.get(data(1 + n, 1, b"x")), b.out().len()).1).collect();
-    assert_eq!(answers, [1, 1, 1, 0, 0]);
+    assert_eq!(answers, [1, 1, 1, 0, 1], "then every second");
 }
 
 /// H038: urgent text stays in the stream.
@@ -328,8 +331,13 @@ fn each_segment_beyond_a_hole_is_answered() {
     let out = b.out();
     assert_eq!(brief(&out), [(1, 0, 1); 3]);
     assert!(out.windows(2).all(|w| w[0].window == w[1].window), "or they are no duplicates");
-    // Merged by a device, they count as many segments: three are enough.
-    b.get(data(5_001, 1, &pattern(10_000)));
+    // One long segment is one.
+    b.get(data(5_001, 1, &pattern(8_000)));
+    assert_eq!(b.out().len(), 1);
+    // Merged by a device, they count as many as it says: three are enough.
+    b.get(data(20_001, 1, &pattern(2_000)).merged(2));
+    assert_eq!(b.out().len(), 2);
+    b.get(data(30_001, 1, &pattern(10_000)).merged(10));
     assert_eq!(b.out().len(), 3);
     b.get(data(1, 1, &pattern(1_000)));
     assert_eq!(brief(&b.out()), [(1, 0, 4_001)], "the hole is filled in part: at once, and once");

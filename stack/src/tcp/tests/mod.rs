@@ -67,6 +67,8 @@ struct In<'a> {
     urgent: u16,
     options: Options,
     mark: Mark,
+    /// How many a device merged into it.
+    packets: u16,
     text: &'a [u8],
 }
 
@@ -79,6 +81,7 @@ fn segment<'a>(flags: Flags, seq: u32, ack: u32) -> In<'a> {
         urgent: 0,
         options: Options::default(),
         mark: Mark::NotEct,
+        packets: 1,
         text: &[],
     }
 }
@@ -129,6 +132,10 @@ impl<'a> In<'a> {
     }
     fn mark(self, mark: Mark) -> Self {
         In { mark, ..self }
+    }
+    /// A device merged so many segments into it.
+    fn merged(self, packets: u16) -> Self {
+        In { packets, ..self }
     }
     fn text(self, text: &'a [u8]) -> Self {
         In { text, ..self }
@@ -276,7 +283,7 @@ impl Bench {
             urgent: s.urgent,
             options: s.options,
             mark: s.mark,
-            packets: 1,
+            packets: s.packets,
             text: Bytes::new(&parts),
         };
         let (tuple, interface) = (self.tuple, self.interface);
