@@ -52,6 +52,9 @@ pub enum Ecn {
     WhenAsked,
     /// Our SYNs ask for it too; without an answer to two of them, the third does not.
     On,
+    /// As `On`, but RFC 3168's form alone is asked for and agreed on: for peers and paths that do not bear the
+    /// bits of RFC 9768.
+    Classic,
 }
 
 /// Whether connections find out by themselves how long a packet the path carries (RFC 4821, RFC

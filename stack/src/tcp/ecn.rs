@@ -57,8 +57,11 @@ impl Negotiation {
     //= rfc9768#3.1.1
     //= rfc3168#6.1.1
     pub(crate) fn syn_flags(&self, transmissions: u8) -> Flags {
-        let asks = self.setting == Setting::On && transmissions < ASKED_MAX;
-        if asks { Flags::ace(0b111) } else { Flags::default() }
+        match self.setting {
+            Setting::On if transmissions < ASKED_MAX => Flags::ace(0b111),
+            Setting::Classic if transmissions < ASKED_MAX => Flags::ace(0b011),
+            _ => Flags::default(),
+        }
     }
 
     /// The peer's SYN has come, on a passive open.
@@ -69,7 +72,18 @@ impl Negotiation {
             (Setting::Off, _) | (_, 0) => Mode::Off,
             (Setting::WhenAsked | Setting::On, 0b011) => Mode::Classic,
             (Setting::WhenAsked | Setting::On, _) => Mode::Accurate,
+            // To RFC 3168 the third bit is reserved.
+            (Setting::Classic, 0b011 | 0b111) => Mode::Classic,
+            (Setting::Classic, _) => Mode::Off,
         };
+    }
+
+    /// The peer's SYN has come, while ours is under way: both are asked, and both answer. Counters would need to
+    /// know who was first.
+    //= rfc3168#6.1.1
+    pub(crate) fn on_syn_crossed(&mut self, syn: &Segment<'_>) {
+        let asks = matches!(syn.flags.to_ace(), 0b011 | 0b111);
+        self.mode = if asks && self.setting != Setting::Off { Mode::Classic } else { Mode::Off };
     }
 
     /// The flags of a SYN-ACK that was sent so often already.
@@ -98,8 +112,9 @@ impl Negotiation {
         let answer = syn_ack.flags.to_ace();
         self.mode = match (self.setting, answer) {
             (Setting::Off | Setting::WhenAsked, _) | (_, 0b000 | 0b111) => Mode::Off,
-            (Setting::On, 0b001 | 0b101) => Mode::Classic,
+            (Setting::On | Setting::Classic, 0b001 | 0b101) => Mode::Classic,
             (Setting::On, _) => Mode::Accurate,
+            (Setting::Classic, _) => Mode::Off,
         };
         self.is_intact = self.mode != Mode::Accurate || self.our_syn_was_intact(answer);
     }

@@ -72,6 +72,7 @@ impl Tcb {
         }
         // Simultaneous open (MUST-10, H004): our SYN goes again, now with an acknowledgment.
         h.keep_text(segment, cx);
+        h.ecn.on_syn_crossed(segment);
         h.send = true;
         h.fast_open = None;
         (h.retransmit_at, h.look_at) = (None, cx.now + LOOK);

@@ -1,44 +1,63 @@
 //! Plays packetdrill's scripts against our stack: `packetdrill [--neutral] FILE|FOLDER…`.
 
+use barenet_tests::packetdrill::deviations::Deviations;
 use barenet_tests::packetdrill::profile::Profile;
+use barenet_tests::packetdrill::report::{Kind, Report, Summary};
 use barenet_tests::packetdrill::{Options, run, scripts};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: packetdrill [--neutral] [--profile=freebsd|linux] [--tolerance_usecs=N]
-                   [--deviations=FILE] FILE|FOLDER…
+const USAGE: &str = "usage: packetdrill [OPTION…] FILE|FOLDER…
 
-Prints a line for each script and a score; exits with 0 if all pass.
+Prints a line for each script, and in the end why scripts fail and the score. A script passes, fails, can't be read
+(it uses what this program does not know), or deviates (it fails, and a reason for that is on record).
+Exits with 0 if none fails or can't be read.
   --neutral   ignores what only fingerprints a stack, and says what it ignored
-  --profile   settings of this system instead of those that each script seems to assume
+  -v          tells what happens in each script, with the times
+  --pcapng=FOLDER       keeps there what crossed the link, a file for each script
+  --profile=freebsd|linux   settings of this system instead of those that each script seems to assume
   --tolerance_usecs=N   how far times may be off in scripts that do not say it themselves; else 4000, or
               10000 with --neutral
-  --deviations=FILE     scripts that are to fail: the end of a path, a tab, the reason (tests/scripts/DEVIATIONS.tsv)";
+  -DNAME[=VALUE]        defines a name for #ifdef, and what stands for it
+  --deviations=FILE     reasons: a pattern of paths, in which * stands for anything, a tab, the reason; else
+              those of tests/scripts/DEVIATIONS.tsv, which are built in. `--deviations=` has none";
 
 #[derive(Default)]
 struct Wishes {
     options: Options,
+    pcapng: Option<PathBuf>,
     paths: Vec<PathBuf>,
-    /// The end of a script's path, and why it is to fail.
-    deviations: Vec<(String, String)>,
+    deviations: Deviations,
 }
 
 impl Wishes {
     fn read(arguments: impl Iterator<Item = String>) -> Result<Wishes, String> {
         let mut wishes = Wishes::default();
-        for argument in arguments {
+        let mut arguments = arguments.peekable();
+        while let Some(argument) = arguments.next() {
+            if let Some(definition) =
+                argument.strip_prefix("-D").or_else(|| argument.strip_prefix("--define="))
+            {
+                let next =
+                    if definition.is_empty() { arguments.next().ok_or(USAGE)? } else { definition.into() };
+                let (name, value) = next.split_once('=').unwrap_or((&next, ""));
+                wishes.options.defines.push((name.into(), value.into()));
+                continue;
+            }
             match argument.split_once('=').unwrap_or((&argument, "")) {
                 ("--neutral", "") => wishes.options.neutral = true,
+                ("-v", "") => wishes.options.trace = true,
+                ("--pcapng", folder) if !folder.is_empty() => wishes.pcapng = Some(folder.into()),
                 ("--profile", "freebsd") => wishes.options.profile = Some(Profile::FreeBsd),
                 ("--profile", "linux") => wishes.options.profile = Some(Profile::Linux),
                 ("--tolerance_usecs", n) => {
                     wishes.options.tolerance_usecs = Some(n.parse().map_err(|_| USAGE)?);
                 }
+                ("--deviations", "") => wishes.deviations = Deviations::none(),
                 ("--deviations", file) => {
                     let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-                    let rows = text.lines().filter(|line| !line.starts_with('#'));
-                    let rows = rows.filter_map(|line| line.split_once('\t'));
-                    wishes.deviations.extend(rows.map(|(path, why)| (path.into(), why.into())));
+                    wishes.deviations = Deviations::read(&text);
                 }
                 _ if argument.starts_with('-') => return Err(USAGE.into()),
                 _ => wishes.paths.push(argument.into()),
@@ -47,37 +66,55 @@ impl Wishes {
         Ok(wishes)
     }
 
-    fn deviation(&self, path: &Path) -> Option<&str> {
-        self.deviations.iter().find(|(end, _)| path.ends_with(end)).map(|(_, why)| why.as_str())
+    /// How a script is played.
+    fn options(&self, path: &Path) -> Options {
+        let name = path.file_stem().unwrap_or_default();
+        let capture = self.pcapng.as_ref().map(|folder| folder.join(name).with_extension("pcapng"));
+        Options { capture, ..self.options.clone() }
     }
 
-    /// Plays a script. Did it do as it should?
-    fn play(&self, path: &Path, text: &str) -> bool {
-        let report = run(text, &self.options);
-        let ignored = match report.ignored.is_empty() {
-            true => String::new(),
-            false => format!(" (ignored: {})", report.ignored.join("; ")),
-        };
+    /// What a script came to, as a line; counts it.
+    fn judge(&self, path: &Path, report: &Report, summary: &mut Summary) -> String {
         let place = path.display();
-        match (&report.failure, self.deviation(path)) {
-            (None, Some(why)) if !why.starts_with("not yet") => {
-                println!("FAIL {place}: passes, but was to fail: {why}{ignored}");
-                false
+        let deviation = self.deviations.of(path);
+        let line = match (&report.failure, deviation) {
+            (None, Some(deviation)) if deviation.must_fail => {
+                summary.fail_unexpectedly(&place.to_string());
+                format!("FAIL {place}: passes, but was to fail: {}", deviation.reason)
             }
             (None, _) => {
-                println!("PASS {place}{ignored}");
-                true
+                summary.pass();
+                format!("PASS {place}")
+            }
+            (Some(failure), Some(deviation)) => {
+                summary.deviate();
+                format!("DEVIATES {place}:{failure}; {}", deviation.reason)
             }
             (Some(failure), None) => {
-                println!("FAIL {place}:{failure}{ignored}");
-                false
+                summary.fail(&failure.trouble, &place.to_string());
+                let what = if failure.trouble.kind == Kind::Fails { "FAIL" } else { "CAN'T READ" };
+                format!("{what} {place}:{failure}")
             }
-            (Some(_), Some(why)) => {
-                println!("PASS {place}: fails as it is to: {why}{ignored}");
-                true
-            }
+        };
+        match report.ignored.is_empty() {
+            true => line,
+            false => format!("{line} (ignored: {})", report.ignored.join("; ")),
         }
     }
+}
+
+fn play(wishes: &Wishes, all: &[(PathBuf, String)]) -> io::Result<bool> {
+    let mut out = io::stdout().lock();
+    let mut summary = Summary::default();
+    for (path, text) in all {
+        let report = run(text, &wishes.options(path));
+        for line in &report.trace {
+            writeln!(out, "  {line}")?;
+        }
+        writeln!(out, "{}", wishes.judge(path, &report, &mut summary))?;
+    }
+    writeln!(out, "{summary}")?;
+    Ok(summary.is_clean())
 }
 
 fn main() -> ExitCode {
@@ -92,7 +129,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let passed = all.iter().filter(|(path, text)| wishes.play(path, text)).count();
-    println!("{passed} of {} pass", all.len());
-    if passed == all.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match play(&wishes, &all) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        // Whoever reads has enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
 }

@@ -4,6 +4,7 @@ use super::names::{self, c};
 use super::posix::{Errno, Interest, Posix, Received};
 use super::script::{Call, Value};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::task::Poll;
 
@@ -37,6 +38,15 @@ pub(super) struct Outcome {
     pub(super) is_fd: bool,
     /// What it stored by reference, where the script expects something else.
     pub(super) differs: Option<String>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.result {
+            Ok(value) => write!(f, "it returned {value}"),
+            Err(errno) => write!(f, "it returned -1 {errno:?}"),
+        }
+    }
 }
 
 impl Outcome {
@@ -110,6 +120,12 @@ impl Process {
         };
         let to = arguments.address(at, self.connect_to)?;
         to.map(|to| Ok((arguments.fd(0)?, to))).transpose()
+    }
+
+    /// The descriptor of a call that closes it.
+    pub(super) fn closes(&self, call: &Call) -> Option<i32> {
+        let arguments = Arguments { call, fds: self.fds.clone() };
+        (call.name == "close").then(|| arguments.fd(0).ok()).flatten()
     }
 
     fn socket(&mut self, arguments: &Arguments<'_>) -> Attempt {

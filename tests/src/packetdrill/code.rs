@@ -42,6 +42,12 @@ pub(super) fn variables(info: Option<&TcpInfo>, waits: bool) -> Variables {
         all.insert(freebsd, number);
     }
     all.extend([("True", 1), ("False", 0), ("None", 0)]);
+    all.extend([
+        ("TCPI_OPT_TIMESTAMPS", 1),
+        ("TCPI_OPT_SACK", 2),
+        ("TCPI_OPT_WSCALE", 4),
+        ("TCPI_OPT_ECN", 8),
+    ]);
     let Some(info) = info else { return all };
     let mss = i64::from(info.mss.max(1));
     let segments = |bytes: u32| (i64::from(bytes) + mss - 1) / mss;

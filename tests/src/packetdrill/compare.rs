@@ -12,36 +12,59 @@ pub(super) struct Rules {
     pub(super) tolerance_usecs: u64,
     /// Or this part of the time since the event before, in thousandths.
     pub(super) tolerance_permille: u64,
+    /// What a tick of timestamps takes, where the script says it, as in packetdrill; `None`: a millisecond, and
+    /// fingerprints are ignored.
+    pub(super) tick_usecs: Option<u64>,
 }
 
 /// The names of what was ignored.
 pub(super) type Ignored = BTreeSet<&'static str>;
+
+/// The names of the fields that differ.
+pub(super) type Differences = Vec<&'static str>;
 
 /// How far a time may be from the expected one.
 pub(super) fn tolerance(rules: &Rules, since_last: u64) -> u64 {
     rules.tolerance_usecs.max(since_last.saturating_mul(rules.tolerance_permille) / 1000)
 }
 
-/// True if the packet `sent` (with the script's numbers) is as `expected`.
-pub(super) fn agrees(expected: &Packet, sent: &Packet, rules: &Rules, ignored: &mut Ignored) -> bool {
-    let body = match (&expected.body, &sent.body) {
-        (Body::Tcp(e), Body::Tcp(s)) => segment_agrees(e, s, rules, ignored),
-        (Body::Udp(e), Body::Udp(s)) => e == s,
-        (Body::Icmp(e), Body::Icmp(s)) => e == s,
-        _ => false,
+/// In what the packet `sent` (with the script's numbers) is not as `expected`.
+pub(super) fn differences(
+    expected: &Packet,
+    sent: &Packet,
+    rules: &Rules,
+    ignored: &mut Ignored,
+) -> Differences {
+    let mut all = match (&expected.body, &sent.body) {
+        (Body::Tcp(e), Body::Tcp(s)) => of_segments(e, s, rules, ignored),
+        (Body::Udp(e), Body::Udp(s)) => if_not(e == s, "length"),
+        (Body::Icmp(e), Body::Icmp(s)) => if_not(e == s, "ICMP message"),
+        _ => vec!["protocol"],
     };
-    body && expected.ports == sent.ports && expected.text == sent.text && marks_agree(&expected.ip, &sent.ip)
+    all.extend(if_not(expected.ports == sent.ports, "ports"));
+    all.extend(if_not(expected.text == sent.text, "text"));
+    all.extend(of_marks(&expected.ip, &sent.ip));
+    all
 }
 
-fn marks_agree(expected: &IpMarks, sent: &IpMarks) -> bool {
+fn if_not(agrees: bool, name: &'static str) -> Differences {
+    if agrees { Vec::new() } else { vec![name] }
+}
+
+fn of_marks(expected: &IpMarks, sent: &IpMarks) -> Differences {
     let ecn = sent.ecn.map_or(0, Ecn::bits);
-    expected.ecn.is_none_or(|e| e.allows(ecn))
-        && (expected.tos.is_none() || expected.tos == sent.tos)
-        && (expected.ttl.is_none() || expected.ttl == sent.ttl)
-        && (expected.flow_label.is_none() || expected.flow_label == sent.flow_label)
+    [
+        (expected.ecn.is_none_or(|e| e.allows(ecn)), "ECN field"),
+        (expected.tos.is_none() || expected.tos == sent.tos, "traffic class"),
+        (expected.ttl.is_none() || expected.ttl == sent.ttl, "hop limit"),
+        (expected.flow_label.is_none() || expected.flow_label == sent.flow_label, "flow label"),
+    ]
+    .into_iter()
+    .flat_map(|(agrees, name)| if_not(agrees, name))
+    .collect()
 }
 
-fn segment_agrees(expected: &Segment, sent: &Segment, rules: &Rules, ignored: &mut Ignored) -> bool {
+fn of_segments(expected: &Segment, sent: &Segment, rules: &Rules, ignored: &mut Ignored) -> Differences {
     let window = match expected.window {
         Some(window) if sent.window != Some(window) && rules.neutral => {
             ignored.insert("windows of ours");
@@ -49,23 +72,42 @@ fn segment_agrees(expected: &Segment, sent: &Segment, rules: &Rules, ignored: &m
         }
         window => window.is_none() || window == sent.window,
     };
-    window
-        && (expected.flags, expected.seq, expected.len) == (sent.flags, sent.seq, sent.len)
-        && (expected.ack, expected.urgent) == (sent.ack, sent.urgent)
-        && options_agree(expected, sent, rules, ignored)
+    let mut all: Differences = [
+        (expected.flags == sent.flags, "flags"),
+        (expected.any_seq || expected.seq == sent.seq, "sequence number"),
+        (expected.len == sent.len, "length"),
+        (expected.ack == sent.ack, "acknowledgment"),
+        (window, "window"),
+        (expected.urgent == sent.urgent, "urgent pointer"),
+    ]
+    .into_iter()
+    .flat_map(|(agrees, name)| if_not(agrees, name))
+    .collect();
+    all.extend(of_options(expected, sent, rules, ignored));
+    all
 }
 
-fn options_agree(expected: &Segment, sent: &Segment, rules: &Rules, ignored: &mut Ignored) -> bool {
-    let (Some(e), Some(s)) = (&expected.options, &sent.options) else { return true };
+fn of_options(expected: &Segment, sent: &Segment, rules: &Rules, ignored: &mut Ignored) -> Differences {
+    let (Some(e), Some(s)) = (&expected.options, &sent.options) else { return Vec::new() };
+    let mut all = Differences::new();
+    if !timestamps_agree(e, s, rules) {
+        if rules.neutral && rules.tick_usecs.is_none() {
+            ignored.insert("values of timestamps of ours");
+        } else {
+            all.push("timestamp");
+        }
+    }
+    let (e, s) = (without_values(e), without_values(s));
     if e == s {
-        return true;
+        return all;
     }
     if !rules.neutral {
-        return false;
+        all.push("options");
+        return all;
     }
     if expected.flags & flag::SYN != 0 {
         ignored.insert("options of SYNs of ours");
-        return true;
+        return all;
     }
     ignored.insert("order and padding of options");
     let as_set = |options: &[TcpOption]| {
@@ -77,5 +119,29 @@ fn options_agree(expected: &Segment, sent: &Segment, rules: &Rules, ignored: &mu
         all.sort();
         all
     };
-    as_set(e) == as_set(s)
+    all.extend(if_not(as_set(&e) == as_set(&s), "options"));
+    all
+}
+
+/// Is the timestamp, if both have one, as far from the first as the script says?
+fn timestamps_agree(expected: &[TcpOption], sent: &[TcpOption], rules: &Rules) -> bool {
+    let value = |options: &[TcpOption]| {
+        options.iter().find_map(|o| match o {
+            TcpOption::Timestamps(value, _) => Some(*value),
+            _ => None,
+        })
+    };
+    let (Some(expected), Some(sent)) = (value(expected), value(sent)) else { return true };
+    let tick = rules.tick_usecs.unwrap_or(1000);
+    let apart = i64::from(expected.wrapping_sub(sent) as i32).unsigned_abs();
+    // Both clocks may be within a tick.
+    apart.saturating_sub(1) * tick <= rules.tolerance_usecs
+}
+
+fn without_values(options: &[TcpOption]) -> Vec<TcpOption> {
+    let value = |o: &TcpOption| match o {
+        TcpOption::Timestamps(_, echo) => TcpOption::Timestamps(0, *echo),
+        other => other.clone(),
+    };
+    options.iter().map(value).collect()
 }

@@ -1,7 +1,7 @@
 //! Which live numbers a script's numbers stand for: ports, sequence numbers, timestamps.
 //!
-//! As in packetdrill, the numbers of a segment with SYN are as they stand, and all others count from the SYN of
-//! their side.
+//! As in packetdrill, the numbers of a segment with SYN are as they stand, and all others count from the first SYN of
+//! their side, until the connection is over: a SYN that comes meanwhile is one more segment of it.
 
 use super::script::{Segment, TcpOption, flag};
 use std::collections::BTreeMap;
@@ -16,46 +16,66 @@ pub(super) struct Flow {
     /// The number of our SYN, live and in the script.
     isn: Option<(u32, u32)>,
     /// That of the peer's, which is the same in both.
-    remote_isn: u32,
+    remote_isn: Option<u32>,
     /// The peer's SYN that is not answered yet.
     remote_syn: Option<u32>,
-    /// Our next SYN may have any number.
-    fresh: bool,
+    /// The next SYN of the peer begins another connection.
+    is_over: bool,
+    /// The ports of the last SYN of the peer.
+    ports: Option<(u16, u16)>,
     /// Our live timestamps by those of the script.
     timestamps: BTreeMap<u32, u32>,
+    /// The first of them, live and in the script.
+    first_timestamp: Option<(u32, u32)>,
+    /// Microseconds that a tick of the script's timestamps takes.
+    pub(super) tick_usecs: u64,
 }
 
 impl Flow {
     /// Connections to `local_port` from here on.
-    pub(super) fn passive(local_port: u16, remote_port: u16) -> Flow {
+    pub(super) fn passive(local_port: u16, remote_port: u16, tick_usecs: u64) -> Flow {
         Flow {
             local_port: Some(local_port),
             remote_port,
             isn: None,
-            remote_isn: 0,
+            remote_isn: None,
             remote_syn: None,
-            fresh: true,
+            is_over: false,
+            ports: None,
             timestamps: BTreeMap::new(),
+            first_timestamp: None,
+            tick_usecs,
         }
     }
 
     /// A connection from us to `remote_port`.
-    pub(super) fn active(local_port: Option<u16>, remote_port: u16) -> Flow {
-        Flow { local_port, ..Flow::passive(0, remote_port) }
+    pub(super) fn active(local_port: Option<u16>, remote_port: u16, tick_usecs: u64) -> Flow {
+        Flow { local_port, ..Flow::passive(0, remote_port, tick_usecs) }
     }
 
-    /// The segment with the numbers that go over the wire to the stack.
-    pub(super) fn inbound(&mut self, segment: &Segment) -> Segment {
+    /// The connection was closed or reset, as far as the script knows.
+    pub(super) fn end(&mut self) {
+        self.is_over = true;
+    }
+
+    /// The segment between these ports with the numbers that go over the wire to the stack.
+    pub(super) fn inbound(&mut self, segment: &Segment, ports: (u16, u16)) -> Segment {
         let mut live = segment.clone();
         let is_syn = segment.flags & flag::SYN != 0;
+        if is_syn {
+            let other = self.ports.replace(ports);
+            self.is_over |= other.is_some_and(|other| other != ports);
+        }
         match segment.flags & (flag::SYN | flag::ACK | flag::RST) {
-            flag::SYN => (self.fresh, self.remote_syn) = (true, Some(segment.seq)),
+            flag::SYN if self.remote_isn.is_none() || self.is_over => self.remote_syn = Some(segment.seq),
             // It answers the SYN of ours.
-            both if both == flag::SYN | flag::ACK && self.remote_isn == 0 => self.remote_isn = segment.seq,
+            both if both == flag::SYN | flag::ACK && self.isn.is_some() => {
+                self.remote_isn.get_or_insert(segment.seq);
+            }
             _ => {}
         }
         if !is_syn {
-            live.seq = segment.seq.wrapping_add(self.remote_isn);
+            live.seq = segment.seq.wrapping_add(self.remote_isn.unwrap_or(0));
         }
         if segment.flags & flag::ACK != 0 {
             live.ack = segment.ack.wrapping_add(self.offset(is_syn));
@@ -72,6 +92,7 @@ impl Flow {
                 _ => {}
             }
         }
+        self.is_over |= segment.flags & flag::RST != 0;
         live
     }
 
@@ -99,40 +120,58 @@ impl Flow {
     /// The segment that the stack sent, with the script's numbers, where `expected` is expected.
     pub(super) fn outbound(&mut self, live: &Segment, expected: &Segment) -> Segment {
         let is_syn = live.flags & flag::SYN != 0;
-        if is_syn && expected.flags & flag::SYN != 0 && std::mem::take(&mut self.fresh) {
-            self.isn = Some((live.seq, expected.seq));
-            self.remote_isn = self.remote_syn.take().unwrap_or(self.remote_isn);
+        if is_syn && expected.flags & flag::SYN != 0 {
+            if let Some(syn) = self.remote_syn.take() {
+                // Of a simultaneous open our own SYN is known.
+                if std::mem::take(&mut self.is_over) {
+                    (self.isn, self.first_timestamp) = (None, None);
+                    self.timestamps.clear();
+                }
+                self.remote_isn = Some(syn);
+            }
+            self.isn.get_or_insert((live.seq, expected.seq));
         }
         let mut segment = live.clone();
+        let remote_isn = self.remote_isn.unwrap_or(0);
         segment.seq = live.seq.wrapping_sub(self.offset(is_syn));
         if !is_syn {
             if live.flags & flag::ACK != 0 {
-                segment.ack = live.ack.wrapping_sub(self.remote_isn);
+                segment.ack = live.ack.wrapping_sub(remote_isn);
             }
             for option in segment.options.iter_mut().flatten() {
                 if let TcpOption::Sack(blocks) = option {
                     blocks.iter_mut().for_each(|(left, right)| {
-                        *left = left.wrapping_sub(self.remote_isn);
-                        *right = right.wrapping_sub(self.remote_isn);
+                        *left = left.wrapping_sub(remote_isn);
+                        *right = right.wrapping_sub(remote_isn);
                     });
                 }
             }
         }
-        let timestamps = |s: &Segment| {
-            s.options.iter().flatten().find_map(|o| match o {
-                TcpOption::Timestamps(value, _) => Some(*value),
-                _ => None,
-            })
-        };
-        if let (Some(script), Some(live)) = (timestamps(expected), timestamps(live)) {
+        if let (Some(script), Some(live)) = (timestamp(expected), timestamp(live)) {
             self.timestamps.insert(script, live);
-            // Only an echo can be compared.
+            let value = self.script_timestamp(live, script);
             for option in segment.options.iter_mut().flatten() {
-                if let TcpOption::Timestamps(value, _) = option {
-                    *value = script;
+                if let TcpOption::Timestamps(shown, _) = option {
+                    *shown = value;
                 }
             }
         }
+        self.is_over |= live.flags & flag::RST != 0;
         segment
     }
+
+    /// A timestamp of ours, as far from the first one as it is by the clock.
+    fn script_timestamp(&mut self, live: u32, expected: u32) -> u32 {
+        let (first_live, first_script) = *self.first_timestamp.get_or_insert((live, expected));
+        // Ours counts milliseconds.
+        let usecs = u64::from(live.wrapping_sub(first_live)) * 1000;
+        first_script.wrapping_add((usecs / self.tick_usecs) as u32)
+    }
+}
+
+fn timestamp(segment: &Segment) -> Option<u32> {
+    segment.options.iter().flatten().find_map(|option| match option {
+        TcpOption::Timestamps(value, _) => Some(*value),
+        _ => None,
+    })
 }

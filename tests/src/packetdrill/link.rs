@@ -10,8 +10,10 @@ use barenet::stack::{Limits, Stack, Storage};
 use barenet::time::Instant;
 use barenet::wait::Wait;
 use barenet::{Net, Platform, TcpConfig};
+use barenet_drivers::middleware::Capture;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
@@ -213,16 +215,44 @@ impl Addresses {
 
 impl World {
     /// A stack with these addresses and settings. `seed` decides all that is random in it.
-    pub fn new(addresses: &Addresses, config: TcpConfig, seed: u8) -> Result<World, barenet::Error> {
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the addresses or the settings.
+    pub fn new(addresses: &Addresses, config: TcpConfig, seed: u8) -> Result<World, String> {
+        World::captured(addresses, config, seed, None)
+    }
+
+    /// The same; what crosses the link goes into that file, too, in pcapng's format.
+    ///
+    /// # Errors
+    ///
+    /// Also when there can be no such file.
+    pub fn captured(
+        addresses: &Addresses,
+        config: TcpConfig,
+        seed: u8,
+        file: Option<&Path>,
+    ) -> Result<World, String> {
+        let refuses = |error: barenet::Error| format!("the stack refuses: {error}");
         // The stack wants to hold its clock for ever, and it is eight bytes.
         let clock: &'static Clock = Box::leak(Box::new(Clock(AtomicU64::new(EPOCH))));
         let limits = Limits { memory: 4 << 20, connections: 64, ..Limits::default() };
         let mut stack = Stack::new(Storage::heap(&limits), [seed; 32]);
-        stack.configure_tcp(|c| *c = config)?;
-        let net = Net::new(stack, clock, &Asking)?;
+        stack.configure_tcp(|c| *c = config).map_err(refuses)?;
+        let net = Net::new(stack, clock, &Asking).map_err(refuses)?;
         let link = Link { queues: Arc::default(), clock, mtu: addresses.mtu };
-        let own = Cidr::new(addresses.local, addresses.prefix)?;
-        net.add_interface(Box::new(link.clone()), &[own], &[addresses.gateway])?;
+        let own = Cidr::new(addresses.local, addresses.prefix).map_err(refuses)?;
+        let device: Box<dyn Device + Send> = match file {
+            None => Box::new(link.clone()),
+            Some(path) => {
+                let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+                let file = std::fs::File::create(path).map_err(failed)?;
+                let time = || core::time::Duration::from_micros(clock.now().micros() - EPOCH);
+                Box::new(Capture::new(link.clone(), file, time).map_err(failed)?)
+            }
+        };
+        net.add_interface(device, &[own], &[addresses.gateway]).map_err(refuses)?;
         let world = World { net, link };
         world.settle();
         Ok(world)

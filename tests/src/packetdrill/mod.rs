@@ -7,6 +7,7 @@
 mod calls;
 mod code;
 mod compare;
+pub mod deviations;
 mod flows;
 mod icmp_names;
 pub mod link;
@@ -14,13 +15,15 @@ pub mod names;
 pub mod parse;
 pub mod posix;
 pub mod profile;
+pub mod report;
 mod run;
 pub mod script;
 mod show;
 pub mod text;
 pub mod wire;
 
-pub use run::{Failure, Options, Report, run};
+pub use report::{Failure, Report};
+pub use run::{Options, run};
 
 use std::path::{Path, PathBuf};
 

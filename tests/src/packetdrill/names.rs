@@ -92,6 +92,8 @@ pub mod c {
     pub const TCP_FASTOPEN: i32 = 23;
     pub const TCP_NOTSENT_LOWAT: i32 = 25;
     pub const TCP_FASTOPEN_CONNECT: i32 = 30;
+    /// FreeBSD's own.
+    pub const TCP_KEEPINIT: i32 = 1128;
     pub const IP_TOS: i32 = 1;
     pub const IP_TTL: i32 = 2;
     pub const IPV6_UNICAST_HOPS: i32 = 16;
@@ -227,7 +229,7 @@ const CONSTANTS: &[(&str, i64)] = &[
     ("TCP_CC_INFO", 26),
     // FreeBSD's own, which have no counterpart: numbers that nobody else has.
     ("TCP_NOOPT", 1008),
-    ("TCP_KEEPINIT", 1128),
+    ("TCP_KEEPINIT", c::TCP_KEEPINIT as i64),
     ("TCP_PCAP_OUT", 1002),
     ("TCP_FUNCTION_BLK", 1003),
     ("TCP_LOG", 1004),

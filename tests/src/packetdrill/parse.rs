@@ -12,10 +12,15 @@ use super::text::{Cursor, ParseError, strip};
 /// the former is taken.
 pub const DEFINED: [&str; 1] = ["STANDARD"];
 
-/// Reads a script.
-pub fn parse(text: &str) -> Result<Script, ParseError> {
-    let text = strip(text, &DEFINED)?;
-    let text = expand(&text);
+/// Reads a script in which these names are defined, and stand for what is beside them, if that is not empty.
+///
+/// # Errors
+///
+/// Where it is no script that we know how to read.
+pub fn parse(text: &str, defines: &[(String, String)]) -> Result<Script, ParseError> {
+    let names: Vec<&str> = DEFINED.into_iter().chain(defines.iter().map(|(name, _)| name.as_str())).collect();
+    let text = strip(text, &names)?;
+    let text = expand(&text, defines);
     let mut cursor = Cursor::new(&text);
     let mut script = Script::default();
     while cursor.sees("--") {
@@ -27,9 +32,13 @@ pub fn parse(text: &str) -> Result<Script, ParseError> {
     Ok(script)
 }
 
-/// Replaces `${NAME}` by what `--define=NAME=value` says.
-fn expand(text: &str) -> String {
+/// Replaces `${NAME}` by what `--define=NAME=value` in the script or a definition of the caller says, and a name of
+/// the caller's also where it stands alone.
+fn expand(text: &str, defines: &[(String, String)]) -> String {
     let mut text = text.to_string();
+    for (name, value) in defines.iter().filter(|(_, value)| !value.is_empty()) {
+        text = replace_word(&text.replace(&format!("${{{name}}}"), value), name, value);
+    }
     for line in text.clone().lines() {
         if let Some((name, value)) =
             line.trim().strip_prefix("--define=").and_then(|d| d.trim().split_once('='))
@@ -38,6 +47,21 @@ fn expand(text: &str) -> String {
         }
     }
     text
+}
+
+/// Replaces a name where it is a whole word.
+fn replace_word(text: &str, name: &str, value: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(name) {
+        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+        out.push_str(before);
+        let is_word = !out.ends_with(is_part) && !after.starts_with(is_part);
+        out.push_str(if is_word { value } else { name });
+        rest = after;
+    }
+    out + rest
 }
 
 /// `--name` or `--name=value`; a value may be a word, a number, an address, text or `NAME=value`.
@@ -104,7 +128,8 @@ fn time(cursor: &mut Cursor<'_>) -> Result<When, ParseError> {
         return Ok(When::Any);
     }
     let relative = cursor.takes("+");
-    let start = seconds(cursor)?;
+    // `+~+.2`: from now on.
+    let start = if relative && cursor.sees("~") { 0 } else { seconds(cursor)? };
     if !cursor.takes("~") {
         return Ok(if relative { When::After(start) } else { When::At(start) });
     }

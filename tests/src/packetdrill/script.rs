@@ -224,6 +224,8 @@ pub struct Segment {
     pub flags: u16,
     /// First sequence number.
     pub seq: u32,
+    /// The script does not say which: `...(0)`.
+    pub any_seq: bool,
     /// Bytes of text.
     pub len: u32,
     /// Acknowledgment number; 0 if none is written.

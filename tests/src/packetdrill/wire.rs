@@ -274,6 +274,7 @@ fn parse_tcp(bytes: &[u8]) -> Result<Payload, String> {
     let segment = Segment {
         flags: u16_at(12) & 0x1ff,
         seq: u32_at(4),
+        any_seq: false,
         len: text.len() as u32,
         ack: u32_at(8),
         window: Some(u16_at(14)),
@@ -373,6 +374,7 @@ mod tests {
         let segment = Segment {
             flags: 0x1ff,
             seq: 7,
+            any_seq: false,
             len: 3,
             ack: 9,
             window: Some(5),

@@ -146,7 +146,8 @@ fn a_new_acknowledgment_in_old_text() {
 //= rfc9293#3.8.6.3 SHLD-18, SHLD-19
 #[test]
 fn every_second_segment_is_acknowledged() {
-    for (mss, size) in [(1_460, 1_460u32), (1_460, 1_000), (1_460, 536), (536, 1_460), (200, 536), (1_460, 1)] {
+    for (mss, size) in [(1_460, 1_460u32), (1_460, 1_000), (1_460, 536), (536, 1_460), (200, 536), (1_460, 1)]
+    {
         let mut b = Bench::server_with(quiet(), syn().mss(mss));
         for n in 0..10 {
             b.get(data(1 + n * size, 1, &pattern(size as usize)));

@@ -99,6 +99,56 @@ fn what_answers_mean() {
     }
 }
 
+/// T08: RFC 3168's form alone, where that is asked for.
+//= rfc3168#6.1.1
+#[test]
+fn the_classic_form_alone() {
+    let classic = TcpConfig { ecn: Ecn::Classic, ..quiet() };
+    for asked in 0..8 {
+        assert_eq!(answer(classic, asked), if asked & 0b011 == 0b011 { 0b001 } else { 0 }, "{asked:#b}");
+    }
+    for answer in 0..8 {
+        let mut b = Bench::connecting(classic);
+        assert_eq!(ace(&b.out()[0]), 0b011);
+        b.get(In { flags: SYN_ACK | Flags::ace(answer), ..segment(SYN_ACK, 0, 1) }.mss(1460));
+        let info = b.info();
+        assert_eq!((info.ecn, info.accurate_ecn), (matches!(answer, 0b001 | 0b101), false), "{answer:#b}");
+    }
+    let mut b = Bench::connecting(classic);
+    b.out();
+    let again = b.advance(8_000);
+    assert_eq!(again.iter().map(|(_, o)| ace(o)).collect::<Vec<_>>(), [0b011, 0, 0]);
+}
+
+/// T08: in a simultaneous open both SYNs ask, and each is answered as RFC 3168 has it.
+//= rfc3168#6.1.1
+#[test]
+fn both_ask_at_once() {
+    for (ecn, asked, agreed) in [
+        (Ecn::WhenAsked, 0b011, true),
+        (Ecn::WhenAsked, 0b111, true),
+        (Ecn::WhenAsked, 0, false),
+        (Ecn::Off, 0b011, false),
+        (Ecn::Classic, 0b011, true),
+        (Ecn::On, 0b111, true),
+        (Ecn::On, 0, false),
+    ] {
+        let mut b = Bench::connecting(TcpConfig { ecn, ..quiet() });
+        b.out();
+        b.get(In { flags: Flags::SYN | Flags::ace(asked), ..syn() });
+        let out = b.out();
+        assert!(
+            out[0].is(SYN_ACK | if agreed { ECE } else { Flags::default() }),
+            "{ecn:?} {asked:#b}: {out:?}"
+        );
+        b.get(ack(1, 1));
+        let info = b.info();
+        assert_eq!((info.ecn, info.accurate_ecn), (agreed, false), "{ecn:?} {asked:#b}");
+        b.write(b"x").unwrap();
+        assert_eq!(b.out()[0].mark == Mark::Ect0, agreed);
+    }
+}
+
 /// T08: two SYNs ask; if both are lost, the third does not. An answer is good all the same.
 //= rfc9768#3.1.4.1
 //= rfc3168#6.1.1.1

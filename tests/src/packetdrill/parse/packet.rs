@@ -8,7 +8,9 @@ pub(super) fn packet(cursor: &mut Cursor<'_>) -> Result<Packet, ParseError> {
     if !inbound {
         cursor.expect(">")?;
     }
-    let ip = marks(cursor)?;
+    // An older form of messages of ICMP has what they quote in front.
+    let quoted = quote_in_front(cursor)?;
+    let ip = if quoted.is_none() { marks(cursor)? } else { IpMarks::default() };
     for header in ["ipv4", "ipv6", "gre", "mpls", "sctp", "udplite"] {
         if cursor.peek_word() == header {
             return Err(cursor.error(format!("{header} headers are not supported")));
@@ -22,14 +24,35 @@ pub(super) fn packet(cursor: &mut Cursor<'_>) -> Result<Packet, ParseError> {
         return Ok(Packet { inbound, ip, ports, body: Body::Udp(len), text: None });
     }
     if cursor.takes_word("icmp") || cursor.takes_word("icmpv4") || cursor.takes_word("icmpv6") {
-        return Ok(Packet { inbound, ip, ports: None, body: Body::Icmp(icmp(cursor)?), text: None });
+        let message = icmp(cursor)?;
+        let body = Body::Icmp(Icmp { quote: quoted.unwrap_or(message.quote), ..message });
+        return Ok(Packet { inbound, ip, ports: None, body, text: None });
+    }
+    if quoted.is_some() {
+        return Err(cursor.expected("icmp"));
     }
     let ports = ports(cursor)?;
     let segment = segment(cursor)?;
-    if inbound && segment.options.is_none() {
-        return Err(cursor.error("<...> is only for packets that the stack sends"));
+    if inbound && (segment.options.is_none() || segment.any_seq) {
+        return Err(cursor.error("... is only for packets that the stack sends"));
     }
     Ok(Packet { inbound, ip, ports, body: Body::Tcp(segment), text: None })
+}
+
+/// `[1:1(0)]`
+fn quote_in_front(cursor: &mut Cursor<'_>) -> Result<Option<Quote>, ParseError> {
+    let before = *cursor;
+    if !cursor.takes("[")
+        || !{
+            cursor.skip_space();
+            cursor.rest().starts_with(|c: char| c.is_ascii_digit())
+        }
+    {
+        *cursor = before;
+        return Ok(None);
+    }
+    let quoted = quote(cursor)?;
+    cursor.expect("]").map(|()| Some(quoted))
 }
 
 /// `[ect0]`, `(ce, ttl 5)`, `[tos 0x10, flowlabel 0x1]`
@@ -49,7 +72,7 @@ fn marks(cursor: &mut Cursor<'_>) -> Result<IpMarks, ParseError> {
             Some("ect01") => marks.ecn = Some(Ecn::Either),
             Some("ce") => marks.ecn = Some(Ecn::Ce),
             Some("tos" | "tc") => marks.tos = Some(cursor.number("the traffic class")?),
-            Some("ttl" | "hoplimit") => marks.ttl = Some(cursor.number("the time to live")?),
+            Some("ttl" | "hlim" | "hoplimit") => marks.ttl = Some(cursor.number("the time to live")?),
             Some("flowlabel") => marks.flow_label = Some(cursor.number("the flow label")?),
             _ => return Err(here.expected("noecn, ect0, ect1, ect01, ce, tos, ttl or flowlabel")),
         }
@@ -76,7 +99,9 @@ fn ports(cursor: &mut Cursor<'_>) -> Result<Option<(u16, u16)>, ParseError> {
 
 fn segment(cursor: &mut Cursor<'_>) -> Result<Segment, ParseError> {
     let flags = flags(cursor)?;
-    let (seq, len) = sequence(cursor)?;
+    // `...(0)`: any number.
+    let any_seq = cursor.takes("...");
+    let (seq, len) = if any_seq { (0, length(cursor)?) } else { sequence(cursor)? };
     let ack = if cursor.takes_word("ack") { cursor.number("the acknowledgment")? } else { 0 };
     let window = if cursor.takes_word("win") { Some(cursor.number("the window")?) } else { None };
     let urgent = if cursor.takes_word("urg") { cursor.number("the urgent pointer")? } else { 0 };
@@ -85,7 +110,7 @@ fn segment(cursor: &mut Cursor<'_>) -> Result<Segment, ParseError> {
     if cursor.sees("{") || cursor.sees("/udp") {
         return Err(cursor.error("mutations and encapsulation are not supported"));
     }
-    Ok(Segment { flags, seq, len, ack, window, urgent, options })
+    Ok(Segment { flags, seq, any_seq, len, ack, window, urgent, options })
 }
 
 /// `S.`, `FP.`, `-` for none, `SEWA`; the three bits of ACE as a digit.
@@ -118,14 +143,20 @@ fn sequence(cursor: &mut Cursor<'_>) -> Result<(u32, u32), ParseError> {
     let first: u32 = cursor.number("the sequence number")?;
     cursor.expect(":")?;
     let end: u32 = cursor.number("the end of the sequence numbers")?;
-    cursor.expect("(")?;
-    let here = *cursor;
-    let len: u16 = cursor.number("the length of a segment")?;
-    cursor.expect(")")?;
-    if first.wrapping_add(len.into()) != end {
+    let mut here = *cursor;
+    here.takes("(");
+    let len = length(cursor)?;
+    if first.wrapping_add(len) != end {
         return Err(here.error("first sequence number, end and length do not agree"));
     }
-    Ok((first, len.into()))
+    Ok((first, len))
+}
+
+/// `(len)`
+fn length(cursor: &mut Cursor<'_>) -> Result<u32, ParseError> {
+    cursor.expect("(")?;
+    let len: u16 = cursor.number("the length of a segment")?;
+    cursor.expect(")").map(|()| len.into())
 }
 
 fn options(cursor: &mut Cursor<'_>) -> Result<Option<Vec<TcpOption>>, ParseError> {

@@ -2,7 +2,7 @@ use super::super::script::{AccEcnField, Body, Ecn, Quote, TcpOption, Value, flag
 use super::*;
 
 fn one(line: &str) -> Event {
-    let mut script = parse(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+    let mut script = parse(line, &[]).unwrap_or_else(|e| panic!("{line}: {e}"));
     assert_eq!(script.events.len(), 1, "{line}");
     script.events.remove(0)
 }
@@ -22,7 +22,7 @@ fn call_of(line: &str) -> super::super::script::Call {
 }
 
 fn refused(script: &str) -> String {
-    parse(script).expect_err("it must not parse").to_string()
+    parse(script, &[]).expect_err("it must not parse").to_string()
 }
 
 #[test]
@@ -50,6 +50,7 @@ fn options_commands_and_code() {
     let script = parse(
         "--ip_version=ipv4 --tolerance_usecs=75000\n--define=PORT=80 --verbose\n`init //`\n\
          0 `sysctl -w a=1`\n+0 %{\nassert a == 1, b\n}% // c\n`cleanup`",
+        &[],
     )
     .unwrap();
     assert_eq!(script.option("tolerance_usecs"), Some("75000"));
@@ -120,7 +121,7 @@ fn segments() {
     assert_eq!(s.options.unwrap(), [O::Nop, O::Nop, sack, f1, f2, ecn]);
     assert_eq!(packet_of("0 > (tos 0x10, flowlabel 0x1) - 1:1(0)").ip.tos, Some(16));
     assert_eq!(refused("0 > . 1:3(1) ack 1"), "1:11: first sequence number, end and length do not agree");
-    assert_eq!(refused("0 < . 1:1(0) ack 1 <...>"), "1:25: <...> is only for packets that the stack sends");
+    assert_eq!(refused("0 < . 1:1(0) ack 1 <...>"), "1:25: ... is only for packets that the stack sends");
     assert_eq!(refused("0 < . 1:1(0) win 65536"), "1:18: the window is out of range");
     assert_eq!(refused("0 < S 1:1(0) <mss>"), "1:18: expected a number, found \">\"");
     assert_eq!(
@@ -152,11 +153,31 @@ fn scripts_with_mistakes() {
                  +.1~+.2 > [ect0] 1 > 2 S. 1:2(1) ack 3 win 4 urg 5 <mss 1,sack 1:2 3:4,TS val 1 ecr 2,FO 00>\n\
                  * > icmp unreachable port_unreachable mtu 5 [1:2(1)]\n0 `x` %{ y }%\n#ifdef A\n#else\n#endif\n";
     for at in 0..whole.len() {
-        let _ = parse(&whole[..at]);
+        let _ = parse(&whole[..at], &[]);
         for stray in ['<', '[', '"', '0', '-', '\n', '\u{e9}'] {
             let mut text = whole.to_string();
             text.replace_range(at..=at, stray.encode_utf8(&mut [0; 4]));
-            let _ = parse(&text);
+            let _ = parse(&text, &[]);
         }
     }
+}
+
+/// What the caller defines holds in `#ifdef`, and stands for a word.
+#[test]
+fn definitions() {
+    let defines = [("FreeBSD", ""), ("COOKIE", "01020304"), ("N", "7")].map(|(n, v)| (n.into(), v.into()));
+    let text = "#ifdef FreeBSD\n0 < S 0:0(0) <FO COOKIE>\n#endif\n+0 close(N) = ${N}\n+0 close(NN) = 0";
+    let script = parse(text, &defines).unwrap();
+    let all: Vec<&str> = script.events.iter().map(|event| event.text.as_str()).collect();
+    assert_eq!(all, ["< S 0:0(0) <FO 01020304>", "close(7) = 7", "close(NN) = 0"]);
+}
+
+#[test]
+fn any_number_and_from_now_on() {
+    let event = &parse("+~+.2 > S. ...(0) ack 5", &[]).unwrap().events[0];
+    assert_eq!(event.when, When::AfterBetween(0, 200_000));
+    let What::Packet(super::super::script::Packet { body: Body::Tcp(segment), .. }) = &event.what else {
+        panic!("{event:?}")
+    };
+    assert!(segment.any_seq && segment.len == 0);
 }

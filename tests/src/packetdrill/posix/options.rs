@@ -13,6 +13,8 @@ pub(super) struct Settings {
     pub(super) options: TcpOptions,
     /// How to keep alive when that is on.
     pub(super) keep_alive: KeepAlive,
+    /// TCP_KEEPINIT: how long a connect is tried, where that is another time than for data.
+    pub(super) patience: Option<Duration>,
     /// SO_REUSEADDR, SO_REUSEPORT: our ports of old connections are free anyway.
     pub(super) reuse: bool,
 }
@@ -20,7 +22,7 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn new(net: &Net) -> Settings {
         let options = net.with_stack(|stack| stack.tcp_config().options);
-        Settings { options, keep_alive: options.keep_alive.unwrap_or_default(), reuse: false }
+        Settings { options, keep_alive: options.keep_alive.unwrap_or_default(), patience: None, reuse: false }
     }
 }
 
@@ -120,6 +122,10 @@ impl Tcp {
                 let probes = byte(value)?;
                 return self.set_keep_alive(|k| k.probes = probes);
             }
+            (c::IPPROTO_TCP, c::TCP_KEEPINIT) => {
+                self.settings.patience = Some(seconds(value)?).filter(|d| *d != Duration::ZERO);
+                return Ok(());
+            }
             (c::IPPROTO_TCP, c::TCP_SYNCNT) => o.syn_retries = Some(byte(value)?),
             (c::IPPROTO_TCP, c::TCP_LINGER2) => o.fin_wait_2_timeout = Some(seconds(value)?),
             (c::IPPROTO_TCP, c::TCP_DEFER_ACCEPT) => {
@@ -197,6 +203,9 @@ impl Tcp {
             (c::IPPROTO_TCP, c::TCP_KEEPIDLE) => in_seconds(keep_alive.idle),
             (c::IPPROTO_TCP, c::TCP_KEEPINTVL) => in_seconds(keep_alive.interval),
             (c::IPPROTO_TCP, c::TCP_KEEPCNT) => keep_alive.probes.into(),
+            (c::IPPROTO_TCP, c::TCP_KEEPINIT) => {
+                in_seconds(self.settings.patience.unwrap_or(config.syn_timeout))
+            }
             (c::IPPROTO_TCP, c::TCP_LINGER2) => {
                 in_seconds(o.fin_wait_2_timeout.unwrap_or(config.fin_wait_2_timeout))
             }

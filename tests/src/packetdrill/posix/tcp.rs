@@ -112,8 +112,9 @@ impl Tcp {
             Role::Listener(_) => Err(Errno::EISCONN),
             Role::Idle => {
                 let local = self.local.filter(|l| l.port() != 0 || !l.ip().is_unspecified());
-                let stream =
-                    TcpStream::start_connect_with(&self.net, to, local, Some(&self.settings.options))?;
+                let mut options = self.settings.options;
+                options.user_timeout = self.settings.patience.or(options.user_timeout);
+                let stream = TcpStream::start_connect_with(&self.net, to, local, Some(&options))?;
                 // With TCP Fast Open nobody waits for the handshake.
                 let is_early = stream.poll_connected(&mut context()) == Poll::Ready(Ok(()));
                 self.role = Role::Stream(stream);
@@ -147,7 +148,14 @@ impl Tcp {
 
     fn stream(&mut self) -> Result<&mut TcpStream> {
         match &mut self.role {
-            Role::Stream(stream) => Ok(stream),
+            Role::Stream(stream) => {
+                if self.settings.patience.is_some() && stream.state() != Ok(State::SynSent) {
+                    // It was for the handshake.
+                    self.settings.patience = None;
+                    stream.configure(|o| *o = self.settings.options)?;
+                }
+                Ok(stream)
+            }
             Role::Idle | Role::Listener(_) => Err(Errno::ENOTCONN),
         }
     }
@@ -188,10 +196,9 @@ impl Tcp {
         flags: i32,
         waits: bool,
     ) -> Poll<Result<usize>> {
-        if flags & c::MSG_FASTOPEN != 0
-            && matches!(self.role, Role::Idle)
-            && let Some(to) = to
-        {
+        // With an address it connects first: on Linux with a flag, on the BSDs always.
+        if let (Role::Idle, Some(to)) = (&self.role, to) {
+            self.settings.options.fast_open |= flags & c::MSG_FASTOPEN != 0;
             return Poll::Ready(self.send_with_syn(data, to, waits));
         }
         let Ok(stream) = self.stream() else { return Poll::Ready(Err(Errno::EPIPE)) };
@@ -213,7 +220,8 @@ impl Tcp {
 
     /// Connects and sends at once. Without a cookie for that peer the data waits for the handshake.
     fn send_with_syn(&mut self, data: &[u8], to: SocketAddr, waits: bool) -> Result<usize> {
-        self.settings.options.fast_open = true;
+        // What is a listener's limit on one system is a client's wish on another.
+        self.settings.options.fast_open |= self.settings.options.fast_open_backlog > 0;
         let is_early = match self.connect(to) {
             Err(Errno::EINPROGRESS) => false,
             connected => connected.map(|()| true)?,
