@@ -4,6 +4,8 @@
 use alloc::{boxed::Box, format, sync::Arc};
 use core::net::SocketAddr;
 #[cfg(feature = "alloc")]
+use core::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(feature = "alloc")]
 use core::task::Waker;
 use core::task::{Context, Poll};
 
@@ -25,6 +27,9 @@ pub struct TcpListener {
     net: Net,
     handle: ListenerHandle,
     local: SocketAddr,
+    /// How often [`stop`](TcpListener::stop) was called.
+    #[cfg(feature = "alloc")]
+    stops: AtomicUsize,
 }
 
 impl TcpListener {
@@ -48,7 +53,13 @@ impl TcpListener {
     }
 
     pub(super) fn new(net: Net, handle: ListenerHandle, local: SocketAddr) -> Self {
-        TcpListener { net, handle, local }
+        TcpListener {
+            net,
+            handle,
+            local,
+            #[cfg(feature = "alloc")]
+            stops: AtomicUsize::new(0),
+        }
     }
 
     /// The address that it listens on; the port is the chosen one if 0 was asked for.
@@ -130,14 +141,23 @@ impl TcpListener {
     /// in the backlog. Errors of handlers are dropped; see
     /// [`serve_with`](TcpListener::serve_with) to hear of them.
     ///
-    /// After [`close`](TcpListener::close) it waits for the handlers that still run, and returns.
-    /// Errors: [`Error::DeviceGone`], [`Error::NetDown`].
+    /// After [`close`](TcpListener::close), or [`stop`](TcpListener::stop), it waits for the handlers that still
+    /// run, and returns. Errors: [`Error::DeviceGone`], [`Error::NetDown`].
     #[cfg(feature = "alloc")]
     pub fn serve<H>(&self, handler: H) -> Result<(), Error>
     where
         H: Fn(TcpStream, SocketAddr) -> Result<(), Error> + Send + Sync + 'static,
     {
         self.serve_with(Serve::default(), handler)
+    }
+
+    /// Ends every [`serve`](TcpListener::serve) that runs on this listener now: it accepts nobody more, waits for
+    /// the handlers that still run, and returns. The listener stays, and its backlog with it: who comes
+    /// meanwhile waits for the next `serve` or `accept`. So one server follows another, and nobody is refused.
+    #[cfg(feature = "alloc")]
+    pub fn stop(&self) {
+        self.stops.fetch_add(1, Ordering::Release);
+        self.net.under_lock(|stack, _| stack.tcp.wake_acceptors());
     }
 
     /// Serves until the listener is closed, with a limit on connections and an ear for errors.
@@ -150,14 +170,15 @@ impl TcpListener {
             return Err(Error::InvalidInput("max_connections is 0"));
         }
         let served = Arc::new(Served { handler, serve, active: Lock::new((0, None)), net: self.net.clone() });
+        let stops = self.stops.load(Ordering::Acquire);
         loop {
             served.wait_for(|active| active < served.serve.max_connections)?;
-            match self.accept() {
-                Ok((mut stream, peer)) => {
+            match self.accept_unless(|| self.stops.load(Ordering::Acquire) != stops) {
+                Ok(Some((mut stream, peer))) => {
                     served.serve.prepare(&mut stream);
                     self.start(&served, stream, peer)?;
                 }
-                Err(Error::ClosedLocally) => return served.wait_for(|active| active == 0),
+                Ok(None) | Err(Error::ClosedLocally) => return served.wait_for(|active| active == 0),
                 Err(error) => return Err(error),
             }
         }
@@ -166,6 +187,18 @@ impl TcpListener {
 
 #[cfg(feature = "alloc")]
 impl TcpListener {
+    /// [`accept`](TcpListener::accept); `None` once `is_stopped` says so.
+    fn accept_unless(&self, is_stopped: impl Fn() -> bool) -> Result<Option<(TcpStream, SocketAddr)>, Error> {
+        self.net.wait_for(None, |cx| match is_stopped() {
+            true => Poll::Ready(Ok(None)),
+            // `stop` changes first what is looked at, and wakes then.
+            false => match self.poll_accept(cx) {
+                Poll::Pending if is_stopped() => Poll::Ready(Ok(None)),
+                accepted => accepted.map_ok(Some),
+            },
+        })
+    }
+
     /// Starts to serve a connection, as soon as there is a fiber or thread for it. Until then the next
     /// ones wait in the backlog.
     fn start<H>(&self, served: &Arc<Served<H>>, stream: TcpStream, peer: SocketAddr) -> Result<(), Error>

@@ -2,7 +2,8 @@
 //!
 //! The list lies in the pool, like the bytes that it speaks of, so a connection without a hole
 //! owns none of it. It is bounded: work per segment and memory per connection stay small however
-//! many holes a peer makes (H062).
+//! many holes a peer makes (H062). What would be one range too many is not taken: a range of which the peer
+//! was told is never given up for another, or the sender would have to find out by its timer (RFC 2018 §8).
 
 #![warn(clippy::cast_possible_truncation)]
 
@@ -10,8 +11,8 @@ use super::segment::{SACK_BLOCKS, Sack};
 use crate::pool::{Chain, Need, Pool};
 use crate::seq::Seq;
 
-/// Ranges that a connection remembers.
-const MOST: usize = 32;
+/// Ranges that a connection remembers: enough for a loss in every twentieth segment of a megabyte.
+const MOST: usize = 64;
 /// Bytes of one range in the pool.
 const ENTRY: usize = 12;
 
@@ -49,7 +50,7 @@ struct Entry {
     news: bool,
 }
 
-type List = heapless::Vec<Entry, { MOST + 1 }>;
+type List = heapless::Vec<Entry, MOST>;
 
 /// The list of one connection.
 #[derive(Debug, Default)]
@@ -62,9 +63,7 @@ pub(crate) struct Ranges {
 pub(crate) enum Inserted {
     /// It is in the list.
     Kept,
-    /// It is, and the farthest one, up to this number, was given up for it.
-    Evicted(Seq),
-    /// There was no room for it.
+    /// There was no room for it, and the list is as it was.
     Refused,
 }
 
@@ -87,19 +86,8 @@ impl Ranges {
             range.end = range.end.later_of(next.end);
             list.remove(place);
         }
-        if list.insert(place, Entry { range, at, news: true }).is_err() {
-            return Inserted::Refused;
-        }
-        // The farthest range gives way: the data nearest to what is missing is of most use.
-        let outcome = match list.len() > MOST {
-            false => Inserted::Kept,
-            true if place == MOST => return Inserted::Refused,
-            true => {
-                list.pop();
-                Inserted::Evicted(list[MOST - 1].range.end)
-            }
-        };
-        if self.store(pool, &list) { outcome } else { Inserted::Refused }
+        let is_kept = list.insert(place, Entry { range, at, news: true }).is_ok() && self.store(pool, &list);
+        if is_kept { Inserted::Kept } else { Inserted::Refused }
     }
 
     /// RCV.NXT has come to `nxt`: takes out what it has reached and returns where it is then.
@@ -147,7 +135,7 @@ impl Ranges {
     }
 
     fn load(&self, pool: &Pool<'_>) -> List {
-        let mut bytes = [0; (MOST + 1) * ENTRY];
+        let mut bytes = [0; MOST * ENTRY];
         let n = self.stored.copy_out(pool, 0, &mut bytes);
         let word = |b: &[u8]| Seq(u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         let entry = |e: &[u8]| {
@@ -256,9 +244,9 @@ mod tests {
         assert_eq!(ranges.duplicate(pool, Seq(0), range(160, 200)), None);
     }
 
-    /// H062, H063: past the bound the farthest range is given up, never the nearest.
+    /// H062, H063, H274: past the bound nothing that the peer was told of is given up; what joins a range is kept.
     #[test]
-    fn the_farthest_range_gives_way() {
+    fn no_range_gives_way() {
         let (mut memory, mut ranges) = setup();
         let pool = &mut Pool::borrowed(&mut memory, 64);
         let base = Seq(0xffff_ff00);
@@ -266,9 +254,14 @@ mod tests {
         for i in 2..2 + MOST as u32 {
             assert_eq!(ranges.insert(pool, base, nth(i)), Inserted::Kept);
         }
-        assert_eq!(ranges.insert(pool, base, nth(99)), Inserted::Refused);
-        assert_eq!(ranges.insert(pool, base, nth(1)), Inserted::Evicted(nth(MOST as u32).end));
-        assert_eq!(ranges.load(pool).len(), MOST);
+        let before = ranges_of(&ranges, pool);
+        for one_more in [nth(99), nth(1)] {
+            assert_eq!(ranges.insert(pool, base, one_more), Inserted::Refused);
+            assert_eq!(ranges_of(&ranges, pool), before);
+        }
+        assert_eq!(ranges.insert(pool, base, Range { start: nth(2).end, end: nth(4).start }), Inserted::Kept);
+        assert_eq!(ranges.insert(pool, base, nth(1)), Inserted::Kept);
+        assert_eq!(ranges.load(pool).len(), MOST - 1);
         ranges.clear(pool);
         assert_eq!(pool.in_use(), 0);
     }

@@ -437,7 +437,7 @@ impl Receive {
         }
         if seq != self.nxt {
             return match self.ranges.insert(pool, self.nxt, new) {
-                Inserted::Kept | Inserted::Evicted(_) => Taken::OutOfOrder,
+                Inserted::Kept => Taken::OutOfOrder,
                 Inserted::Refused => Taken::Refused,
             };
         }
@@ -456,18 +456,9 @@ impl Receive {
         }
         let end = seq + to_u32(text.len());
         let duplicate = self.ranges.duplicate(pool, self.nxt, Range { start: seq, end });
-        if !in_order {
-            match self.ranges.insert(pool, self.nxt, Range { start: seq, end }) {
-                Inserted::Kept => {}
-                Inserted::Refused => {
-                    self.queue.truncate(pool, self.queue.len());
-                    return Taken::Refused;
-                }
-                Inserted::Evicted(last) => {
-                    let len = self.readable + last.since(self.nxt);
-                    self.queue.truncate(pool, len as usize);
-                }
-            }
+        if !in_order && self.ranges.insert(pool, self.nxt, Range { start: seq, end }) == Inserted::Refused {
+            self.queue.truncate(pool, self.queue.len());
+            return Taken::Refused;
         }
         if let Some(duplicate) = duplicate {
             self.note_duplicate(duplicate);

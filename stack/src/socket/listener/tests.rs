@@ -126,6 +126,50 @@ fn serve_ends_when_the_listener_is_closed() {
     assert_eq!(served, Ok(()));
 }
 
+/// H272, contract E21: a server that is stopped leaves the listener and who waits on it to the next one.
+#[test]
+fn one_server_follows_another() {
+    let net = net();
+    let listener = Arc::new(TcpListener::bind(&net, 7).unwrap());
+    let mut clients = vec![connect(&net), connect(&net), connect(&net)];
+    // Each serves two, and stops.
+    let serve_two = |word: &'static [u8]| {
+        let (own, count) = (listener.clone(), AtomicUsize::new(0));
+        let handler = move |mut flow: TcpStream, _| {
+            if count.fetch_add(1, Ordering::Relaxed) == 1 {
+                own.stop();
+            }
+            flow.write_all(word)
+        };
+        assert_eq!(listener.serve(handler), Ok(()));
+    };
+    serve_two(b"first");
+    settle(&net);
+    clients.push(connect(&net));
+    settle(&net);
+    serve_two(b"second");
+    settle(&net);
+    let read: Vec<_> = clients.iter_mut().map(|c| c.try_read(&mut [0; 9])).collect();
+    assert_eq!(read, [Ok(5), Ok(5), Ok(6), Ok(6)]);
+    let _client = connect(&net);
+    settle(&net);
+    assert!(listener.accept().is_ok(), "it still listens");
+}
+
+/// H272: a server that waits for clients is stopped by another thread.
+#[test]
+fn a_waiting_server_is_stopped() {
+    let net = net();
+    let listener = Arc::new(TcpListener::bind(&net, 7).unwrap());
+    let own = listener.clone();
+    let server = std::thread::spawn(move || own.serve(|_, _| Ok(())));
+    while !server.is_finished() {
+        listener.stop(); // it ends those that have begun
+        std::thread::yield_now();
+    }
+    assert_eq!(server.join().unwrap(), Ok(()));
+}
+
 /// A way of waiting that has room for a job now and then.
 struct Crowded(AtomicUsize);
 

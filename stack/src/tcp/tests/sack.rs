@@ -167,3 +167,33 @@ fn what_stands_for_several_segments_goes_twice() {
     assert_eq!(acknowledgments(syn().sack_permitted(), true, &[1_000; 2]), 1);
     assert_eq!(acknowledgments(syn().sack_permitted(), true, &[3_000]), 1);
 }
+
+/// H274: however many holes there are, what the peer was told of needs not be sent again.
+//= rfc2018#8: nothing is told of that may have to be dropped
+#[test]
+fn what_was_told_is_kept() {
+    let all = pattern(4_000);
+    let send = |b: &mut Bench, start: u32, end: u32| {
+        b.get(data(start, 1, &all[start as usize - 1..end as usize - 1]));
+        b.out()
+    };
+    let mut b = with_sack();
+    let mut told = vec![false; all.len() + 1];
+    // The nearest last: it must not cost the farthest.
+    for n in (1..=100).rev() {
+        for (start, end) in send(&mut b, 40 * n - 20, 40 * n).iter().flat_map(blocks) {
+            told[start as usize..end as usize].fill(true);
+        }
+    }
+    let kept = told.iter().filter(|told| **told).count();
+    assert!((40 * 20..100 * 20).contains(&kept), "{kept} bytes were told of");
+    let mut last = 0;
+    for at in 1..=all.len() as u32 {
+        if !told[at as usize] {
+            last = send(&mut b, at, at + 1).last().map_or(last, |out| out.ack);
+        }
+    }
+    b.advance(40);
+    assert!(last > 3_990, "{last}");
+    assert_eq!(b.read(9_999).unwrap(), all);
+}
