@@ -153,6 +153,7 @@ fn segment(flags: u8, seq: u32, ack: u32, len: usize) -> Vec<u8> {
     let header = script::Segment {
         flags: flags.into(),
         seq,
+        any_seq: false,
         len: len as u32,
         ack,
         window: Some(32_792),
