@@ -4,7 +4,9 @@
 use barenet_tests::packetdrill::{Options, run};
 use std::fmt::Write;
 
-const OPTIONS: Options = Options { neutral: true, profile: None, tolerance_usecs: None };
+fn options() -> Options {
+    Options { neutral: true, ..Options::default() }
+}
 
 /// A receiver as the RFCs describe it.
 struct Model {
@@ -100,7 +102,7 @@ fn every_overlap() {
             "+0 recv(4, ..., 1024, 0) = 799\n+.1 < F. 800:800(0) ack 1 win 65535\n+0 > . 1:1(0) ack 801\n\
              +0 recv(4, ..., 1024, 0) = 0\n+0 close(4) = 0\n+0 > F. 1:1(0) ack 801\n+.01 < . 801:801(0) ack 2 win 65535\n",
         );
-        failures.extend(run(&script, &OPTIONS).failure.map(|f| format!("{segment:?} {f}")));
+        failures.extend(run(&script, &options()).failure.map(|f| format!("{segment:?} {f}")));
     }
     assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
 }
@@ -127,7 +129,7 @@ fn segments_at_random() {
                 lines(&mut script, &mut model, segment);
             }
         }
-        failures.extend(run(&script, &OPTIONS).failure.map(|f| format!("round {round} {f}\n{script}")));
+        failures.extend(run(&script, &options()).failure.map(|f| format!("round {round} {f}\n{script}")));
     }
     assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures[..1].join("\n"));
 }
