@@ -507,10 +507,10 @@ fn every_connection_is_found() {
     assert_eq!((stack.tcp_undelivered(), stack.tcp_count().0), ((0, 0), 0));
 }
 
-/// An orphan gives way to a new connection where the table is full, and to nothing else.
+/// An orphan gives way to a new connection where the table is full, and not to segments of those that are there.
 #[test]
 fn an_orphan_outlives_the_traffic_of_others() {
-    let mut world = World::new();
+    let mut world = full_tables();
     let (reader, orphan) = world.connect(1);
     let (client, server) = world.connect(2);
     let stack = &mut world.hosts[1].stack;
@@ -563,10 +563,8 @@ fn mapped_addresses_and_zones() {
     assert!(matches!(stack.tcp_connect(nowhere, None, world.now), Err(Error::InvalidInput(_))));
 }
 
-/// H019: with a full table, a new connection takes the place of the one that nobody has held for the
-/// longest, actively or passively; one that somebody holds keeps it.
-#[test]
-fn orphans_make_room() {
+/// Two connections fill the tables.
+fn full_tables() -> World {
     let mut world = World::new();
     for host in &mut world.hosts {
         let id = host.id;
@@ -578,6 +576,14 @@ fn orphans_make_room() {
         let address = Cidr::new(IpAddr::from([10, 0, 0, last]), 24).unwrap();
         host.stack.add_address(id, address, Instant::ZERO).unwrap();
     }
+    world
+}
+
+/// H019: with a full table, a new connection takes the place of the one that nobody has held for the
+/// longest, actively or passively; one that somebody holds keeps it.
+#[test]
+fn orphans_make_room() {
+    let mut world = full_tables();
     let (first, served) = world.connect(1);
     let (held, _) = world.connect(2);
     let remote = SocketAddr::from(([10, 0, 0, 2], 2));

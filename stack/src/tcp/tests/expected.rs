@@ -49,7 +49,7 @@ fn what_is_expected_is_taken() {
 #[test]
 fn what_is_not_expected_is_left() {
     let small = TcpConfig { receive_buffer: 2_000, ..quiet() };
-    let server = || Bench::server_with(small.clone(), syn().ts(5, 0));
+    let server = || Bench::server_with(small, syn().ts(5, 0));
     let next = || data(1, 1, b"text").ts(6, 0);
     assert!(server().takes(next(), true));
     for (what, s, is_whole) in [
@@ -78,7 +78,7 @@ fn what_is_not_expected_is_left() {
     assert!(!after(&shut).takes(next(), true), "without a reader");
     assert!(!after(&closes).takes(next(), true), "without an owner");
 
-    let mut b = Bench::server_with(small.clone(), syn().ts(5, 0).win(0));
+    let mut b = Bench::server_with(small, syn().ts(5, 0).win(0));
     b.write(b"waits").unwrap();
     assert!(!b.takes(next().win(0), true), "beside a closed window");
 

@@ -436,19 +436,30 @@ fn a_spurious_timeout_without_sack() {
     b.get(ack(1, nth(1)));
     assert_eq!(b.info().recovery, crate::tcp::RecoveryPhase::Loss);
     assert!(b.info().cwnd < cwnd);
+
+    let (mut b, cwnd) = timed_out();
+    b.get(ack(1, 1));
+    b.out();
+    b.get(ack(1, nth(2)));
+    assert_eq!(b.info().recovery, crate::tcp::RecoveryPhase::Loss, "the duplicate came first");
+    assert!(b.info().cwnd < cwnd);
 }
 
-/// MUST-18, Karn: the first acknowledgment after timeouts may be of any transmission, and leaves the back-off; the
-/// next one ends it.
+/// MUST-18, Karn: the first acknowledgment after timeouts may be of any transmission, and leaves the back-off, also
+/// after a duplicate; the next one ends it.
 //= rfc9293#3.8.1 MUST-18
 #[test]
 fn the_back_off_outlives_one_acknowledgment() {
-    let mut b = in_flight(4);
-    b.advance(700);
-    assert_eq!(b.info().back_offs, 2);
-    b.get(ack(1, nth(1)));
-    assert_eq!(b.info().back_offs, 2);
-    b.out();
-    b.get(ack(1, nth(2)));
-    assert_eq!(b.info().back_offs, 0);
+    for duplicates in [0, 1] {
+        let mut b = in_flight(4);
+        b.advance(700);
+        for n in 0..duplicates + 1 {
+            assert_eq!(b.info().back_offs, 2);
+            b.get(ack(1, if n < duplicates { 1 } else { nth(1) }));
+        }
+        assert_eq!(b.info().back_offs, 2);
+        b.out();
+        b.get(ack(1, nth(2)));
+        assert_eq!(b.info().back_offs, 0);
+    }
 }
