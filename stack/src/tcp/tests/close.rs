@@ -625,3 +625,18 @@ fn text_before_the_reset_takes_no_memory() {
     b.get(ack(40_001, 7));
     assert!(matches!(b.replies[..], [Reply::Reset(_)]));
 }
+
+/// H013: text beyond a hole that ends where the FIN is stays, and the FIN counts when the hole is filled; text behind
+/// the FIN goes.
+#[test]
+fn text_beyond_a_hole_and_the_fin() {
+    let mut b = Bench::server();
+    b.get(fin(6, 1).text(b"beyond"));
+    b.get(data(1, 1, b"first"));
+    assert_eq!((b.read(20), b.read(20)), (Ok(b"firstbeyond".to_vec()), Ok(vec![])));
+    let mut b = Bench::server();
+    b.get(data(6, 1, b"beyond"));
+    b.get(fin(6, 1).text(b"bey"));
+    b.get(data(1, 1, b"first"));
+    assert_eq!((b.read(20), b.read(20)), (Ok(b"firstbey".to_vec()), Ok(vec![])));
+}

@@ -314,7 +314,7 @@ fn the_server_takes_part_of_it_or_nothing() {
     assert_eq!((brief(&out), &out[0].text[..]), (vec![(4, 4, 1)], &b"uest"[..]));
     connect(&mut b);
     b.write(b"request").unwrap();
-    b.out();
+    assert_eq!(b.out()[0].options.fast_open, Some(known_cookie()));
     b.get(syn_ack(1));
     assert_eq!(brief(&b.out()), [(1, 7, 1)]);
     connect(&mut b);

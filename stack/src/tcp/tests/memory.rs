@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::demux::Bucket;
-use crate::tcp::{Place, TimeWaitEntry};
+use crate::tcp::{Opened, Place, TimeWaitEntry};
 
 /// Bytes that an idle connection takes at most, with everything that leads to it.
 const IDLE_MOST: usize = 256;
@@ -141,4 +141,52 @@ fn any_place_of_the_working_set_gives_way() {
     assert!(connect(&mut b, 2).is_ok());
     b.tcp.check(&b.pool);
     assert!(idle.iter().all(|key| b.tcp.connection(*key).is_some()));
+}
+
+/// H019: in a full table the oldest connection that nobody holds gives way, if its going makes a place for the new
+/// one: what peers opened has a share of its own.
+#[test]
+fn which_orphan_gives_way() {
+    for ours_is_older in [false, true] {
+        let mut b = Bench::listening(without_cookies(), 8);
+        let ours = |b: &mut Bench| {
+            let tuple = Tuple { local_port: 7, remote_port: 7, ..b.tuple };
+            let (key, theirs) =
+                (b.tcp.connect(tuple, b.interface, MTU, None, b.now, &mut b.pool).unwrap(), b.tuple);
+            (b.key, b.tuple) = (Some(key), tuple);
+            b.out();
+            b.get(segment(Flags::SYN | Flags::ACK, 0, 1).mss(1460));
+            b.out();
+            let_go_with_text(b);
+            b.tuple = theirs;
+            key
+        };
+        let own = ours_is_older.then(|| ours(&mut b));
+        let mut theirs = vec![];
+        for port in 1..=7 {
+            assert_eq!(b.tcp.superfluous(Opened::ByPeer, b.now), None);
+            (b.tuple.remote_port, b.iss) = (port, Seq(0));
+            b.get(syn());
+            b.out();
+            b.get(ack(1, 1));
+            b.accept();
+            theirs.push(b.key.unwrap());
+            if port == 1 {
+                let_go_with_text(&mut b);
+            }
+        }
+        let by_peer = b.tcp.superfluous(Opened::ByPeer, b.now);
+        match own {
+            Some(own) => assert_eq!((by_peer, b.tcp.superfluous(Opened::ByUs, b.now)), (None, Some(own))),
+            None => assert_eq!((by_peer, b.tcp.superfluous(Opened::ByUs, b.now)), (Some(theirs[0]), None)),
+        }
+    }
+}
+
+/// The application lets go while the peer has yet to acknowledge something.
+fn let_go_with_text(b: &mut Bench) {
+    b.write(b"last").unwrap();
+    b.out();
+    assert_eq!(b.close(), None);
+    b.out();
 }

@@ -72,7 +72,23 @@ fn options_have_ranges() {
     let mut b = Bench::server();
     let key = b.key.unwrap();
     let none = KeepAlive { probes: 0, ..KeepAlive::default() };
+    let times = |idle, interval| {
+        let [idle, interval] = [idle, interval].map(Duration::from_millis);
+        TcpOptions { keep_alive: Some(KeepAlive { idle, interval, probes: 1 }), ..TcpOptions::default() }
+    };
     let good = TcpOptions::default();
+    let least = TcpOptions {
+        dscp: 63,
+        hop_limit: 1,
+        max_segment: Some(64),
+        unsent_max: Some(1),
+        send_buffer: Some(1),
+        receive_buffer: Some(1),
+        window_clamp: Some(1),
+        user_timeout: Some(Duration::from_millis(1)),
+        ..times(1, 1)
+    };
+    assert_eq!(least.check(), Ok(()));
     let bad = [
         (TcpOptions { dscp: 64, ..good }, "dscp is above 63"),
         (TcpOptions { hop_limit: 0, ..good }, "hop_limit is 0"),
@@ -83,6 +99,8 @@ fn options_have_ranges() {
         (TcpOptions { window_clamp: Some(0), ..good }, "window_clamp is 0"),
         (TcpOptions { user_timeout: Some(Duration::ZERO), ..good }, "user_timeout is below a millisecond"),
         (TcpOptions { keep_alive: Some(none), ..good }, "keep_alive has no probes"),
+        (times(0, 1), "a time of keep_alive is below a millisecond"),
+        (times(1, 0), "a time of keep_alive is below a millisecond"),
     ];
     for (options, why) in bad {
         let set = b.tcp.set_options(key, options, b.now, &mut b.pool);

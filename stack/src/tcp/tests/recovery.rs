@@ -312,6 +312,17 @@ fn a_probe_of_a_fin_takes_text_along() {
     let probe = &again[0].1;
     assert_eq!((probe.seq, probe.text.len()), (nth(2), MSS as usize));
     assert!(probe.flags.has(Flags::FIN));
+
+    // A tail that is shorter goes whole.
+    let mut b = Bench::server_with(quiet(), syn().sack_permitted());
+    b.get(ack(1, 1));
+    b.advance(100);
+    b.write(b"short").unwrap();
+    b.shutdown();
+    assert_eq!(b.out().len(), 1);
+    let probe = &b.advance(250)[0].1;
+    assert_eq!((probe.kind, probe.seq, &probe.text[..]), (PlanKind::TailProbe, 1, &b"short"[..]));
+    assert!(probe.flags.has(Flags::FIN));
 }
 
 /// Without SACK, ten segments of which the first goes again `timeouts` times, until one acknowledgment of

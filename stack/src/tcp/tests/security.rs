@@ -351,3 +351,19 @@ fn an_error_about_what_was_not_sent() {
     b.out();
     assert_eq!(refuse(&mut b), Err(Error::ConnectionRefused));
 }
+
+/// RFC 9293 §3.10.7.4: what challenges a reset in SYN-RECEIVED offers the window of the SYN-ACK, scaled as it will be.
+//= rfc5961#3.2
+#[test]
+fn a_challenge_in_syn_received() {
+    for scale in [None, Some(7)] {
+        let mut b = Bench::listening(quiet(), 4);
+        b.get(scale.map_or(syn(), |scale| syn().scale(scale)));
+        let syn_ack = b.out().remove(0);
+        let shift = syn_ack.options.window_scale.unwrap_or(0);
+        assert_eq!(shift > 0, scale.is_some());
+        b.get(rst(5));
+        let [Reply::Ack { seq, ack, window, .. }] = b.replies[..] else { panic!("{:?}", b.replies) };
+        assert_eq!((seq, ack, window), (b.iss + 1, PEER_ISS + 1, syn_ack.window >> shift));
+    }
+}

@@ -102,3 +102,25 @@ fn what_has_no_place() {
     waits.remove(waits.oldest().unwrap());
     assert!(insert(&mut waits, &from(19)).is_some() && insert(&mut waits, &tuple(1, false)).is_some());
 }
+
+/// Only where a half-open connection stands in a record's place does anybody look for the record; not when it does no
+/// more, or the record went.
+#[test]
+fn records_aside_are_counted() {
+    let mut waits = TimeWaits::new(ManagedSlice::Owned(vec![]), 8);
+    let at: Vec<u32> =
+        (0..3).map(|n| waits.insert(&tuple(n, false), &start(n), Instant::ZERO, WAIT).unwrap()).collect();
+    assert!(!waits.has_aside());
+    waits.set_aside(at[0], true);
+    waits.set_aside(at[0], true);
+    assert!(waits.has_aside() && waits.get(at[0]).unwrap().is_aside);
+    waits.set_aside(at[0], false);
+    waits.set_aside(at[0], false);
+    assert!(!waits.has_aside() && !waits.get(at[0]).unwrap().is_aside);
+    waits.set_aside(at[1], true);
+    waits.set_aside(at[2], true);
+    waits.remove(at[1]);
+    assert!(waits.has_aside());
+    waits.remove(at[2]);
+    assert!(!waits.has_aside());
+}
