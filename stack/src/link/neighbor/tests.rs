@@ -212,8 +212,12 @@ fn answers_share_a_budget() {
         assert!(asks(cache.resolve(key(n), ours(), OWN, &pool, at(10_000)).2), "{n}");
     }
     let is_denied = |e: &Entry| e.denied;
-    let denied = cache.table.iter().map(|(_, e)| e).find(|e| is_denied(e)).map(|e| e.key);
-    assert!(asks(cache.resolve(denied.unwrap(), ours(), OWN, &pool, at(10_000)).2));
+    let denied = cache.table.iter().map(|(_, e)| e).find(|e| is_denied(e)).map(|e| e.key).unwrap();
+    assert!(asks(cache.resolve(denied, ours(), OWN, &pool, at(10_000)).2));
+    // And again a second later, not before.
+    while let Some(due) = cache.due(&pool, at(10_999)) {
+        assert!(!matches!(due, Due::Solicit { key, .. } if key == denied));
+    }
 }
 
 /// A question that is denied counts as a try: whoever waits for it learns the outcome in time.

@@ -162,6 +162,8 @@ fn quick_acks() {
     assert_eq!([2, 3, 4].map(|seq| answered(&mut b, seq)), [true, true, false]);
     b.configure(|o| o.quick_acks = Some(255));
     assert!((5..600).all(|seq| answered(&mut b, seq)));
+    b.configure(|o| o.quick_acks = Some(9));
+    assert_eq!(b.out(), [], "nothing is owed");
     b.configure(|o| o.quick_acks = Some(0));
     assert!(!answered(&mut b, 600));
     assert_eq!(b.advance(100).len(), 1);
