@@ -9,6 +9,7 @@ use barenet::{TcpListener, TcpStream};
 
 use super::*;
 
+mod tls;
 mod vanished;
 
 #[derive(Default)]
