@@ -84,6 +84,11 @@ impl Chain {
         self.held(pool) - self.start as usize
     }
 
+    /// How many more bytes the blocks of the chain have room for.
+    pub(crate) fn spare(&self, pool: &Pool<'_>) -> usize {
+        self.room(pool) - self.len as usize
+    }
+
     /// Does the queue lie in whole blocks?
     const fn is_whole(&self) -> bool {
         self.head != NONE && !is_small(self.head)

@@ -21,8 +21,10 @@ struct Queue {
     max: u32,
     /// How much of it never went out.
     unsent: u32,
-    /// How much of it the peer has room for, as far as is known.
-    window: u32,
+    /// How much more its blocks hold.
+    spare: usize,
+    /// How much of it the peer has room for; `None`: it has yet to answer.
+    window: Option<u32>,
 }
 
 impl Tcb {
@@ -71,14 +73,14 @@ impl Tcb {
 
     /// How much `write` would take; any amount, if it would only fail.
     pub(crate) fn room(&self, cx: &Cx<'_, '_>) -> usize {
-        let Some(Queue { len, max, unsent, window }) = self.open_queue(cx) else { return usize::MAX };
+        let Some(Queue { len, max, unsent, spare, window }) = self.open_queue(cx) else { return usize::MAX };
         let room = max.saturating_sub(len);
-        room.min(cx.unsent_room(unsent)).min(memory_share(cx.pool, len as usize, window as usize)) as usize
+        room.min(cx.unsent_room(unsent)).min(memory_share(cx.pool, len, spare, window)) as usize
     }
 
     fn room_for_last_words(&self, cx: &Cx<'_, '_>) -> usize {
-        let Some(Queue { len, max, .. }) = self.open_queue(cx) else { return usize::MAX };
-        let memory = cx.pool.beyond(Need::Send);
+        let Some(Queue { len, max, spare, .. }) = self.open_queue(cx) else { return usize::MAX };
+        let memory = cx.pool.beyond(Need::Send).max(spare);
         ((max + to_u32(LAST_WORDS)).saturating_sub(len) as usize).min(memory)
     }
 
@@ -88,11 +90,12 @@ impl Tcb {
             Phase::SynSent(h) | Phase::SynReceived(h) if !h.fin => {
                 let len = to_u32(h.queue.len());
                 let max = if cx.tuned().0 { self.send_limit.min(START) } else { self.send_limit };
-                Some(Queue { len, max, unsent: len, window: 0 })
+                Some(Queue { len, max, unsent: len, spare: h.queue.spare(cx.pool), window: None })
             }
             Phase::Synchronized(Synchronized { send, resets: false, .. }) if send.fin == Fin::Open => {
                 let (len, max) = (to_u32(send.queue.len()), send.queue_max());
-                Some(Queue { len, max, unsent: send.unsent(), window: send.wnd })
+                let (unsent, spare) = (send.unsent(), send.queue.spare(cx.pool));
+                Some(Queue { len, max, unsent, spare, window: Some(send.wnd) })
             }
             _ => None,
         }
@@ -276,9 +279,15 @@ impl Tcb {
 /// What a writer may take, who has `queued` bytes already, and whose peer takes `window` of them: to hold no
 /// more than is left for the others, so all that write as much as they can come to hold the same. Where
 /// memory is short, nobody holds what the peer has no room for, but for a little to ask with; and one that
-/// has nothing queued finds a block even when others hold all that they may.
-pub(super) fn memory_share(pool: &Pool<'_>, queued: usize, window: usize) -> u32 {
+/// has nothing queued finds a block even when others hold all that they may. A peer that has yet to answer
+/// gets nothing then: else two small stacks that connect to each other have no memory for each other's SYNs.
+/// What the queue's blocks have room for, `spare`, costs nobody anything.
+pub(super) fn memory_share(pool: &Pool<'_>, queued: u32, spare: usize, window: Option<u32>) -> u32 {
     let is_short = pool.beyond(Need::Ahead) == 0;
+    if is_short && window.is_none() {
+        return 0;
+    }
+    let (queued, window) = (queued as usize, window.unwrap_or(0) as usize);
     let first = match queued {
         0 if !is_short => pool.block_len(),
         0 if pool.beyond(Need::Window) > 0 => pool.block_len().min(window.max(pool.least_len())),
@@ -286,7 +295,7 @@ pub(super) fn memory_share(pool: &Pool<'_>, queued: usize, window: usize) -> u32
         _ => 0,
     };
     let first = first.min(pool.beyond(Need::Send));
-    let mut share = pool.beyond(Need::Bulk).saturating_sub(queued);
+    let mut share = pool.beyond(Need::Bulk).saturating_sub(queued).max(spare);
     if is_short {
         share = share.min(window.saturating_sub(queued));
         // A little more than a small block would take a whole one.

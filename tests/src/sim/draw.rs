@@ -43,6 +43,10 @@ enum Odd {
     Late,
     Twins,
     StuckDevices,
+    FastOpen,
+    HeldWindows,
+    Jumps,
+    TinyMemory,
 }
 
 impl Swarm {
@@ -77,7 +81,7 @@ impl Options {
         options.flows = (0..flows).map(|_| flow(r, swarm, &options, most)).collect();
         // From chance of their own, so that without them a seed means the same.
         let r = &mut Random::new(seed.wrapping_add(1 << 63));
-        options.hosts.iter_mut().for_each(|host| vary_host(host, r, swarm));
+        options.hosts.iter_mut().for_each(|host| vary_host(host, r, swarm, faulty));
         vary_paths(&mut options, r, swarm);
         options
     }
@@ -162,7 +166,7 @@ fn host(r: &mut Random, swarm: &Swarm) -> HostOptions {
     host
 }
 
-fn vary_host(host: &mut HostOptions, r: &mut Random, swarm: &Swarm) {
+fn vary_host(host: &mut HostOptions, r: &mut Random, swarm: &Swarm, faulty: Duration) {
     let has = |odd| swarm.has(odd);
     let tcp = &mut host.tcp;
     if has(Odd::NoSack) {
@@ -173,6 +177,17 @@ fn vary_host(host: &mut HostOptions, r: &mut Random, swarm: &Swarm) {
     }
     if has(Odd::StuckDevices) && r.chance(500_000) {
         (host.full_ppm, host.full_us) = (r.scaled(100, 3_000) as u32, r.scaled(100_000, 20_000_000));
+    }
+    if has(Odd::FastOpen) {
+        tcp.options.fast_open = r.chance(700_000);
+        tcp.options.fast_open_backlog = r.pick(&[0, 1, 8]);
+    }
+    if has(Odd::TinyMemory) && r.chance(500_000) {
+        host.memory = host.block_len * r.pick(&[4, 8, 16, 48]);
+    }
+    if has(Odd::Jumps) && r.chance(500_000) {
+        let far = Duration::from_millis(r.scaled(100, 3_600_000));
+        host.jump = Some((Duration::from_micros(r.below(faulty.micros())), far));
     }
     if has(Odd::Late) && r.chance(500_000) {
         host.late_ppm = r.scaled(100, 20_000) as u32;
@@ -189,6 +204,11 @@ fn vary_paths(options: &mut Options, r: &mut Random, swarm: &Swarm) {
         options.flows.iter_mut().for_each(|f| f.link_local = f.v6 && r.chance(700_000));
         let namesakes = r.chance(500_000);
         options.links.iter_mut().for_each(|l| (l.twins, l.namesakes) = (!namesakes, namesakes));
+    }
+    for script in options.flows.iter_mut().flat_map(|f| &mut f.scripts) {
+        if swarm.has(Odd::HeldWindows) && r.chance(300_000) {
+            script.read_wait = Duration::from_millis(r.scaled(10_000, 400_000));
+        }
     }
 }
 

@@ -59,6 +59,8 @@ impl World {
         let gave_way = |app: &App| {
             is_short(app.end) && matches!(app.state, State::Done(Outcome::Failed(Error::ConnectionAborted)))
         };
+        let unreachable = State::Done(Outcome::Failed(Error::HostUnreachable));
+        let is_unreachable = |app: &App| app.state == unreachable;
         // A peer whose TIME-WAIT is over answers a FIN with a reset.
         let host = &self.options.hosts[flow.hosts[peer.end]];
         let brief = host.tcp.time_wait < Duration::from_secs(60) || host.jump.is_some();
@@ -74,17 +76,22 @@ impl World {
             State::Listening(_) => {
                 let failed = matches!(peer.state, State::Done(Outcome::Failed(_)));
                 let never = self.is_fast(flow, peer) && (peer.written == 0 || failed);
-                never || !other.keeps_promise(mine)
+                never || !other.keeps_promise(mine) || (failed && is_short(app.end))
             }
             // With Fast Open the server may reset before its SYN-ACK has arrived; and that a neighbour cannot be found
             // is told to who reads or writes, who does not try again.
             State::Done(Outcome::Failed(Error::HostUnreachable)) if self.is_fast(flow, app) => app.read == 0,
+            // A stack without memory for a connection answers no SYN.
+            State::Done(Outcome::Failed(Error::TimedOut)) if matches!(peer.state, State::Listening(_)) => {
+                short
+            }
             State::Done(Outcome::Failed(Error::ConnectionRefused)) if self.is_fast(flow, app) => {
                 !(mine.keeps_promise(other) && other.keeps_promise(mine))
             }
             State::Done(Outcome::Failed(Error::ConnectionReset | Error::ClosedByPeer)) => {
-                ((short || slow || brief) && let_go)
+                ((short || is_short(app.end) || slow || brief) && let_go)
                     || gave_way(peer)
+                    || (self.is_fast(flow, peer) && is_unreachable(peer))
                     || !(mine.keeps_promise(other) && other.keeps_promise(mine))
             }
             _ => gave_way(app),

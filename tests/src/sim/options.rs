@@ -320,7 +320,14 @@ impl Options {
     pub(super) fn stall_max(&self) -> Duration {
         let most_us = |of: fn(&LinkOptions) -> u64| self.links.iter().map(of).sum::<u64>();
         let round_us = most_us(|l| 2 * l.delay_us + l.queue.min(1 << 18) * 1_000_000 / l.bytes_per_s);
-        Duration::from_secs(2) + Duration::from_micros(8 * round_us)
+        Duration::from_secs(2) + Duration::from_micros(8 * round_us) + self.syn_wait()
+    }
+
+    /// A stack without memory for another connection answers no SYN, and who sends it waits twice as long
+    /// each time.
+    fn syn_wait(&self) -> Duration {
+        let has_few_blocks = |host: &HostOptions| host.memory < 4 * self.flows.len() * host.block_len;
+        Duration::from_secs(if self.hosts.iter().any(has_few_blocks) { 64 } else { 0 })
     }
 
     fn transfer_s(&self, flow: &FlowOptions) -> u64 {

@@ -359,13 +359,15 @@ fn what_a_writer_gets_as_memory_runs_out() {
         }
     };
     let (block, least) = (pool.block_len() as u32, pool.least_len() as u32);
-    assert!(memory_share(pool, 0, 0) > block, "while there is much, the window has no say");
+    assert!(memory_share(pool, 0, 0, Some(0)) > block, "while there is much, the window has no say");
     take_all_beyond(pool, Need::Ahead);
-    assert_eq!([0, 1_000_000].map(|window| memory_share(pool, 0, window) > block), [false, true]);
+    assert_eq!([0, 1_000_000].map(|window| memory_share(pool, 0, 0, Some(window)) > block), [false, true]);
     take_all_beyond(pool, Need::Bulk);
-    let shares = |pool: &Pool<'_>| [0, 3_000, 1_000_000].map(|window| memory_share(pool, 0, window));
+    let shares = |pool: &Pool<'_>| [0, 3_000, 1_000_000].map(|window| memory_share(pool, 0, 0, Some(window)));
     assert_eq!(shares(pool), [least, 3_000, block]);
-    assert_eq!(memory_share(pool, 1, 1_000_000), 0, "but not for who has queued some");
+    assert_eq!(memory_share(pool, 1, 0, Some(1_000_000)), 0, "but not for who has queued some");
+    assert_eq!(memory_share(pool, 7, 2000, Some(1_000_000)), 2000, "but for the block that it has");
+    assert_eq!(memory_share(pool, 0, 0, None), 0, "nor for a peer that has yet to answer");
     take_all_beyond(pool, Need::Window);
     assert_eq!(shares(pool), [least; 3]);
     take_all_beyond(pool, Need::Send);
