@@ -3,7 +3,7 @@
 //! # Safety
 //!
 //! All of them: `user` is what [`packetdrill_interface_init`](crate::packetdrill_interface_init) stored,
-//! and the other pointers are as the libc function of that name wants them.
+//! and the other pointers are null or as the libc function of that name wants them.
 
 use crate::address;
 use crate::world::{Shared, State};
@@ -98,7 +98,13 @@ pub(crate) unsafe extern "C" fn connect(user: User, fd: c_int, to: *const sockad
 }
 
 /// Receives into one buffer.
-fn receive(shared: &Shared, fd: c_int, buf: &mut [u8], flags: c_int) -> Result<Received, Errno> {
+fn receive(
+    shared: &Shared,
+    fd: c_int,
+    buf: Result<&mut [u8], Errno>,
+    flags: c_int,
+) -> Result<Received, Errno> {
+    let buf = buf?;
     shared.wait("a read", |state| state.posix.receive(fd, buf, flags))
 }
 
@@ -106,39 +112,28 @@ fn receive(shared: &Shared, fd: c_int, buf: &mut [u8], flags: c_int) -> Result<R
 ///
 /// # Safety
 ///
-/// `buf` points to `len` bytes that may be written, or `len` is 0.
-unsafe fn buffer<'b>(buf: *mut c_void, len: size_t) -> &'b mut [u8] {
-    if len == 0 {
-        return &mut [];
+/// `buf` points to `len` bytes that may be written, or it is null, or `len` is 0.
+unsafe fn buffer<'b>(buf: *mut c_void, len: size_t) -> Result<&'b mut [u8], Errno> {
+    match (len, buf.is_null()) {
+        (0, _) => Ok(&mut []),
+        (_, true) => Err(Errno::EFAULT),
+        // SAFETY: the caller says so. packetdrill has set the bytes before.
+        (_, false) => Ok(unsafe { std::slice::from_raw_parts_mut(buf.cast(), len) }),
     }
-    // SAFETY: the caller says so. packetdrill has set the bytes before.
-    unsafe { std::slice::from_raw_parts_mut(buf.cast(), len) }
 }
 
 /// Data of the caller.
 ///
 /// # Safety
 ///
-/// `data` points to `len` bytes, or `len` is 0.
-unsafe fn data<'b>(data: *const c_void, len: size_t) -> &'b [u8] {
-    if len == 0 {
-        return &[];
+/// `data` points to `len` things, or it is null, or `len` is 0.
+unsafe fn data<'b, T>(data: *const T, len: usize) -> Result<&'b [T], Errno> {
+    match (len, data.is_null()) {
+        (0, _) => Ok(&[]),
+        (_, true) => Err(Errno::EFAULT),
+        // SAFETY: the caller says so.
+        (_, false) => Ok(unsafe { std::slice::from_raw_parts(data, len) }),
     }
-    // SAFETY: the caller says so.
-    unsafe { std::slice::from_raw_parts(data.cast(), len) }
-}
-
-/// The pieces of an I/O vector.
-///
-/// # Safety
-///
-/// `vector` points to `count` of them, or `count` is 0.
-unsafe fn pieces<'b>(vector: *const iovec, count: usize) -> &'b [iovec] {
-    if count == 0 {
-        return &[];
-    }
-    // SAFETY: the caller says so.
-    unsafe { std::slice::from_raw_parts(vector, count) }
 }
 
 /// Receives into several buffers.
@@ -149,16 +144,20 @@ unsafe fn pieces<'b>(vector: *const iovec, count: usize) -> &'b [iovec] {
 unsafe fn receive_into(
     shared: &Shared,
     fd: c_int,
-    pieces: &[iovec],
+    pieces: Result<&[iovec], Errno>,
     flags: c_int,
 ) -> Result<Received, Errno> {
+    let pieces = pieces?;
+    // A null piece is found before anything is taken.
+    // SAFETY: the caller says that there is room.
+    pieces.iter().try_for_each(|p| unsafe { buffer(p.iov_base, p.iov_len) }.map(|_| ()))?;
     let mut whole = vec![0; pieces.iter().map(|p| p.iov_len).sum()];
-    let received = receive(shared, fd, &mut whole, flags)?;
+    let received = receive(shared, fd, Ok(&mut whole), flags)?;
     let mut rest = &whole[..received.len];
     for piece in pieces {
         let (now, later) = rest.split_at(rest.len().min(piece.iov_len));
         // SAFETY: the caller says that there is room.
-        unsafe { buffer(piece.iov_base, now.len()) }.copy_from_slice(now);
+        unsafe { buffer(piece.iov_base, now.len()) }?.copy_from_slice(now);
         rest = later;
     }
     Ok(received)
@@ -172,24 +171,26 @@ unsafe fn receive_into(
 unsafe fn send_from(
     shared: &Shared,
     fd: c_int,
-    pieces: &[iovec],
+    pieces: Result<&[iovec], Errno>,
     to: Option<SocketAddr>,
     flags: c_int,
 ) -> Result<usize, Errno> {
-    // SAFETY: the caller says so.
-    let whole: Vec<u8> =
-        pieces.iter().flat_map(|p| unsafe { data(p.iov_base, p.iov_len) }.to_vec()).collect();
-    transmit(shared, fd, &whole, to, flags)
+    let mut whole = Vec::new();
+    for piece in pieces? {
+        // SAFETY: the caller says so.
+        whole.extend(unsafe { data::<u8>(piece.iov_base.cast(), piece.iov_len) }?);
+    }
+    transmit(shared, fd, Ok(&whole), to, flags)
 }
 
 fn transmit(
     shared: &Shared,
     fd: c_int,
-    data: &[u8],
+    data: Result<&[u8], Errno>,
     to: Option<SocketAddr>,
     flags: c_int,
 ) -> Result<usize, Errno> {
-    let mut sent = 0;
+    let (data, mut sent) = (data?, 0);
     shared.wait("a write", |state| state.posix.send(fd, data, &mut sent, to, flags))
 }
 
@@ -209,7 +210,7 @@ pub(crate) unsafe extern "C" fn read(user: User, fd: c_int, buf: *mut c_void, le
 
 pub(crate) unsafe extern "C" fn readv(user: User, fd: c_int, vector: *const iovec, count: c_int) -> ssize_t {
     // SAFETY: see the module.
-    received(unsafe { receive_into(shared(user), fd, pieces(vector, count.max(0) as usize), 0) })
+    received(unsafe { receive_into(shared(user), fd, data(vector, count.max(0) as usize), 0) })
 }
 
 pub(crate) unsafe extern "C" fn recv(
@@ -250,10 +251,9 @@ pub(crate) unsafe extern "C" fn recvmsg(
     flags: c_int,
 ) -> ssize_t {
     // SAFETY: see the module.
-    let message = unsafe { &mut *message };
+    let Some(message) = (unsafe { message.as_mut() }) else { return received(Err(Errno::EFAULT)) };
     // SAFETY: see the module.
-    let result =
-        unsafe { receive_into(shared(user), fd, pieces(message.msg_iov, message.msg_iovlen), flags) };
+    let result = unsafe { receive_into(shared(user), fd, data(message.msg_iov, message.msg_iovlen), flags) };
     message.msg_controllen = 0;
     message.msg_flags = 0;
     if let Ok(r) = &result {
@@ -268,13 +268,13 @@ pub(crate) unsafe extern "C" fn recvmsg(
 
 pub(crate) unsafe extern "C" fn write(user: User, fd: c_int, buf: *const c_void, len: size_t) -> ssize_t {
     // SAFETY: see the module.
-    let (shared, data) = unsafe { (shared(user), data(buf, len)) };
+    let (shared, data) = unsafe { (shared(user), data(buf.cast::<u8>(), len)) };
     sent(transmit(shared, fd, data, None, 0))
 }
 
 pub(crate) unsafe extern "C" fn writev(user: User, fd: c_int, vector: *const iovec, count: c_int) -> ssize_t {
     // SAFETY: see the module.
-    sent(unsafe { send_from(shared(user), fd, pieces(vector, count.max(0) as usize), None, 0) })
+    sent(unsafe { send_from(shared(user), fd, data(vector, count.max(0) as usize), None, 0) })
 }
 
 pub(crate) unsafe extern "C" fn send(
@@ -285,7 +285,7 @@ pub(crate) unsafe extern "C" fn send(
     flags: c_int,
 ) -> ssize_t {
     // SAFETY: see the module.
-    let (shared, data) = unsafe { (shared(user), data(buf, len)) };
+    let (shared, data) = unsafe { (shared(user), data(buf.cast::<u8>(), len)) };
     sent(transmit(shared, fd, data, None, flags))
 }
 
@@ -299,7 +299,8 @@ pub(crate) unsafe extern "C" fn sendto(
     peer_len: socklen_t,
 ) -> ssize_t {
     // SAFETY: see the module.
-    let (shared, data, to) = unsafe { (shared(user), data(buf, len), address::read(peer, peer_len)) };
+    let (shared, data, to) =
+        unsafe { (shared(user), data(buf.cast::<u8>(), len), address::read(peer, peer_len)) };
     sent(transmit(shared, fd, data, to.ok().flatten(), flags))
 }
 
@@ -310,11 +311,11 @@ pub(crate) unsafe extern "C" fn sendmsg(
     flags: c_int,
 ) -> ssize_t {
     // SAFETY: see the module.
-    let message = unsafe { &*message };
+    let Some(message) = (unsafe { message.as_ref() }) else { return sent(Err(Errno::EFAULT)) };
     // SAFETY: see the module.
     let to = unsafe { address::read(message.msg_name.cast(), message.msg_namelen) };
     // SAFETY: see the module.
-    let pieces = unsafe { pieces(message.msg_iov, message.msg_iovlen) };
+    let pieces = unsafe { data(message.msg_iov, message.msg_iovlen) };
     // SAFETY: see the module.
     sent(unsafe { send_from(shared(user), fd, pieces, to.ok().flatten(), flags) })
 }
@@ -329,7 +330,7 @@ pub(crate) unsafe extern "C" fn ioctl(user: User, fd: c_int, request: c_ulong, v
     // SAFETY: see the module.
     let shared = unsafe { shared(user) };
     if value.is_null() {
-        return number(Err(Errno::EINVAL));
+        return number(Err(Errno::EFAULT));
     }
     // SAFETY: the requests that are known have an `int`.
     let given = unsafe { *value };
@@ -369,13 +370,15 @@ pub(crate) unsafe extern "C" fn getsockopt(
     // SAFETY: see the module.
     let shared = unsafe { shared(user) };
     let option = shared.act(|state| state.posix.option(fd, level, name));
-    done(option.map(|bytes| {
-        // SAFETY: `len` is the room at `value`.
+    done(option.and_then(|bytes| {
+        // SAFETY: `len` is null or the room at `value`.
         unsafe {
+            let len = len.as_mut().ok_or(Errno::EFAULT)?;
             let room = bytes.len().min(*len as usize);
-            buffer(value, room).copy_from_slice(&bytes[..room]);
+            buffer(value, room)?.copy_from_slice(&bytes[..room]);
             *len = room as socklen_t;
         }
+        Ok(())
     }))
 }
 
@@ -388,8 +391,8 @@ pub(crate) unsafe extern "C" fn setsockopt(
     len: socklen_t,
 ) -> c_int {
     // SAFETY: see the module.
-    let (shared, value) = unsafe { (shared(user), data(value, len as usize)) };
-    done(shared.act(|state| state.posix.set_option(fd, level, name, value)))
+    let (shared, value) = unsafe { (shared(user), data(value.cast::<u8>(), len as usize)) };
+    done(value.and_then(|value| shared.act(|state| state.posix.set_option(fd, level, name, value))))
 }
 
 /// Has a timeout in milliseconds passed since `start`? A negative one never does.
@@ -403,6 +406,7 @@ pub(crate) unsafe extern "C" fn poll(user: User, fds: *mut pollfd, count: nfds_t
     let shared = unsafe { shared(user) };
     let fds: &mut [pollfd] = match count {
         0 => &mut [],
+        _ if fds.is_null() => return number(Err(Errno::EFAULT)),
         // SAFETY: see the module.
         _ => unsafe { std::slice::from_raw_parts_mut(fds, count as usize) },
     };
@@ -421,9 +425,8 @@ pub(crate) unsafe extern "C" fn poll(user: User, fds: *mut pollfd, count: nfds_t
 
 pub(crate) unsafe extern "C" fn netdev_send(user: User, packet: *const c_void, len: size_t) -> c_int {
     // SAFETY: see the module.
-    let (shared, packet) = unsafe { (shared(user), data(packet, len)) };
-    shared.act(|state| state.world.inject(packet));
-    0
+    let (shared, packet) = unsafe { (shared(user), data(packet.cast::<u8>(), len)) };
+    done(packet.map(|packet| shared.act(|state| state.world.inject(packet))))
 }
 
 /// A length of 0 says that there will be no packet: packetdrill ends the script then. It would wait for
@@ -438,13 +441,13 @@ pub(crate) unsafe extern "C" fn netdev_receive(
     let shared = unsafe { shared(user) };
     let (at, packet) = shared.next_packet().unwrap_or_else(|| (shared.clock(), Vec::new()));
     // SAFETY: packetdrill's buffer is of 64 KiB, more than any packet, and `len` says so.
-    unsafe {
+    let stored = unsafe {
         let room = packet.len().min(*len);
-        buffer(buf, room).copy_from_slice(&packet[..room]);
         *len = room;
         *time = at as c_longlong;
-    }
-    0
+        buffer(buf, room).map(|buf| buf.copy_from_slice(&packet[..room]))
+    };
+    done(stored)
 }
 
 pub(crate) unsafe extern "C" fn usleep(user: User, micros: c_uint) -> c_int {
@@ -458,8 +461,7 @@ pub(crate) unsafe extern "C" fn gettimeofday(user: User, time: *mut timeval, _zo
     let now = unsafe { shared(user) }.clock();
     let parts = timeval { tv_sec: (now / 1_000_000) as i64, tv_usec: (now % 1_000_000) as i64 };
     // SAFETY: see the module.
-    unsafe { time.write(parts) };
-    0
+    done(unsafe { time.as_mut() }.ok_or(Errno::EFAULT).map(|time| *time = parts))
 }
 
 pub(crate) unsafe extern "C" fn epoll_create(user: User, _size: c_int) -> c_int {
@@ -497,6 +499,9 @@ pub(crate) unsafe extern "C" fn epoll_wait(
 ) -> c_int {
     // SAFETY: see the module.
     let shared = unsafe { shared(user) };
+    if events.is_null() {
+        return number(Err(Errno::EFAULT));
+    }
     let mut start = None;
     let told = shared.wait("epoll_wait", |state| {
         let told = state.posix.epoll_wait(epfd, most.max(1) as usize)?;

@@ -1,14 +1,15 @@
 //! Virtual time and two threads.
 //!
-//! The thread that called `packetdrill_interface_init` interprets the script and moves time: each look
-//! at the clock takes a microsecond (packetdrill spins on it), sleeping and waiting for a packet go from
-//! deadline to deadline. The other thread makes the calls that wait. After each change of the world it
-//! is let look before time goes on: else its call would return later than it did.
+//! The thread that called `packetdrill_interface_init` interprets the script, the other one makes the calls that
+//! wait, from the time on at which they begin. Both move time: each look at the clock takes a microsecond
+//! (packetdrill spins on it), sleeping and waiting for a packet go from deadline to deadline. After each change
+//! of the world a call that waits is let look before time goes on: else it would return later than it did.
 
 use barenet_tests::packetdrill::link::{Addresses, World};
 use barenet_tests::packetdrill::posix::{Errno, Posix};
-use barenet_tests::packetdrill::profile::Profile;
+use barenet_tests::packetdrill::profile::{Profile, TcpConfig, apply_command};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::thread::ThreadId;
@@ -21,7 +22,7 @@ pub(crate) struct Shared {
     changed: Condvar,
     /// A thread that waits has looked at the change.
     looked: Condvar,
-    /// The thread that moves time.
+    /// The thread of the script.
     main: ThreadId,
 }
 
@@ -36,6 +37,30 @@ pub(crate) struct State {
     unseen: usize,
     /// Calls that have returned to packetdrill, which has not read the clock yet.
     returning: usize,
+    settings: Option<Settings>,
+}
+
+/// A file to which somebody appends settings while scripts run, and how much of it was read.
+struct Settings {
+    file: PathBuf,
+    read: usize,
+}
+
+impl State {
+    /// Makes the settings that have been appended since the last look.
+    fn take_settings(&mut self) {
+        let Some(settings) = &mut self.settings else { return };
+        // There is no file before the first setting.
+        let text = std::fs::read_to_string(&settings.file).unwrap_or_default();
+        let new = text.get(settings.read..).unwrap_or_default();
+        if let Some(end) = new.rfind('\n') {
+            settings.read += end + 1;
+            let apply = |config: &mut TcpConfig| drop(apply_command(&new[..end], config));
+            if let Err(error) = self.world.net().with_stack(|stack| stack.configure_tcp(apply)) {
+                give_up(&format!("{}: {error}", settings.file.display()));
+            }
+        }
+    }
 }
 
 /// packetdrill reads the clock at once after a call; should it not, time goes on.
@@ -52,10 +77,11 @@ pub(crate) fn give_up(message: &str) -> ! {
 impl Shared {
     /// A world with the addresses and settings in `flags`: words such as `local_ip=192.168.0.1`.
     pub(crate) fn new(flags: &str) -> Result<Shared, String> {
-        let (addresses, profile) = parse(flags)?;
-        let world = World::new(&addresses, profile.config(), 1).map_err(|e| e.to_string())?;
+        let Flags { addresses, config, settings } = parse(flags)?;
+        let world = World::new(&addresses, config, 1)?;
         let posix = Posix::new(world.net().clone(), Box::new(reserve));
-        let state = State { world, posix, change: 0, waiting: 0, unseen: 0, returning: 0 };
+        let settings = settings.map(|file| Settings { file, read: 0 });
+        let state = State { world, posix, change: 0, waiting: 0, unseen: 0, returning: 0, settings };
         Ok(Shared {
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -75,6 +101,7 @@ impl Shared {
     /// Does something to the world that takes no time.
     pub(crate) fn act<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
+        state.take_settings();
         let result = act(&mut state);
         state.world.settle();
         let state = self.hand_over(state);
@@ -107,6 +134,7 @@ impl Shared {
         mut attempt: impl FnMut(&mut State) -> Poll<Result<R, Errno>>,
     ) -> Result<R, Errno> {
         let mut state = self.lock();
+        state.take_settings();
         let limit = state.world.now() + PATIENCE;
         loop {
             if let Poll::Ready(result) = attempt(&mut state) {
@@ -159,11 +187,11 @@ impl Shared {
     /// The clock in microseconds.
     pub(crate) fn clock(&self) -> u64 {
         let mut state = self.lock();
-        if !self.is_main() {
-            let now = state.world.now();
-            state.returning = state.returning.saturating_sub(1);
+        if !self.is_main() && state.returning > 0 {
+            // When has its call returned? Now.
+            state.returning -= 1;
             self.looked.notify_all();
-            return now;
+            return state.world.now();
         }
         let next = state.world.now() + 1;
         state.world.advance(next);
@@ -202,23 +230,38 @@ fn reserve() -> Result<i32, Errno> {
     if fd < 0 { Err(Errno(libc::EMFILE)) } else { Ok(fd) }
 }
 
-fn parse(flags: &str) -> Result<(Addresses, Profile), String> {
+/// What `--so_flags` says.
+struct Flags {
+    addresses: Addresses,
+    config: TcpConfig,
+    settings: Option<PathBuf>,
+}
+
+fn parse(flags: &str) -> Result<Flags, String> {
     let words = || flags.split([' ', ',', ';']).map(|w| w.trim_start_matches('-')).filter(|w| !w.is_empty());
-    let mut profile = Profile::Linux;
+    let profile = match words().find_map(|w| w.strip_prefix("profile=")) {
+        None | Some("linux") => Profile::Linux,
+        Some("freebsd") => Profile::FreeBsd,
+        Some(other) => return Err(format!("profile={other} is not known")),
+    };
     let v6 = words().any(|w| w == "ip_version=ipv6");
-    let mut addresses = Addresses::usual(v6);
+    let mut all = Flags { addresses: Addresses::usual(v6), config: profile.config(), settings: None };
+    let addresses = &mut all.addresses;
     for word in words() {
         let (name, value) = word.split_once('=').ok_or_else(|| format!("{word:?} is not NAME=VALUE"))?;
         let address = || value.parse::<IpAddr>().map_err(|_| format!("{word}: no address"));
         match name {
             "ip_version" if matches!(value, "ipv4" | "ipv6") => {}
+            "profile" => {}
             "local_ip" => addresses.local = address()?,
             "gateway_ip" => addresses.gateway = address()?,
             "remote_ip" => addresses.remote = address()?,
             "prefix" => addresses.prefix = value.parse().map_err(|_| format!("{word}: no number"))?,
             "mtu" => addresses.mtu = value.parse().map_err(|_| format!("{word}: no number"))?,
-            "profile" if value == "freebsd" => profile = Profile::FreeBsd,
-            "profile" if value == "linux" => profile = Profile::Linux,
+            "settings" => all.settings = Some(value.into()),
+            // A setting as of sysctl.
+            _ if name.contains('.')
+                && apply_command(&format!("sysctl {word}"), &mut all.config).is_empty() => {}
             _ => return Err(format!("{word} is not known")),
         }
     }
@@ -226,5 +269,5 @@ fn parse(flags: &str) -> Result<(Addresses, Profile), String> {
         // packetdrill's tunnel has no other end: the link answers for any router.
         addresses.gateway = Addresses::usual(v6).gateway;
     }
-    Ok((addresses, profile))
+    Ok(all)
 }

@@ -2,8 +2,9 @@
 //! by `sysctl`.
 
 use super::script::{Script, What};
+pub use barenet::TcpConfig;
 use barenet::time::Duration;
-use barenet::{Congestion, Ecn, PathProbing, SynCookies, TcpConfig};
+use barenet::{Congestion, Ecn, PathProbing, SynCookies};
 
 /// The system that a script was written for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

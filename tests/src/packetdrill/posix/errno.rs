@@ -12,6 +12,7 @@ pub struct Errno(pub i32);
 impl Errno {
     pub const EBADF: Errno = Errno(9);
     pub const EAGAIN: Errno = Errno(11);
+    pub const EFAULT: Errno = Errno(14);
     pub const EEXIST: Errno = Errno(17);
     pub const ENOENT: Errno = Errno(2);
     pub const EINVAL: Errno = Errno(22);
