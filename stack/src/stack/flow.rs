@@ -119,6 +119,7 @@ impl Stack<'_> {
         let Some(bytes) = flow.segment_in(interface, frame) else { return false };
         let Some(mut segment) = parse_plain(bytes) else { return false };
         segment.mark = flow.mark;
+        segment.is_merged = frame.segment_len.is_some_and(|len| segment.text.len() > len.into());
         let is_whole = || frame.checksum == RxChecksum::Valid || flow.checksum_is_valid(bytes);
         if !self.tcp.take_expected(flow.connection, &segment, is_whole, now, &mut self.pool) {
             return false;

@@ -135,7 +135,7 @@ impl Synchronized {
         self.receive.take_timestamp(segment.seq, segment.timestamps, cx.now);
         self.ecn.on_quiet_text(segment.mark, segment.text.len());
         (self.send.wl1, self.send.wl2) = (segment.seq, segment.ack);
-        self.receive.owe(cx.now, cx.config);
+        self.receive.owe(cx.now, cx.config, segment.is_merged);
         true
     }
 

@@ -372,7 +372,7 @@ impl Synchronized {
         let bytes = self.receive.nxt.since(first);
         self.stats.bytes_received += u64::from(bytes);
         if bytes > 0 {
-            self.receive.owe(cx.now, cx.config);
+            self.receive.owe(cx.now, cx.config, false);
         }
         if finished {
             self.receive.fin = Some(self.receive.nxt);
@@ -708,7 +708,7 @@ impl Synchronized {
         match taken {
             Taken::InOrder => {
                 effects.readable = true;
-                self.receive.owe(cx.now, cx.config);
+                self.receive.owe(cx.now, cx.config, segment.packets > 1);
                 if had_hole {
                     //= rfc5681#4.2: at once when a hole is filled, in whole or in part
                     self.receive.owed = Owed::Now;

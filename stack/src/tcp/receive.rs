@@ -541,11 +541,11 @@ impl Receive {
     /// sends small ones may be waiting for the acknowledgment (Nagle's rule), and can't know our measure.
     //= rfc9293#3.8.6.3 SHLD-19: at least every second full-sized segment, which one may be that a device merged
     #[inline]
-    pub(crate) fn owe(&mut self, now: Instant, config: &TcpConfig) {
+    pub(crate) fn owe(&mut self, now: Instant, config: &TcpConfig, is_merged: bool) {
         // With a small buffer the peer can't send that much before it has to wait for us.
         let full = (2 * self.mss_seen as u32).min(self.limit / 2);
         self.duplicates = 0;
-        self.arrived = self.arrived.saturating_add(1);
+        self.arrived = self.arrived.saturating_add(1 + u8::from(is_merged));
         if self.arrived >= 2 || self.unacked >= full || self.quick > 0 {
             self.quick = if self.quick == u8::MAX { u8::MAX } else { self.quick.saturating_sub(1) };
             self.owed = Owed::Now;

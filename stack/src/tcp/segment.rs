@@ -262,25 +262,28 @@ pub(crate) struct Plain<'a> {
     pub(crate) timestamps: Option<Timestamps>,
     /// The ECN field of its packet.
     pub(crate) mark: Mark,
+    /// A device merged several packets into it.
+    pub(crate) is_merged: bool,
     pub(crate) text: Bytes<'a>,
 }
 
 impl<'a> Plain<'a> {
     /// `segment`, if that is one.
     pub(crate) fn of(segment: &Segment<'a>) -> Option<Self> {
-        let Segment { seq, ack, flags, window, urgent: _, options, mark, packets: _, text } = *segment;
-        let timestamps = options.timestamps;
+        let Segment { seq, ack, flags, window, urgent: _, options, mark, packets, text } = *segment;
+        let (timestamps, is_merged) = (options.timestamps, packets > 1);
         let is_plain =
             flags.0 & !PLAIN_FLAGS == Flags::ACK.0 && options == Options { timestamps, ..Options::default() };
-        is_plain.then_some(Plain { seq, ack, flags, window, timestamps, mark, text })
+        is_plain.then_some(Plain { seq, ack, flags, window, timestamps, mark, is_merged, text })
     }
 }
 
 impl<'a> From<&Plain<'a>> for Segment<'a> {
     fn from(plain: &Plain<'a>) -> Self {
-        let Plain { seq, ack, flags, window, timestamps, mark, text } = *plain;
+        let Plain { seq, ack, flags, window, timestamps, mark, is_merged, text } = *plain;
         let options = Options { timestamps, ..Options::default() };
-        Segment { seq, ack, flags, window, urgent: 0, options, mark, packets: 1, text }
+        let packets = 1 + u16::from(is_merged); // two stand for any number
+        Segment { seq, ack, flags, window, urgent: 0, options, mark, packets, text }
     }
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn parse_plain(packet: Bytes<'_>) -> Option<Plain<'_>> {
         ack: Seq(word(8)),
         flags: Flags(offset_and_flags & 0x1ff),
         mark: Mark::NotEct,
+        is_merged: false,
         window: u16::from_be_bytes([fixed[14], fixed[15]]),
         timestamps,
         text: packet.slice(header_len, usize::MAX),

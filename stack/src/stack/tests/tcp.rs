@@ -128,6 +128,27 @@ fn a_transfer_takes_the_short_way() {
     assert!(!takes(105, iss + 7, b""), "one that says nothing new");
 }
 
+/// SHLD-19: a device's word that it merged two segments counts on the short way, too.
+//= rfc9293#3.8.6.3 SHLD-19
+#[test]
+fn merged_frames_on_the_short_way() {
+    let (mut s, iss, handle) = Server::connected();
+    let mut options = s.host.stack.tcp_options(handle).unwrap();
+    options.quick_acks = Some(0);
+    s.host.stack.tcp_set_options(handle, options, T0).unwrap();
+    let mut acknowledgments = |seq, text: &[u8], segment_len| {
+        let bytes = segment(v4(9), v4(1), (seq, iss + 1), ACK, &[], text);
+        let frame = packet_to(&s.host, v4(9), v4(1), protocol::TCP, &bytes);
+        let parts = [&frame[..]];
+        let frame = RxFrame { segment_len, ..RxFrame::plain(&parts) };
+        assert!(s.host.stack.take_expected(s.host.id, &frame, T0));
+        s.host.output(T0).len()
+    };
+    assert_eq!([acknowledgments(101, b"a", None), acknowledgments(102, b"b", None)], [0, 1]);
+    assert_eq!(acknowledgments(103, b"cd", Some(1)), 1);
+    assert_eq!(acknowledgments(105, b"e", Some(1)), 0, "it is one");
+}
+
 /// Every segment that leaves has a right checksum, options with lengths, and zeros as padding.
 //= rfc9293#3.1 MUST-2, MUST-4, MUST-68, MUST-69
 #[test]

@@ -162,6 +162,8 @@ fn every_second_segment_is_acknowledged() {
     let mut b = Bench::server();
     b.get(data(1, 1, &pattern(2 * MSS as usize)).merged(2));
     assert_eq!(brief(&b.out()), [(1, 0, 1 + 2 * MSS)]);
+    b.get(data(1 + 2 * MSS, 1, b"two").merged(2));
+    assert_eq!(brief(&b.out()), [(1, 0, 4 + 2 * MSS)], "however small");
 }
 
 /// H035: an acknowledgment is never held back for half a second.
