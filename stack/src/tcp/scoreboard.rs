@@ -1,27 +1,33 @@
 //! What is in flight: for each stretch of it, when it was last sent and what became of it (the
 //! scoreboard of RFC 6675 §3, with the times that RFC 8985 asks for).
 //!
-//! The records lie one behind the other, from SND.UNA to SND.NXT without gaps. What was sent at one
-//! instant shares a record however many segments it is, so an undisturbed transfer has a few, which
-//! lie here. Selective acknowledgments split them; when they are many they lie in the pool, like the
-//! bytes that they speak of. Their number is bounded, and so is the work for a segment, however small
-//! the pieces are that a peer acknowledges (H062): past the bound, or without
-//! memory, neighbours share a record, and a selective acknowledgment may be forgotten. That costs a
-//! retransmission, never data: what is sent stays in the queue until SND.UNA passes it.
+//! The records lie one behind the other, from SND.UNA to SND.NXT without gaps, in two lists. What is sent
+//! joins the end of the second, and what is acknowledged in order leaves the front: either costs the same
+//! however much is in flight. What news comes of moves over to the first, piece by piece; what has arrived
+//! there is one record, so its length is that of the holes. Between the two nothing moves twice.
+//!
+//! What was sent at one instant shares a record however many segments it is, so an undisturbed transfer
+//! has a few, which lie here; when they are many they lie in the pool, like the bytes that they speak of.
+//! Without memory neighbours share a record, which is *vague* from then on: it gives no round-trip sample
+//! and no time for RACK. A selective acknowledgment for which there is no record is ignored; one that was
+//! noted is never forgotten. Either costs a retransmission, never data: what is sent stays in the queue
+//! until SND.UNA passes it. A peer makes no more records than segments would (H062).
+
+mod list;
 
 use super::ranges::Range;
-use crate::pool::{Chain, Need, Pool};
+use crate::pool::Pool;
 use crate::seq::Seq;
 use crate::time::Instant;
+use list::List;
 
-/// Records in the control block itself.
-const FEW: usize = 6;
-/// Records in all.
-const MOST: usize = 128;
-/// And while they are worked on: each of four blocks has two edges, and what is resent has two.
-const ROOM: usize = MOST + 10;
-/// Bytes of a record in the pool.
-const ENTRY: usize = 10;
+/// Records that a peer may make with its blocks beyond two for each segment in flight: segments may be
+/// shorter than they are now.
+const HOLES: usize = 64;
+/// Records that stay free for what is sent again when a block is noted.
+const SPARE: usize = 2;
+/// Bytes that are sent again as one at most.
+const LONGEST: u32 = 1 << 16;
 
 /// A point in time, in µs, on a circle of 71 minutes: two are compared that are less than half of it
 /// apart. What is in flight is sent again, or the connection ends, long before.
@@ -68,28 +74,31 @@ pub(crate) struct Record {
     pub(crate) fate: Fate,
     /// It was sent more than once.
     pub(crate) again: bool,
+    /// Parts of it were sent earlier than it says, for want of memory.
+    pub(crate) vague: bool,
     /// Part of it was acknowledged, and gave a round-trip sample.
     sampled: bool,
 }
 
 impl Record {
-    fn encode(&self) -> [u8; ENTRY] {
-        let mut entry = [0; ENTRY];
-        entry[..4].copy_from_slice(&self.end.0.to_le_bytes());
-        entry[4..8].copy_from_slice(&self.sent.0.to_le_bytes());
-        entry[8] = self.fate as u8;
-        entry[9] = self.again as u8 | (self.sampled as u8) << 1;
-        entry
+    /// Does it tell all that both told?
+    fn equals(&self, next: &Record) -> bool {
+        let is_alike = (self.sent, self.again, self.vague) == (next.sent, next.again, next.vague);
+        self.fate == next.fate && (self.fate == Fate::Sacked || is_alike)
     }
 
-    fn decode(entry: &[u8; ENTRY]) -> Record {
-        let &[a, b, c, d, e, f, g, h, fate, bits] = entry;
+    /// Both as one. What has arrived needs no times any more.
+    fn with(&self, next: &Record) -> Record {
+        let sent = if self.sent.before(next.sent) { next.sent } else { self.sent };
+        let is_alike = self.equals(next) && self.fate != Fate::Sacked;
+        let fate = if self.fate == next.fate { self.fate } else { Fate::Lost };
         Record {
-            end: Seq(u32::from_le_bytes([a, b, c, d])),
-            sent: Stamp(u32::from_le_bytes([e, f, g, h])),
-            fate: [Fate::Sent, Fate::Sacked, Fate::Lost][fate as usize % 3],
-            again: bits & 1 != 0,
-            sampled: bits & 2 != 0,
+            end: next.end,
+            sent,
+            fate,
+            again: self.again || next.again,
+            vague: !is_alike || self.vague,
+            sampled: self.sampled && next.sampled,
         }
     }
 }
@@ -99,9 +108,14 @@ impl Record {
 pub(crate) struct Scoreboard {
     /// Where the first record starts: SND.UNA.
     start: Seq,
-    few: heapless::Vec<Record, FEW>,
-    /// All of them, if they are more.
-    many: Chain,
+    /// What news came of, and what lies before it.
+    known: List,
+    /// Where that ends.
+    edge: Seq,
+    /// What was sent behind it, the earliest first.
+    fresh: List,
+    /// Up to here something in `fresh` was sent again, or is lost.
+    marked: Option<Seq>,
     /// Bytes that are selectively acknowledged.
     sacked: u32,
     /// Bytes that are lost and not sent again.
@@ -110,28 +124,26 @@ pub(crate) struct Scoreboard {
     next: Range,
     /// When the oldest of what is on its way was sent, as of the last edit.
     oldest: Option<Stamp>,
-    /// Something is neither merely sent nor sent once.
-    marked: bool,
 }
 
 impl Scoreboard {
-    pub(crate) fn new(start: Seq) -> Self {
-        let next = Range { start, end: start };
+    pub(crate) const fn new(start: Seq) -> Self {
         Scoreboard {
             start,
-            few: heapless::Vec::new(),
-            many: Chain::new(),
+            known: List::new(),
+            edge: start,
+            fresh: List::new(),
+            marked: None,
             sacked: 0,
             lost: 0,
-            next,
+            next: Range { start, end: start },
             oldest: None,
-            marked: false,
         }
     }
 
     /// Was everything sent once, and nothing heard of but in order?
     pub(crate) fn is_plain(&self) -> bool {
-        !self.marked && self.many.is_empty()
+        self.known.is_empty() && self.marked.is_none()
     }
 
     /// Bytes that are selectively acknowledged.
@@ -157,118 +169,93 @@ impl Scoreboard {
     /// What lies from the last record's end up to `end` was sent at `now`, `again` if perhaps not for
     /// the first time.
     pub(crate) fn push(&mut self, pool: &mut Pool<'_>, end: Seq, now: Instant, again: bool) {
-        let new = Record { end, sent: Stamp::of(now), fate: Fate::Sent, again, sampled: false };
-        if self.marked {
+        let new = Record { end, sent: Stamp::of(now), fate: Fate::Sent, again, vague: false, sampled: false };
+        if again {
+            self.marked = Some(end);
+        }
+        if !self.is_plain() {
             self.oldest.get_or_insert(new.sent);
         }
-        if self.many.is_empty() && !again {
-            if let Some(last) = self.few.last_mut()
-                && (Record { end, ..*last }) == new
-            {
-                last.end = end;
-                return;
-            }
-            if self.few.push(new).is_ok() {
-                return;
+        let last = self.fresh.last(pool);
+        match last.filter(|last| last.equals(&new) && !last.sampled) {
+            Some(last) => self.fresh.set_last(pool, &Record { end, ..last }),
+            None if self.fresh.push(pool, &new) => {}
+            None => {
+                let Some(last) = last else { return }; // there is always room for the first
+                if last.fate == Fate::Lost {
+                    self.lost += end.since(last.end);
+                }
+                self.fresh.set_last(pool, &last.with(&new));
             }
         }
-        self.edit(pool, |records| records.push(new));
     }
 
     /// SND.UNA moves on, where everything [is plain](Self::is_plain). When that was sent of which this
     /// is a round-trip sample: one for the front and one for the end of each record.
-    pub(crate) fn advance(&mut self, una: Seq) -> Option<Stamp> {
-        let start = core::mem::replace(&mut self.start, una);
-        let mut sent = None;
-        while let Some(first) = self.few.first()
-            && first.end.at_or_before(una)
-        {
-            sent = Some(first.sent);
-            self.few.remove(0);
-        }
-        if let Some(first) = self.few.first_mut()
-            && !first.sampled
-            && una != start
-            && sent.is_none()
-        {
-            first.sampled = true;
-            sent = Some(first.sent);
-        }
+    pub(crate) fn advance(&mut self, pool: &mut Pool<'_>, una: Seq) -> Option<Stamp> {
+        let (mut passed, mut sent) = (0, None);
+        self.fresh.visit(pool, 0, |record| {
+            let is_passed = record.end.at_or_before(una);
+            if is_passed {
+                passed += 1;
+                sent = (!record.vague).then_some(record.sent);
+            } else if passed == 0 && !record.sampled && una != self.start {
+                record.sampled = true;
+                sent = (!record.vague).then_some(record.sent);
+            }
+            is_passed
+        });
+        self.fresh.drop_front(pool, passed);
+        (self.start, self.edge) = (una, una);
         sent
     }
 
     /// Nothing is in flight any more, or so it is taken: what follows starts at `start`.
     pub(crate) fn clear(&mut self, pool: &mut Pool<'_>, start: Seq) {
-        self.many.clear(pool);
+        self.known.clear(pool);
+        self.fresh.clear(pool);
         *self = Scoreboard::new(start);
     }
 
-    /// Works on the records, and keeps them within their bounds.
-    pub(crate) fn edit<R>(&mut self, pool: &mut Pool<'_>, work: impl FnOnce(&mut Records) -> R) -> R {
-        let mut records = self.load(pool);
+    /// Works on the records, and sums up what has become of them.
+    pub(crate) fn edit<R>(&mut self, pool: &mut Pool<'_>, work: impl FnOnce(&mut Records<'_, '_>) -> R) -> R {
+        let mut records = Records { board: self, pool };
         let result = work(&mut records);
-        records.tidy(MOST);
-        self.store(pool, records);
+        self.sum_up(pool);
         result
     }
 
-    fn load(&self, pool: &Pool<'_>) -> Records {
-        let mut list = List::new();
-        if self.many.is_empty() {
-            list.extend(self.few.iter().copied());
-        } else {
-            for i in 0..self.many.len() / ENTRY {
-                let mut entry = [0; ENTRY];
-                self.many.copy_out(pool, i * ENTRY, &mut entry);
-                // It had room before.
-                let _ = list.push(Record::decode(&entry));
-            }
-        }
-        Records { start: self.start, list }
-    }
-
-    fn store(&mut self, pool: &mut Pool<'_>, mut records: Records) {
-        if records.list.len() > FEW && !self.many.reserve(pool, records.list.len() * ENTRY, Need::Send) {
-            records.tidy(FEW);
-        }
-        self.few.clear();
-        if records.list.len() > FEW {
-            for (i, record) in records.list.iter().enumerate() {
-                self.many.write(pool, i * ENTRY, &record.encode());
-            }
-            self.many.truncate(pool, records.list.len() * ENTRY);
-        } else {
-            self.many.clear(pool);
-            self.few.extend(records.list.iter().copied());
-        }
-        self.start = records.start;
-        self.count(&records);
-    }
-
-    fn count(&mut self, records: &Records) {
-        (self.sacked, self.lost, self.oldest, self.marked) = (0, 0, None, false);
-        for (range, record) in records.iter() {
-            let len = range.end.since(range.start);
-            match record.fate {
-                Fate::Sent => {
-                    if self.oldest.is_none_or(|oldest| record.sent.before(oldest)) {
-                        self.oldest = Some(record.sent);
-                    }
+    fn sum_up(&mut self, pool: &mut Pool<'_>) {
+        let Scoreboard { start, known, fresh, marked, lost, edge, .. } = self;
+        let (mut next, mut oldest) = (None::<Range>, None);
+        let mut at = *start;
+        let mut look = |record: &Record| {
+            let range = Range { start: at, end: record.end };
+            at = record.end;
+            match (record.fate, &mut next) {
+                (Fate::Sent, _) => oldest = earlier(oldest, record.sent),
+                (Fate::Lost, None) => next = Some(range),
+                // It may be sent as one with what lies before it.
+                (Fate::Lost, Some(next)) if next.end == range.start && next.len() < LONGEST => {
+                    next.end = range.end;
                 }
-                Fate::Sacked => self.sacked += len,
-                Fate::Lost => {
-                    if self.lost == 0 {
-                        self.next = range;
-                    }
-                    // It may be sent as one with what follows.
-                    if self.next.end == range.start {
-                        self.next.end = range.end;
-                    }
-                    self.lost += len;
-                }
+                (Fate::Lost | Fate::Sacked, _) => {}
             }
-            self.marked |= record.fate != Fate::Sent || record.again;
-        }
+            let is_long = next.is_some_and(|next| next.end != range.end || next.len() >= LONGEST);
+            *lost > 0 && !is_long || oldest.is_none()
+        };
+        known.visit(pool, 0, |record| {
+            look(record);
+            true
+        });
+        // There the earliest comes first.
+        let mut most = list::BATCH;
+        fresh.visit(pool, 0, |record| {
+            most -= 1;
+            look(record) && marked.is_some() && most > 0
+        });
+        self.next = next.unwrap_or(Range { start: *edge, end: *edge });
+        self.oldest = oldest;
     }
 
     /// Our own invariants, for tests and the simulation: what is in flight is on record.
@@ -276,189 +263,357 @@ impl Scoreboard {
         let flight = nxt.since(una);
         assert!(self.sacked + self.lost <= flight, "more marked than in flight");
         assert!(self.lost == 0 || self.next.end.since(una) <= flight, "lost and never sent");
-        if self.many.is_empty() {
-            assert_eq!(self.few.is_empty(), flight == 0, "records without a flight, or the reverse");
-            assert!(flight == 0 || self.start == una, "the first record is not at SND.UNA");
-            let mut at = una;
-            for record in &self.few {
+        assert!(self.lost == 0 || !self.next.is_empty(), "lost, and nobody knows where");
+        let is_empty = self.known.is_empty() && self.fresh.is_empty();
+        assert_eq!(is_empty, flight == 0, "records without a flight, or the reverse");
+        if is_empty {
+            return;
+        }
+        assert!(self.start == una, "the first record is not at SND.UNA");
+        assert!(self.edge.since(una) <= flight, "news of what was never sent");
+        assert!(self.marked.is_none_or(|end| end.since(una) <= flight), "marked and never sent");
+        for (mut at, list, end) in [(una, &self.known, self.edge), (self.edge, &self.fresh, nxt)] {
+            let near = list.near();
+            for record in near {
                 assert!(at.before(record.end), "an empty record");
                 at = record.end;
             }
-            assert!(flight == 0 || at == nxt, "the last record does not end at SND.NXT");
+            assert!(near.is_empty() || at == end, "the last record does not end at {end:?}");
         }
     }
 }
-
-type List = heapless::Vec<Record, ROOM>;
 
 /// All records, to be worked on.
-#[derive(Clone, Debug)]
-pub(crate) struct Records {
-    start: Seq,
-    list: List,
+pub(crate) struct Records<'b, 'm> {
+    board: &'b mut Scoreboard,
+    pool: &'b mut Pool<'m>,
 }
 
-impl Records {
-    /// Every record, with the numbers that it is about.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Range, &Record)> {
-        self.list.iter().scan(self.start, |start, record| {
-            let range = Range { start: *start, end: record.end };
-            *start = record.end;
-            Some((range, record))
-        })
-    }
+/// A change of what lies in a range.
+struct Change<'a> {
+    range: Range,
+    /// Is a record of this fate meant?
+    meant: fn(Fate) -> bool,
+    change: &'a dyn Fn(&mut Record),
+    /// Is told what it was.
+    each: &'a mut dyn FnMut(Range, &Record),
+    /// It may be left undone where there is no room for another record: how many there may be.
+    most: Option<usize>,
+}
 
-    fn push(&mut self, new: Record) {
-        if self.list.is_full() {
-            self.tidy(MOST);
-        }
-        // There is room now.
-        let _ = self.list.push(new);
-    }
-
+impl Records<'_, '_> {
     /// Everything before `una` has arrived; tells `each` of the records that were not known to have.
     pub(crate) fn advance(&mut self, una: Seq, mut each: impl FnMut(Range, &Record)) {
-        let mut start = self.start;
-        let mut passed = 0;
-        for record in &self.list {
-            if una.at_or_before(start) {
-                break;
-            }
-            let end = record.end.earlier_of(una);
-            if record.fate != Fate::Sacked {
-                each(Range { start, end }, record);
-            }
-            start = end;
-            passed += (record.end == end) as usize;
+        let Scoreboard { start, known, edge, fresh, marked, sacked, lost, .. } = &mut *self.board;
+        for list in [known, fresh] {
+            let mut passed = 0;
+            list.visit(self.pool, 0, |record| {
+                if una.at_or_before(*start) {
+                    return false;
+                }
+                let end = record.end.earlier_of(una);
+                let range = Range { start: *start, end };
+                match record.fate {
+                    Fate::Sacked => *sacked -= range.len(),
+                    Fate::Lost => *lost -= range.len(),
+                    Fate::Sent => {}
+                }
+                if record.fate != Fate::Sacked {
+                    each(range, record);
+                }
+                passed += usize::from(record.end == end);
+                *start = end;
+                true
+            });
+            list.drop_front(self.pool, passed);
         }
-        self.list.rotate_left(passed);
-        self.list.truncate(self.list.len() - passed);
-        self.start = una;
+        (*start, *edge) = (una, edge.later_of(una));
+        marked.take_if(|end| end.at_or_before(una));
     }
 
-    /// `block` has arrived; tells `each` of the records that were not known to have.
-    pub(crate) fn sack(&mut self, block: Range, each: impl FnMut(Range, &Record)) {
-        self.change(block, |record| record.fate != Fate::Sacked, |record| record.fate = Fate::Sacked, each);
+    /// `block` has arrived, of segments of `mss` bytes; tells `each` of the records that were not known to
+    /// have.
+    pub(crate) fn sack(&mut self, block: Range, mss: u16, mut each: impl FnMut(Range, &Record)) {
+        let flight = self.end().since(self.board.start);
+        let most = Some(2 * (flight / u32::from(mss)) as usize + HOLES);
+        let change = &|record: &mut Record| record.fate = Fate::Sacked;
+        self.change(Change {
+            range: block,
+            meant: |fate| fate != Fate::Sacked,
+            change,
+            each: &mut each,
+            most,
+        });
     }
 
     /// `range` is lost, but for what has arrived.
     pub(crate) fn lose(&mut self, range: Range) {
-        self.change(range, |r| r.fate == Fate::Sent, |r| r.fate = Fate::Lost, |_, _| {});
+        let (meant, change) = (|fate| fate == Fate::Sent, &|record: &mut Record| record.fate = Fate::Lost);
+        self.change(Change { range, meant, change, each: &mut |_, _| {}, most: None });
     }
 
     /// `range` is sent again, but for what has arrived.
     pub(crate) fn resend(&mut self, range: Range, now: Instant) {
         let sent = Stamp::of(now);
-        let resent = |r: &mut Record| (r.fate, r.sent, r.again) = (Fate::Sent, sent, true);
-        self.change(range, |r| r.fate != Fate::Sacked, resent, |_, _| {});
+        let change = &|r: &mut Record| (r.fate, r.sent, r.again, r.vague) = (Fate::Sent, sent, true, false);
+        let meant = |fate| fate != Fate::Sacked;
+        self.change(Change { range, meant, change, each: &mut |_, _| {}, most: None });
     }
 
     /// Every record may be looked at and its fate changed.
     pub(crate) fn each(&mut self, mut change: impl FnMut(Range, &mut Record)) {
-        let mut start = self.start;
-        for record in &mut self.list {
-            change(Range { start, end: record.end }, record);
-            start = record.end;
+        self.each_until(|range, record| {
+            change(range, record);
+            true
+        });
+    }
+
+    /// So may they be here, up to one of those of which no news came where `change` says that those behind
+    /// it, sent later, are of no interest.
+    pub(crate) fn each_until(&mut self, mut change: impl FnMut(Range, &mut Record) -> bool) {
+        let Scoreboard { start, known, fresh, marked, sacked, lost, .. } = &mut *self.board;
+        let mut at = *start;
+        let mut look = |record: &mut Record| {
+            let (range, before) = (Range { start: at, end: record.end }, record.fate);
+            let goes_on = change(range, record);
+            count(before, record.fate, range.len(), sacked, lost);
+            at = record.end;
+            goes_on
+        };
+        known.visit(self.pool, 0, |record| {
+            look(record);
+            true
+        });
+        fresh.visit(self.pool, 0, |record| {
+            let goes_on = look(record);
+            if record.again || record.fate != Fate::Sent {
+                *marked = Some(marked.map_or(record.end, |end| end.later_of(record.end)));
+            }
+            goes_on
+        });
+    }
+
+    /// What the first record is about.
+    pub(crate) fn first(&self) -> Option<Record> {
+        self.board.known.first(self.pool).or_else(|| self.board.fresh.first(self.pool))
+    }
+
+    /// Bytes that are selectively acknowledged.
+    pub(crate) fn sacked(&self) -> u32 {
+        self.board.sacked
+    }
+
+    /// Stretches that are, `most` at most.
+    pub(crate) fn sacked_stretches(&mut self, most: u8) -> u8 {
+        let mut count = 0;
+        self.board.known.visit(self.pool, 0, |record| {
+            count += u8::from(record.fate == Fate::Sacked);
+            count < most
+        });
+        count
+    }
+
+    /// Where the last record ends.
+    fn end(&self) -> Seq {
+        self.board.fresh.last(self.pool).map_or(self.board.edge, |last| last.end)
+    }
+
+    fn change(&mut self, mut change: Change<'_>) {
+        let (start, end) = (self.board.start, self.end());
+        let Range { start: from, end: to } = change.range;
+        change.range = Range { start: from.later_of(start), end: to.earlier_of(end) };
+        if change.range.start.before(change.range.end) {
+            self.change_known(&mut change);
+            self.move_over(&mut change);
         }
     }
 
-    /// Changes the records of `range` that are `meant`, split at its edges if need be, and tells `each`
-    /// what they were.
-    fn change(
-        &mut self,
-        range: Range,
-        meant: impl Fn(&Record) -> bool,
-        change: impl Fn(&mut Record),
-        mut each: impl FnMut(Range, &Record),
-    ) {
-        let Some(end) = self.list.last().map(|r| r.end) else { return };
-        let range = Range { start: range.start.later_of(self.start), end: range.end.earlier_of(end) };
-        if !range.start.before(range.end) || !self.split(range.start) || !self.split(range.end) {
+    /// Changes those records of the range of which news came before: split at its edges, if need be.
+    fn change_known(&mut self, change: &mut Change<'_>) {
+        let base = self.board.start;
+        let range = Range { start: change.range.start, end: change.range.end.earlier_of(self.board.edge) };
+        if !range.start.before(range.end) {
             return;
         }
-        let mut start = self.start;
-        for record in &mut self.list {
-            let end = record.end;
-            if range.start.at_or_before(start) && end.at_or_before(range.end) && meant(record) {
-                each(Range { start, end }, record);
-                change(record);
+        let edges = [range.start, range.end];
+        let missing = |records: &Self| edges.iter().filter(|at| !records.is_edge(**at)).count();
+        let has_room = self.make_room(missing, change.most);
+        let mut index = self.split(range.start, has_room);
+        self.split(range.end, has_room);
+        let first = index;
+        let Records { board: Scoreboard { known, sacked, lost, .. }, pool } = self;
+        let mut at = index.checked_sub(1).map_or(base, |before| known.get(pool, before).end);
+        known.visit(pool, first, |record| {
+            let part = Range { start: at, end: record.end };
+            at = record.end;
+            index += 1;
+            // Where there was no room to split, it reaches beyond the range.
+            if range.start.at_or_before(part.start)
+                && part.end.at_or_before(range.end)
+                && (change.meant)(record.fate)
+            {
+                (change.each)(part, record);
+                let before = record.fate;
+                (change.change)(record);
+                count(before, record.fate, part.len(), sacked, lost);
             }
-            start = end;
+            at.before(range.end)
+        });
+        self.join(first.saturating_sub(1), index + 1);
+    }
+
+    /// Does a known record start at `at`, or do they end there?
+    fn is_edge(&self, at: Seq) -> bool {
+        let Scoreboard { start, known, edge, .. } = &*self.board;
+        let before = known.find(self.pool, at, *start).checked_sub(1);
+        at == *edge || before.map_or(*start, |before| known.get(self.pool, before).end) == at
+    }
+
+    /// Makes one of the known records start at `at`, if there is room. The first that reaches beyond it.
+    fn split(&mut self, at: Seq, has_room: bool) -> usize {
+        let index = self.board.known.find(self.pool, at, self.board.start);
+        if !has_room || self.is_edge(at) {
+            return index;
+        }
+        let record = self.board.known.get(self.pool, index);
+        self.board.known.insert(self.pool, index, &Record { end: at, ..record });
+        index + 1
+    }
+
+    /// What news comes of now moves over to the known records, with what lies before it.
+    fn move_over(&mut self, change: &mut Change<'_>) {
+        let range = change.range;
+        while self.board.edge.before(range.end)
+            && let Some(record) = self.board.fresh.first(self.pool)
+        {
+            let start = self.board.edge;
+            let is_before = start.before(range.start);
+            let end = record.end.earlier_of(if is_before { range.start } else { range.end });
+            let mut part = Record { end, ..record };
+            let is_meant = !is_before && (change.meant)(record.fate);
+            if is_meant {
+                (change.change)(&mut part);
+            }
+            // Behind a hole there must be room for what has arrived, too.
+            let room = 1 + usize::from(is_before && change.most.is_some());
+            if !self.append(&part, change.most, room) {
+                return;
+            }
+            let board = &mut *self.board;
+            board.edge = end;
+            if is_meant {
+                (change.each)(Range { start, end }, &record);
+                count(record.fate, part.fate, end.since(start), &mut board.sacked, &mut board.lost);
+            }
+            if end == record.end {
+                board.fresh.drop_front(self.pool, 1);
+                board.marked.take_if(|marked| marked.at_or_before(end));
+            }
         }
     }
 
-    /// Makes a record end at `at`. False: there is no room for another.
-    fn split(&mut self, at: Seq) -> bool {
-        if at == self.start {
+    /// Adds a record to the known ones, where `room` says for how many there has to be room.
+    fn append(&mut self, new: &Record, most: Option<usize>, room: usize) -> bool {
+        let Records { board, pool } = self;
+        let last = board.known.last(pool);
+        if let Some(last) = last.filter(|last| last.equals(new)) {
+            board.known.set_last(pool, &Record { end: new.end, ..last });
             return true;
         }
-        let Some(index) = self.list.iter().position(|r| at.at_or_before(r.end)) else { return true };
-        let record = self.list[index];
-        record.end == at || self.list.insert(index, Record { end: at, ..record }).is_ok()
-    }
-
-    /// Joins neighbours that do not differ, and then those that differ least, until there are at most
-    /// `most`.
-    fn tidy(&mut self, most: usize) {
-        self.join(|a, b| {
-            a.fate == b.fate && (a.fate == Fate::Sacked || (a.sent, a.again) == (b.sent, b.again))
-        });
-        if self.list.len() > most {
-            self.coarsen(most);
+        if self.make_room(|_| room, most) {
+            return self.board.known.push(self.pool, new);
         }
-        while self.list.len() > most {
-            self.forget_shortest();
-        }
+        // What is on its way may be one with what lies before it.
+        let Some(last) = last.filter(|last| last.fate == new.fate) else { return false };
+        self.board.known.set_last(self.pool, &last.with(new));
+        true
     }
 
-    /// Joins neighbours of one fate to stretches that are about as long as each other, so that each
-    /// knows about when it was sent: if all are of one fate, half of `most` are left.
-    fn coarsen(&mut self, most: usize) {
-        let mut start = self.start;
-        let Some(last) = self.list.last() else { return };
-        let len = last.end.since(start) / (most as u32 / 4).max(1);
-        self.join(|a, b| {
-            let may = a.fate == b.fate && b.end.since(start) <= len;
-            start = if may { start } else { a.end };
-            may
-        });
-    }
-
-    fn join(&mut self, mut may: impl FnMut(&Record, &Record) -> bool) {
-        let mut kept = 0;
-        for i in 1..self.list.len() {
-            let (a, b) = (self.list[kept], self.list[i]);
-            if may(&a, &b) {
-                self.list[kept] = a.with(&b);
-            } else {
-                kept += 1;
-                self.list[kept] = b;
+    /// Is there room for the known records that are missing? Where there must be, neighbours are joined: those that
+    /// are of one fate first, and else what is on its way is taken as lost. Those that have arrived stay.
+    fn make_room(&mut self, missing: impl Fn(&Self) -> usize, most: Option<usize>) -> bool {
+        loop {
+            let more = missing(self);
+            let known = &mut self.board.known;
+            if let Some(most) = most {
+                return known.len() + more <= most && known.has_room(self.pool, more + SPARE);
+            }
+            if known.has_room(self.pool, more) {
+                return true;
+            }
+            let is_full = !self.join_pair(|a, b| a.fate == b.fate);
+            if is_full && !self.join_pair(|a, b| a.fate != Fate::Sacked && b.fate != Fate::Sacked) {
+                return false;
             }
         }
-        self.list.truncate(kept + 1);
     }
 
-    /// The shortest record is taken to be what its neighbour is. No acknowledgment is invented: one
-    /// may be forgotten.
-    fn forget_shortest(&mut self) {
-        let lens = self.iter().map(|(range, r)| (r.fate != Fate::Sacked, range.end.since(range.start)));
-        let Some((index, _)) = lens.enumerate().min_by_key(|(_, len)| *len) else { return };
-        if let Some(previous) = index.checked_sub(1).map(|i| self.list[i]) {
-            self.list[index].fate = previous.fate;
-        } else if let Some(next) = self.list.get(1) {
-            self.list[0].fate = next.fate;
+    /// Joins the first pair of known records that may be. False: there is none.
+    fn join_pair(&mut self, may: impl Fn(&Record, &Record) -> bool) -> bool {
+        let Records { board: Scoreboard { start, known, sacked, lost, .. }, pool } = self;
+        let mut before = *start;
+        for index in 1..known.len() {
+            let (a, b) = (known.get(pool, index - 1), known.get(pool, index));
+            if may(&a, &b) {
+                let both = a.with(&b);
+                count(a.fate, both.fate, a.end.since(before), sacked, lost);
+                count(b.fate, both.fate, b.end.since(a.end), sacked, lost);
+                known.set(pool, index, &both);
+                known.remove(pool, index - 1, index);
+                return true;
+            }
+            before = a.end;
         }
-        self.join(|a, b| a.fate == b.fate);
+        false
+    }
+
+    /// Joins known records from `from` up to `to` that tell the same.
+    fn join(&mut self, from: usize, to: usize) {
+        let Records { board: Scoreboard { known, .. }, pool } = self;
+        let to = to.min(known.len());
+        if to <= from {
+            return;
+        }
+        let (mut kept, mut last) = (from, known.get(pool, from));
+        for index in from + 1..to {
+            let next = known.get(pool, index);
+            if last.equals(&next) {
+                last.end = next.end;
+            } else {
+                known.set(pool, kept, &last);
+                (kept, last) = (kept + 1, next);
+            }
+        }
+        if kept + 1 < to {
+            known.set(pool, kept, &last);
+            known.remove(pool, kept + 1, to);
+        }
+    }
+
+    #[cfg(test)]
+    fn all(&mut self) -> Vec<(Range, Record)> {
+        let mut all = vec![];
+        self.each(|range, record| all.push((range, *record)));
+        all
     }
 }
 
-impl Record {
-    /// Both as one: what may be on its way was sent when the later of them was.
-    fn with(&self, next: &Record) -> Record {
-        let sent = if self.sent.before(next.sent) { next.sent } else { self.sent };
-        let (again, sampled) = (self.again || next.again, self.sampled && next.sampled);
-        Record { end: next.end, sent, fate: self.fate, again, sampled }
+/// `len` bytes had one fate and have another.
+fn count(before: Fate, after: Fate, len: u32, sacked: &mut u32, lost: &mut u32) {
+    match before {
+        Fate::Sent => {}
+        Fate::Sacked => *sacked -= len,
+        Fate::Lost => *lost -= len,
     }
+    match after {
+        Fate::Sent => {}
+        Fate::Sacked => *sacked += len,
+        Fate::Lost => *lost += len,
+    }
+}
+
+fn earlier(a: Option<Stamp>, b: Stamp) -> Option<Stamp> {
+    a.filter(|a| a.before(b)).or(Some(b))
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ impl News {
             self.original += len;
         }
         // What is taken as lost may have been sent longer ago than stamps can tell.
-        if !self.waited && record.fate != Fate::Lost {
+        if !self.waited && record.fate != Fate::Lost && !record.vague {
             self.sent = later(self.sent, record.sent);
         }
     }
@@ -266,7 +266,7 @@ impl Send {
 
     /// An acknowledgment of new data where [all is smooth](Self::is_smooth).
     pub(crate) fn on_ack_in_order(&mut self, acked: u32, cx: &mut Cx<'_, '_>) {
-        let sent = self.scoreboard.advance(self.una);
+        let sent = self.scoreboard.advance(cx.pool, self.una);
         self.recovery.rack.on_progress(self.una, sent, Stamp::of(cx.now));
         let rtt = sent.map(|sent| self.rtt.sample(elapsed(cx.now, sent), cx.config));
         self.rtt.forget_back_off();
@@ -357,7 +357,7 @@ impl Send {
                 // What reaches beyond what was sent says nothing.
                 if una.before(block.end) && block.start.before(block.end) && block.end.at_or_before(nxt) {
                     let block = Range { start: block.start.later_of(una), ..block };
-                    records.sack(block, |range, record| {
+                    records.sack(block, mss, |range, record| {
                         note(&mut news, range, record, &judge);
                         news.behind = true;
                     });
@@ -725,16 +725,15 @@ fn in_order(blocks: &[Range], una: Seq) -> heapless::Vec<Range, SACK_BLOCKS> {
 
 /// Has so much arrived behind a gap that it stands for a loss?
 //= rfc6675#4: IsLost
-fn is_certain(records: &Records, mss: u16) -> bool {
-    let sacked = records.iter().filter(|(_, r)| r.fate == Fate::Sacked);
-    let (count, bytes) = sacked.fold((0, 0), |(n, sum), (range, _)| (n + 1, sum + range.len()));
-    count >= THRESHOLD || bytes > u32::from(THRESHOLD - 1) * u32::from(mss)
+fn is_certain(records: &mut Records<'_, '_>, mss: u16) -> bool {
+    let is_much = records.sacked() > u32::from(THRESHOLD - 1) * u32::from(mss);
+    is_much || (records.sacked() > 0 && records.sacked_stretches(THRESHOLD) >= THRESHOLD)
 }
 
 /// The peer had selectively acknowledged what lies at SND.UNA, and does not have it any more.
 //= rfc2018#8
-fn is_reneged(records: &Records) -> bool {
-    records.iter().next().is_some_and(|(_, record)| record.fate == Fate::Sacked)
+fn is_reneged(records: &Records<'_, '_>) -> bool {
+    records.first().is_some_and(|record| record.fate == Fate::Sacked)
 }
 
 /// The most that is no more than `len` and full segments; or less than one, if that is all.

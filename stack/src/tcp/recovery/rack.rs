@@ -116,7 +116,9 @@ impl Rack {
         } else if range.end.before(self.fack) && !record.again {
             self.reordered = true;
         }
-        if judge.is_of_last(record)
+        // When a vague one was sent nobody knows.
+        if !record.vague
+            && judge.is_of_last(record)
             && (self.rtt == 0 || sent_after(record.sent, range.end, self.sent, self.end))
         {
             (self.sent, self.end) = (record.sent, range.end);
@@ -157,19 +159,27 @@ impl Rack {
 
     /// Marks what is lost by now. How many µs to wait for the next to be.
     //= rfc8985#6.2 step 5
-    pub(super) fn detect(&self, records: &mut Records, rtt: &Rtt, urgent: bool, now: Stamp) -> Option<u32> {
+    pub(super) fn detect(
+        &self,
+        records: &mut Records<'_, '_>,
+        rtt: &Rtt,
+        urgent: bool,
+        now: Stamp,
+    ) -> Option<u32> {
         if self.rtt == 0 {
             return None;
         }
         let patience = self.rtt.saturating_add(self.window(rtt, urgent));
         let mut wait = None;
-        records.each(|range, record| {
-            if record.fate == Fate::Sent && sent_after(self.sent, self.end, record.sent, range.end) {
+        records.each_until(|range, record| {
+            let is_older = sent_after(self.sent, self.end, record.sent, range.end);
+            if record.fate == Fate::Sent && is_older {
                 match patience.checked_sub(now.since(record.sent)) {
                     None | Some(0) => record.fate = Fate::Lost,
                     Some(more) => wait = wait.max(Some(more)),
                 }
             }
+            is_older
         });
         wait
     }
@@ -177,7 +187,7 @@ impl Rack {
     /// The retransmission timer fired: what was sent longer ago than a round trip is lost, and the
     /// first in any case.
     //= rfc8985#6.3
-    pub(super) fn on_timeout(&self, records: &mut Records, rtt: &Rtt, now: Stamp) {
+    pub(super) fn on_timeout(&self, records: &mut Records<'_, '_>, rtt: &Rtt, now: Stamp) {
         let patience = self.rtt.saturating_add(self.window(rtt, true));
         let mut first = true;
         records.each(|_, record| {
