@@ -320,7 +320,7 @@ impl Synchronized {
             }
             (true, _) => {}
         }
-        send.rtt.leave_handshake(transmissions, Some(cx.now.since(first_sent)), cx.config);
+        send.rtt.leave_handshake(transmissions, Some(cx.now.since(first_sent)), cx.now, cx.config);
         send.update_timer(cx.now, cx.config);
         Ok(())
     }

@@ -251,6 +251,7 @@ impl Handshake {
         rtt.leave_handshake(
             self.transmissions,
             (!self.answered).then(|| cx.now.since(self.first_sent)),
+            cx.now,
             config,
         );
         let which = cx.options.congestion.unwrap_or(config.congestion);

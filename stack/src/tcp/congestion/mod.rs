@@ -31,7 +31,7 @@ use window::Window;
 const VALID: Duration = Duration::from_secs(300);
 
 /// What is paced goes out faster than a window in a round trip: twice in slow start, whose window
-/// doubles in a round, and a little faster in congestion avoidance.
+/// doubles in a round, or that a recovery left nearly empty, and a little faster in congestion avoidance.
 const SLOW_START_GAIN: (u64, u64) = (2, 1);
 const AVOIDANCE_GAIN: (u64, u64) = (6, 5);
 
@@ -50,8 +50,9 @@ pub(crate) struct Ack {
     pub(crate) flight: u32,
     /// A round-trip time that it shows, if it does.
     pub(crate) rtt: Option<Duration>,
-    /// The smoothed round-trip time, zero if it is not known.
+    /// The smoothed round-trip time, and the shortest of the last minutes; zero if it is not known.
     pub(crate) srtt: Duration,
+    pub(crate) min_rtt: Duration,
     /// A fast recovery goes on: the window does not grow, PRR says what is sent.
     pub(crate) recovering: bool,
 }
@@ -73,6 +74,8 @@ pub(crate) struct Controller {
     slow_start: SlowStart,
     /// What the window allows goes out at a rate.
     paced: bool,
+    /// So it is after a recovery that left little in flight, until the window is full.
+    refills: bool,
     pacer: Pacer,
     law: Law,
     before: Option<Before>,
@@ -119,6 +122,7 @@ impl Controller {
             usage: Usage::new(start, now),
             slow_start: SlowStart::new(start),
             paced: config.pacing,
+            refills: false,
             pacer: Pacer::default(),
             law,
             before: None,
@@ -127,9 +131,9 @@ impl Controller {
 
     /// See [`park`](super::park).
     pub(super) fn park(&self, una: Seq, to: &mut Packer) -> Option<()> {
-        let Controller { window, usage, slow_start, law, paced, pacer, before: _ } = self;
+        let Controller { window, usage, slow_start, law, paced, refills, pacer, before: _ } = self;
         to.bits([*paced]);
-        pacer.park(to)?;
+        if *refills { Pacer::default() } else { *pacer }.park(to)?;
         window.park(to);
         usage.park(una, to);
         slow_start.park(una, to);
@@ -164,7 +168,7 @@ impl Controller {
             2 => Law::Cubic(Cubic::unpark(from)),
             _ => Law::Bbr(Bbr::unpark(una, from)),
         };
-        Controller { window, usage, slow_start, law, paced, pacer, before: None }
+        Controller { window, usage, slow_start, law, paced, refills: false, pacer, before: None }
     }
 
     /// Bytes that may be in flight outside fast recovery.
@@ -199,6 +203,9 @@ impl Controller {
     pub(crate) fn on_sent(&mut self, nxt: Seq, flight: u32, bytes: u32, now: Instant) {
         if self.window.is_used_by(flight) {
             self.usage.limited_until = nxt;
+            if core::mem::take(&mut self.refills) && !self.paced {
+                self.pacer.open();
+            }
         }
         self.pacer.on_sent(bytes, now);
     }
@@ -222,7 +229,7 @@ impl Controller {
             return;
         }
         self.grow(ack);
-        if self.paced
+        if (self.paced || self.refills)
             && let Some(rate) = self.window_rate(ack.srtt)
         {
             self.pacer.set_rate(rate, self.window.mss);
@@ -231,7 +238,8 @@ impl Controller {
 
     /// The rate at which the window goes out in less than a round trip: it must not hold growth back.
     fn window_rate(&self, srtt: Duration) -> Option<u64> {
-        let (parts, of) = if self.window.is_slow_start() { SLOW_START_GAIN } else { AVOIDANCE_GAIN };
+        let is_fast = self.refills || self.window.is_slow_start();
+        let (parts, of) = if is_fast { SLOW_START_GAIN } else { AVOIDANCE_GAIN };
         (u64::from(self.window.cwnd) * parts * 1_000_000 / of).checked_div(srtt.micros())
     }
 
@@ -258,9 +266,12 @@ impl Controller {
     }
 
     /// Congestion, once in a round or recovery: `flight` bytes were on their way when it was noticed.
-    /// Sets the threshold, and the window to it.
+    /// Sets the threshold, and the window to it: never more than it was (H277), for while a loss is looked for
+    /// more may go out than the window allows.
+    //= rfc5681#3.1
     pub(crate) fn on_congestion(&mut self, cause: Cause, flight: u32, _now: Instant) {
         self.remember();
+        let flight = flight.min(self.window.cwnd);
         match &mut self.law {
             Law::Cubic(law) => law.on_congestion(&mut self.window, flight),
             Law::NewReno(law) => law.on_congestion(&mut self.window, flight),
@@ -270,11 +281,22 @@ impl Controller {
         }
     }
 
-    /// A fast recovery is over, with `flight` bytes on their way.
-    //= rfc6582#3.2 step 3, full acknowledgments, option 1
-    pub(crate) fn on_recovered(&mut self, flight: u32, _now: Instant) {
-        if !matches!(self.law, Law::Bbr(_)) {
-            self.window.settle(flight);
+    /// A fast recovery is over, with `flight` bytes on their way: the window is what it was reduced to, however
+    /// little that is. What fills it goes out at a rate, not in a burst (H257).
+    //= rfc6582#3.2 step 3, full acknowledgments, option 2
+    //= rfc9937#6: cwnd is ssthresh when a recovery ends
+    pub(crate) fn on_recovered(&mut self, flight: u32, srtt: Duration, _now: Instant) {
+        if matches!(self.law, Law::Bbr(_) | Law::None) {
+            return;
+        }
+        self.window.cwnd = self.window.ssthresh;
+        // What may begin a connection may follow at once.
+        //= rfc6928#2
+        self.refills = flight.saturating_add(self.window.initial) < self.window.cwnd;
+        if self.refills
+            && let Some(rate) = self.window_rate(srtt)
+        {
+            self.pacer.set_rate(rate, self.window.mss);
         }
     }
 
@@ -283,6 +305,7 @@ impl Controller {
         if !again {
             self.remember();
         }
+        let flight = flight.min(self.window.cwnd);
         match &mut self.law {
             Law::Cubic(law) if !again => law.on_timeout(&mut self.window, flight),
             Law::NewReno(law) if !again => law.on_congestion(&mut self.window, flight),
@@ -290,7 +313,7 @@ impl Controller {
         }
         //= rfc5681#3.1: "no more than 1 full-sized segment"; H053
         self.window.cwnd = self.window.mss;
-        self.pacer.open();
+        self.open();
     }
 
     fn remember(&mut self) {
@@ -327,6 +350,11 @@ impl Controller {
             Law::NewReno(_) | Law::None => {}
         }
         self.window.restart();
+        self.open();
+    }
+
+    fn open(&mut self) {
+        self.refills = false;
         self.pacer.open();
     }
 

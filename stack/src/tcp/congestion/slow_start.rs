@@ -1,13 +1,25 @@
-//! Slow start, and how the first one ends before it overruns the path: HyStart++ (RFC 9406).
+//! Slow start, and how the first one ends before it overruns the path: HyStart++ (RFC 9406), and the test
+//! of acknowledgment trains of the HyStart before it, as Linux has it.
 //!
 //! Until there was a congestion, nobody knows where to stop. Round-trip times that grow tell that a
 //! queue builds up: the window then grows at a quarter of the speed, and if they stay so for five
-//! rounds, slow start is over.
+//! rounds, slow start is over. Where the queue is empty again when a round begins they tell it too late (H278).
+//! But the acknowledgments of a round come at the rate of the bottleneck, one soon after the other: once they
+//! have come so for half of the shortest round trip, half of the path is in use, and the window, which
+//! doubles in the round, is as large as the path. Then slow start is over at once.
 
 use super::super::park::{Packer, Unpacker};
 use super::Ack;
 use super::window::Window;
 use crate::seq::Seq;
+use crate::time::{Duration, Instant};
+
+/// Acknowledgments no farther apart are of one train, and no farther than a quarter of the round trip.
+const TRAIN_GAP: Duration = Duration::from_millis(2);
+/// What the peer and the devices may add to a train: they join segments.
+const TRAIN_SLACK: Duration = Duration::from_millis(1);
+/// In segments: trains of smaller windows say nothing.
+const TRAIN_WINDOW: u32 = 16;
 
 //= rfc9406#4.3: the constants, times in µs
 const THRESHOLD_MIN: u32 = 4_000;
@@ -34,6 +46,8 @@ pub(super) struct SlowStart {
     /// Samples in this round.
     samples: u8,
     conservative: Option<Conservative>,
+    /// The first acknowledgment of the round, and the last that is of one train with it.
+    train: [Instant; 2],
 }
 
 /// Conservative slow start: round trips took longer, or so it seemed.
@@ -48,7 +62,8 @@ struct Conservative {
 impl SlowStart {
     /// See [`park`](super::super::park).
     pub(super) fn park(&self, una: Seq, to: &mut Packer) {
-        let SlowStart { end, last, current, samples, conservative } = self;
+        // Nothing is in flight: what is sent next is another round.
+        let SlowStart { end, last, current, samples, conservative, train: _ } = self;
         to.near(*end, una);
         // `NONE`, the usual, is as short as zero.
         [*last, *current].iter().for_each(|n| to.number(n.wrapping_add(1)));
@@ -66,11 +81,12 @@ impl SlowStart {
         let [last, current] = [from.number(), from.number()].map(|n| (n as u32).wrapping_sub(1));
         let (samples, rounds) = (from.number() as u8, from.number() as u8);
         let conservative = (rounds > 0).then(|| Conservative { baseline: from.number() as u32, rounds });
-        SlowStart { end, last, current, samples, conservative }
+        SlowStart { end, last, current, samples, conservative, train: [Instant::ZERO; 2] }
     }
 
     pub(super) fn new(start: Seq) -> Self {
-        SlowStart { end: start, last: NONE, current: NONE, samples: 0, conservative: None }
+        let train = [Instant::ZERO; 2];
+        SlowStart { end: start, last: NONE, current: NONE, samples: 0, conservative: None, train }
     }
 
     /// What is acknowledged lets the window grow as much, with an eye on the round-trip times while
@@ -87,11 +103,30 @@ impl SlowStart {
         //= rfc9406#4.2
         if self.end.before(ack.una) {
             self.begin_round(window, ack.max);
+            self.train = [ack.now; 2];
         }
         if let Some(rtt) = ack.rtt {
             self.sample(rtt.micros().min(u64::from(NONE - 1)) as u32);
         }
         window.grow(if self.conservative.is_some() { bytes / CSS_GROWTH_DIVISOR } else { bytes });
+        if window.is_unbounded() && self.is_long_train(ack, paced) && window.cwnd >= TRAIN_WINDOW * window.mss
+        {
+            window.ssthresh = window.cwnd;
+            self.conservative = None;
+        }
+    }
+
+    /// Do acknowledgments come one soon after the other for so long that they fill half of the path? What is
+    /// paced came spread over half of the round trip already.
+    fn is_long_train(&mut self, ack: &Ack, paced: bool) -> bool {
+        let [first, last] = self.train;
+        let gap = TRAIN_GAP.min(Duration::from_micros(ack.min_rtt.micros() / 4));
+        if ack.now.since(last) > gap {
+            return false;
+        }
+        self.train[1] = ack.now;
+        let parts = if paced { 1 } else { 2 };
+        ack.now.since(first).micros() > (ack.min_rtt + TRAIN_SLACK).micros() / parts
     }
 
     /// Out of slow start, or with a window that is not used, no round ends for long: the end that is passed

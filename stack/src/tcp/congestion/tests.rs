@@ -56,6 +56,7 @@ impl Sender {
             flight: self.flight(),
             rtt: self.rtt,
             srtt: self.rtt.unwrap_or(RTT),
+            min_rtt: self.rtt.unwrap_or(RTT),
             recovering: false,
         });
     }
@@ -83,7 +84,7 @@ fn slow_start_doubles_and_avoidance_adds_a_segment_per_window() {
     assert_eq!(s.c.window(), 20 * MSS);
     s.c.on_congestion(Cause::Loss, 20 * MSS, s.now);
     assert_eq!((s.c.window(), s.c.ssthresh()), (10 * MSS, 10 * MSS));
-    s.c.on_recovered(20 * MSS, s.now);
+    s.c.on_recovered(20 * MSS, RTT, s.now);
     assert_eq!(s.c.window(), 10 * MSS);
     s.ack(s.flight());
     for n in 11..20 {
@@ -212,6 +213,7 @@ fn slow_start_ends_at_the_threshold() {
     let mut s = Sender::new(Congestion::NewReno);
     s.fill();
     s.c.on_timeout(11 * MSS, s.now, false);
+    s.c.window.ssthresh += MSS / 2;
     (s.una, s.nxt) = (START, START);
     for window in [2, 3, 4, 5] {
         s.fill();
@@ -245,7 +247,7 @@ fn a_reduction_for_nothing() {
         let mut s = Sender::new(Congestion::Cubic);
         s.round(RTT);
         s.c.on_congestion(Cause::Loss, s.flight(), s.now);
-        s.c.on_recovered(s.flight(), s.now);
+        s.c.on_recovered(s.flight(), RTT, s.now);
         for _ in 0..30 {
             s.round(RTT);
         }
@@ -267,14 +269,95 @@ fn a_reduction_for_nothing() {
     }
 }
 
-/// RFC 6582 §3.2: a recovery that ends with little in flight is followed by no burst.
-//= rfc6582#3.2
+/// H257: a recovery that ends with little in flight leaves the window that it was reduced to, and is followed by
+/// no burst: what fills the window goes out over a good part of a round trip. Then there is no pace any more.
+//= rfc6582#3.2 step 3, full acknowledgments, option 2
+//= rfc9937#6
 #[test]
 fn no_burst_after_recovery() {
+    for left in [0, 2] {
+        let mut s = Sender::new(Congestion::NewReno);
+        for _ in 0..3 {
+            s.round(RTT);
+        }
+        s.ack(s.flight());
+        s.c.on_congestion(Cause::Loss, 80 * MSS, s.now);
+        s.send(left * MSS);
+        s.c.on_recovered(left * MSS, RTT, s.now);
+        assert_eq!(s.c.window(), 40 * MSS);
+        let begin = s.now;
+        while s.flight() + MSS <= s.c.window() {
+            s.c.on_timer(s.now);
+            let mut burst = 0;
+            while s.c.pacer().is_open() && s.flight() < s.c.window() {
+                s.send(s.c.pacer().most().min(s.c.window() - s.flight()));
+                burst += 1;
+            }
+            assert!(burst <= 2 || s.c.pacer().rate().is_none(), "bursts of two segments");
+            s.now = s.c.pacer().deadline().unwrap_or(s.now);
+        }
+        let took = s.now.since(begin).millis();
+        assert!((30..=100).contains(&took), "{took} ms");
+        assert!(s.c.pacer().is_open() && s.c.pacer().rate().is_none());
+    }
+}
+
+/// A window as small as a first one needs no pace.
+//= rfc6928#2
+#[test]
+fn a_small_window_follows_recovery_at_once() {
     let mut s = Sender::new(Congestion::NewReno);
+    s.round(RTT);
+    s.ack(s.flight());
     s.c.on_congestion(Cause::Loss, 20 * MSS, s.now);
-    s.c.on_recovered(2 * MSS, s.now);
-    assert_eq!(s.c.window(), 3 * MSS);
+    s.c.on_recovered(0, RTT, s.now);
+    assert!(s.c.window() == 10 * MSS && s.c.pacer().rate().is_none());
+}
+
+/// H277: while a loss is looked for more goes out than the window allows; that makes no reduction smaller, and
+/// no loss the window larger.
+//= rfc5681#3.1
+#[test]
+fn a_loss_never_raises_the_window() {
+    for law in [Congestion::Cubic, Congestion::NewReno] {
+        for by_timeout in [false, true] {
+            let mut s = Sender::new(law);
+            s.round(RTT);
+            let before = s.c.window();
+            if by_timeout {
+                s.c.on_timeout(3 * before, s.now, false);
+            } else {
+                s.c.on_congestion(Cause::Loss, 3 * before, s.now);
+            }
+            assert!(s.c.ssthresh() <= before * 7 / 10, "{} of {before}", s.c.ssthresh());
+        }
+    }
+}
+
+/// H278: the queue is empty again whenever a round begins, so round trips do not grow; but acknowledgments come at
+/// the rate of the bottleneck for half of a round trip: slow start is over before the queue overflows. Those of
+/// a smaller part of the path, or with gaps, say nothing.
+#[test]
+fn a_long_train_of_acknowledgments_ends_slow_start() {
+    // The segments that arrive in a round trip of 100 ms, and when an acknowledgment is late.
+    for (fits, gap, ends) in [(100, None, true), (100, Some(20), false), (1000, None, false)] {
+        let mut s = Sender::new(Congestion::NewReno);
+        for _ in 0..4 {
+            s.fill();
+            let (end, began) = (s.nxt, s.now + RTT);
+            let mut n = 0;
+            while s.una.before(end) {
+                let late = if gap.is_some_and(|gap| n >= gap) { 3_000 } else { 0 };
+                s.now = began + Duration::from_micros(RTT.micros() / fits * n + late);
+                s.rtt = Some(RTT);
+                s.ack(MSS);
+                n += 1;
+            }
+        }
+        let window = s.c.window() / MSS;
+        assert_eq!(s.c.ssthresh() < u32::MAX >> 2, ends, "{fits} {gap:?}");
+        assert!(if ends { (100..140).contains(&window) } else { window == 160 }, "{fits}: {window}");
+    }
 }
 
 /// H051: a lost SYN shrinks the initial window, and nothing else.

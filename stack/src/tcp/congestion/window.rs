@@ -61,12 +61,6 @@ impl Window {
         self.cwnd = self.cwnd.saturating_add(bytes).min(LARGEST);
     }
 
-    /// Recovery is over: the window is what it was reduced to, but a flight far below it is no
-    /// licence for a burst.
-    pub(super) fn settle(&mut self, flight: u32) {
-        self.cwnd = self.ssthresh.min(flight.max(self.mss) + self.mss);
-    }
-
     /// The path was not used for so long that nobody knows what it takes.
     //= rfc5681#4.1
     // What it took is worth a threshold (RFC 7661 §4.4.3): slow start finds back quickly.

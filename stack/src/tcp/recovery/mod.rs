@@ -255,7 +255,7 @@ impl Send {
         let segments = range.len().div_ceil(u32::from(self.mss)).min(NEEDLESS_MAX.into()) as u8;
         recovery.needless = recovery.needless.saturating_add(segments).min(NEEDLESS_MAX);
         if let Some(undo) = &mut recovery.undo {
-            undo.on_resent(range.len(), clock);
+            undo.on_resent(range, clock);
         }
         //= rfc6298#5.1
         if range.start == self.una && !matches!(self.timer, SendTimer::Reorder(_)) {
@@ -268,7 +268,8 @@ impl Send {
     pub(crate) fn on_ack_in_order(&mut self, acked: u32, cx: &mut Cx<'_, '_>) {
         let sent = self.scoreboard.advance(cx.pool, self.una);
         self.recovery.rack.on_progress(self.una, sent, Stamp::of(cx.now));
-        let rtt = sent.map(|sent| self.rtt.sample(elapsed(cx.now, sent), cx.config));
+        let rtt = sent.map(|sent| self.rtt.sample(elapsed(cx.now, sent), cx.now, cx.config));
+        self.learn_ack_delay(acked, rtt);
         self.rtt.forget_back_off();
         self.tell_controller(acked, acked, rtt, cx.now);
         self.since = cx.now;
@@ -280,8 +281,7 @@ impl Send {
         let dsack = self.duplicate_in(heard);
         if let Some(range) = dsack {
             cx.count(TcpCount::DuplicatesReported);
-            self.recovery.rack.on_dsack(self.una, self.nxt);
-            self.recovery.tail.on_dsack(range);
+            self.take_duplicate(range);
         }
         let mut news = self.take_news(heard, cx.pool, cx.now);
         if news.delivered > 0 || dsack.is_some() {
@@ -324,6 +324,20 @@ impl Send {
         let is_duplicate = first.start.before(first.end) && (is_old || rest.first().is_some_and(contained));
         // Nothing came twice that was never sent.
         (self.recovery.sack && is_duplicate && first.end.at_or_before(self.max)).then_some(*first)
+    }
+
+    /// The peer says that `range` came twice. If we sent it twice, because RACK or the clock took it for lost,
+    /// more patience is due; what the network doubles says nothing of it (H276). Where nothing is spared, much
+    /// goes again of which nobody keeps count.
+    fn take_duplicate(&mut self, range: Range) {
+        let is_free = self.is_free();
+        let recovery = &mut self.recovery;
+        if recovery.tail.on_dsack(range) {
+            self.rtt.on_needless_probe();
+        }
+        if is_free || recovery.undo.is_some_and(|undo| undo.may_be_of(range)) {
+            recovery.rack.on_dsack(self.una, self.nxt);
+        }
     }
 
     /// Puts what was heard on the scoreboard, and looks for losses.
@@ -391,7 +405,8 @@ impl Send {
         let by_timestamp = heard.elapsed.filter(|_| heard.acked > 0 && !is_old);
         let sent = news.sent.filter(|sent| news.again.is_none_or(|again| again.before(*sent)));
         let sample = sent.map(|sent| elapsed(cx.now, sent)).or(by_timestamp).filter(|_| dsack.is_none());
-        let sample = sample.map(|rtt| self.rtt.sample(rtt, cx.config));
+        let sample = sample.map(|rtt| self.rtt.sample(rtt, cx.now, cx.config));
+        self.learn_ack_delay(heard.acked, sample);
         // Text of before the timeout may be all that there is to send: the back-off must not wait for
         // new text, or each further loss doubles it again.
         if sample.is_some() || (heard.acked > 0 && self.recovery.answered) {
@@ -420,7 +435,9 @@ impl Send {
         self.controller.undo();
         // What was late had gone again before it arrived, so RACK did not see that it was only late (H055).
         self.recovery.rack.reordered |= self.recovery.phase != Phase::Loss;
-        self.recovery.undo = None;
+        if let Some(undo) = &mut self.recovery.undo {
+            undo.on_undone(self.nxt);
+        }
         self.recovery.phase = Phase::Open;
         self.recovery.frto = Frto::Off;
         self.recovery.force = false;
@@ -515,7 +532,8 @@ impl Send {
             undo.until = Some(self.nxt);
         }
         if was == Phase::Fast {
-            self.controller.on_recovered(self.pipe(), now);
+            let srtt = self.rtt.smoothed().unwrap_or_default();
+            self.controller.on_recovered(self.pipe(), srtt, now);
         }
     }
 
@@ -587,8 +605,8 @@ impl Send {
         let recovering = self.recovery.phase == Phase::Fast || acked == 0;
         let (una, max) = (self.una, self.max);
         let srtt = self.rtt.smoothed().unwrap_or(Duration::ZERO);
-        let flight = self.pipe();
-        self.controller.on_ack(&Ack { now, una, max, delivered, flight, rtt, srtt, recovering });
+        let (flight, min_rtt) = (self.pipe(), Duration::from_micros(self.rtt.min().into()));
+        self.controller.on_ack(&Ack { now, una, max, delivered, flight, rtt, srtt, min_rtt, recovering });
     }
 
     /// Losses may be certain in `wait` µs.

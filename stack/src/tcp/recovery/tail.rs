@@ -43,12 +43,14 @@ impl Tail {
         self.end
     }
 
-    /// The peer says that `range` came twice: if it is what the probe sent, nothing was lost.
+    /// The peer says that `range` came twice: if it is what the probe sent, nothing was lost. Was it that?
     //= rfc8985#7.4.2
-    pub(super) fn on_dsack(&mut self, range: Range) {
-        if self.end == Some(range.end) {
+    pub(super) fn on_dsack(&mut self, range: Range) -> bool {
+        let is_probe = self.end == Some(range.end);
+        if is_probe {
             self.end = None;
         }
+        is_probe
     }
 
     /// Does the acknowledgment of `ack` show that the probe repaired a loss?
@@ -76,13 +78,30 @@ impl Send {
             && recovery.tail.end.is_none()
             && self.scoreboard.sacked() == 0;
         let srtt = self.rtt.smoothed().filter(|_| quiet)?;
-        // A single segment's acknowledgment may be held back, as long as we would do it, and twice that to
-        // be safe. The 200 ms of RFC 8985 would leave the probe to the timer that it is to forestall.
-        let lone = self.flight() <= self.mss as u32;
-        let held = if lone { srtt + config.ack_delay() + config.ack_delay() } else { Duration::ZERO };
-        let (timeout, rto) = ((srtt + srtt).max(held), self.rtt.rto(config));
+        let held = if self.is_lone() { self.held_back(config) } else { Duration::ZERO };
+        let (timeout, rto) = (srtt + srtt + held, self.rtt.rto(config));
         // Without congestion control the other timer costs nothing, and sends all at once.
         (timeout < rto || !self.is_free()).then(|| timeout.min(rto))
+    }
+
+    /// How long the acknowledgment of a single segment may be held back. Where nothing is spared, we do not wait
+    /// for who takes more than twice as long as we would.
+    fn held_back(&self, config: &TcpConfig) -> Duration {
+        let (learnt, usual) = (self.rtt.ack_delay(), config.ack_delay());
+        if self.is_free() { usual + usual } else { learnt.max(usual) }
+    }
+
+    /// Is at most one segment in flight?
+    fn is_lone(&self) -> bool {
+        self.flight() <= u32::from(self.mss)
+    }
+
+    /// The acknowledgment of `acked` bytes took so long. If it is of the last segment that was in flight, the
+    /// peer had no reason to hurry: that is how its delay is learnt.
+    pub(super) fn learn_ack_delay(&mut self, acked: u32, rtt: Option<Duration>) {
+        if let Some(rtt) = rtt.filter(|_| self.flight() == 0 && acked <= u32::from(self.mss)) {
+            self.rtt.learn_ack_delay(rtt);
+        }
     }
 
     /// When the tail is probed, if something was just sent or heard. The age of what is in flight counts

@@ -5,6 +5,9 @@ use super::super::ranges::Range;
 use super::super::segment::Timestamps;
 use crate::seq::Seq;
 
+/// Stretches that were sent again and are remembered. After more nobody can tell which duplicates are ours.
+const RESENT: usize = 6;
+
 /// What is known of the retransmissions since one reduction of the window.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Undo {
@@ -13,8 +16,14 @@ pub(super) struct Undo {
     /// Our timestamp in the first retransmission.
     //= rfc3522#3.2 step 2
     first: Option<u32>,
-    /// Bytes that were sent again, and of which the peer did not say that they came twice.
+    /// What was sent again; empty: unused.
+    resent: [Range; RESENT],
+    /// Bytes of it of which the peer did not say that they came twice.
     unproven: u32,
+    /// More was sent again than is remembered.
+    is_more: bool,
+    /// Duplicates prove something: each was of what was sent again.
+    counts: bool,
     /// Once recovery is over, evidence counts until this is acknowledged.
     pub(super) until: Option<Seq>,
 }
@@ -32,17 +41,39 @@ pub(super) enum Frto {
 
 impl Undo {
     pub(super) fn new(from: Seq) -> Undo {
-        Undo { from, first: None, unproven: 0, until: None }
+        let resent = [Range { start: from, end: from }; RESENT];
+        Undo { from, first: None, resent, unproven: 0, is_more: false, counts: true, until: None }
     }
 
     pub(super) fn from(&self) -> Seq {
         self.from
     }
 
-    /// `len` bytes went out again, at `clock` of our timestamps.
-    pub(super) fn on_resent(&mut self, len: u32, clock: u32) {
+    /// `range` went out again, at `clock` of our timestamps.
+    pub(super) fn on_resent(&mut self, range: Range, clock: u32) {
         self.first.get_or_insert(clock);
-        self.unproven = self.unproven.saturating_add(len);
+        self.unproven = self.unproven.saturating_add(range.len());
+        let known = self.resent.iter_mut().find(|r| r.is_empty() || r.end == range.start || **r == range);
+        match known {
+            Some(known) if known.is_empty() => *known = range,
+            Some(known) => known.end = range.end,
+            None => self.is_more = true,
+        }
+    }
+
+    /// What was reduced is as it was before; evidence that still comes says no more than what was needless.
+    pub(super) fn on_undone(&mut self, nxt: Seq) {
+        (self.until, self.counts) = (Some(nxt), false);
+    }
+
+    /// May all of `range` have been sent again? Where more was than is remembered it may.
+    pub(super) fn may_be_of(&self, range: Range) -> bool {
+        self.is_more || self.knows(range)
+    }
+
+    fn knows(&self, range: Range) -> bool {
+        let contains = |r: &Range| r.start.at_or_before(range.start) && range.end.at_or_before(r.end);
+        self.resent.iter().any(|r| !r.is_empty() && contains(r))
     }
 
     /// Was the acknowledgment that moved SND.UNA on sent for what went out before the first
@@ -53,10 +84,15 @@ impl Undo {
         t.echo != 0 && Seq(t.echo).before(Seq(first))
     }
 
-    /// The peer says that `range` came twice. True if all that was sent again did.
+    /// The peer says that `range` came twice. True if all that was sent again did. If it was sent once, the
+    /// network has doubled it, and from then on duplicates prove nothing (H276).
     //= rfc3708#3
     pub(super) fn on_dsack(&mut self, range: Range) -> bool {
         if range.start.before(self.from) || self.unproven == 0 {
+            return false;
+        }
+        self.counts &= self.knows(range);
+        if !self.counts {
             return false;
         }
         self.unproven = self.unproven.saturating_sub(range.len());

@@ -311,6 +311,60 @@ fn a_spurious_recovery_by_dsack() {
     assert!(info(&b).cwnd >= cwnd);
 }
 
+/// H276: the network doubles what was sent once. That proves nothing of what was sent again, nor does it what
+/// comes after it.
+//= rfc3708#3
+#[test]
+fn duplicates_of_the_network_undo_nothing() {
+    for doubled in [(5, 6), (1, 3)] {
+        let mut b = in_flight(10);
+        b.now += Duration::from_millis(100);
+        b.get(sacked(&b, 0, &[(1, 5)]));
+        assert_eq!(numbers(&b.out())[0], 0);
+        let ssthresh = info(&b).ssthresh;
+        b.get(sacked(&b, 0, &[doubled, (1, 7)]));
+        b.get(sacked(&b, 7, &[(0, 1)]));
+        assert_eq!(info(&b).ssthresh, ssthresh, "{doubled:?}");
+    }
+}
+
+/// H276: nor do they make RACK more patient: a loss is found as early as before.
+//= rfc8985#6.2 step 4
+#[test]
+fn duplicates_of_the_network_teach_no_patience() {
+    let mut b = in_flight(8);
+    let mut at = 0;
+    for _ in 0..5 {
+        b.now += Duration::from_millis(100);
+        b.get(sacked(&b, at + 8, &[(at, at + 1)]));
+        at += 8;
+        b.write(&pattern((8 * MSS) as usize)).unwrap();
+        b.out();
+    }
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, at, &[(at + 1, at + 3)]));
+    assert_eq!(numbers(&b.advance(26).into_iter().map(|(_, o)| o).collect::<Vec<_>>()), [at]);
+}
+
+/// H256: the peer holds back the acknowledgment of a single segment by 150 ms, longer than this path's round trip.
+/// Nothing goes out twice, the first time or later; nor when the delay becomes 40 ms, and 150 ms once again.
+//= rfc8985#7.2
+#[test]
+fn a_peer_that_delays_is_not_probed() {
+    let mut b = in_flight(1);
+    let mut at = 1;
+    for held in [150, 150, 150, 40, 40, 150] {
+        assert_eq!(b.advance(100 + held), [], "{at}");
+        b.get(sacked(&b, at, &[]));
+        b.write(&pattern(MSS as usize)).unwrap();
+        assert_eq!(b.out().len(), 1);
+        at += 1;
+    }
+    // In the end it is lost.
+    let again = b.advance(1_000);
+    assert!(!again.is_empty());
+}
+
 /// H054: without timestamps, two acknowledgments of what was sent once show that nothing was lost.
 //= rfc5682#3.1
 #[test]

@@ -30,7 +30,7 @@ impl Model {
     fn ack(&mut self, delivered: u32, flight: u32) {
         let (now, una, max) = (self.now, self.una, self.una + flight);
         let rtt = Some(RTT);
-        let ack = Ack { now, una, max, delivered, flight, rtt, srtt: RTT, recovering: false };
+        let ack = Ack { now, una, max, delivered, flight, rtt, srtt: RTT, min_rtt: RTT, recovering: false };
         self.law.on_ack(&mut self.window, &ack);
     }
 

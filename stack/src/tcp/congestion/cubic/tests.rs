@@ -12,7 +12,7 @@ fn window(cwnd: u32) -> Window {
 
 fn ack(now: Instant, rtt: Duration, delivered: u32) -> Ack {
     let (una, max) = (Seq(0), Seq(0));
-    Ack { now, una, max, delivered, flight: 0, rtt: Some(rtt), srtt: rtt, recovering: false }
+    Ack { now, una, max, delivered, flight: 0, rtt: Some(rtt), srtt: rtt, min_rtt: rtt, recovering: false }
 }
 
 /// A sender in congestion avoidance that always fills its window.
