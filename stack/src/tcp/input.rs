@@ -34,7 +34,7 @@ impl Tcb {
         let step = match &mut self.phase {
             Phase::SynSent(_) => self.in_syn_sent(segment, cx, &mut effects),
             Phase::SynReceived(_) => self.in_syn_received(segment, cx, &mut effects),
-            Phase::Synchronized(s) => s.on_segment(self.orphan, segment, cx, &mut effects),
+            Phase::Synchronized(s) => s.on_segment(segment, cx, &mut effects),
             Phase::Over(_) => Err(Dropped::Senseless),
         };
         effects.dropped = step.err();
@@ -144,7 +144,7 @@ impl Tcb {
         self.establish(whole, cx, effects);
         // The third segment may bring data and a FIN.
         let Phase::Synchronized(s) = &mut self.phase else { return Ok(()) };
-        s.on_segment(self.orphan, &segment, cx, effects)
+        s.on_segment(&segment, cx, effects)
     }
 
     /// A SYN-ACK may bring text and a FIN, too.
@@ -152,7 +152,7 @@ impl Tcb {
     fn after_syn(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) -> Step {
         let rest = Segment { seq: segment.seq + 1, flags: segment.flags.without(Flags::SYN), ..*segment };
         match &mut self.phase {
-            Phase::Synchronized(s) if rest.len() > 0 => s.on_segment(self.orphan, &rest, cx, effects),
+            Phase::Synchronized(s) if rest.len() > 0 => s.on_segment(&rest, cx, effects),
             _ => Ok(()),
         }
     }
@@ -298,13 +298,7 @@ impl Handshake {
 }
 
 impl Synchronized {
-    fn on_segment(
-        &mut self,
-        orphan: bool,
-        segment: &Segment<'_>,
-        cx: &mut Cx<'_, '_>,
-        effects: &mut Effects,
-    ) -> Step {
+    fn on_segment(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) -> Step {
         self.note_arrival(cx.now);
         if self.opening.is_some() && self.is_syn_again(segment, effects)? {
             return Ok(());
@@ -329,8 +323,7 @@ impl Synchronized {
         if self.ecn.on_arrival(&segment) {
             self.receive.owed = Owed::Now;
         }
-        let nobody_reads = orphan || self.receive.shut;
-        if nobody_reads && !segment.text.is_empty() && !self.receive.finished {
+        if self.receive.shut && !segment.text.is_empty() && !self.receive.finished {
             // Nobody can read it any more, and the peer should know (RFC 1122 §4.2.2.13).
             //= rfc9293#3.6.1 SHLD-3
             self.end_by_reset();
@@ -343,9 +336,6 @@ impl Synchronized {
         // Until the reset may go, text is acknowledged and dropped: a peer that reads only when it has
         // written all would else stall, and time out, and never take what the reset waits for.
         let text = self.process_text(&segment, cx, effects);
-        if nobody_reads {
-            self.receive.drop_readable(cx.pool);
-        }
         self.check_fin(cx, effects);
         effects.end = effects.end.or(self.end());
         text

@@ -615,11 +615,6 @@ impl Receive {
         self.queue.consume(pool, n);
     }
 
-    /// Drops all that is readable, which nobody reads.
-    pub(crate) fn drop_readable(&mut self, pool: &mut Pool<'_>) {
-        self.consume(pool, self.readable as usize);
-    }
-
     /// Gives all memory back.
     pub(crate) fn clear(&mut self, pool: &mut Pool<'_>) {
         self.queue.clear(pool);

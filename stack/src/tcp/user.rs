@@ -232,7 +232,11 @@ impl Tcb {
                 s.receive.shut(cx.pool);
                 self.shutdown_write(cx);
             }
-            _ => self.shutdown_write(cx),
+            Phase::SynSent(h) | Phase::SynReceived(h) => {
+                h.read_shut = true;
+                self.shutdown_write(cx);
+            }
+            Phase::Over(_) => self.shutdown_write(cx),
         }
         self.watch_orphan(cx.now, cx);
         None

@@ -399,6 +399,13 @@ fn let_go_at_once() {
     b.get(syn_ack(1));
     let out = b.out();
     assert!(brief(&out) == [(1, 7, 1)] && out[0].flags.has(Flags::FIN));
+    // Nobody reads the answer: it is acknowledged, and reset once the request was delivered.
+    let held = b.pool.in_use();
+    b.get(data(1, 1, &pattern(1_000)));
+    b.get(data(1_001, 1, &pattern(1_000)));
+    assert_eq!((b.out()[0].ack, b.pool.in_use(), b.replies.len()), (2_001, held, 0));
+    b.get(ack(2_001, 8));
+    assert!(matches!(b.replies[..], [Reply::Reset(_)]));
     let mut b = client();
     let before = b.tcp.len();
     assert!(b.close().is_none() && b.out().is_empty());
