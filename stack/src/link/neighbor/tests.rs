@@ -393,6 +393,17 @@ fn waiting_packets_have_a_share() {
         assert!(pool.in_use() <= pool.capacity() / 4 + 64);
     }
     assert!(refused > 0);
+    // What waits for answers to strangers has half of that share, also the only packet of one.
+    while let Some((_, mut waiting)) = cache.forget(&pool, |_| true) {
+        waiting.clear(&mut pool);
+    }
+    for n in 500..564u16 {
+        now += Duration::from_secs(1);
+        cache.resolve(key(n), ours(), Purpose::Answer, &pool, now).1.clear(&mut pool);
+        let _ = cache.wait(&key(n), Purpose::Answer, Need::Bulk, &mut pool, &frame(&[1; 3000]));
+        assert!(pool.in_use() <= pool.capacity() / 8);
+    }
+    assert!(pool.in_use() > 0);
     while let Some((_, mut waiting)) = cache.forget(&pool, |_| true) {
         waiting.clear(&mut pool);
     }

@@ -185,6 +185,10 @@ fn martians_are_dropped() {
     expect(&echo_to(&host(), v4(1), v4(1)), &[Drop::Land], 0);
     let own = host().link_local();
     expect(&echo_to(&host(), own, own), &[Drop::Land], 0);
+    // Only an advertisement with our address, to a group, is heard: somebody else claims it.
+    expect(&echo_to(&host(), own, v6("ff02::1")), &[Drop::Land], 0);
+    let not_icmp = packet_to(&host(), own, v6("ff02::1"), protocol::UDP, &[icmpv6::NEIGHBOR_ADVERT; 8]);
+    expect(&not_icmp, &[Drop::Land], 0);
     for source in ["::1", "ff02::1", "::ffff:10.0.0.9"] {
         expect(&echo_to(&host(), v6(source), own), &[Drop::Ipv6Source], 0);
     }

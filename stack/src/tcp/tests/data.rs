@@ -80,6 +80,10 @@ fn a_closed_window_is_not_deaf() {
         b.get(data(1_001, 5, b"p"));
         assert!(b.out().iter().any(|o| o.ack == 1_001));
     }
+    for seq in [500, 1_002, 3_000] {
+        let outside = Some(Refused::Engine(crate::tcp::tcb::Dropped::OutOfWindow));
+        assert_eq!(b.get(ack(seq, 5)), outside, "{seq}: nothing but RCV.NXT is inside");
+    }
     b.get(rst(1_001));
     assert_eq!(b.read(2_000).unwrap(), pattern(1_000));
     assert_eq!(b.read(1), Err(Error::ConnectionReset));
@@ -298,6 +302,17 @@ fn small_writes_wait_for_each_other() {
     b.configure(|o| o.nodelay = true);
     b.write(b"d").unwrap();
     assert_eq!(brief(&b.out()), [(4, 1, 1)]);
+    // Where nothing follows, there is nothing to wait for, whether the FIN fits the window as well or not.
+    for window in [10, 4] {
+        let mut b = Bench::server_with(quiet(), syn().win(window));
+        b.write(b"a").unwrap();
+        b.out();
+        b.write(b"bcd").unwrap();
+        assert_eq!(b.out(), []);
+        b.shutdown();
+        let out = b.out();
+        assert_eq!((brief(&out), out[0].flags.has(Flags::FIN)), (vec![(2, 3, 1)], window == 10));
+    }
 }
 
 /// MUST-38: a small window is not filled with small segments.

@@ -92,12 +92,14 @@ fn a_cookie_without_timestamps() {
     ];
     for (offer, size) in offers {
         let mut b = Bench::listening(always(), 1);
-        let mut syn = segment(Flags::SYN, 0, 0).scale(7);
+        let mut syn = segment(Flags::SYN, 0, 0).scale(7).sack_permitted();
         syn.options.mss = offer;
         let options = b.cookie(syn);
         assert_eq!((options.window_scale, options.timestamps), (None, None));
+        assert!(!options.sack_permitted);
         b.get(ack(1, 1));
         b.accept();
+        assert_eq!((b.info().send_scale, b.info().sack), (0, false));
         b.write(&pattern(2_000)).unwrap();
         assert_eq!(b.out()[0].len(), size, "{offer:?}");
     }
@@ -118,14 +120,16 @@ fn a_cookie_comes_back_with_data() {
 /// T13: the options come back as they were offered, for every scale.
 #[test]
 fn a_cookie_keeps_the_options() {
-    for scale in [None, Some(0), Some(1), Some(9), Some(14), Some(15)] {
+    let scales = [None, Some(0), Some(1), Some(9), Some(14), Some(15)];
+    for (scale, sack_permitted) in scales.into_iter().flat_map(|scale| [(scale, true), (scale, false)]) {
         let mut b = Bench::listening(always(), 1);
         for _ in 0..40 {
             b.now += Duration::from_millis(1);
             let clock = {
-                let options =
-                    b.cookie(In { options: Options { window_scale: scale, ..full_syn().options }, ..syn() });
+                let offered = Options { window_scale: scale, sack_permitted, ..full_syn().options };
+                let options = b.cookie(In { options: offered, ..syn() });
                 assert_eq!(options.window_scale.is_some(), scale.is_some());
+                assert_eq!(options.sack_permitted, sack_permitted);
                 options.timestamps.unwrap().value
             };
             assert_eq!(b.get(ack(1, 1).win(1).ts(1_001, clock)), None);
@@ -133,6 +137,7 @@ fn a_cookie_keeps_the_options() {
             let c = b.tcp.connection(b.key.unwrap()).unwrap();
             let crate::tcp::tcb::Phase::Synchronized(s) = &c.tcb.phase else { panic!() };
             assert_eq!(s.send.wnd, 1 << scale.unwrap_or(0).min(14));
+            assert_eq!(b.info().sack, sack_permitted);
             b.get(rst(1).ts(1_001, clock));
             b.close();
         }

@@ -244,3 +244,22 @@ fn a_peer_that_talks_does_not_renew_patience_with_a_device() {
     }
     assert_eq!((b.state(), b.write(b"x")), (State::Closed, Err(Error::TimedOut)));
 }
+
+/// H251: what a loop that stood still makes of the silence before: none of it counts while little was tried; later,
+/// what it did not sleep through. A loop that is a little late was waiting.
+#[test]
+fn silence_after_a_gap() {
+    use crate::tcp::send::timer::{R1, since_after_gap};
+    let s = |seconds| Instant::ZERO + Duration::from_secs(seconds);
+    let just_in_time = s(2) - Duration::from_millis(1);
+    for (tries, now, since) in [
+        (0, just_in_time, s(0)),
+        (0, s(600), s(600)),
+        (R1 - 1, s(600), s(600)),
+        (R1, s(600), s(599)),
+        (9, s(600), s(599)),
+        (9, s(2), s(1)),
+    ] {
+        assert_eq!(since_after_gap(s(0), s(1), tries, now), since, "{tries} tries at {now:?}");
+    }
+}

@@ -406,3 +406,71 @@ fn a_peer_that_reneges() {
     let again = b.advance(3_000);
     assert_eq!(again[0].1.seq, nth(1));
 }
+
+/// H049: what is taken as lost and was not sent again yet, because no device took it, gives no sample when it arrives
+/// late after all.
+#[test]
+fn what_was_taken_as_lost_is_no_sample() {
+    let mut b = in_flight(10);
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, 0, &[(1, 10)]));
+    let rtt = info(&b).rtt;
+    assert_eq!((info(&b).lost, rtt), (MSS, Some(Duration::from_millis(100))));
+    b.now += Duration::from_millis(500);
+    b.get(sacked(&b, 10, &[]));
+    assert_eq!((info(&b).lost, info(&b).rtt), (0, rtt));
+}
+
+/// H260: times from before nothing was in flight are forgotten: after half an hour they would look later than what is
+/// sent then, and all of it lost as soon as a part arrives.
+#[test]
+fn times_before_a_rest_are_forgotten() {
+    let mut b = in_flight(3);
+    b.now += Duration::from_millis(100);
+    b.get(sacked(&b, 3, &[]));
+    b.get(data(1, nth(3), b"unread, so it is not parked"));
+    b.advance(100);
+    b.now += Duration::from_secs(40 * 60);
+    b.write(&pattern(5 * MSS as usize)).unwrap();
+    assert_eq!(b.out().len(), 5);
+    b.now += Duration::from_millis(100);
+    b.get(In { seq: 28, ..sacked(&b, 3, &[(4, 5)]) });
+    assert_eq!((info(&b).lost, b.out()), (0, vec![]));
+    let again: Vec<Out> = b.advance(30).into_iter().map(|(_, o)| o).collect();
+    assert_eq!((numbers(&again), info(&b).recovery), (vec![3], RecoveryPhase::Fast));
+}
+
+/// H055: three stretches behind a gap, or more than two full segments, mean a loss at once; less waits for a quarter of
+/// the round trip.
+//= rfc6675#4: IsLost
+#[test]
+fn what_is_behind_a_gap_means_a_loss() {
+    for (blocks, lost) in [(&[(1, 3)][..], 0), (&[(1, 4)], 1), (&[(1, 2), (3, 4)], 0)] {
+        let mut b = in_flight(10);
+        b.now += Duration::from_millis(100);
+        b.get(sacked(&b, 0, blocks));
+        assert_eq!(info(&b).lost, lost * MSS, "{blocks:?}");
+    }
+    // Short ones, which were sent one after the other.
+    for (stretches, lost) in [(2, 0), (3, 300)] {
+        let mut b = Bench::listening(quiet(), 4);
+        b.get(syn().sack_permitted());
+        b.out();
+        b.now += Duration::from_millis(100);
+        b.get(ack(1, 1));
+        b.accept();
+        b.configure(|o| o.nodelay = true);
+        for _ in 0..8 {
+            b.write(&pattern(100)).unwrap();
+            assert_eq!(b.out().len(), 1);
+        }
+        b.now += Duration::from_millis(100);
+        let mut segment = ack(1, 1);
+        for n in 0..stretches {
+            let start = b.iss + 101 + 200 * n;
+            segment.options.sack.push(Range { start, end: start + 100 });
+        }
+        b.get(segment);
+        assert_eq!(info(&b).lost, lost, "{stretches}");
+    }
+}
