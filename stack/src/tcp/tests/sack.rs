@@ -186,7 +186,7 @@ fn what_was_told_is_kept() {
         }
     }
     let kept = told.iter().filter(|told| **told).count();
-    assert!((40 * 20..100 * 20).contains(&kept), "{kept} bytes were told of");
+    assert_eq!(kept, 100 * 20, "bytes that were told of");
     let mut last = 0;
     for at in 1..=all.len() as u32 {
         if !told[at as usize] {
@@ -196,4 +196,20 @@ fn what_was_told_is_kept() {
     b.advance(40);
     assert!(last > 3_990, "{last}");
     assert_eq!(b.read(9_999).unwrap(), all);
+}
+
+/// H274: a slow start that ends in a full queue loses every second segment for a round trip. What came in between is
+/// kept, however much it is: only what was lost goes again.
+#[test]
+fn what_a_full_queue_leaves_is_kept() {
+    const HOLES: u32 = 300;
+    let all = pattern(20 * HOLES as usize);
+    let mut b = with_sack();
+    let mut send = |start: u32, end: u32| {
+        b.get(data(start, 1, &all[start as usize - 1..end as usize - 1]));
+        b.read(9_999).unwrap_or_default()
+    };
+    (0..HOLES).for_each(|n| assert_eq!(send(20 * n + 11, 20 * n + 21), []));
+    let read: Vec<u8> = (0..HOLES).flat_map(|n| send(20 * n + 1, 20 * n + 11)).collect();
+    assert!(read == all, "{} of {} bytes", read.len(), all.len());
 }
