@@ -7,6 +7,7 @@
 mod calls;
 mod code;
 mod compare;
+mod cookie;
 pub mod deviations;
 mod flows;
 mod icmp_names;

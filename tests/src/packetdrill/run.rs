@@ -5,6 +5,7 @@ mod packets;
 use super::calls::{Outcome, Process, Progress, eval};
 use super::code::{self, Verdict};
 use super::compare::{self, Ignored, Rules};
+use super::cookie;
 use super::flows::Flow;
 use super::link::{Addresses, World};
 use super::names::{self, c};
@@ -13,6 +14,7 @@ use super::posix::{Errno, Posix};
 use super::profile::{Profile, apply_command};
 use super::report::{Failure, Report, Trouble};
 use super::script::{Call, Event, Script, Value, What, When};
+use super::text::ParseError;
 use barenet::State;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,6 +38,8 @@ pub struct Options {
     pub capture: Option<PathBuf>,
 }
 
+/// What decides all that is random in the stack.
+const SEED: u8 = 1;
 /// The port that servers of scripts listen on, and clients connect to.
 const PORT: u16 = 8080;
 /// The peer's port when it connects.
@@ -52,7 +56,7 @@ const TICK: u64 = 1000;
 
 /// Plays a script.
 pub fn run(text: &str, options: &Options) -> Report {
-    let script = match parse(text, &options.defines) {
+    let script = match parse(text, &options.defines).and_then(|script| with_cookie(script, text, options)) {
         Ok(script) => script,
         Err(error) => {
             let place = format!("{}:{}", error.line, error.column);
@@ -68,6 +72,19 @@ pub fn run(text: &str, options: &Options) -> Report {
         script.events.iter().try_for_each(|event| run.event(event)).and_then(|()| run.finish()).err();
     let ignored = run.ignored.iter().map(|s| (*s).to_string()).chain(run.ignored_values).collect();
     Report { failure, ignored, trace: run.trace }
+}
+
+/// A script that names the cookie, which nobody has defined, read again with ours.
+fn with_cookie(script: Script, text: &str, options: &Options) -> Result<Script, ParseError> {
+    let is_defined = options.defines.iter().any(|(name, _)| name == cookie::NAME);
+    if is_defined || !text.contains(cookie::NAME) {
+        return Ok(script);
+    }
+    let config = options.profile.unwrap_or_else(|| Profile::of(&script)).config();
+    let addresses = Addresses::of(&script).ok();
+    let Some(cookie) = addresses.and_then(|all| cookie::given(&all, config, SEED)) else { return Ok(script) };
+    let own = (cookie::NAME.to_string(), cookie);
+    parse(text, &options.defines.iter().cloned().chain([own]).collect::<Vec<_>>())
 }
 
 /// A call that waits.
@@ -109,7 +126,7 @@ impl Run {
         let number = |name: &str| script.option(name).and_then(|v| v.parse::<u64>().ok());
         let addresses = Addresses::of(script)?;
         let config = options.profile.unwrap_or_else(|| Profile::of(script)).config();
-        let world = World::captured(&addresses, config, 1, options.capture.as_deref())?;
+        let world = World::captured(&addresses, config, SEED, options.capture.as_deref())?;
         let domain = if addresses.local.is_ipv6() || script.option("ip_version") == Some("ipv4-mapped-ipv6") {
             c::AF_INET6
         } else {
@@ -336,7 +353,12 @@ impl Run {
                 let named = call.errno.as_deref().map(known).transpose()?;
                 if eval(expected) != Ok(-1) || named.is_some_and(|n| n != errno.0) {
                     if !ignored {
-                        return Err(came());
+                        return Err(match call.arguments.get(2) {
+                            Some(Value::Word(option)) if errno == Errno::ENOPROTOOPT => {
+                                format!("{} has no option {option}", call.name).into()
+                            }
+                            _ => came(),
+                        });
                     }
                     self.ignored_values.push(format!("`{}`", pending.text));
                     return Ok(());

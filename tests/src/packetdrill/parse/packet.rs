@@ -220,11 +220,14 @@ fn sack_blocks(cursor: &mut Cursor<'_>) -> Result<Vec<(u32, u32)>, ParseError> {
     }
 }
 
-/// Bytes in hexadecimal, none if the option ends here.
+/// Bytes in hexadecimal, none if the option ends here. A name for which nothing stands yet is none either.
 fn hex(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, ParseError> {
     cursor.skip_space();
     let here = *cursor;
     let digits = cursor.run(|c| c.is_ascii_alphanumeric() || c == '_').trim_start_matches("0x");
+    if digits == super::super::cookie::NAME {
+        return Ok(Vec::new());
+    }
     if digits.len() % 2 == 1 {
         return Err(here.error("a byte has two digits"));
     }

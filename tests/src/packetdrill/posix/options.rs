@@ -210,6 +210,12 @@ impl Tcp {
                 in_seconds(o.fin_wait_2_timeout.unwrap_or(config.fin_wait_2_timeout))
             }
             (c::IPPROTO_TCP, c::TCP_DEFER_ACCEPT) => o.defer_accept.map_or(0, in_seconds),
+            (c::IPPROTO_TCP, c::TCP_NOTSENT_LOWAT) => o.unsent_max.map_or(-1, |most| most as i32),
+            (c::IPPROTO_TCP, c::TCP_WINDOW_CLAMP) => o.window_clamp.unwrap_or(0) as i32,
+            (c::IPPROTO_TCP, c::TCP_SYNCNT) => o.syn_retries.unwrap_or(6).into(),
+            (c::IPPROTO_TCP, c::TCP_QUICKACK) => (o.quick_acks != Some(0)).into(),
+            (c::IPPROTO_TCP, c::TCP_FASTOPEN) => o.fast_open_backlog.into(),
+            (c::IPPROTO_TCP, c::TCP_FASTOPEN_CONNECT) => o.fast_open.into(),
             (c::IPPROTO_TCP, c::TCP_USER_TIMEOUT) => o.user_timeout.map_or(0, |t| (t.micros() / 1000) as i32),
             (c::IPPROTO_TCP, c::TCP_MAXSEG) => match &self.role {
                 Role::Stream(stream) => stream.info()?.mss.into(),

@@ -31,7 +31,8 @@ impl Run {
         };
         let sent = self.gather(expected, sent, until + tolerance)?;
         let time = self.clock(at);
-        self.note(|| format!("{sent} (at {time})"));
+        let was_early = if at < self.world.now() { format!(" (at {time})") } else { String::new() };
+        self.note(|| format!("{sent}{was_early}"));
         let differences = compare::differences(expected, &sent, &self.rules, &mut self.ignored);
         if !differences.is_empty() {
             let which = differences.join(", ");
