@@ -362,6 +362,11 @@ fn what_a_writer_gets_as_memory_runs_out() {
     assert!(memory_share(pool, 0, 0, Some(0)) > block, "while there is much, the window has no say");
     take_all_beyond(pool, Need::Ahead);
     assert_eq!([0, 1_000_000].map(|window| memory_share(pool, 0, 0, Some(window)) > block), [false, true]);
+    let small = pool.small_len() as u32;
+    let of_window = |window| memory_share(pool, 100, 0, Some(window));
+    assert_eq!(of_window(small + 200), small - 100, "no whole block for a little more than a small one");
+    assert_eq!(of_window(2 * small), small - 100);
+    assert_eq!([small, 2 * small + 1].map(of_window), [small - 100, 2 * small - 99]);
     take_all_beyond(pool, Need::Bulk);
     let shares = |pool: &Pool<'_>| [0, 3_000, 1_000_000].map(|window| memory_share(pool, 0, 0, Some(window)));
     assert_eq!(shares(pool), [least, 3_000, block]);

@@ -80,6 +80,13 @@ fn losses_in_startup() {
         m.round(400 * MSS, 300 * MSS);
         assert_eq!(m.law.filled, filled, "{lost}");
     }
+    // A handful is more than 2 % of a small window, and no sign of a full path.
+    let mut m = Model::new();
+    m.round(10 * MSS, 20 * MSS);
+    m.law.on_resent(5 * MSS);
+    m.round(20 * MSS, 30 * MSS);
+    m.round(40 * MSS, 30 * MSS);
+    assert!(!m.law.filled);
 }
 
 /// T07: the cycle: seconds at the bandwidth, a round without the bounds of losses, then more until that
