@@ -248,7 +248,7 @@ impl Synchronized {
             PlanKind::Retransmit | PlanKind::TailProbe => {
                 let range = Range { start: plan.seq, end: plan.seq + plan.seq_len() };
                 let clock = plan.options.timestamps.map_or(0, |t| t.value);
-                send.controller.on_resent(plan.len, cx.now);
+                send.controller.on_resent(range.start, plan.len, cx.now);
                 send.on_resent(range, clock, cx);
                 if plan.kind == PlanKind::TailProbe {
                     cx.count(TcpCount::TailProbes);

@@ -8,8 +8,8 @@
 //! rounds or by losses above 2 %; no growth by what the application limits.
 //!
 //! What is not: one bandwidth sample for each round trip instead of one for each packet; losses are
-//! counted as what is sent again, a round at a time, and up to 2 % of them bound nothing; ProbeRTT comes only where ten seconds showed no
-//! round trip as short; the time between probes does not follow Reno's, and is spread by the initial
+//! counted as what is sent again, a round at a time, in Startup also in how many places, and up to 2 % of them
+//! bound nothing; ProbeRTT comes only where ten seconds showed no round trip as short; the time between probes does not follow Reno's, and is spread by the initial
 //! sequence number, not by chance; aggregated acknowledgments are met by the window's factor of two
 //! alone; marks of ECN count as a round of losses.
 
@@ -33,8 +33,9 @@ const BETA: Percent = 70;
 const HEADROOM: Percent = 85;
 /// Losses above 2 % say that it was too much.
 const LOSS_ONE_IN: u32 = 50;
-/// But less than these segments in a round say nothing yet in Startup.
-const STARTUP_LOSSES: u32 = 6;
+/// But fewer than so many losses in a round, apart from each other, say nothing yet in Startup: one full queue makes
+/// one, however long.
+const STARTUP_LOSSES: u8 = 6;
 /// Rounds without a quarter more of bandwidth that end Startup and Up.
 const PLATEAU_ROUNDS: u8 = 3;
 /// Up ends after so many rounds, whatever they show.
@@ -236,14 +237,14 @@ impl Bbr {
         before.or(first).map(|rate| rate.max(found))
     }
 
-    pub(super) fn on_resent(&mut self, bytes: u32) {
-        self.rounds.on_resent(bytes);
+    pub(super) fn on_resent(&mut self, start: Seq, bytes: u32) {
+        self.rounds.on_resent(start, bytes);
     }
 
     /// Routers marked some of the `flight` bytes on their way: as if too much of them were lost.
     //= rfc3168#6.1.2
     pub(super) fn on_mark(&mut self, flight: u32) {
-        self.rounds.on_resent(flight / LOSS_ONE_IN * 3);
+        self.rounds.on_marked(flight / LOSS_ONE_IN * 3, STARTUP_LOSSES);
     }
 
     /// Our own invariants, for tests and the simulation.
@@ -300,7 +301,7 @@ impl Bbr {
         match self.mode {
             Mode::Startup => {
                 self.filled = is_plateau;
-                if too_much && sample.lost >= STARTUP_LOSSES * window.mss {
+                if too_much && sample.losses >= STARTUP_LOSSES {
                     self.filled = true;
                     self.bound_probe(sample.delivered);
                 }

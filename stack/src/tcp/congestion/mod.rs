@@ -210,10 +210,10 @@ impl Controller {
         self.pacer.on_sent(bytes, now);
     }
 
-    /// `bytes` were sent again.
-    pub(crate) fn on_resent(&mut self, bytes: u32, now: Instant) {
+    /// `bytes` from `start` on were sent again.
+    pub(crate) fn on_resent(&mut self, start: Seq, bytes: u32, now: Instant) {
         if let Law::Bbr(law) = &mut self.law {
-            law.on_resent(bytes);
+            law.on_resent(start, bytes);
         }
         self.pacer.on_sent(bytes, now);
     }

@@ -141,7 +141,9 @@ impl Send {
     fn may_repeat_tail(&self, config: &TcpConfig) -> bool {
         let is_long = self.rtt.smoothed().is_some_and(|srtt| srtt >= config.ack_delay());
         let most = self.cwnd().min(WHOLE * u32::from(self.mss));
-        is_long && self.unsent() == 0 && (u32::from(self.mss) + 1..=most).contains(&self.flight())
+        // A FIN is no data.
+        let text = self.flight().min(self.queue.len() as u32);
+        is_long && self.unsent() == 0 && (u32::from(self.mss) + 1..=most).contains(&text)
     }
 
     fn repeat_tail(&mut self, cx: &mut Cx<'_, '_>) {

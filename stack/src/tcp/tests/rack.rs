@@ -365,6 +365,17 @@ fn a_peer_that_delays_is_not_probed() {
     assert!(!again.is_empty());
 }
 
+/// H259: a FIN is no data: behind ten segments that are lost it keeps none of them from going again when all is silent.
+//= rfc8985#7.3
+#[test]
+fn a_fin_is_no_part_of_the_tail() {
+    let mut b = in_flight(10);
+    b.shutdown();
+    assert_eq!(b.out().len(), 1);
+    let again: Vec<Out> = b.advance(250).into_iter().map(|(_, out)| out).collect();
+    assert_eq!(again.iter().map(|out| out.text.len()).sum::<usize>(), (10 * MSS) as usize);
+}
+
 /// H054: without timestamps, two acknowledgments of what was sent once show that nothing was lost.
 //= rfc5682#3.1
 #[test]

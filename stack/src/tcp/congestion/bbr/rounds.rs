@@ -16,6 +16,9 @@ pub(super) struct Rounds {
     delivered: u32,
     /// Bytes that were sent again in it: what was lost, as far as the sender found out.
     lost: u32,
+    /// Stretches of them, and where the last one ended.
+    losses: u8,
+    lost_end: Option<Seq>,
     /// The application had less to send than the path takes, at some time in it.
     dry: bool,
     /// What lies before this was sent with too little behind it.
@@ -29,13 +32,19 @@ pub(super) struct Sample {
     pub(super) rate: u64,
     pub(super) delivered: u32,
     pub(super) lost: u32,
+    /// In so many stretches.
+    pub(super) losses: u8,
     /// The rate is the application's rather than the path's.
     pub(super) dry: bool,
 }
 
 impl Rounds {
     pub(super) fn new(start: Seq, now: Instant) -> Self {
-        Rounds { end: start, since: now, delivered: 0, lost: 0, dry: false, dry_until: start }
+        Rounds::begin(start, now, false, start)
+    }
+
+    fn begin(end: Seq, since: Instant, dry: bool, dry_until: Seq) -> Self {
+        Rounds { end, since, delivered: 0, lost: 0, losses: 0, lost_end: None, dry, dry_until }
     }
 
     pub(super) fn on_ack(&mut self, ack: &Ack) -> Option<Sample> {
@@ -44,11 +53,11 @@ impl Rounds {
             return None;
         }
         let took = ack.now.since(self.since).micros().max(1);
-        let Rounds { delivered, lost, dry, .. } = *self;
+        let Rounds { delivered, lost, losses, dry, .. } = *self;
         let dry_on = ack.una.before(self.dry_until);
         let dry_until = if dry_on { self.dry_until } else { ack.una };
-        *self = Rounds { end: ack.max, since: ack.now, delivered: 0, lost: 0, dry: dry_on, dry_until };
-        Some(Sample { rate: u64::from(delivered) * 1_000_000 / took, delivered, lost, dry })
+        *self = Rounds::begin(ack.max, ack.now, dry_on, dry_until);
+        Some(Sample { rate: u64::from(delivered) * 1_000_000 / took, delivered, lost, losses, dry })
     }
 
     /// Our own invariants, for tests and the simulation.
@@ -56,8 +65,19 @@ impl Rounds {
         assert!(self.end.is_near(una) && self.dry_until.is_near(una), "the end of a round was left behind");
     }
 
-    pub(super) fn on_resent(&mut self, bytes: u32) {
+    /// `bytes` from `start` on were sent again.
+    pub(super) fn on_resent(&mut self, start: Seq, bytes: u32) {
         self.lost = self.lost.saturating_add(bytes);
+        if self.lost_end != Some(start) {
+            self.losses = self.losses.saturating_add(1);
+        }
+        self.lost_end = Some(start + bytes);
+    }
+
+    /// Marks of routers count as so many bytes and losses.
+    pub(super) fn on_marked(&mut self, bytes: u32, losses: u8) {
+        self.lost = self.lost.saturating_add(bytes);
+        self.losses = self.losses.saturating_add(losses);
     }
 
     /// Everything up to `nxt` went out, and the window had room for more.
@@ -68,6 +88,6 @@ impl Rounds {
 
     /// The path was idle: the time does not count.
     pub(super) fn restart(&mut self, now: Instant) {
-        (self.since, self.delivered, self.lost) = (now, 0, 0);
+        *self = Rounds::begin(self.end, now, self.dry, self.dry_until);
     }
 }

@@ -209,7 +209,7 @@ impl World {
             }
             let number = again.unwrap_or(f.next);
             match again {
-                Some(_) => f.c.on_resent(MSS, now),
+                Some(_) => f.c.on_resent(f.start + number.wrapping_mul(MSS), MSS, now),
                 None => f.next += 1,
             }
             f.flight += MSS;
