@@ -83,7 +83,7 @@ fn losses_in_startup() {
     // A handful is more than 2 % of a small window, and no sign of a full path.
     let mut m = Model::new();
     m.round(10 * MSS, 20 * MSS);
-    m.law.on_resent(5 * MSS);
+    m.law.on_resent(m.una, 5 * MSS);
     m.round(20 * MSS, 30 * MSS);
     m.round(40 * MSS, 30 * MSS);
     assert!(!m.law.filled);
