@@ -5,7 +5,7 @@
 //! text and without the option, which some box on the way may dislike; there Fast Open rests then.
 
 use super::segment::{FastOpen, Segment};
-use super::tcb::{Phase, Tcb};
+use super::tcb::{Handshake, Phase, Tcb};
 use super::{Tcp, Tuple};
 use crate::counters::TcpCount;
 use crate::time::{Duration, Instant};
@@ -122,8 +122,15 @@ impl Tcb {
     /// The SYN need not wait for text any longer. True: it did.
     pub(super) fn stop_waiting_for_text(&mut self) -> bool {
         match &mut self.phase {
-            Phase::SynSent(h) if h.transmissions == 0 => !core::mem::replace(&mut h.send, true),
+            Phase::SynSent(h) if h.waits_for_text() => !core::mem::replace(&mut h.send, true),
             _ => false,
         }
+    }
+}
+
+impl Handshake {
+    /// Is its SYN held back for the first write?
+    pub(super) fn waits_for_text(&self) -> bool {
+        self.transmissions == 0 && !self.send
     }
 }

@@ -41,6 +41,11 @@ impl Handshake {
         }
         self.first_sent = since_after_gap(self.first_sent, at, self.transmissions, cx.now);
         self.look_at = cx.now + LOOK;
+        if self.waits_for_text() {
+            // Nothing is due yet that the user's patience could count from (H269).
+            self.first_sent = cx.now;
+            return;
+        }
         let is_enough = cx.options.syn_retries.is_some_and(|n| self.transmissions > n) && !self.answered;
         // Where a device takes nothing, or no neighbour is known, none is sent.
         let was_tried = self.send || self.transmissions > R1 || cx.options.user_timeout.is_some();

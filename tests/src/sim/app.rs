@@ -212,7 +212,7 @@ impl App {
                 stack.tcp_close(handle, now);
                 self.tries += 1;
                 self.writing.pause = now + RETRY_PAUSE;
-                self.written = 0;
+                (self.written, self.shut) = (0, false);
                 self.state = self.remote.map_or(self.state, State::Idle);
                 Ok(())
             }
@@ -375,6 +375,7 @@ impl App {
         {
             self.tries += 1;
             self.reset_before = Some(error);
+            self.shut = false;
             self.writing = Wait::new();
             self.reading = Wait::new();
             self.writing.pause = now + RETRY_PAUSE;

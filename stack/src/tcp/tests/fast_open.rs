@@ -290,6 +290,20 @@ fn the_first_write_goes_with_the_syn() {
     assert_eq!(b.count(TcpCount::FastOpensActive), 1);
 }
 
+/// T09, H269: while nobody has written there is nothing whose answer could be late: patience begins with the SYN.
+#[test]
+fn a_syn_that_waits_for_text_has_no_timeout() {
+    let mut b = client();
+    b.configure(|options| options.user_timeout = Some(Duration::from_secs(5)));
+    assert_eq!((b.advance(600_000), b.state()), (vec![], State::SynSent));
+    b.write(b"late").unwrap();
+    assert_eq!(b.out()[0].text, b"late");
+    assert!(b.advance(4_900).iter().all(|(_, out)| out.is(Flags::SYN)));
+    assert_eq!(b.state(), State::SynSent);
+    b.advance(200);
+    assert_eq!(b.read(9), Err(Error::TimedOut));
+}
+
 /// T09: text with the SYN-ACK, which acknowledges ours.
 #[test]
 fn the_answer_comes_with_the_syn_ack() {
