@@ -265,8 +265,16 @@ impl Handshake {
         send.fin = if self.fin { Fin::Queued } else { Fin::Open };
         //= rfc7323#2.2: the SYN's own window is not scaled, and the edge follows from it (H023)
         let scale = if scaled { our_scale } else { 0 };
-        let mut receive =
-            Receive::new(self.rcv_nxt, self.offered, scale, self.mss.ours, receive_limit, timestamps, cx);
+        let mut receive = Receive::new(
+            self.rcv_nxt,
+            self.offered,
+            scale,
+            self.mss.ours,
+            peer_mss,
+            receive_limit,
+            timestamps,
+            cx,
+        );
         if self.read_shut {
             receive.shut(cx.pool);
         }

@@ -127,12 +127,15 @@ pub(crate) enum Taken {
 }
 
 impl Receive {
-    /// As many bytes as `queue`, which is empty, was promised are the window that the peer knows of.
+    /// As many bytes as `queue`, which is empty, was promised are the window that the peer knows of. A peer that
+    /// takes small segments sends no larger ones, as far as anybody can tell yet.
+    #[expect(clippy::too_many_arguments)] // all of them what the handshake has found out
     pub(crate) fn new(
         nxt: Seq,
         queue: Chain,
         scale: u8,
         mss: u16,
+        peer_mss: u16,
         limit: u32,
         ts_recent: Option<u32>,
         cx: &Cx<'_, '_>,
@@ -156,7 +159,7 @@ impl Receive {
             duplicates: 0,
             unacked: 0,
             quick: cx.options.quick_acks.unwrap_or(cx.config.quick_acks),
-            mss_seen: mss.min(536),
+            mss_seen: mss.min(peer_mss).min(536),
             mss,
             ts_recent,
             ts_recent_at: cx.now,

@@ -170,6 +170,17 @@ fn every_second_segment_is_acknowledged() {
     assert_eq!(brief(&b.out()), [(1, 0, 4 + 2 * MSS)], "however small");
 }
 
+/// H034: what the peer takes at most is what it is taken to send, until it sends more.
+#[test]
+fn a_small_announced_segment_counts_from_the_start() {
+    for (announced, seen) in [(1_460, 536), (536, 536), (100, 100)] {
+        let mut b = Bench::server_with(quiet(), syn().mss(announced));
+        assert_eq!(b.info().mss_received, seen);
+        b.get(data(1, 1, &pattern(1_000)));
+        assert_eq!(b.info().mss_received, 1_000);
+    }
+}
+
 /// H035: an acknowledgment is never held back for half a second.
 //= rfc9293#3.8.6.3 MUST-40
 #[test]
