@@ -323,7 +323,7 @@ mod tests {
     use super::*;
 
     /// So late that milliseconds don't fit 32 bits.
-    const NOW: Instant = Instant::from_millis(1 << 33);
+    const NOW: Instant = Instant::from_millis((1 << 33) + 4_000_000);
     const MUCH: u32 = 100_000;
 
     fn size(probing: PathProbing) -> SegmentSize {

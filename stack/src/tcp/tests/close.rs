@@ -636,6 +636,11 @@ fn text_beyond_a_hole_and_the_fin() {
     assert_eq!((b.read(20), b.read(20)), (Ok(b"firstbeyond".to_vec()), Ok(vec![])));
     let mut b = Bench::server();
     b.get(data(6, 1, b"beyond"));
+    b.get(fin(12, 1));
+    b.get(data(1, 1, b"first"));
+    assert_eq!((b.read(20), b.read(20)), (Ok(b"firstbeyond".to_vec()), Ok(vec![])));
+    let mut b = Bench::server();
+    b.get(data(6, 1, b"beyond"));
     b.get(fin(6, 1).text(b"bey"));
     b.get(data(1, 1, b"first"));
     assert_eq!((b.read(20), b.read(20)), (Ok(b"firstbey".to_vec()), Ok(vec![])));
