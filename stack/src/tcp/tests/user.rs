@@ -345,7 +345,7 @@ fn readable_is_what_a_read_gives() {
     assert_eq!(b.read(1), Ok(vec![]));
 }
 
-/// M20: how much a writer may queue while memory runs out: with nothing queued a block, as long as windows have
+/// How much a writer may queue while memory runs out: with nothing queued a block, as long as windows have
 /// some; then the least there is, so that nobody who writes a little waits for those that write much.
 #[test]
 fn what_a_writer_gets_as_memory_runs_out() {
