@@ -69,14 +69,15 @@ pub enum Need {
 
 impl Need {
     /// The part of the pool that stays free, in sixteenths; and the blocks of it at least, which count in
-    /// pools of few blocks: three are enough for a connection that receives and answers.
+    /// pools of few blocks: three are enough for a connection that receives and answers, and with four a
+    /// connection that idles keeps no other from receiving.
     const fn floor(self) -> (u64, u32) {
         match self {
             Need::Control => (0, 0),
             Need::Send => (1, 1),
             Need::Window => (2, 2),
-            Need::Bulk => (4, 2),
-            Need::Wide => (8, 2),
+            Need::Bulk => (4, 3),
+            Need::Wide => (8, 3),
             Need::Ahead => (12, 3),
         }
     }

@@ -252,6 +252,28 @@ fn clients_that_do_not_read_are_held() {
     assert!(beside <= alone, "{beside} round trips, {alone} without them");
 }
 
+/// Simulator seed 119542: a window is a promise that can't be taken back, so the one that a connection used,
+/// and keeps while it idles, must leave one for the next, in pools of few blocks too.
+#[test]
+fn an_idle_connection_leaves_a_window_for_others() {
+    for blocks in [4, 5, 6, 8] {
+        let (mut a, mut b, mut now) = (host_with(1, blocks * 508, 508), Host::new(2), T0);
+        let (listener, _) = a.stack.tcp_listen(at(1, PORT), 8).unwrap();
+        for number in 0..2 {
+            let theirs = b.stack.tcp_connect(at(1, PORT), None, now).unwrap();
+            run(&mut a, &mut b, &mut now, 10);
+            let ours = a.stack.tcp_accept(listener).unwrap().0;
+            assert_eq!(b.stack.tcp_write(theirs, &[7; 20_000], now), Ok(20_000));
+            let (mut got, patience) = (0, now + Duration::from_secs(100));
+            while got < 20_000 && now < patience {
+                run(&mut a, &mut b, &mut now, 10);
+                got += a.stack.tcp_read(ours, &mut [0; 2_000], now).unwrap_or(0);
+            }
+            assert_eq!(got, 20_000, "{blocks} blocks, connection {number}");
+        }
+    }
+}
+
 /// Only who holds text gives way to others: the end of a connection with but a FIN left frees nothing, and
 /// loses it.
 #[test]
