@@ -232,8 +232,8 @@ fn far_away(retransmits: bool) -> (Bench, u32) {
 
 const RTT: Duration = Duration::from_millis(50);
 
-/// A sender in slow start sends two bytes for each that is acknowledged, in a train at the start of each round trip or
-/// spread over it: the window lets it.
+/// H275: a sender in slow start sends two bytes for each that is acknowledged, in a train at the start of each
+/// round trip or spread over it: the window lets it.
 #[test]
 fn the_window_stays_ahead_of_slow_start() {
     for spread in [false, true] {
@@ -348,7 +348,7 @@ fn the_last_segment_is_pushed() {
     assert_eq!(pushed, [false, false, true]);
 }
 
-/// H052, at the receiver: each segment beyond a hole is a duplicate acknowledgment, also when they
+/// H052, H258, at the receiver: each segment beyond a hole is a duplicate acknowledgment, also when they
 /// come in one batch; else the sender does not learn of the loss before its timer.
 //= rfc5681#4.2
 #[test]
