@@ -89,6 +89,10 @@ enum Memory<'a> {
     Heap(Vec<Box<[u8]>>),
 }
 
+/// Takes so many bytes from the heap. `None`: it has no memory for them.
+#[cfg(feature = "alloc")]
+type Take = fn(usize) -> Option<Box<[u8]>>;
+
 /// Blocks of memory: used, promised and free.
 pub struct Pool<'a> {
     memory: Memory<'a>,
@@ -103,6 +107,8 @@ pub struct Pool<'a> {
     /// As it was promised.
     #[cfg(feature = "alloc")]
     limit_max: u32,
+    #[cfg(feature = "alloc")]
+    take_slab: Take,
     /// Once the heap gave less: then what was promised may have been missing.
     #[cfg(feature = "alloc")]
     was_short: bool,
@@ -150,9 +156,16 @@ impl<'a> Pool<'a> {
     /// A pool that takes blocks from the heap as it needs them, `limit` bytes of payload at most.
     #[cfg(feature = "alloc")]
     pub fn growing(limit: usize, block_len: usize) -> Pool<'static> {
+        Pool::growing_by(limit, block_len, |bytes| crate::heap::fill(bytes, || 0))
+    }
+
+    /// The same with another heap.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn growing_by(limit: usize, block_len: usize, take_slab: Take) -> Pool<'static> {
         let block_len = block_len.clamp(BLOCK_LEN_MIN, BLOCK_LEN_MAX);
         let limit = (limit / block_len).min(blocks_max(block_len));
-        Pool::new(Memory::Heap(Vec::new()), ManagedSlice::Owned(Vec::new()), block_len, limit)
+        let (memory, links) = (Memory::Heap(Vec::new()), ManagedSlice::Owned(Vec::new()));
+        Pool { take_slab, ..Pool::new(memory, links, block_len, limit) }
     }
 
     fn new(
@@ -169,6 +182,8 @@ impl<'a> Pool<'a> {
             limit: to_u32(limit),
             #[cfg(feature = "alloc")]
             limit_max: to_u32(limit),
+            #[cfg(feature = "alloc")]
+            take_slab: |_| None,
             #[cfg(feature = "alloc")]
             was_short: false,
             free: NONE,
@@ -278,7 +293,7 @@ impl<'a> Pool<'a> {
         if let (Memory::Heap(slabs), ManagedSlice::Owned(links)) = (&mut self.memory, &mut self.links) {
             let count = (self.limit_max - self.blocks).min(SLAB);
             let has_links = links.try_reserve(count as usize).is_ok();
-            let slab = crate::heap::fill(self.block_len * count as usize, || 0).filter(|_| has_links);
+            let slab = (self.take_slab)(self.block_len * count as usize).filter(|_| has_links);
             if count > 0
                 && let Some(slab) = slab
                 && crate::heap::push(slabs, slab)

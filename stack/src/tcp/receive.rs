@@ -111,6 +111,9 @@ pub(crate) struct Receive {
     pub(crate) sack: SackUse,
     /// What came twice, and is told with the next acknowledgment; empty: nothing.
     pub(crate) dsack: Range,
+    /// Text inside the window found no memory, because the heap gave less than the pool was promised: the
+    /// window is told to be closed until text finds memory, or others give some back.
+    refused: bool,
 }
 
 /// What came of text.
@@ -168,6 +171,7 @@ impl Receive {
             arrived: 0,
             sack: SackUse::Off,
             dsack: Range::default(),
+            refused: false,
         }
     }
 
@@ -201,9 +205,10 @@ impl Receive {
             arrived: _,
             sack,
             dsack,
+            refused,
         } = self;
         let awaits = !queue.is_empty() || !ranges.is_empty() || (fin.is_some() && !finished);
-        if awaits || *owed != Owed::Nothing || *duplicates > 0 || !dsack.is_empty() {
+        if awaits || *refused || *owed != Owed::Nothing || *duplicates > 0 || !dsack.is_empty() {
             return None;
         }
         to.word(nxt.0);
@@ -278,6 +283,7 @@ impl Receive {
                 _ => SackUse::Off,
             },
             dsack: Range::default(),
+            refused: false,
         }
     }
 
@@ -385,15 +391,19 @@ impl Receive {
             return self.text_with_holes(pool, seq, text);
         }
         if !self.append(pool, text) {
+            self.refused = true;
             return Taken::Dropped;
         }
         self.advance(len);
         Taken::InOrder
     }
 
-    /// The peer's segments are as large as this one at least.
+    /// The peer's segments are as large as this one at least. If this one finds memory, the peer is to know.
     #[inline]
     fn note_segment(&mut self, len: u32) {
+        if self.reopens() {
+            self.owed = Owed::Now;
+        }
         self.mss_seen = self.mss_seen.max(u16::try_from(len).unwrap_or(u16::MAX).min(self.mss));
     }
 
@@ -455,6 +465,7 @@ impl Receive {
         let offset = (self.readable + seq.since(self.nxt)) as usize;
         if !self.queue.reserve(pool, offset + text.len(), Need::Window) {
             self.queue.truncate(pool, self.queue.len());
+            self.refused = true;
             return Taken::Dropped;
         }
         let end = seq + to_u32(text.len());

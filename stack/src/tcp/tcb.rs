@@ -466,8 +466,7 @@ impl Tcb {
     /// Others gave memory back: the peer is told, if the window can be wider now.
     pub(crate) fn widen(&mut self, pool: &Pool<'_>) {
         if let Phase::Synchronized(s) = &mut self.phase
-            && s.receive.is_narrow()
-            && s.receive.wants_update(pool)
+            && (s.receive.reopens() || (s.receive.is_narrow() && s.receive.wants_update(pool)))
         {
             s.receive.owed = Owed::Now;
         }

@@ -59,6 +59,10 @@ impl Receive {
     /// The edge moves on by a segment or half the buffer at least (RFC 9293 §3.8.6.2.2, H024) and
     /// never back.
     pub(crate) fn window(&self, pool: &Pool<'_>) -> (u16, Seq) {
+        // A peer that goes on sending into silence gives up; one that finds the window closed asks.
+        if self.refused {
+            return (0, self.edge);
+        }
         // Without SACK a duplicate acknowledgment has the window of the one before, or it is none (RFC
         // 5681 §2); and a window as large as the buffer can't open further.
         let repeats = self.duplicates > 0 && self.last_ack == self.nxt && self.sack == SackUse::Off;
@@ -123,8 +127,16 @@ impl Receive {
             || (self.wnd() < self.mss as u32 && opening >= self.opening_least(pool))
     }
 
+    /// There may be memory again for text that found none: true once.
+    pub(crate) fn reopens(&mut self) -> bool {
+        core::mem::take(&mut self.refused)
+    }
+
     /// Is there next to no window, for want of memory and not of reading?
     pub(crate) fn is_narrow(&self) -> bool {
+        if self.refused {
+            return true;
+        }
         let least = LEAST.min(self.limit) / 2;
         self.wnd() < least && self.readable + least <= self.limit && !self.finished && !self.shut
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::demux::Bucket;
-use crate::tcp::{Opened, Place, TimeWaitEntry};
+use crate::tcp::{Dropped, Opened, Place, TimeWaitEntry};
 
 /// Bytes that an idle connection takes at most, with everything that leads to it.
 const IDLE_MOST: usize = 256;
@@ -189,4 +189,42 @@ fn let_go_with_text(b: &mut Bench) {
     b.out();
     assert_eq!(b.close(), None);
     b.out();
+}
+
+/// H237: the heap gives less than the pool was promised, and text inside the window finds no memory. The peer is
+/// told that the window is closed, and so asks with patience, where in silence it would give up. It opens at
+/// a probe that finds memory, and when the heap has some again.
+#[test]
+fn a_heap_that_fails_closes_the_window() {
+    use std::cell::Cell;
+    std::thread_local!(static GIVES: Cell<u32> = const { Cell::new(0) });
+    fn take(bytes: usize) -> Option<Box<[u8]>> {
+        GIVES.set(GIVES.get().checked_sub(1)?);
+        Some(vec![0; bytes].into())
+    }
+    for heals in [false, true] {
+        let mut b = Bench::listening(quiet(), 4);
+        (b.pool, b.tcp.settings.config.receive_buffer) = (Pool::growing_by(1 << 20, 500, take), 65_535);
+        GIVES.set(1);
+        let mut b = b.established(syn());
+        for n in 0..8 {
+            assert_eq!(b.get(data(1 + n * 1_000, 1, &pattern(1_000))), None);
+            b.out();
+        }
+        for _ in 0..2 {
+            assert_eq!(b.get(data(8_001, 1, &pattern(1_000))), Some(Refused::Engine(Dropped::NoMemory)));
+            let out = b.out();
+            assert_eq!((brief(&out), out[0].window), (vec![(1, 0, 8_001)], 0));
+        }
+        assert_eq!(b.read(8_000).unwrap().len(), 8_000);
+        if heals {
+            GIVES.set(1);
+            b.pool.ask_again();
+            b.tcp.feed_starved(&b.pool);
+        } else {
+            b.get(data(8_001, 1, b"?"));
+        }
+        let out = b.out();
+        assert!(out.len() == 1 && out[0].window > 50_000, "{out:?}");
+    }
 }

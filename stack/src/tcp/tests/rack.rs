@@ -352,13 +352,11 @@ fn duplicates_of_the_network_teach_no_patience() {
 #[test]
 fn a_peer_that_delays_is_not_probed() {
     let mut b = in_flight(1);
-    let mut at = 1;
-    for held in [150, 150, 150, 40, 40, 150] {
+    for (at, held) in (1..).zip([150, 150, 150, 40, 40, 150]) {
         assert_eq!(b.advance(100 + held), [], "{at}");
         b.get(sacked(&b, at, &[]));
         b.write(&pattern(MSS as usize)).unwrap();
         assert_eq!(b.out().len(), 1);
-        at += 1;
     }
     // In the end it is lost.
     let again = b.advance(1_000);

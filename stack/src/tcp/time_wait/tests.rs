@@ -107,7 +107,8 @@ fn what_has_no_place() {
 /// more, or the record went.
 #[test]
 fn records_aside_are_counted() {
-    let mut waits = TimeWaits::new(ManagedSlice::Owned(vec![]), 8);
+    let mut places = [TimeWaitEntry::EMPTY; 8];
+    let mut waits = TimeWaits::new(ManagedSlice::Borrowed(&mut places), 8);
     let at: Vec<u32> =
         (0..3).map(|n| waits.insert(&tuple(n, false), &start(n), Instant::ZERO, WAIT).unwrap()).collect();
     assert!(!waits.has_aside());
