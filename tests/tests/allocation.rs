@@ -2,6 +2,7 @@
 //! dropped and counted, and with memory everything goes on. Without the harness, whose threads would
 //! allocate, too.
 
+use barenet::counters::TcpCount;
 use barenet::stack::{Limits, Stack, Storage};
 use barenet::time::{Duration, Instant};
 use barenet::wait::Spin;
@@ -59,6 +60,8 @@ struct Run {
     listeners: [Option<TcpListener>; SOCKETS],
     /// Calls that failed for want of memory, and the first other error.
     refused: usize,
+    /// Connections that ended because others needed their memory.
+    gave_way: usize,
     other: Option<Error>,
 }
 
@@ -75,6 +78,7 @@ impl Run {
             sockets: [const { None }; SOCKETS],
             listeners: [const { None }; SOCKETS],
             refused: 0,
+            gave_way: 0,
             other: None,
         }
     }
@@ -106,10 +110,13 @@ impl Run {
             let Some(mut flow) = self.flows[n].take() else { continue };
             let len = (TEXT - flow.sent).min(buf.len());
             (0..len).for_each(|i| buf[i] = byte(flow.sent + i));
-            if len > 0 {
-                let written = flow.client.try_write(&buf[..len]);
-                flow.sent += self.note(written).unwrap_or(0);
+            let written = if len > 0 { flow.client.try_write(&buf[..len]) } else { Ok(0) };
+            // The peer's window was closed for long, for want of memory on its side.
+            if written == Err(Error::ConnectionAborted) {
+                self.gave_way += 1;
+                continue;
             }
+            flow.sent += self.note(written).unwrap_or(0);
             let read = flow.server.try_read(&mut buf);
             let read = self.note(read).unwrap_or(0);
             let right = buf[..read].iter().enumerate().all(|(i, b)| *b == byte(flow.got + i));
@@ -156,8 +163,8 @@ impl Run {
     }
 }
 
-/// H199: how much there is, swept. Whatever the heap refuses, nothing aborts or panics, text that was taken arrives, and
-/// afterwards there is room again.
+/// H199: how much there is, swept. Whatever the heap refuses, nothing aborts or panics, text that was taken arrives, or
+/// its writer learns that the connection gave way to others; and afterwards there is room again.
 /// H280: at every point; a table that cannot grow is full.
 fn main() {
     let (mut allowed, mut runs, mut refusals) = (0, 0, 0);
@@ -172,7 +179,11 @@ fn main() {
         while !run.exchange() {
             assert!(MACHINE.now() < end, "with {allowed} bytes: something waits for ever");
         }
-        run.net.with_stack(|stack| stack.check());
+        let stalled = run.net.with_stack(|stack| {
+            stack.check();
+            stack.tcp_counts().get(TcpCount::StalledGaveWay)
+        });
+        assert!(run.gave_way as u64 <= stalled, "with {allowed} bytes: {} of {stalled}", run.gave_way);
         let fresh = TcpStream::connect(&run.net, SocketAddr::from(([127, 0, 0, 1], PORT)));
         assert!(fresh.is_ok(), "with {allowed} bytes: {fresh:?}");
         assert_eq!(run.other, None, "with {allowed} bytes");
