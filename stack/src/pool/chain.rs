@@ -274,6 +274,21 @@ impl Chain {
         done
     }
 
+    /// Moves the bytes from `from` on so that they lie from `to` on, within what [`reserve`](Chain::reserve)
+    /// made room for.
+    pub(crate) fn slide(&mut self, pool: &mut Pool<'_>, from: usize, to: usize) {
+        let mut bounce = [0; 256];
+        let (len, mut done) = (self.len().saturating_sub(from), 0);
+        while done < len {
+            let n = (len - done).min(bounce.len());
+            // Towards the end the last goes first, or it would be overwritten.
+            let at = if from < to { len - done - n } else { done };
+            self.copy_out(pool, from + at, &mut bounce[..n]);
+            self.write(pool, to + at, &bounce[..n]);
+            done += n;
+        }
+    }
+
     /// Block and position in it of the byte `offset` from the front; no block, if the chain does not
     /// reach it.
     fn locate(&self, pool: &Pool<'_>, offset: usize) -> (u32, usize) {

@@ -231,7 +231,7 @@ impl Ranges {
         if len >= MOST || !self.stored.reserve(pool, (len + 1) * ENTRY, Need::Control) {
             return false;
         }
-        self.shift(pool, index, index + 1);
+        self.stored.slide(pool, index * ENTRY, (index + 1) * ENTRY);
         true
     }
 
@@ -247,22 +247,8 @@ impl Ranges {
         if from == 0 {
             return self.stored.consume(pool, to * ENTRY);
         }
-        self.shift(pool, to, from);
+        self.stored.slide(pool, to * ENTRY, from * ENTRY);
         self.stored.truncate(pool, left * ENTRY);
-    }
-
-    /// What lies from `from` on moves so that it lies from `to` on.
-    fn shift(&mut self, pool: &mut Pool<'_>, from: usize, to: usize) {
-        let mut batch = [0; BATCH * ENTRY];
-        let (len, mut done) = (self.stored.len() - from * ENTRY, 0);
-        while done < len {
-            let n = (len - done).min(batch.len());
-            // Forwards the last goes first, or it would be overwritten.
-            let at = if from < to { len - done - n } else { done };
-            self.stored.copy_out(pool, from * ENTRY + at, &mut batch[..n]);
-            self.stored.write(pool, to * ENTRY + at, &batch[..n]);
-            done += n;
-        }
     }
 }
 

@@ -123,7 +123,7 @@ impl List {
             let _ = self.few.insert(index, *record);
             return;
         }
-        self.shift(pool, index, index + 1);
+        self.many.slide(pool, index * ENTRY, (index + 1) * ENTRY);
         self.many.write(pool, index * ENTRY, &record.encode());
     }
 
@@ -139,22 +139,8 @@ impl List {
             return;
         }
         let len = self.len() - (to - from);
-        self.shift(pool, to, from);
+        self.many.slide(pool, to * ENTRY, from * ENTRY);
         self.many.truncate(pool, len * ENTRY);
-    }
-
-    /// What lies from `from` on in the pool moves so that it lies from `to` on.
-    fn shift(&mut self, pool: &mut Pool<'_>, from: usize, to: usize) {
-        let mut batch = [0; BATCH * ENTRY];
-        let (len, mut done) = ((self.len() - from) * ENTRY, 0);
-        while done < len {
-            let n = (len - done).min(batch.len());
-            // Forwards the last goes first, or it would be overwritten.
-            let at = if from < to { len - done - n } else { done };
-            self.many.copy_out(pool, from * ENTRY + at, &mut batch[..n]);
-            self.many.write(pool, to * ENTRY + at, &batch[..n]);
-            done += n;
-        }
     }
 
     pub(super) fn drop_front(&mut self, pool: &mut Pool<'_>, n: usize) {
