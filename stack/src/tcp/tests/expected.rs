@@ -9,17 +9,7 @@ impl Bench {
         let key = self.key.unwrap();
         self.tcp.connections.activate(key.index, self.now);
         let parts = [s.text];
-        let segment = Segment {
-            seq: PEER_ISS + s.seq,
-            ack: self.iss + s.ack,
-            flags: s.flags,
-            window: s.window,
-            urgent: s.urgent,
-            options: s.options,
-            mark: s.mark,
-            packets: 1,
-            text: Bytes::new(&parts),
-        };
+        let segment = s.segment(self.iss, &parts);
         let plain = Plain::of(&segment).unwrap();
         let taken = self.tcp.take_expected(key, &plain, || is_whole, self.now, &mut self.pool);
         self.rest();

@@ -562,17 +562,7 @@ fn what_listeners_do_is_told() {
     let mut b = Bench::listening(quiet(), 1);
     let told = |b: &mut Bench, s: In<'_>| {
         let parts = [s.text];
-        let segment = Segment {
-            seq: PEER_ISS + s.seq,
-            ack: b.iss + s.ack,
-            flags: s.flags,
-            window: s.window,
-            urgent: 0,
-            options: s.options,
-            mark: s.mark,
-            packets: 1,
-            text: Bytes::new(&parts),
-        };
+        let segment = s.segment(b.iss, &parts);
         let (tuple, interface) = (b.tuple, b.interface);
         let outcome = b.tcp.on_segment(&tuple, interface, MTU, &segment, b.now, &mut b.pool);
         if let Some(Reply::SynAck { seq, .. }) = outcome.reply {

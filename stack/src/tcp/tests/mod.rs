@@ -140,6 +140,20 @@ impl<'a> In<'a> {
     fn text(self, text: &'a [u8]) -> Self {
         In { text, ..self }
     }
+    /// With the numbers that it has on the wire; `parts` are its text.
+    fn segment<'p>(&self, iss: Seq, parts: &'p [&'p [u8]]) -> Segment<'p> {
+        Segment {
+            seq: PEER_ISS + self.seq,
+            ack: iss + self.ack,
+            flags: self.flags,
+            window: self.window,
+            urgent: self.urgent,
+            options: self.options,
+            mark: self.mark,
+            packets: self.packets,
+            text: Bytes::new(parts),
+        }
+    }
 }
 
 /// A segment of ours.
@@ -275,17 +289,7 @@ impl Bench {
 
     fn get(&mut self, s: In<'_>) -> Option<Refused> {
         let parts = [s.text];
-        let segment = Segment {
-            seq: PEER_ISS + s.seq,
-            ack: self.iss + s.ack,
-            flags: s.flags,
-            window: s.window,
-            urgent: s.urgent,
-            options: s.options,
-            mark: s.mark,
-            packets: s.packets,
-            text: Bytes::new(&parts),
-        };
+        let segment = s.segment(self.iss, &parts);
         let (tuple, interface) = (self.tuple, self.interface);
         let outcome = self.tcp.on_segment(&tuple, interface, self.mtu, &segment, self.now, &mut self.pool);
         self.note(outcome)
