@@ -27,7 +27,7 @@ use RecoveryPhase as Phase;
 use prr::Prr;
 use rack::{Judge, Rack};
 use tail::Tail;
-use undo::{Frto, Undo};
+use undo::{Evidence, Frto, Undo};
 
 /// Duplicates, or segments that arrived behind a gap, that stand for a loss.
 //= rfc5681#3.2 step 2
@@ -289,9 +289,8 @@ impl Send {
         }
         let rtt = self.measure(heard, dsack, &news, cx);
         self.recovery.tail.due &= heard.acked == 0 && news.delivered == 0;
-        let spurious = self.is_spurious(heard, dsack, &news);
-        if spurious {
-            self.undo(cx);
+        if let Some(evidence) = self.evidence(heard, dsack, &news) {
+            self.undo(evidence, cx);
         }
         let repaired = self.recovery.tail.shows_loss(heard.ack);
         if repaired {
@@ -416,26 +415,38 @@ impl Send {
         sample
     }
 
-    /// Is it evident now that nothing was lost (H054)?
-    fn is_spurious(&mut self, heard: &Heard<'_>, dsack: Option<Range>, news: &News) -> bool {
+    /// Is it evident now that nothing was lost (H054), and by what?
+    fn evidence(&mut self, heard: &Heard<'_>, dsack: Option<Range>, news: &News) -> Option<Evidence> {
         let una = self.una;
         let may_send = self.has_unsent() && self.flight() < self.wnd;
         let recovery = &mut self.recovery;
         let by_frto = recovery.frto(heard, news, una, may_send);
-        let Some(undo) = &mut recovery.undo else { return false };
-        let by_time = heard.acked > 0 && recovery.phase != Phase::Open && undo.is_shown_by(heard.timestamps);
+        let undo = recovery.undo.as_mut()?;
+        // What came twice, or may have, came in time: the acknowledgments of it were lost.
+        //= rfc3522#3.2 step 6; with SACK the peer is taken to tell what came twice
+        let came_twice = if recovery.sack { dsack.is_some() } else { una == self.nxt };
+        let by_time = heard.acked > 0
+            && recovery.phase != Phase::Open
+            && !came_twice
+            && undo.is_shown_by(heard.timestamps, una);
         let by_dsack = dsack.is_some_and(|range| undo.on_dsack(range));
-        by_time || by_dsack || by_frto
+        match (by_dsack, by_time, by_frto) {
+            (true, _, _) => Some(Evidence::Dsack),
+            (false, true, _) => Some(Evidence::Timestamps),
+            (false, false, true) => Some(Evidence::Frto),
+            (false, false, false) => None,
+        }
     }
 
     /// Takes the last reduction of the window back, and what was found lost for none.
     //= rfc4015#3.2
-    fn undo(&mut self, cx: &mut Cx<'_, '_>) {
+    fn undo(&mut self, evidence: Evidence, cx: &mut Cx<'_, '_>) {
         cx.count(TcpCount::Undone);
         self.controller.undo();
-        // What was late had gone again before it arrived, so RACK did not see that it was only late (H055).
-        self.recovery.rack.reordered |= self.recovery.phase != Phase::Loss;
         if let Some(undo) = &mut self.recovery.undo {
+            // All of it was late, and had gone again before it arrived, so RACK did not see that it was only
+            // late (H055). Other evidence is of a part of it.
+            self.recovery.rack.reordered |= evidence == Evidence::Dsack && undo.is_of_overtaken();
             undo.on_undone(self.nxt);
         }
         self.recovery.phase = Phase::Open;
@@ -653,6 +664,9 @@ impl Send {
             recovery.undo = Some(Undo::new(self.una));
             recovery.point = self.max;
             recovery.needless = 0;
+        }
+        if let Some(undo) = &mut recovery.undo {
+            undo.on_timeout();
         }
         //= rfc5682#2.1: not for what was sent again by an earlier timeout
         recovery.frto = if recovery.phase == Phase::Loss { Frto::Off } else { Frto::First };

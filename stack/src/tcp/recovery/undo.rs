@@ -24,8 +24,21 @@ pub(super) struct Undo {
     is_more: bool,
     /// Duplicates prove something: each was of what was sent again.
     counts: bool,
+    /// The timer fired: what went again had not been overtaken, or not only.
+    timed_out: bool,
     /// Once recovery is over, evidence counts until this is acknowledged.
     pub(super) until: Option<Seq>,
+}
+
+/// What showed that a reduction was for nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Evidence {
+    /// The Eifel algorithm (RFC 3522).
+    Timestamps,
+    /// All that was sent again came twice (RFC 3708).
+    Dsack,
+    /// RFC 5682.
+    Frto,
 }
 
 /// How far the test of RFC 5682 has come, by which a timeout shows itself as spurious.
@@ -42,11 +55,31 @@ pub(super) enum Frto {
 impl Undo {
     pub(super) fn new(from: Seq) -> Undo {
         let resent = [Range { start: from, end: from }; RESENT];
-        Undo { from, first: None, resent, unproven: 0, is_more: false, counts: true, until: None }
+        Undo {
+            from,
+            first: None,
+            resent,
+            unproven: 0,
+            is_more: false,
+            counts: true,
+            timed_out: false,
+            until: None,
+        }
     }
 
     pub(super) fn from(&self) -> Seq {
         self.from
+    }
+
+    /// The retransmission timer fired.
+    pub(super) fn on_timeout(&mut self) {
+        self.timed_out = true;
+    }
+
+    /// Had only what was overtaken gone again? If that was for nothing, the path reorders; after a timeout
+    /// nothing but acknowledgments may have been lost.
+    pub(super) fn is_of_overtaken(&self) -> bool {
+        !self.timed_out
     }
 
     /// `range` went out again, at `clock` of our timestamps.
@@ -76,12 +109,14 @@ impl Undo {
         self.resent.iter().any(|r| !r.is_empty() && contains(r))
     }
 
-    /// Was the acknowledgment that moved SND.UNA on sent for what went out before the first
-    /// retransmission?
+    /// Was the acknowledgment that moved SND.UNA on to `una` sent for what went out before the first
+    /// retransmission, though it acknowledges what went again? What lies before may have gone again in an
+    /// earlier recovery, and says nothing of this one.
     //= rfc3522#3.2 step 5
-    pub(super) fn is_shown_by(&self, timestamps: Option<Timestamps>) -> bool {
+    pub(super) fn is_shown_by(&self, timestamps: Option<Timestamps>, una: Seq) -> bool {
         let (Some(first), Some(t)) = (self.first, timestamps) else { return false };
-        t.echo != 0 && Seq(t.echo).before(Seq(first))
+        let is_of_resent = self.resent.iter().any(|r| !r.is_empty() && r.start.before(una));
+        is_of_resent && t.echo != 0 && Seq(t.echo).before(Seq(first))
     }
 
     /// The peer says that `range` came twice. True if all that was sent again did. If it was sent once, the

@@ -283,6 +283,88 @@ fn a_spurious_timeout_by_timestamps() {
     assert_eq!(b.out(), [], "nothing more is sent again");
 }
 
+/// A connection with SACK and timestamps, where nothing limits what is in flight.
+fn with_timestamps() -> Bench {
+    let config = TcpConfig { congestion: crate::tcp::Congestion::None, ..quiet() };
+    Bench::server_with(config, syn().sack_permitted().ts(5, 0))
+}
+
+/// Writes so many segments of 1,448 bytes; our timestamp in what goes out.
+fn send(b: &mut Bench, segments: usize) -> u32 {
+    b.write(&pattern(segments * 1448)).unwrap();
+    b.out()[0].options.timestamps.unwrap().value
+}
+
+/// An acknowledgment of what was sent at `echo`, up to a segment, and with blocks.
+fn echoing<'a>(b: &Bench, echo: u32, upto: u32, blocks: &[(u32, u32)]) -> In<'a> {
+    let mut segment = ack(1, 1 + 1448 * upto).ts(6, echo);
+    for (start, end) in blocks {
+        let [start, end] = [start, end].map(|n| b.iss + 1 + 1448 * n);
+        segment.options.sack.push(Range { start, end });
+    }
+    segment
+}
+
+/// H054: acknowledgments were lost, and the next says that what went again came twice. The first of them had come
+/// in time, so its timestamp says nothing: recovery goes on, and nothing looks reordered.
+//= rfc3522#3.2 step 6
+#[test]
+fn a_timestamp_of_what_came_twice_undoes_nothing() {
+    for (dsack, phase) in [(true, RecoveryPhase::Fast), (false, RecoveryPhase::Open)] {
+        let mut b = with_timestamps();
+        let sent = send(&mut b, 10);
+        b.now += Duration::from_millis(100);
+        b.get(echoing(&b, sent, 0, &[(5, 9)]));
+        assert_eq!(b.out().len(), 5, "what was overtaken goes again");
+        let blocks = [(0, 1), (5, 9)];
+        b.get(echoing(&b, sent, 2, &blocks[usize::from(!dsack)..]));
+        assert_eq!(info(&b).recovery, phase);
+        assert!(!info(&b).reordering);
+    }
+}
+
+/// H054: nor does an acknowledgment of what lies before all that this recovery sent again. That had gone again
+/// in the recovery before.
+//= rfc3522#3.2 step 5
+#[test]
+fn a_timestamp_of_what_lies_before_undoes_nothing() {
+    let mut b = with_timestamps();
+    let sent = send(&mut b, 4);
+    b.now += Duration::from_millis(100);
+    b.get(echoing(&b, sent, 0, &[(1, 4)]));
+    assert_eq!(brief(&b.out()), [(1, 1448, 1)]);
+    let next = send(&mut b, 4);
+    b.now += Duration::from_millis(10);
+    send(&mut b, 4);
+    b.now += Duration::from_millis(90);
+    b.get(echoing(&b, sent, 0, &[(5, 8), (1, 4)]));
+    let again = b.out();
+    assert_eq!(brief(&again), [(1, 1448, 1), (1 + 4 * 1448, 1448, 1)]);
+    b.get(echoing(&b, next, 4, &[(5, 8)]));
+    assert_eq!(info(&b).recovery, RecoveryPhase::Open);
+    b.now += Duration::from_millis(10);
+    b.get(echoing(&b, next, 4, &[(9, 12), (5, 8)]));
+    assert_eq!(brief(&b.out()), [(1 + 8 * 1448, 1448, 1)]);
+    b.now += Duration::from_millis(90);
+    b.get(echoing(&b, again[1].options.timestamps.unwrap().value, 8, &[(9, 12)]));
+    assert_eq!(info(&b).recovery, RecoveryPhase::Fast);
+}
+
+/// H055: a timeout for nothing shows no reordering: acknowledgments were lost, or late.
+//= rfc8985#6.2
+#[test]
+fn a_spurious_timeout_is_no_reordering() {
+    let mut b = in_flight(1);
+    let again = b.advance(2_000);
+    b.get(sacked(&b, 1, &[]));
+    assert!(!again.is_empty());
+    for _ in again {
+        b.get(sacked(&b, 1, &[(0, 1)]));
+    }
+    assert_eq!(b.count(TcpCount::Undone), 1);
+    assert_eq!((info(&b).recovery, info(&b).reordering), (RecoveryPhase::Open, false));
+}
+
 /// H054: but one that was not stays.
 #[test]
 fn a_timeout_that_was_no_mistake() {
