@@ -214,10 +214,12 @@ fn answers_share_a_budget() {
     let is_denied = |e: &Entry| e.denied;
     let denied = cache.table.iter().map(|(_, e)| e).find(|e| is_denied(e)).map(|e| e.key).unwrap();
     assert!(asks(cache.resolve(denied, ours(), OWN, &pool, at(10_000)).2));
-    // And again a second later, not before.
+    // And again, or given up, a second later, not before.
+    let is_of = |due, of| matches!(due, Due::Solicit { key, .. } | Due::Failed { key, .. } if key == of);
     while let Some(due) = cache.due(&pool, at(10_999)) {
-        assert!(!matches!(due, Due::Solicit { key, .. } if key == denied));
+        assert!(!is_of(due, denied));
     }
+    assert!(core::iter::from_fn(|| cache.due(&pool, at(11_000))).any(|due| is_of(due, denied)));
 }
 
 /// A question that is denied counts as a try: whoever waits for it learns the outcome in time.

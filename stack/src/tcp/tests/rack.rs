@@ -517,9 +517,9 @@ fn what_was_taken_as_lost_is_no_sample() {
 #[test]
 fn times_before_a_rest_are_forgotten() {
     let mut b = in_flight(3);
+    b.get(data(1, 1, b"unread, so it is not parked"));
     b.now += Duration::from_millis(100);
-    b.get(sacked(&b, 3, &[]));
-    b.get(data(1, nth(3), b"unread, so it is not parked"));
+    b.get(In { seq: 28, ..sacked(&b, 3, &[]) });
     b.advance(100);
     b.now += Duration::from_secs(40 * 60);
     b.write(&pattern(5 * MSS as usize)).unwrap();
@@ -529,6 +529,7 @@ fn times_before_a_rest_are_forgotten() {
     assert_eq!((info(&b).lost, b.out()), (0, vec![]));
     let again: Vec<Out> = b.advance(30).into_iter().map(|(_, o)| o).collect();
     assert_eq!((numbers(&again), info(&b).recovery), (vec![3], RecoveryPhase::Fast));
+    assert_eq!(info(&b).lost, 0, "what was sent after the part that arrived");
 }
 
 /// H055: three stretches behind a gap, or more than two full segments, mean a loss at once; less waits for a quarter of
