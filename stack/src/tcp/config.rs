@@ -147,7 +147,8 @@ pub struct TcpConfig {
     /// What can be set for each connection, as it is where nobody set anything.
     pub options: TcpOptions,
     /// Send what the congestion window allows evenly over the round trip, not in bursts: easier on
-    /// short queues, at the price of a timer each millisecond. Default false.
+    /// short queues, at the price of a timer each millisecond. Without congestion control there is no such
+    /// window, and nothing is paced. Default false.
     pub pacing: bool,
     /// Explicit congestion notification on new connections. Default [`Ecn::WhenAsked`].
     pub ecn: Ecn,

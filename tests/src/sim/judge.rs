@@ -121,7 +121,7 @@ impl World {
             for app in &host.apps {
                 let state = match app.state {
                     State::Open(h) | State::Connecting(h) => {
-                        format!("{:?} {:?}", app.state, host.stack.tcp_state(h))
+                        format!("{:?} {:?}", app.state, host.stack.tcp_info(h, self.now))
                     }
                     other => format!("{other:?}"),
                 };

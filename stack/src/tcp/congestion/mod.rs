@@ -121,7 +121,8 @@ impl Controller {
             window: Window::new(mss, if syn_lost { 1 } else { config.initial_window }),
             usage: Usage::new(start, now),
             slow_start: SlowStart::new(start),
-            paced: config.pacing,
+            // Without a window there is nothing to spread over the round trip.
+            paced: config.pacing && which != Congestion::None,
             refills: false,
             pacer: Pacer::default(),
             law,

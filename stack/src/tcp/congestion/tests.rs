@@ -93,6 +93,22 @@ fn slow_start_doubles_and_avoidance_adds_a_segment_per_window() {
     }
 }
 
+/// T07: without congestion control nothing is paced, whatever the stack's setting: there is no window whose bytes could
+/// be spread, and after a timeout one segment in a round trip would be the pace for ever.
+#[test]
+fn without_a_window_there_is_no_pace() {
+    let mut s = Sender::new(Congestion::None);
+    let config = TcpConfig { pacing: true, ..TcpConfig::default() };
+    s.c = Controller::new(Congestion::None, &config, MSS as u16, false, START, Instant::ZERO);
+    s.send(100 * MSS);
+    s.c.on_timeout(s.flight(), s.now, false);
+    for _ in 0..50 {
+        s.ack(2 * MSS);
+        s.send(2 * MSS);
+        assert!(s.c.pacer().is_open() && s.c.pacer().rate().is_none());
+    }
+}
+
 /// H048: a window that the sender does not fill does not grow.
 #[test]
 fn an_unused_window_does_not_grow() {
