@@ -12,6 +12,7 @@ mod report;
 mod s10;
 mod s11;
 mod s12;
+mod s13;
 mod s17;
 mod s6;
 mod s7;
@@ -32,6 +33,7 @@ sections (all but the last two if none is named):
   s10       one flow over a lossy link, in virtual time
   s11       1 to 64 flows through one bottleneck, in virtual time
   s12       reordering, tail loss, black holes and the like, in virtual time
+  s13       programs for a microcontroller: bytes of flash, static memory and stack
   s1, s1b   bulk send over TAP, with offloads and without
   s2, s2b   bulk receive over TAP, with offloads and without
   s17       beside Linux on one emulated path: half an hour, with --quick five minutes; pictures in target/s17
@@ -41,7 +43,7 @@ options:
   --write   keep the tables in tests/benches/RESULTS.md: of all sections but the last two, or of s17 alone";
 
 /// What is measured when nothing is named.
-const SECTIONS: [&str; 10] = ["s6", "s7", "s9", "s10", "s11", "s12", "s1", "s1b", "s2", "s2b"];
+const SECTIONS: [&str; 11] = ["s6", "s7", "s9", "s10", "s11", "s12", "s13", "s1", "s1b", "s2", "s2b"];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -112,6 +114,7 @@ fn measure(section: &str, effort: &Effort, quick: bool) -> Result<Vec<Table>, St
         "s10" => s10::tables(effort),
         "s11" => vec![s11::table(effort)?],
         "s12" => s12::tables()?,
+        "s13" => vec![s13::table()?],
         "s17" => s17::tables(quick)?,
         "profile" => {
             count::check()?;

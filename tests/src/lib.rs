@@ -9,3 +9,4 @@ pub mod packetdrill;
 pub mod peers;
 pub mod runner;
 pub mod sim;
+pub mod size;

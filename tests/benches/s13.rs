@@ -1,0 +1,39 @@
+//! S13: programs for a microcontroller, and what they take.
+
+use crate::table::{Table, verdict};
+use barenet_tests::size::{OURS, SMOLTCP, Size, measure};
+
+/// The most bytes that a program may take: flash, static memory, stack.
+const GOALS: [(&str, [Option<u32>; 3]); 2] = [
+    ("bare", [Some(32 << 10), None, Some(6 << 10)]),
+    ("tcp1", [Some(64 << 10), Some(12 << 10), Some(6 << 10)]),
+];
+
+pub(crate) fn table() -> Result<Table, String> {
+    let mut table = Table::new(
+        "S13: bytes of a program on a Cortex-M3 (thumbv7m), optimised for size",
+        [
+            "program",
+            ".text + .rodata",
+            ".data + .bss",
+            "of it .data",
+            "deepest stack",
+            "goal: flash, static, stack",
+        ],
+    );
+    for program in OURS.into_iter().zip(SMOLTCP).flat_map(|(ours, theirs)| [ours, theirs]) {
+        let size = measure(program)?;
+        let cells = [size.code, size.fixed(), size.data, size.stack.bytes].map(|n| n.to_string());
+        let [code, fixed, data, stack] = cells;
+        table.row([program.name.to_owned(), code, fixed, data, stack, goals(program.name, &size)]);
+    }
+    Ok(table)
+}
+
+fn goals(name: &str, size: &Size) -> String {
+    let Some((_, goals)) = GOALS.iter().find(|(n, _)| *n == name) else { return "-".to_owned() };
+    let found = [size.flash(), size.fixed(), size.stack.bytes];
+    let met = found.iter().zip(goals).all(|(found, goal)| goal.is_none_or(|goal| *found <= goal));
+    let named = goals.map(|goal| goal.map_or("-".to_owned(), |goal| format!("{} KiB", goal >> 10)));
+    format!("{} <= {}", verdict(met), named.join(", "))
+}

@@ -1,0 +1,25 @@
+//! TCP's echo service over IPv4, eight connections at a time, with 4 KiB of queues for each.
+#![no_std]
+#![no_main]
+
+use barenet::stack::Memory;
+use barenet_size::ours::sockets::{Echo, net};
+use barenet_size::program;
+use static_cell::{ConstStaticCell, StaticCell};
+
+const CONNECTIONS: usize = 8;
+
+static MEMORY: ConstStaticCell<Memory<{ 8 * CONNECTIONS }, CONNECTIONS, 0>> =
+    ConstStaticCell::new(Memory::new());
+static ECHO: StaticCell<Echo<CONNECTIONS>> = StaticCell::new();
+
+fn run() -> ! {
+    let net = net(MEMORY.take().storage());
+    let echo = ECHO.init(Echo::new(&net));
+    loop {
+        net.sleep(net.turn());
+        echo.turn();
+    }
+}
+
+program!(run);
