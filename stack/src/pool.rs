@@ -230,6 +230,14 @@ impl<'a> Pool<'a> {
         self.left().saturating_sub(self.floor(need)) as usize * self.block_len
     }
 
+    /// Is so much there for this need that `want` bytes of any queue can be promised, whatever it holds? True at
+    /// nearly every segment, and cheaper than the exact account. A queue that begins somewhere in its first
+    /// block holds that one already.
+    #[inline]
+    pub(crate) fn has_plenty(&self, want: usize, need: Need) -> bool {
+        self.beyond(need) >= want
+    }
+
     /// Blocks that stay free when something is taken for this need.
     fn floor(&self, need: Need) -> u32 {
         let (part, least) = need.floor();

@@ -117,6 +117,9 @@ impl Chain {
     /// How many bytes from the front, `want` at most, can be promised so that what the need leaves to
     /// others stays free.
     pub(crate) fn promisable(&self, pool: &Pool<'_>, want: usize, need: Need) -> usize {
+        if pool.has_plenty(want, need) {
+            return want;
+        }
         let (floor, owed) = (pool.floor(need), self.owed(pool, self.reach as usize));
         let left_with = |cost| pool.left_with(owed, cost).map(|left| left.saturating_sub(floor));
         let fits = |reach: usize| {
@@ -171,6 +174,10 @@ impl Chain {
         }
         if cost.class != 0 && cost.class == self.head >> CLASS_SHIFT {
             return self.shift(pool);
+        }
+        if cost.class == 0 && self.head == NONE {
+            // Nothing has to move.
+            return self.add_blocks(pool, cost.count, floor);
         }
         let mut other = Chain { origin: self.origin.wrapping_add(self.len + 1), ..Chain::new() };
         if cost.class == 0 {

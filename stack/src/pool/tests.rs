@@ -290,6 +290,27 @@ fn a_tail_is_compacted() {
     }
 }
 
+/// The quick answer that memory is plenty is never wrong: what is promised on its word leaves the need's floor
+/// free, wherever the queue begins in its first block and whatever was promised to it before.
+#[test]
+fn plenty_leaves_the_floor_free() {
+    for need in NEEDS {
+        for (held, consumed) in [(0, 0), (1, 0), (BLOCK, BLOCK - 1), (3 * BLOCK, BLOCK + 1)] {
+            let mut pool = Pool::growing(64 * BLOCK, BLOCK);
+            let mut queue = Chain::new();
+            queue.append(&mut pool, &fill(held, 1), Need::Control);
+            queue.consume(&mut pool, consumed);
+            let wants = 0..pool.capacity();
+            let most =
+                wants.rev().find(|want| pool.has_plenty(*want, need)).expect("an empty pool has plenty");
+            queue.promise(&mut pool, most);
+            assert!(pool.left() >= pool.floor(need), "{need:?}, {held} held, {consumed} consumed");
+            assert_eq!(queue.reach() as usize, most);
+            queue.clear(&mut pool);
+        }
+    }
+}
+
 /// H267: sizes around each power of two, and lengths of blocks beyond all sense: nothing is cut on the way.
 /// Memory is taken from the heap when it is used, so these pools take none.
 #[test]

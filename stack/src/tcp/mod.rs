@@ -637,11 +637,20 @@ impl<'a> Tcp<'a> {
     /// After any step: back into the queue of those with something to send, timer set.
     fn after(&mut self, index: u32) {
         let Some(c) = self.connections.at(index) else { return };
-        if let Some(at) = c.tcb.deadline(self.settings.options(c.profile)) {
+        let deadline = c.tcb.deadline(self.settings.options(c.profile));
+        let deadline = deadline.filter(|at| !c.timer.fires_by(*at));
+        let stall_changed = c.tcb.is_stalled() != c.stalled.is_queued();
+        let list = ready_list(c.interface);
+        let is_ready = !c.ready.is_queued() && c.tcb.wants_output();
+        if let Some(at) = deadline {
             self.wheel.arm(&mut Timers(&mut self.connections), index, at);
         }
-        self.note_stalled(index);
-        self.queue_if_ready(index);
+        if stall_changed {
+            self.note_stalled(index);
+        }
+        if is_ready {
+            self.ready[list].push(&mut Ready(&mut self.connections), index);
+        }
     }
 
     /// To the end of the queue of those with something to send, if there is something.

@@ -75,6 +75,9 @@ impl Tcb {
     pub(crate) fn room(&self, cx: &Cx<'_, '_>) -> usize {
         let Some(Queue { len, max, unsent, spare, window }) = self.open_queue(cx) else { return usize::MAX };
         let room = max.saturating_sub(len);
+        if cx.pool.has_plenty(max as usize, Need::Ahead) {
+            return room.min(cx.unsent_room(unsent)) as usize;
+        }
         room.min(cx.unsent_room(unsent)).min(memory_share(cx.pool, len, spare, window)) as usize
     }
 

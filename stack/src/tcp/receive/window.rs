@@ -105,6 +105,9 @@ impl Receive {
             return self.limit; // nothing is kept
         }
         let (queue, limit) = (&self.queue, self.limit as usize);
+        if pool.has_plenty(limit.saturating_mul(2), Need::Wide) {
+            return self.limit;
+        }
         let share = (pool.beyond(Need::Wide) + queue.commitment(pool)) / 2;
         let wide = queue.promisable(pool, limit.min(share), Need::Wide);
         to_u32(wide.max(smaller(queue, pool, limit)))
