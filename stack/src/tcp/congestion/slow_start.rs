@@ -6,7 +6,10 @@
 //! rounds, slow start is over. Where the queue is empty again when a round begins they tell it too late (H278).
 //! But the acknowledgments of a round come at the rate of the bottleneck, one soon after the other: once they
 //! have come so for half of the shortest round trip, half of the path is in use, and the window, which
-//! doubles in the round, is as large as the path. Then slow start is over at once.
+//! doubles in the round, is as large as the path. Then slow start is over at once. Linux wants one train that
+//! nothing breaks; the longer the path, the surer some host pauses for a moment meanwhile, and then the whole
+//! round is lost, and what the queue has no room for in the next. So here the trains of a round count together,
+//! without what lies between them.
 
 use super::super::park::{Packer, Unpacker};
 use super::Ack;
@@ -46,8 +49,9 @@ pub(super) struct SlowStart {
     /// Samples in this round.
     samples: u8,
     conservative: Option<Conservative>,
-    /// The first acknowledgment of the round, and the last that is of one train with it.
-    train: [Instant; 2],
+    /// The last acknowledgment, and how long, in µs, those of this round came one soon after the other.
+    seen: Instant,
+    trains: u32,
 }
 
 /// Conservative slow start: round trips took longer, or so it seemed.
@@ -63,7 +67,7 @@ impl SlowStart {
     /// See [`park`](super::super::park).
     pub(super) fn park(&self, una: Seq, to: &mut Packer) {
         // Nothing is in flight: what is sent next is another round.
-        let SlowStart { end, last, current, samples, conservative, train: _ } = self;
+        let SlowStart { end, last, current, samples, conservative, seen: _, trains: _ } = self;
         to.near(*end, una);
         // `NONE`, the usual, is as short as zero.
         [*last, *current].iter().for_each(|n| to.number(n.wrapping_add(1)));
@@ -81,12 +85,19 @@ impl SlowStart {
         let [last, current] = [from.number(), from.number()].map(|n| (n as u32).wrapping_sub(1));
         let (samples, rounds) = (from.number() as u8, from.number() as u8);
         let conservative = (rounds > 0).then(|| Conservative { baseline: from.number() as u32, rounds });
-        SlowStart { end, last, current, samples, conservative, train: [Instant::ZERO; 2] }
+        SlowStart { last, current, samples, conservative, ..SlowStart::new(end) }
     }
 
     pub(super) fn new(start: Seq) -> Self {
-        let train = [Instant::ZERO; 2];
-        SlowStart { end: start, last: NONE, current: NONE, samples: 0, conservative: None, train }
+        SlowStart {
+            end: start,
+            last: NONE,
+            current: NONE,
+            samples: 0,
+            conservative: None,
+            seen: Instant::ZERO,
+            trains: 0,
+        }
     }
 
     /// What is acknowledged lets the window grow as much, with an eye on the round-trip times while
@@ -103,7 +114,7 @@ impl SlowStart {
         //= rfc9406#4.2
         if self.end.before(ack.una) {
             self.begin_round(window, ack.max);
-            self.train = [ack.now; 2];
+            (self.seen, self.trains) = (ack.now, 0);
         }
         if let Some(rtt) = ack.rtt {
             self.sample(rtt.micros().min(u64::from(NONE - 1)) as u32);
@@ -119,14 +130,14 @@ impl SlowStart {
     /// Do acknowledgments come one soon after the other for so long that they fill half of the path? What is
     /// paced came spread over half of the round trip already.
     fn is_long_train(&mut self, ack: &Ack, paced: bool) -> bool {
-        let [first, last] = self.train;
         let gap = TRAIN_GAP.min(Duration::from_micros(ack.min_rtt.micros() / 4));
-        if ack.now.since(last) > gap {
+        let since = ack.now.since(core::mem::replace(&mut self.seen, ack.now));
+        if since > gap {
             return false;
         }
-        self.train[1] = ack.now;
+        self.trains = self.trains.saturating_add(since.micros() as u32);
         let parts = if paced { 1 } else { 2 };
-        ack.now.since(first).micros() > (ack.min_rtt + TRAIN_SLACK).micros() / parts
+        u64::from(self.trains) > (ack.min_rtt + TRAIN_SLACK).micros() / parts
     }
 
     /// Out of slow start, or with a window that is not used, no round ends for long: the end that is passed

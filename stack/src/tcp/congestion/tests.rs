@@ -351,19 +351,22 @@ fn a_loss_never_raises_the_window() {
 }
 
 /// H278: the queue is empty again whenever a round begins, so round trips do not grow; but acknowledgments come at
-/// the rate of the bottleneck for half of a round trip: slow start is over before the queue overflows. Those of
-/// a smaller part of the path, or with gaps, say nothing.
+/// the rate of the bottleneck for half of a round trip: slow start is over before the queue overflows, also where
+/// hosts pause for some milliseconds now and then. Those of a smaller part of the path, or each with a gap, say
+/// nothing.
 #[test]
 fn a_long_train_of_acknowledgments_ends_slow_start() {
-    // The segments that arrive in a round trip of 100 ms, and when an acknowledgment is late.
-    for (fits, gap, ends) in [(100, None, true), (100, Some(20), false), (1000, None, false)] {
+    // The segments that arrive in a round trip of 100 ms, and for how long nothing comes after each so many.
+    for (fits, pause, ends) in
+        [(100, None, true), (100, Some((20, 3)), true), (1000, None, false), (1000, Some((1, 3)), false)]
+    {
         let mut s = Sender::new(Congestion::NewReno);
         for _ in 0..4 {
             s.fill();
             let (end, began) = (s.nxt, s.now + RTT);
             let mut n = 0;
             while s.una.before(end) {
-                let late = if gap.is_some_and(|gap| n >= gap) { 3_000 } else { 0 };
+                let late = pause.map_or(0, |(each, ms)| n / each * ms * 1000);
                 s.now = began + Duration::from_micros(RTT.micros() / fits * n + late);
                 s.rtt = Some(RTT);
                 s.ack(MSS);
@@ -371,7 +374,7 @@ fn a_long_train_of_acknowledgments_ends_slow_start() {
             }
         }
         let window = s.c.window() / MSS;
-        assert_eq!(s.c.ssthresh() < u32::MAX >> 2, ends, "{fits} {gap:?}");
+        assert_eq!(s.c.ssthresh() < u32::MAX >> 2, ends, "{fits} {pause:?}");
         assert!(if ends { (100..140).contains(&window) } else { window == 160 }, "{fits}: {window}");
     }
 }
