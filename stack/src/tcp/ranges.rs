@@ -94,15 +94,13 @@ pub(crate) struct Ranges {
     latest: Seq,
     /// And of those that the peer was told of last, the latest first.
     told: [Seq; SACK_BLOCKS],
-    /// Which are told where there is no news.
-    turn: u16,
 }
 
 /// What one acknowledgment tells.
 struct Report {
     /// The latest first.
     blocks: heapless::Vec<Range, SACK_BLOCKS>,
-    /// How many numbers of the news that takes; none: others have their turn.
+    /// How many numbers of the news that takes.
     news: usize,
 }
 
@@ -180,7 +178,6 @@ impl Ranges {
     pub(crate) fn on_reported(&mut self, pool: &mut Pool<'_>, base: Seq, most: usize) -> bool {
         let Report { blocks, news } = self.next_report(pool, base, most);
         if news == 0 {
-            self.turn = self.turn.wrapping_add(1);
             return false;
         }
         let told = self.told;
@@ -195,9 +192,10 @@ impl Ranges {
         !self.news.is_empty()
     }
 
-    /// What is new comes first, and beside it what was told last, so that a lost acknowledgment costs nothing.
-    /// What repeats an acknowledgment without news, because several are owed, tells of others instead: a block
-    /// that is told in three in a row is lost with a burst of them.
+    /// What is new comes first, and beside it what was told last, so that a lost acknowledgment costs nothing. What
+    /// repeats an acknowledgment because several are owed tells the same. Others told in turn would say more, but
+    /// what the sender learns late of an old range looks reordered to it, and makes it wait before it sends again
+    /// (RFC 8985 §6.2).
     fn next_report(&self, pool: &Pool<'_>, base: Seq, most: usize) -> Report {
         let most = most.min(SACK_BLOCKS);
         let mut report = Report { blocks: heapless::Vec::new(), news: 0 };
@@ -222,9 +220,8 @@ impl Ranges {
             blocks.truncate(most - 1);
             let _ = blocks.insert(0, range);
         }
-        let turns = (*news == 0).then(|| self.nth_turn(pool, most)).into_iter().flatten();
         let told = self.told.iter().filter_map(|seq| Some(self.around(pool, base, *seq)?.range));
-        for range in turns.chain(told) {
+        for range in told {
             if blocks.len() < most && !blocks.contains(&range) {
                 let _ = blocks.push(range);
             }
@@ -238,13 +235,6 @@ impl Ranges {
         is_there.then(|| Seq(u32::from_le_bytes(number)))
     }
 
-    /// The ranges whose turn it is, from the last to the first and around.
-    fn nth_turn(&self, pool: &Pool<'_>, most: usize) -> heapless::Vec<Range, SACK_BLOCKS> {
-        let (len, step) = (self.len(), most.saturating_sub(1).max(1));
-        let from = usize::from(self.turn) * step;
-        (0..step.min(len)).filter_map(|n| Some(self.get(pool, len - 1 - (from + n) % len)?.range)).collect()
-    }
-
     /// The range that has `seq`.
     fn around(&self, pool: &Pool<'_>, base: Seq, seq: Seq) -> Option<Entry> {
         self.get(pool, self.find(pool, base, seq)).filter(|entry| entry.range.has(seq))
@@ -253,7 +243,6 @@ impl Ranges {
     pub(crate) fn clear(&mut self, pool: &mut Pool<'_>) {
         self.stored.clear(pool);
         self.news.clear(pool);
-        self.turn = 0;
     }
 
     fn len(&self) -> usize {
@@ -371,9 +360,9 @@ mod tests {
         assert!(ranges.on_reported(pool, Seq(0), 3));
         assert_eq!(report(&ranges, pool, 3), [nth(5), nth(4), nth(3)]);
         assert!(!ranges.on_reported(pool, Seq(0), 3));
-        // An acknowledgment with nothing new tells of others, too: the latest, and all in turn.
-        for others in [[4, 3], [3, 2], [1, 4]] {
-            assert_eq!(report(&ranges, pool, 3), [nth(5), nth(others[0]), nth(others[1])]);
+        // An acknowledgment with nothing new tells the latest again.
+        for _ in 0..3 {
+            assert_eq!(report(&ranges, pool, 3), [nth(5), nth(4), nth(3)]);
             assert!(!ranges.on_reported(pool, Seq(0), 3));
         }
         ranges.insert(pool, Seq(0), range(150, 160), 0);
