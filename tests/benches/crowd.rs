@@ -208,9 +208,19 @@ impl Crowd {
         frame
     }
 
+    /// The SYN of peer `number`.
+    pub(crate) fn syn(&self, number: u32) -> Vec<u8> {
+        self.frame(number, SYN, 0, Said::default(), &[])
+    }
+
+    /// SYNs that were answered by a cookie so far.
+    pub(crate) fn cookies(&self) -> u64 {
+        self.stack.counters().handshakes.cookies_sent
+    }
+
     /// Peer `number` connects.
     pub(crate) fn connect(&mut self, number: u32) -> Peer {
-        let syn = self.frame(number, SYN, 0, Said::default(), &[]);
+        let syn = self.syn(number);
         self.put(&syn);
         self.turn();
         let third = self.frame(number, ACK, 1, Said { clock: 0, ..self.wire.said }, &[]);

@@ -8,15 +8,20 @@ mod count;
 mod crowd;
 mod effort;
 mod engine;
+mod pair;
 mod report;
 mod s10;
 mod s11;
 mod s12;
 mod s13;
 mod s17;
+mod s4;
+mod s5;
 mod s6;
 mod s7;
+mod s8;
 mod s9;
+mod short;
 mod table;
 mod tap;
 
@@ -27,9 +32,12 @@ use table::Table;
 
 const USAGE: &str = "usage: cargo bench -p barenet-tests [-- SECTION... --quick --write]
 sections (all but the last two if none is named):
+  s4        request and response: instructions, and cache lines with cold caches
+  s5        connections that come and go, and SYNs that cookies answer: instructions
   s6        one connection among many that idle: instructions, and bytes of those
   s7        many running timers: instructions
-  s9        the engine alone in memory: instructions and Gb/s
+  s8        datagrams and single bytes: instructions
+  s9        the engine alone in memory: instructions and Gb/s; short bursts and long round trips
   s10       one flow over a lossy link, in virtual time
   s11       1 to 64 flows through one bottleneck, in virtual time
   s12       reordering, tail loss, black holes and the like, in virtual time
@@ -43,7 +51,8 @@ options:
   --write   keep the tables in tests/benches/RESULTS.md: of all sections but the last two, or of s17 alone";
 
 /// What is measured when nothing is named.
-const SECTIONS: [&str; 11] = ["s6", "s7", "s9", "s10", "s11", "s12", "s13", "s1", "s1b", "s2", "s2b"];
+const SECTIONS: [&str; 14] =
+    ["s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s1", "s1b", "s2", "s2b"];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -101,7 +110,19 @@ fn measure(section: &str, effort: &Effort, quick: bool) -> Result<Vec<Table>, St
         "s9" => {
             count::check()?;
             let [costs, goals] = s9::instructions();
-            vec![costs, goals, s9::rates(effort)]
+            vec![costs, goals, short::table(), s9::rates(effort)]
+        }
+        "s4" => {
+            count::check()?;
+            s4::tables(effort)
+        }
+        "s5" => {
+            count::check()?;
+            s5::tables(effort)
+        }
+        "s8" => {
+            count::check()?;
+            s8::tables()
         }
         "s6" => {
             count::check()?;
@@ -118,7 +139,7 @@ fn measure(section: &str, effort: &Effort, quick: bool) -> Result<Vec<Table>, St
         "s17" => s17::tables(quick)?,
         "profile" => {
             count::check()?;
-            s9::profile()
+            [s9::profile(), s4::profile(), s5::profile(), s8::profile()].into_iter().flatten().collect()
         }
         _ => match bulk::tables(section, effort) {
             Some(tables) => tables?,
@@ -131,8 +152,12 @@ fn measure(section: &str, effort: &Effort, quick: bool) -> Result<Vec<Table>, St
 fn child(scenario: &str, args: &[String]) -> Result<(), String> {
     let line = match scenario {
         "s9" => s9::sample(args).map(|done| Ok(done.to_string())),
+        "s4" => s4::sample(args).map(Ok),
+        "s5" => s5::sample(args).map(Ok),
         "s6" => s6::sample(args).map(Ok),
         "s7" => s7::sample(args).map(Ok),
+        "s8" => s8::sample(args).map(Ok),
+        "short" => short::sample(args).map(Ok),
         "bulk" => bulk::sample(args),
         "s17" => s17::sample(args),
         _ => None,

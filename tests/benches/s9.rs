@@ -1,6 +1,6 @@
 //! S9: what the engine alone costs, in instructions and in time, ours beside smoltcp.
 
-use crate::count::Counts;
+use crate::count::{self, Counts};
 use crate::effort::Effort;
 use crate::engine::{self, Case, Done, Stack, Until};
 use crate::table::{Samples, Table, number, verdict};
@@ -28,7 +28,7 @@ fn name((mtu, checksums): Link) -> String {
     format!("{size}, checksums {}", if checksums == Checksums::On { "on" } else { "off" })
 }
 
-fn count(stack: usize, link: usize) -> Counts {
+fn counted(stack: usize, link: usize) -> Counts {
     // A few thousand segments of MTU 1500, some hundred of 64 KiB.
     let bytes = if LINKS[link].0 > 9000 { 40_000_000 } else { 4_000_000 };
     let words = |n: u64| format!("sample s9 {stack} {link} {n}").split(' ').map(str::to_owned).collect();
@@ -81,7 +81,7 @@ pub(crate) fn instructions() -> [Table; 2] {
     );
     let mut goals = Table::new("S9: barenet's instructions", ["", "reached", "goal"]);
     for (link, name) in LINKS.map(name).iter().enumerate() {
-        let costs = [0, 1, 2].map(|stack| Cost::of(&count(stack, link)));
+        let costs = [0, 1, 2].map(|stack| Cost::of(&counted(stack, link)));
         for (stack, cost) in Stack::ALL.iter().zip(&costs) {
             let [(tx, tx_bare), (rx, rx_bare)] = cost.segment;
             let [tx_ack, rx_ack] = cost.ack;
@@ -126,26 +126,17 @@ pub(crate) fn profile() -> Vec<Table> {
     ];
     let mut tables = Vec::new();
     for link in [1, 3] {
-        let counts = count(Stack::ALL.len() - 1, link);
+        let counts = counted(Stack::ALL.len() - 1, link);
         for (phase, of_segments) in phases {
             let (unit, n) = match of_segments {
                 true => ("segment", counts.done.segments),
                 false => ("ACK", counts.done.acks),
             };
-            let title = format!("{}: instructions in {phase}", name(LINKS[link]));
-            let mut table = Table::new(&title, ["function", &format!("per {unit}")]);
-            table.row(["all".to_owned(), number(counts.phase(phase).all / n as f64)]);
-            for (function, cost) in counts.functions(phase).into_iter().take(FUNCTIONS) {
-                table.row([function.to_owned(), number(cost as f64 / n as f64)]);
-            }
-            tables.push(table);
+            tables.push(count::profile(&counts, &name(LINKS[link]), phase, unit, n));
         }
     }
     tables
 }
-
-/// How many functions of a phase are named.
-const FUNCTIONS: usize = 10;
 
 /// Gb/s of one round.
 struct Round {

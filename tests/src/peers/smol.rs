@@ -60,6 +60,11 @@ impl<D: Device> Host<D> {
         self.sockets.get_mut(socket)
     }
 
+    /// All sockets.
+    pub fn sockets(&mut self) -> &mut SocketSet<'static> {
+        &mut self.sockets
+    }
+
     /// Begins an active open from `port`.
     pub fn connect(&mut self, socket: SocketHandle, to: SocketAddr, port: u16) {
         let to = IpEndpoint::new(IpAddr::into(to.ip()), to.port());
