@@ -255,11 +255,15 @@ pub struct TcpCounts([Cell<u64>; TcpCount::ALL.len()]);
 
 impl Default for TcpCounts {
     fn default() -> Self {
-        TcpCounts([const { Cell::new(0) }; TcpCount::ALL.len()])
+        TcpCounts::new()
     }
 }
 
 impl TcpCounts {
+    pub(crate) const fn new() -> Self {
+        TcpCounts([const { Cell::new(0) }; TcpCount::ALL.len()])
+    }
+
     pub(crate) fn add(&self, what: TcpCount, n: u32) {
         let count = &self.0[what as usize];
         count.set(count.get() + u64::from(n));
@@ -303,6 +307,11 @@ pub struct Protocol {
     pub sent: Traffic,
 }
 
+impl Protocol {
+    const NOTHING: Protocol =
+        Protocol { received: Traffic { packets: 0, bytes: 0 }, sent: Traffic { packets: 0, bytes: 0 } };
+}
+
 /// What listeners did beside the ordinary handshake.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Handshakes {
@@ -338,21 +347,23 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Self {
-        Counters {
-            frames: Protocol::default(),
-            arp: Protocol::default(),
-            ipv4: Protocol::default(),
-            ipv6: Protocol::default(),
-            icmp: Protocol::default(),
-            udp: Protocol::default(),
-            tcp: Protocol::default(),
-            handshakes: Handshakes::default(),
-            drops: [0; Drop::ALL.len()],
-        }
+        Counters::NOTHING
     }
 }
 
 impl Counters {
+    pub(crate) const NOTHING: Counters = Counters {
+        frames: Protocol::NOTHING,
+        arp: Protocol::NOTHING,
+        ipv4: Protocol::NOTHING,
+        ipv6: Protocol::NOTHING,
+        icmp: Protocol::NOTHING,
+        udp: Protocol::NOTHING,
+        tcp: Protocol::NOTHING,
+        handshakes: Handshakes { cookies_sent: 0, cookies_accepted: 0, gave_way: 0 },
+        drops: [0; Drop::ALL.len()],
+    };
+
     /// Counts a drop.
     pub fn count_drop(&mut self, drop: Drop) {
         self.drops[drop as usize] += 1;

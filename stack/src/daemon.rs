@@ -60,8 +60,13 @@ pub struct Daemon<'a> {
 const STEP: Duration = Duration::from_millis(100);
 
 impl<'a> Daemon<'a> {
+    /// A daemon for an [empty](Stack::empty) stack: for a static. [`Stack::start`] gives it memory.
+    pub const fn empty() -> Self {
+        Daemon::new(Stack::empty())
+    }
+
     /// A daemon for a stack that has no interface yet.
-    pub fn new(stack: Stack<'a>) -> Self {
+    pub const fn new(stack: Stack<'a>) -> Self {
         Daemon {
             stack,
             ports: heapless::Vec::new(),

@@ -208,18 +208,20 @@ pub(crate) enum Undelivered {
 }
 
 impl<'a> Datagrams<'a> {
-    pub(crate) fn new(
+    /// Without a place for a socket.
+    pub(crate) const fn empty() -> Self {
+        Datagrams { slab: Slab::empty(), demux: Demux::empty(), hash: HashKey([0; 16]), woken: Woken::new() }
+    }
+
+    /// The places; before there is a socket.
+    pub(crate) fn start(
+        &mut self,
         slots: ManagedSlice<'a, Slot<DatagramSocket>>,
         buckets: ManagedSlice<'a, Bucket>,
         limit: usize,
         key: [u8; 16],
-    ) -> Self {
-        Datagrams {
-            slab: Slab::new(slots, limit),
-            demux: Demux::new(buckets),
-            hash: HashKey(key),
-            woken: Woken::new(),
-        }
+    ) {
+        (self.slab, self.demux, self.hash) = (Slab::new(slots, limit), Demux::new(buckets), HashKey(key));
     }
 
     pub(crate) fn get(&self, handle: DatagramHandle) -> Result<&DatagramSocket, Error> {

@@ -55,6 +55,11 @@ impl<'a> Demux<'a> {
         demux
     }
 
+    /// A table without a place.
+    pub(crate) const fn empty() -> Self {
+        Demux { mask: 0, len: 0, buckets: ManagedSlice::Borrowed(&mut []) }
+    }
+
     /// The largest power of two of places that there are.
     fn set_mask(&mut self) {
         let n = self.buckets.len();

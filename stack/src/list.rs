@@ -39,11 +39,13 @@ pub(crate) struct List {
 
 impl Default for List {
     fn default() -> Self {
-        List { head: NONE, tail: NONE }
+        List::EMPTY
     }
 }
 
 impl List {
+    pub(crate) const EMPTY: List = List { head: NONE, tail: NONE };
+
     pub(crate) fn is_empty(&self) -> bool {
         self.head == NONE
     }

@@ -18,7 +18,7 @@ use crate::time::{Duration, Instant};
 use crate::wait::Wait;
 use crate::wakers::NOBODY;
 use asleep::{Asleep, Seen};
-use locked::{Locked, Shared};
+use locked::{Locked, Placed, Shared};
 
 mod asleep;
 mod locked;
@@ -69,7 +69,15 @@ impl alloc::task::Wake for Bell {
 
 impl NetState {
     /// The shared part of a network: a daemon with its devices, the machine, the way of waiting.
-    pub fn new(daemon: Daemon<'static>, platform: &'static dyn Platform, wait: &'static dyn Wait) -> Self {
+    pub fn new(
+        daemon: &'static mut Daemon<'static>,
+        platform: &'static dyn Platform,
+        wait: &'static dyn Wait,
+    ) -> Self {
+        NetState::around(Placed::Static(daemon), platform, wait)
+    }
+
+    fn around(daemon: Placed, platform: &'static dyn Platform, wait: &'static dyn Wait) -> Self {
         NetState {
             daemon: Shared::new(daemon),
             wait,
@@ -101,9 +109,9 @@ impl Net {
         wait: &'static dyn Wait,
     ) -> Result<Self, Error> {
         use crate::{daemon::DeviceRef, device::loopback::Loopback};
-        let mut daemon = Daemon::new(stack);
+        let mut daemon = Box::new(Daemon::new(stack));
         daemon.add_loopback(DeviceRef::Owned(Box::new(Loopback::heap(LOOPBACK_LEN)?)))?;
-        Ok(Net(Handle::Shared(Arc::new(NetState::new(daemon, platform, wait)))))
+        Ok(Net(Handle::Shared(Arc::new(NetState::around(Placed::Heap(daemon), platform, wait)))))
     }
 
     /// Adds an interface for a device, with these addresses (besides the link-local one that it

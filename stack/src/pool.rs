@@ -136,8 +136,9 @@ impl Cost {
 
 /// A number that a bound keeps small: the most there is if it is not.
 #[inline]
-pub(crate) fn to_u32(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
+#[expect(clippy::cast_possible_truncation, reason = "not below the bound; `try_from` is not const")]
+pub(crate) const fn to_u32(n: usize) -> u32 {
+    if n < u32::MAX as usize { n as u32 } else { u32::MAX }
 }
 
 impl<'a> Pool<'a> {
@@ -168,7 +169,12 @@ impl<'a> Pool<'a> {
         Pool { take_slab, ..Pool::new(memory, links, block_len, limit) }
     }
 
-    fn new(
+    /// A pool without a block.
+    pub(crate) const fn empty() -> Self {
+        Pool::new(Memory::Borrowed(&mut []), ManagedSlice::Borrowed(&mut []), BLOCK_LEN_MIN, 0)
+    }
+
+    const fn new(
         memory: Memory<'a>,
         links: ManagedSlice<'a, [u8; LINK]>,
         block_len: usize,

@@ -16,10 +16,11 @@ pub(crate) struct Random {
 
 impl Random {
     /// A generator from 32 bytes of entropy.
-    pub(crate) fn new(seed: [u8; 32]) -> Self {
+    pub(crate) const fn new(seed: [u8; 32]) -> Self {
         let (mut key, mut tweak) = ([0; 16], [0; 16]);
-        key.copy_from_slice(&seed[..16]);
-        tweak.copy_from_slice(&seed[16..]);
+        let (first, second) = seed.split_at(16);
+        key.copy_from_slice(first);
+        tweak.copy_from_slice(second);
         Random { key, tweak, counter: 0 }
     }
 

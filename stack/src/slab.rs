@@ -151,6 +151,11 @@ impl<'a, T> Slab<'a, T> {
         Slab { slots, free: NONE, fresh: 0, len: 0, limit: limit.min(NONE as usize - 1) as u32 }
     }
 
+    /// A table without a place.
+    pub(crate) const fn empty() -> Self {
+        Slab { slots: Slots::Given(&mut []), free: NONE, fresh: 0, len: 0, limit: 0 }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len as usize
     }

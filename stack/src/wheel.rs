@@ -57,7 +57,7 @@ pub(crate) struct Wheel {
 }
 
 impl Wheel {
-    pub(crate) fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Wheel { heads: [[NONE; SLOTS]; LEVELS], occupied: [0; LEVELS], now: 0, early: u64::MAX }
     }
 

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use barenet::daemon::{Daemon, DeviceRef};
 use barenet::device::loopback::Loopback;
-use barenet::stack::{Memory, Stack};
+use barenet::stack::Memory;
 use barenet::time::Instant;
 use barenet::wait::Spin;
 use barenet::{Error, Net, NetState, PingSocket, Platform, Shutdown, TcpListener, TcpStream, UdpSocket};
-use static_cell::StaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 /// A machine whose clock moves when it sleeps.
 struct Machine(AtomicU64);
@@ -29,15 +29,16 @@ impl Platform for Machine {
 }
 
 static MACHINE: Machine = Machine(AtomicU64::new(0));
-static MEMORY: StaticCell<Memory<48, 4, 3>> = StaticCell::new();
-static RING: StaticCell<[u8; 8192]> = StaticCell::new();
+static MEMORY: ConstStaticCell<Memory<48, 4, 3>> = ConstStaticCell::new(Memory::new());
+static DAEMON: ConstStaticCell<Daemon<'static>> = ConstStaticCell::new(Daemon::empty());
+static RING: ConstStaticCell<[u8; 8192]> = ConstStaticCell::new([0; 8192]);
 static DEVICE: StaticCell<Loopback> = StaticCell::new();
 static STATE: StaticCell<NetState> = StaticCell::new();
 
 fn net() -> Result<Net, Error> {
-    let stack = Stack::new(MEMORY.init(Memory::new()).storage(), [7; 32]);
-    let mut daemon = Daemon::new(stack);
-    let device = DEVICE.init(Loopback::new(RING.init([0; 8192])));
+    let daemon = DAEMON.take();
+    daemon.stack().start(MEMORY.take().storage(), [7; 32]);
+    let device = DEVICE.init(Loopback::new(RING.take()));
     daemon.add_loopback(DeviceRef::Borrowed(device))?;
     Ok(Net::from_static(STATE.init(NetState::new(daemon, &MACHINE, &Spin))))
 }

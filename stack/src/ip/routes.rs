@@ -27,7 +27,7 @@ pub struct Routes<'a> {
 }
 
 impl<'a> Routes<'a> {
-    pub(crate) fn new(slots: ManagedSlice<'a, Option<Route>>) -> Self {
+    pub(crate) const fn new(slots: ManagedSlice<'a, Option<Route>>) -> Self {
         Routes { slots }
     }
 

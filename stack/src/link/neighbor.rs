@@ -141,16 +141,23 @@ pub(crate) struct Neighbors<'a> {
 }
 
 impl<'a> Neighbors<'a> {
-    pub(crate) fn new(slots: ManagedSlice<'a, NeighborSlot>, key: [u8; 16]) -> Self {
+    /// Without a place for a neighbour.
+    pub(crate) const fn empty() -> Self {
         Neighbors {
-            questions: Questions::new(slots.len()),
-            table: Table::new(slots, key),
+            questions: Questions::new(),
+            table: Table::new(ManagedSlice::Borrowed(&mut []), [0; 16]),
             earliest: Instant::FAR_FUTURE,
             doubted_until: Instant::ZERO,
             room_at: None,
             sweep: 0,
             waiting_bytes: 0,
         }
+    }
+
+    /// The places; before there is a neighbour.
+    pub(crate) fn start(&mut self, slots: ManagedSlice<'a, NeighborSlot>, key: [u8; 16]) {
+        self.questions.start(slots.len());
+        self.table = Table::new(slots, key);
     }
 
     fn schedule(&mut self, deadline: Option<Instant>) {

@@ -1,5 +1,7 @@
 //! The daemon under its lock, which knows who holds it, and which is given back before anybody is woken.
 
+#[cfg(feature = "alloc")]
+use alloc::boxed::Box;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::Waker;
@@ -14,16 +16,45 @@ const UNHELD: usize = usize::MAX;
 /// Tasks that are woken before the lock is taken again for more.
 const BATCH: usize = 16;
 
+/// A daemon in its place: it is some kilobytes long, and never moved.
+pub(super) enum Placed {
+    Static(&'static mut Daemon<'static>),
+    #[cfg(feature = "alloc")]
+    Heap(Box<Daemon<'static>>),
+}
+
+impl Deref for Placed {
+    type Target = Daemon<'static>;
+
+    fn deref(&self) -> &Daemon<'static> {
+        match self {
+            Placed::Static(daemon) => daemon,
+            #[cfg(feature = "alloc")]
+            Placed::Heap(daemon) => daemon,
+        }
+    }
+}
+
+impl DerefMut for Placed {
+    fn deref_mut(&mut self) -> &mut Daemon<'static> {
+        match self {
+            Placed::Static(daemon) => daemon,
+            #[cfg(feature = "alloc")]
+            Placed::Heap(daemon) => daemon,
+        }
+    }
+}
+
 /// The daemon, and who holds its lock.
 pub(super) struct Shared {
-    daemon: Lock<Daemon<'static>>,
+    daemon: Lock<Placed>,
     /// The thread that holds it. Only that thread ever writes its own name here, so whoever reads their
     /// own holds the lock.
     holder: AtomicUsize,
 }
 
 impl Shared {
-    pub(super) fn new(daemon: Daemon<'static>) -> Shared {
+    pub(super) fn new(daemon: Placed) -> Shared {
         Shared { daemon: Lock::new(daemon), holder: AtomicUsize::new(UNHELD) }
     }
 
@@ -49,13 +80,13 @@ impl Shared {
         Locked { shared: self, here, daemon: Some(self.take(here)) }
     }
 
-    fn take(&self, here: usize) -> Guard<'_, Daemon<'static>> {
+    fn take(&self, here: usize) -> Guard<'_, Placed> {
         let daemon = self.daemon.lock();
         self.holder.store(here, Ordering::Relaxed);
         daemon
     }
 
-    fn give_back(&self, daemon: Guard<'_, Daemon<'static>>) {
+    fn give_back(&self, daemon: Guard<'_, Placed>) {
         self.holder.store(UNHELD, Ordering::Relaxed);
         drop(daemon);
     }
@@ -66,7 +97,7 @@ pub(crate) struct Locked<'a> {
     shared: &'a Shared,
     here: usize,
     /// `None` only while it is being dropped.
-    daemon: Option<Guard<'a, Daemon<'static>>>,
+    daemon: Option<Guard<'a, Placed>>,
 }
 
 const HELD: &str = "a lock that is held";

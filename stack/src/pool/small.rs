@@ -15,6 +15,8 @@ const PER_BLOCK_MIN: u32 = 4;
 const HEAD: usize = 16;
 /// No part.
 const NO_PART: u16 = u16::MAX;
+/// Parts have smaller numbers.
+const PER_BLOCK_MAX: u32 = NO_PART as u32;
 
 /// Small blocks of one size.
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +32,18 @@ pub(super) struct Class {
 }
 
 impl Class {
-    pub(super) fn all(block_len: usize) -> [Class; CLASSES] {
-        LENS.map(|len| {
-            let parts = super::to_u32(block_len.saturating_sub(HEAD)) / len;
-            let per_block = if parts < PER_BLOCK_MIN { 0 } else { parts.min(u32::from(NO_PART)) };
-            Class { len, per_block, partial: NONE, free: 0, promised: 0 }
-        })
+    pub(super) const fn all(block_len: usize) -> [Class; CLASSES] {
+        let [long, short] = LENS;
+        [Class::of(long, block_len), Class::of(short, block_len)]
+    }
+
+    const fn of(len: u32, block_len: usize) -> Class {
+        let per_block = match super::to_u32(block_len.saturating_sub(HEAD)) / len {
+            0..PER_BLOCK_MIN => 0,
+            parts @ PER_BLOCK_MIN..PER_BLOCK_MAX => parts,
+            PER_BLOCK_MAX.. => PER_BLOCK_MAX,
+        };
+        Class { len, per_block, partial: NONE, free: 0, promised: 0 }
     }
 
     /// Blocks that have yet to be divided for what is promised.

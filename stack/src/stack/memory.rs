@@ -25,14 +25,15 @@ const OPTIONS: usize = 3;
 /// 4 interfaces, 16 neighbours, 8 routes and 3 sets of socket options. For other numbers fill a
 /// [`Storage`] by hand.
 ///
-/// A network in statics, for instance with the crate `static_cell`:
+/// A network in statics, for instance with the crate `static_cell`; memory and daemon are made by the compiler, so that
+/// no call stack has to hold them:
 ///
 /// ```
 /// use barenet::daemon::{Daemon, DeviceRef};
 /// use barenet::device::loopback::Loopback;
-/// use barenet::stack::{Memory, Stack};
+/// use barenet::stack::Memory;
 /// use barenet::{Net, NetState, Platform, UdpSocket, time::Instant, wait::Spin};
-/// use static_cell::StaticCell;
+/// use static_cell::{ConstStaticCell, StaticCell};
 ///
 /// # struct Machine;
 /// # impl Platform for Machine {
@@ -40,14 +41,16 @@ const OPTIONS: usize = 3;
 /// #     fn idle(&self, _until: Option<Instant>) {}
 /// #     fn wake(&self) {}
 /// # }
-/// static MEMORY: StaticCell<Memory<64, 8, 4>> = StaticCell::new();
-/// static RING: StaticCell<[u8; 4096]> = StaticCell::new();
+/// static MEMORY: ConstStaticCell<Memory<64, 8, 4>> = ConstStaticCell::new(Memory::new());
+/// static DAEMON: ConstStaticCell<Daemon> = ConstStaticCell::new(Daemon::empty());
+/// static RING: ConstStaticCell<[u8; 4096]> = ConstStaticCell::new([0; 4096]);
 /// static DEVICE: StaticCell<Loopback> = StaticCell::new();
 /// static STATE: StaticCell<NetState> = StaticCell::new();
 ///
 /// # let seed = [0; 32];
-/// let mut daemon = Daemon::new(Stack::new(MEMORY.init(Memory::new()).storage(), seed));
-/// let device = DEVICE.init(Loopback::new(RING.init([0; 4096])));
+/// let daemon = DAEMON.take();
+/// daemon.stack().start(MEMORY.take().storage(), seed);
+/// let device = DEVICE.init(Loopback::new(RING.take()));
 /// daemon.add_loopback(DeviceRef::Borrowed(device))?;
 /// let net = Net::from_static(STATE.init(NetState::new(daemon, &Machine, &Spin)));
 /// let socket = UdpSocket::bind(&net, 7)?;
@@ -103,7 +106,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
         }
     }
 
-    /// What [`Stack::new`](super::Stack::new) takes.
+    /// What [`Stack::new`](super::Stack::new) and [`Stack::start`](super::Stack::start) take.
     pub fn storage(&mut self) -> Storage<'_> {
         Storage {
             pool: Pool::borrowed(self.blocks.as_flattened_mut(), BLOCK_LEN),

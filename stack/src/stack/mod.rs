@@ -36,10 +36,11 @@ use crate::pool::Pool;
 use crate::random::Random;
 use crate::rate::TokenBucket;
 use crate::slab::{Key, Slab};
-use crate::tcp::{Tcp, TcpConfig};
+use crate::tcp::Tcp;
 use crate::time::Instant;
 use crate::wakers::Wakers;
 use core::task::Waker;
+use managed::ManagedSlice;
 
 /// While the heap gives less than was promised it is asked so often: who waits for memory is woken then.
 const HEAP_INTERVAL: crate::time::Duration = crate::time::Duration::from_millis(100);
@@ -82,23 +83,25 @@ impl<'a> Stack<'a> {
     /// A stack in this memory, without interfaces. The seed is 32 bytes that nobody else can know,
     /// different at each start.
     pub fn new(storage: Storage<'a>, seed: [u8; 32]) -> Self {
-        let mut random = Random::new(seed);
+        let mut stack = Stack::empty();
+        stack.start(storage, seed);
+        stack
+    }
+
+    /// A stack without memory, for a static: there it takes no room on the call stack while it is made. Until
+    /// [`start`](Stack::start) gives it memory every call fails, as all its tables are full.
+    pub const fn empty() -> Self {
         Stack {
-            pool: storage.pool,
-            counters: Counters::default(),
+            pool: Pool::empty(),
+            counters: Counters::NOTHING,
             events: Events::new(),
-            interfaces: Slab::new(storage.interfaces, INTERFACES_MAX),
-            neighbors: Neighbors::new(storage.neighbors, random.key()),
-            routes: Routes::new(storage.routes),
-            tcp: Tcp::new(storage.tcp, storage.connections_max, TcpConfig::default(), &mut random),
-            datagrams: Datagrams::new(
-                storage.datagrams,
-                storage.datagram_buckets,
-                storage.datagrams_max,
-                random.key(),
-            ),
+            interfaces: Slab::empty(),
+            neighbors: Neighbors::empty(),
+            routes: Routes::new(ManagedSlice::Borrowed(&mut [])),
+            tcp: Tcp::empty(),
+            datagrams: Datagrams::empty(),
             attendants: Wakers::new(),
-            random,
+            random: Random::new([0; 32]),
             icmp_bucket: error_bucket(),
             loopback: None,
             own_addresses: 0,
@@ -109,6 +112,28 @@ impl<'a> Stack<'a> {
             path_mtus: PathMtus::new(),
             tcp_way: None,
         }
+    }
+
+    /// Gives an [`empty`](Stack::empty) stack its memory, and the seed of [`new`](Stack::new).
+    ///
+    /// # Panics
+    ///
+    /// If it has memory already.
+    pub fn start(&mut self, storage: Storage<'a>, seed: [u8; 32]) {
+        assert!(self.pool.capacity() == 0, "a stack is given memory once");
+        let mut random = Random::new(seed);
+        self.pool = storage.pool;
+        self.interfaces = Slab::new(storage.interfaces, INTERFACES_MAX);
+        self.neighbors.start(storage.neighbors, random.key());
+        self.routes = Routes::new(storage.routes);
+        self.tcp.start(storage.tcp, storage.connections_max, &mut random);
+        self.datagrams.start(
+            storage.datagrams,
+            storage.datagram_buckets,
+            storage.datagrams_max,
+            random.key(),
+        );
+        self.random = random;
     }
 
     /// What was counted so far.

@@ -108,9 +108,29 @@ mod tests {
     use crate::device::{Capabilities, Mac, RxFrame};
     use crate::error::Error;
     use crate::ip::addresses::Cidr;
-    use crate::stack::Stack;
+    use crate::stack::{Memory, Stack};
     use crate::time::Instant;
     use crate::wire::{ArpOperation, ArpPacket};
+
+    /// A stack in a static has no memory at first: every call fails, and nothing panics. With memory it is as if it
+    /// had been made with it.
+    #[test]
+    fn empty_stack_refuses_until_it_is_started() {
+        let mut memory = Memory::<8, 1, 1>::new();
+        let mut stack = Stack::empty();
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        let any = || (Ipv4Addr::UNSPECIFIED, 7).into();
+        assert!(stack.add_interface(Capabilities::new(mac, 1500)).is_err());
+        assert!(stack.datagram_bind(DatagramKind::Udp, any(), false).is_err());
+        assert!(stack.tcp_listen(any(), 1).is_err());
+        assert!(stack.tcp_connect((Ipv4Addr::LOCALHOST, 7).into(), None, Instant::ZERO).is_err());
+        stack.on_timers(Instant::ZERO);
+        assert_eq!((stack.next_deadline(Instant::ZERO), stack.memory()), (None, (0, 0)));
+        stack.start(memory.storage(), [1; 32]);
+        stack.add_interface(Capabilities::new(mac, 1500)).unwrap();
+        assert!(stack.tcp_listen(any(), 1).is_ok());
+        stack.check();
+    }
 
     /// H199: a stack in memory that the caller hands in, a few kilobytes in all; what does not fit
     /// is an error, and the rest goes on.

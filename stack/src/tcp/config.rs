@@ -164,6 +164,36 @@ pub struct TcpConfig {
 }
 
 impl TcpConfig {
+    pub(crate) const DEFAULT: TcpConfig = TcpConfig {
+        send_buffer: 4 << 20,
+        receive_buffer: 4 << 20,
+        tune_buffers: true,
+        ack_delay: Duration::from_millis(40),
+        quick_acks: 8,
+        rto_initial: Duration::from_secs(1),
+        rto_min: Duration::from_millis(200),
+        rto_max: Duration::from_secs(60),
+        syn_timeout: Duration::from_secs(180),
+        data_timeout: Duration::from_secs(180),
+        fin_wait_2_timeout: Duration::from_secs(60),
+        time_wait: Duration::from_secs(60),
+        challenge_interval: Duration::from_millis(500),
+        unreachable_ends_open: true,
+        timestamps: true,
+        sack: true,
+        dsack: true,
+        tail_probes: true,
+        congestion: Congestion::Cubic,
+        initial_window: 10,
+        options: TcpOptions::DEFAULT,
+        pacing: false,
+        ecn: Ecn::WhenAsked,
+        path_probing: PathProbing::OnBlackHole,
+        backlog: 128,
+        accept_limit: u32::MAX,
+        syn_cookies: SynCookies::Auto,
+    };
+
     /// Is everything inside its documented range? [`Error::InvalidInput`] names a field that is not.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let bad = |what| Err(Error::InvalidInput(what));
@@ -197,34 +227,6 @@ impl TcpConfig {
 
 impl Default for TcpConfig {
     fn default() -> Self {
-        TcpConfig {
-            send_buffer: 4 << 20,
-            receive_buffer: 4 << 20,
-            tune_buffers: true,
-            ack_delay: Duration::from_millis(40),
-            quick_acks: 8,
-            rto_initial: Duration::from_secs(1),
-            rto_min: Duration::from_millis(200),
-            rto_max: Duration::from_secs(60),
-            syn_timeout: Duration::from_secs(180),
-            data_timeout: Duration::from_secs(180),
-            fin_wait_2_timeout: Duration::from_secs(60),
-            time_wait: Duration::from_secs(60),
-            challenge_interval: Duration::from_millis(500),
-            unreachable_ends_open: true,
-            timestamps: true,
-            sack: true,
-            dsack: true,
-            tail_probes: true,
-            congestion: Congestion::Cubic,
-            initial_window: 10,
-            options: TcpOptions::default(),
-            pacing: false,
-            ecn: Ecn::WhenAsked,
-            path_probing: PathProbing::OnBlackHole,
-            backlog: 128,
-            accept_limit: u32::MAX,
-            syn_cookies: SynCookies::Auto,
-        }
+        TcpConfig::DEFAULT
     }
 }

@@ -86,6 +86,18 @@ impl Deref for Seen<'_> {
 }
 
 impl<'a> Connections<'a> {
+    /// A table without a place.
+    pub(super) const fn empty() -> Self {
+        Connections {
+            places: Slab::empty(),
+            active: Slab::empty(),
+            passive: 0,
+            passive_active: 0,
+            target: 0,
+            hand: 0,
+        }
+    }
+
     /// A table of `limit` connections at most, of which `target` are kept in full.
     pub(super) fn new(
         places: ManagedSlice<'a, Slot<Place>>,

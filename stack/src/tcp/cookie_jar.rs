@@ -37,12 +37,14 @@ enum Known {
 }
 
 /// What was learned of servers, the latest last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct CookieJar {
     servers: Vec<Server, PLACES>,
 }
 
 impl CookieJar {
+    pub(super) const EMPTY: CookieJar = CookieJar { servers: Vec::new() };
+
     fn find(&self, tuple: &Tuple) -> Option<&Known> {
         let is_it = |s: &&Server| s.address == tuple.remote && s.local == tuple.local;
         self.servers.iter().find(is_it).map(|s| &s.known)

@@ -377,27 +377,40 @@ impl Links for Orphaned<'_, '_> {
     }
 }
 impl<'a> Tcp<'a> {
-    pub(crate) fn new(storage: TcpStorage<'a>, limit: usize, config: TcpConfig, random: &mut Random) -> Self {
+    /// Without memory: no connection has a place.
+    pub(crate) const fn empty() -> Self {
         Tcp {
-            settings: Settings::new(config, storage.options, limit),
-            connections: Connections::new(storage.connections, storage.active, limit, storage.active_target),
-            listeners: Slab::new(storage.listeners, limit),
-            time_waits: TimeWaits::new(storage.time_waits, limit),
-            demux: Demux::new(storage.buckets),
-            key: HashKey(random.key()),
+            settings: Settings::empty(),
+            connections: Connections::empty(),
+            listeners: Slab::empty(),
+            time_waits: TimeWaits::empty(),
+            demux: Demux::empty(),
+            key: HashKey([0; 16]),
             wheel: Wheel::new(),
-            ready: [List::default(); READY_LISTS],
-            blocked: List::default(),
-            starved: List::default(),
-            narrow: List::default(),
-            stalled: List::default(),
-            orphans: List::default(),
+            ready: [List::EMPTY; READY_LISTS],
+            blocked: List::EMPTY,
+            starved: List::EMPTY,
+            narrow: List::EMPTY,
+            stalled: List::EMPTY,
+            orphans: List::EMPTY,
             woken: Woken::new(),
             half_open: 0,
-            cookie_jar: CookieJar::default(),
+            cookie_jar: CookieJar::EMPTY,
             last: NONE,
-            ports: random.next_u32().into(),
+            ports: 0,
         }
+    }
+
+    /// The memory, and what nobody can foresee; before there is a connection.
+    pub(crate) fn start(&mut self, storage: TcpStorage<'a>, limit: usize, random: &mut Random) {
+        self.settings.start(storage.options, limit);
+        self.connections =
+            Connections::new(storage.connections, storage.active, limit, storage.active_target);
+        self.listeners = Slab::new(storage.listeners, limit);
+        self.time_waits.start(storage.time_waits, limit);
+        self.demux = Demux::new(storage.buckets);
+        self.key = HashKey(random.key());
+        self.ports = random.next_u32().into();
     }
 
     /// A look at a connection.

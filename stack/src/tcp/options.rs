@@ -118,28 +118,7 @@ impl Default for KeepAlive {
 
 impl Default for TcpOptions {
     fn default() -> Self {
-        TcpOptions {
-            nodelay: false,
-            cork: false,
-            quick_acks: None,
-            keep_alive: None,
-            user_timeout: None,
-            syn_retries: None,
-            linger: None,
-            fin_wait_2_timeout: None,
-            defer_accept: None,
-            fast_open: false,
-            fast_open_backlog: 0,
-            max_segment: None,
-            send_buffer: None,
-            receive_buffer: None,
-            window_clamp: None,
-            unsent_max: None,
-            congestion: None,
-            dscp: 0,
-            hop_limit: 64,
-            soft_errors: true,
-        }
+        TcpOptions::DEFAULT
     }
 }
 
@@ -151,6 +130,29 @@ pub(crate) struct IpFields {
 }
 
 impl TcpOptions {
+    pub(crate) const DEFAULT: TcpOptions = TcpOptions {
+        nodelay: false,
+        cork: false,
+        quick_acks: None,
+        keep_alive: None,
+        user_timeout: None,
+        syn_retries: None,
+        linger: None,
+        fin_wait_2_timeout: None,
+        defer_accept: None,
+        fast_open: false,
+        fast_open_backlog: 0,
+        max_segment: None,
+        send_buffer: None,
+        receive_buffer: None,
+        window_clamp: None,
+        unsent_max: None,
+        congestion: None,
+        dscp: 0,
+        hop_limit: 64,
+        soft_errors: true,
+    };
+
     /// The IP header's fields of every segment of a connection with these options.
     pub(crate) const fn ip_fields(&self) -> IpFields {
         IpFields { dscp: self.dscp, hop_limit: self.hop_limit }

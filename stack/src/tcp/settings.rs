@@ -54,12 +54,13 @@ pub(crate) struct Settings<'a> {
 const LOOKED_AT: u32 = 16;
 
 impl<'a> Settings<'a> {
-    pub(super) fn new(
-        config: TcpConfig,
-        storage: ManagedSlice<'a, Slot<OptionsEntry>>,
-        limit: usize,
-    ) -> Self {
-        Settings { config, profiles: Slab::new(storage, limit), counts: TcpCounts::default() }
+    /// The defaults, without a place for other options.
+    pub(super) const fn empty() -> Self {
+        Settings { config: TcpConfig::DEFAULT, profiles: Slab::empty(), counts: TcpCounts::new() }
+    }
+
+    pub(super) fn start(&mut self, storage: ManagedSlice<'a, Slot<OptionsEntry>>, limit: usize) {
+        self.profiles = Slab::new(storage, limit);
     }
 
     /// What a step of a connection with this profile is given.

@@ -239,16 +239,28 @@ struct Local {
 }
 
 impl<'a> TimeWaits<'a> {
-    /// `limit`: most records, if they lie on the heap.
-    pub(crate) fn new(places: ManagedSlice<'a, TimeWaitEntry>, limit: usize) -> Self {
-        let places = match places {
+    /// Without a place.
+    pub(crate) const fn empty() -> Self {
+        TimeWaits {
+            places: Places::Given(&mut []),
+            head: 0,
+            span: 0,
+            len: 0,
+            aside: 0,
+            locals: heapless::Vec::new(),
+            last_ms: 0,
+        }
+    }
+
+    /// The places; before one is in use. `limit`: most records, if they lie on the heap.
+    pub(crate) fn start(&mut self, places: ManagedSlice<'a, TimeWaitEntry>, limit: usize) {
+        self.places = match places {
             ManagedSlice::Borrowed(places) => Places::Given(places),
             #[cfg(feature = "alloc")]
             ManagedSlice::Owned(_) => Places::Heap { chunks: Vec::new(), len: limit.min(PLACES_MAX) },
         };
         #[cfg(not(feature = "alloc"))]
         let _ = limit;
-        TimeWaits { places, head: 0, span: 0, len: 0, aside: 0, locals: heapless::Vec::new(), last_ms: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {

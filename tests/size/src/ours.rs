@@ -3,9 +3,9 @@
 use barenet::daemon::{Daemon, DeviceRef};
 use barenet::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
 use barenet::ip::addresses::Cidr;
-use barenet::stack::{Stack, Storage};
+use barenet::stack::Storage;
 use barenet::time::Instant;
-use static_cell::StaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 use crate::{Buffers, Register, halt, read, write};
 
@@ -46,14 +46,16 @@ pub fn now() -> Instant {
 }
 
 /// A network with this one interface, at 10.0.0.2/24.
-pub fn daemon(storage: Storage<'static>) -> Daemon<'static> {
+pub fn daemon(storage: Storage<'static>) -> &'static mut Daemon<'static> {
     static INTERFACE: StaticCell<Interface> = StaticCell::new();
+    static DAEMON: ConstStaticCell<Daemon<'static>> = ConstStaticCell::new(Daemon::empty());
     let Some(buffers) = Buffers::take() else { halt() };
     let mut seed = [0; 32];
     for word in seed.chunks_exact_mut(4) {
         word.copy_from_slice(&read(Register::Random).to_ne_bytes());
     }
-    let mut daemon = Daemon::new(Stack::new(storage, seed));
+    let daemon = DAEMON.take();
+    daemon.stack().start(storage, seed);
     let Ok(id) = daemon.add_device(DeviceRef::Borrowed(INTERFACE.init(Interface(buffers)))) else { halt() };
     let Ok(address) = Cidr::new([10, 0, 0, 2].into(), 24) else { halt() };
     if daemon.stack().add_address(id, address, now()).is_err() {

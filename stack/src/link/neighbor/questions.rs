@@ -25,18 +25,26 @@ pub(super) struct Questions {
     answers: TokenBucket,
 }
 
+/// Questions on account of answers, for a cache of so many neighbours. Entries that answers made live four seconds, so
+/// an eighth of the table at once and a sixteenth of it a second leave most of it to our own traffic.
+const fn answers(slots: usize) -> TokenBucket {
+    let slots = match slots {
+        0 => 1,
+        1..4096 => slots as u32,
+        _ => 4096,
+    };
+    let burst = if slots < 8 { 1 } else { slots / 8 };
+    TokenBucket::new(burst, Duration::from_micros(16_000_000 / slots as u64))
+}
+
 impl Questions {
-    /// `slots`: how many neighbours the cache holds. Entries that answers made live four seconds, so
-    /// an eighth of the table at once and a sixteenth of it a second leave most of it to our own
-    /// traffic.
-    pub(super) fn new(slots: usize) -> Self {
-        let slots = slots.clamp(1, 4096) as u32;
-        let refill = Duration::from_micros(16_000_000 / u64::from(slots));
-        Questions {
-            evicted: [Asked { fingerprint: 0, until: 0 }; EVICTED],
-            oldest: 0,
-            answers: TokenBucket::new((slots / 8).max(1), refill),
-        }
+    pub(super) const fn new() -> Self {
+        Questions { evicted: [Asked { fingerprint: 0, until: 0 }; EVICTED], oldest: 0, answers: answers(0) }
+    }
+
+    /// How many neighbours the cache holds.
+    pub(super) fn start(&mut self, slots: usize) {
+        self.answers = answers(slots);
     }
 
     /// May a neighbour be asked on account of an answer?

@@ -46,7 +46,7 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(slots: ManagedSlice<'a, NeighborSlot>, key: [u8; 16]) -> Self {
+    pub(super) const fn new(slots: ManagedSlice<'a, NeighborSlot>, key: [u8; 16]) -> Self {
         Table { slots, hash: HashKey(key), entries: 0, recent: 0, hand: 0 }
     }
 

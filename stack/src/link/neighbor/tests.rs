@@ -25,7 +25,9 @@ fn ours() -> IpAddr {
 }
 
 fn cache(slots: &mut [NeighborSlot]) -> Neighbors<'_> {
-    Neighbors::new(ManagedSlice::Borrowed(slots), [9; 16])
+    let mut neighbors = Neighbors::empty();
+    neighbors.start(ManagedSlice::Borrowed(slots), [9; 16]);
+    neighbors
 }
 
 fn slots(n: usize) -> Vec<NeighborSlot> {

@@ -221,8 +221,11 @@ impl Bench {
         let mut interfaces = Slab::new(ManagedSlice::Owned(vec![]), 1);
         let interface = InterfaceId(interfaces.insert(()).unwrap());
         let address = |n| IpAddr::from([10, 0, 0, n]);
+        let mut tcp = Tcp::empty();
+        tcp.settings.config = config;
+        tcp.start(storage, 8, &mut Random::new([7; 32]));
         Bench {
-            tcp: Tcp::new(storage, 8, config, &mut Random::new([7; 32])),
+            tcp,
             pool: Pool::growing(1 << 20, 500),
             now: Instant::from_millis(10_000),
             tuple: Tuple { local: address(1), remote: address(2), local_port: PORT, remote_port: PEER_PORT },

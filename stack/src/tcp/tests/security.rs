@@ -269,7 +269,9 @@ fn a_restart_repeats_nothing() {
     let boot = |entropy: u8| {
         let mut b = Bench::new(quiet());
         let storage = Bench::storage(ManagedSlice::Owned(vec![]));
-        b.tcp = Tcp::new(storage, 8, quiet(), &mut Random::new([entropy; 32]));
+        b.tcp = Tcp::empty();
+        b.tcp.settings.config = quiet();
+        b.tcp.start(storage, 8, &mut Random::new([entropy; 32]));
         b.tuple.local_port = 0;
         b.key = Some(b.tcp.connect(b.tuple, b.interface, b.mtu, None, b.now, &mut b.pool).unwrap());
         let port = b.tcp.connection(b.key.unwrap()).unwrap().tuple.local_port;

@@ -59,12 +59,18 @@ fn check(mut waits: TimeWaits<'_>, most: usize) {
     assert!(waits.locals.iter().all(|l| l.users == 0));
 }
 
+fn waits(places: ManagedSlice<'_, TimeWaitEntry>, limit: usize) -> TimeWaits<'_> {
+    let mut waits = TimeWaits::empty();
+    waits.start(places, limit);
+    waits
+}
+
 #[test]
 fn records_come_and_go() {
-    check(TimeWaits::new(ManagedSlice::Borrowed(&mut [TimeWaitEntry::EMPTY; 100]), 9), 100);
+    check(waits(ManagedSlice::Borrowed(&mut [TimeWaitEntry::EMPTY; 100]), 9), 100);
     #[cfg(feature = "alloc")]
     for limit in [100, 300, 512, 5000] {
-        check(TimeWaits::new(ManagedSlice::Owned(vec![]), limit), limit);
+        check(waits(ManagedSlice::Owned(vec![]), limit), limit);
     }
 }
 
@@ -72,7 +78,7 @@ fn records_come_and_go() {
 #[cfg(feature = "alloc")]
 #[test]
 fn memory_is_given_back() {
-    let mut waits = TimeWaits::new(ManagedSlice::Owned(vec![]), 3000);
+    let mut waits = waits(ManagedSlice::Owned(vec![]), 3000);
     let chunks = |waits: &TimeWaits<'_>| match &waits.places {
         Places::Heap { chunks, .. } => chunks.iter().flatten().count(),
         Places::Given(_) => 0,
@@ -93,9 +99,9 @@ fn memory_is_given_back() {
 #[test]
 fn what_has_no_place() {
     let insert = |waits: &mut TimeWaits<'_>, t: &Tuple| waits.insert(t, &start(1), Instant::ZERO, WAIT);
-    assert_eq!(insert(&mut TimeWaits::new(ManagedSlice::Borrowed(&mut []), 9), &tuple(1, true)), None);
+    assert_eq!(insert(&mut waits(ManagedSlice::Borrowed(&mut []), 9), &tuple(1, true)), None);
     let mut places = [TimeWaitEntry::EMPTY; 100];
-    let mut waits = TimeWaits::new(ManagedSlice::Borrowed(&mut places), 9);
+    let mut waits = waits(ManagedSlice::Borrowed(&mut places), 9);
     let from = |n: u128| Tuple { local: Ipv6Addr::from(n).into(), ..tuple(1, true) };
     let kept = (0..20).filter(|n| insert(&mut waits, &from(*n)).is_some()).count();
     assert_eq!(kept, LOCALS);
@@ -108,7 +114,7 @@ fn what_has_no_place() {
 #[test]
 fn records_aside_are_counted() {
     let mut places = [TimeWaitEntry::EMPTY; 8];
-    let mut waits = TimeWaits::new(ManagedSlice::Borrowed(&mut places), 8);
+    let mut waits = waits(ManagedSlice::Borrowed(&mut places), 8);
     let at: Vec<u32> =
         (0..3).map(|n| waits.insert(&tuple(n, false), &start(n), Instant::ZERO, WAIT).unwrap()).collect();
     assert!(!waits.has_aside());

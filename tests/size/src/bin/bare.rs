@@ -2,16 +2,14 @@
 #![no_std]
 #![no_main]
 
-use barenet::daemon::Daemon;
 use barenet::stack::Memory;
 use barenet_size::{ours, program};
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::ConstStaticCell;
 
 static MEMORY: ConstStaticCell<Memory<4, 0, 0>> = ConstStaticCell::new(Memory::new());
-static DAEMON: StaticCell<Daemon<'static>> = StaticCell::new();
 
 fn run() -> ! {
-    let daemon = DAEMON.init(ours::daemon(MEMORY.take().storage()));
+    let daemon = ours::daemon(MEMORY.take().storage());
     loop {
         ours::sleep(daemon.turn(ours::now()));
     }
