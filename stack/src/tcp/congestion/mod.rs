@@ -294,10 +294,11 @@ impl Controller {
         // What may begin a connection may follow at once.
         //= rfc6928#2
         self.refills = flight.saturating_add(self.window.initial) < self.window.cwnd;
-        if self.refills
-            && let Some(rate) = self.window_rate(srtt)
-        {
-            self.pacer.set_rate(rate, self.window.mss);
+        match self.window_rate(srtt) {
+            Some(rate) if self.refills => self.pacer.set_rate(rate, self.window.mss),
+            // An earlier recovery may have left a rate, which nothing would renew any more.
+            _ if !self.paced => self.pacer.open(),
+            _ => {}
         }
     }
 

@@ -379,6 +379,20 @@ fn a_long_train_of_acknowledgments_ends_slow_start() {
     }
 }
 
+/// H257: what fills a window that a recovery has left nearly empty goes out at a rate. Where another recovery comes
+/// before the window is full, and leaves enough, that rate ends: it would hold the window back for good.
+#[test]
+fn the_rate_of_a_recovery_ends_with_the_next() {
+    let mut s = Sender::new(Congestion::Cubic);
+    (s.c.window.cwnd, s.c.window.ssthresh) = (100 * MSS, 100 * MSS);
+    s.c.on_congestion(Cause::Loss, 100 * MSS, s.now);
+    s.c.on_recovered(0, RTT, s.now);
+    assert_eq!(s.c.pacer().rate(), Some(1_400_000));
+    s.c.on_congestion(Cause::Loss, 70 * MSS, s.now);
+    s.c.on_recovered(48 * MSS, RTT, s.now);
+    assert_eq!((s.c.window(), s.c.pacer().rate()), (49 * MSS, None));
+}
+
 /// H051: a lost SYN shrinks the initial window, and nothing else.
 //= rfc5681#3.1
 #[test]
