@@ -27,7 +27,7 @@ use RecoveryPhase as Phase;
 use prr::Prr;
 use rack::{Judge, Rack};
 use tail::Tail;
-use undo::{Evidence, Frto, Undo};
+use undo::{Frto, Undo};
 
 /// Duplicates, or segments that arrived behind a gap, that stand for a loss.
 //= rfc5681#3.2 step 2
@@ -289,8 +289,8 @@ impl Send {
         }
         let rtt = self.measure(heard, dsack, &news, cx);
         self.recovery.tail.due &= heard.acked == 0 && news.delivered == 0;
-        if let Some(evidence) = self.evidence(heard, dsack, &news) {
-            self.undo(evidence, cx);
+        if self.shows_undo(heard, dsack, &news) {
+            self.undo(cx);
         }
         let repaired = self.recovery.tail.shows_loss(heard.ack);
         if repaired {
@@ -415,38 +415,34 @@ impl Send {
         sample
     }
 
-    /// Is it evident now that nothing was lost (H054), and by what?
-    fn evidence(&mut self, heard: &Heard<'_>, dsack: Option<Range>, news: &News) -> Option<Evidence> {
+    /// Is it evident now that nothing was lost (H054), by timestamps (RFC 3522), DSACK (RFC 3708) or F-RTO (RFC
+    /// 5682)?
+    fn shows_undo(&mut self, heard: &Heard<'_>, dsack: Option<Range>, news: &News) -> bool {
         let una = self.una;
         let may_send = self.has_unsent() && self.flight() < self.wnd;
         let recovery = &mut self.recovery;
         let by_frto = recovery.frto(heard, news, una, may_send);
-        let undo = recovery.undo.as_mut()?;
+        let Recovery { undo: Some(undo), rack, sack, phase, .. } = recovery else { return false };
         // What came twice, or may have, came in time: the acknowledgments of it were lost.
         //= rfc3522#3.2 step 6; with SACK the peer is taken to tell what came twice
-        let came_twice = if recovery.sack { dsack.is_some() } else { una == self.nxt };
+        let came_twice = if *sack { dsack.is_some() } else { una == self.nxt };
         let by_time = heard.acked > 0
-            && recovery.phase != Phase::Open
+            && *phase != Phase::Open
             && !came_twice
             && undo.is_shown_by(heard.timestamps, una);
         let by_dsack = dsack.is_some_and(|range| undo.on_dsack(range));
-        match (by_dsack, by_time, by_frto) {
-            (true, _, _) => Some(Evidence::Dsack),
-            (false, true, _) => Some(Evidence::Timestamps),
-            (false, false, true) => Some(Evidence::Frto),
-            (false, false, false) => None,
-        }
+        // All of it was late, and had gone again before it arrived, so RACK did not see that it was only late
+        // (H055). Other evidence is of a part of it, and may come first.
+        rack.reordered |= by_dsack && undo.is_of_overtaken();
+        (by_dsack || by_time || by_frto) && !undo.undone
     }
 
     /// Takes the last reduction of the window back, and what was found lost for none.
     //= rfc4015#3.2
-    fn undo(&mut self, evidence: Evidence, cx: &mut Cx<'_, '_>) {
+    fn undo(&mut self, cx: &mut Cx<'_, '_>) {
         cx.count(TcpCount::Undone);
         self.controller.undo();
         if let Some(undo) = &mut self.recovery.undo {
-            // All of it was late, and had gone again before it arrived, so RACK did not see that it was only
-            // late (H055). Other evidence is of a part of it.
-            self.recovery.rack.reordered |= evidence == Evidence::Dsack && undo.is_of_overtaken();
             undo.on_undone(self.nxt);
         }
         self.recovery.phase = Phase::Open;

@@ -26,19 +26,10 @@ pub(super) struct Undo {
     counts: bool,
     /// The timer fired: what went again had not been overtaken, or not only.
     timed_out: bool,
+    /// The reduction was taken back.
+    pub(super) undone: bool,
     /// Once recovery is over, evidence counts until this is acknowledged.
     pub(super) until: Option<Seq>,
-}
-
-/// What showed that a reduction was for nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Evidence {
-    /// The Eifel algorithm (RFC 3522).
-    Timestamps,
-    /// All that was sent again came twice (RFC 3708).
-    Dsack,
-    /// RFC 5682.
-    Frto,
 }
 
 /// How far the test of RFC 5682 has come, by which a timeout shows itself as spurious.
@@ -63,6 +54,7 @@ impl Undo {
             is_more: false,
             counts: true,
             timed_out: false,
+            undone: false,
             until: None,
         }
     }
@@ -94,9 +86,9 @@ impl Undo {
         }
     }
 
-    /// What was reduced is as it was before; evidence that still comes says no more than what was needless.
+    /// What was reduced is as it was before; duplicates that still come may show why it was.
     pub(super) fn on_undone(&mut self, nxt: Seq) {
-        (self.until, self.counts) = (Some(nxt), false);
+        (self.until, self.undone) = (Some(nxt), true);
     }
 
     /// May all of `range` have been sent again? Where more was than is remembered it may.

@@ -181,6 +181,40 @@ fn reordering_is_learnt() {
     assert!(learnt <= 4 && for_nothing[learnt..].iter().all(|n| *n == 0), "{for_nothing:?}");
 }
 
+/// H055: so it is with timestamps, which take each recovery back before the DSACK comes.
+//= rfc8985#6.2
+#[test]
+fn reordering_is_learnt_beside_timestamps() {
+    for places in [2, 8, 9] {
+        let mut b = Bench::listening(TcpConfig { initial_window: 12, ..quiet() }, 4);
+        b.get(syn().sack_permitted().ts(5, 0));
+        let mut echo = b.out()[0].options.timestamps.unwrap().value;
+        b.now += Duration::from_millis(100);
+        b.get(echoing(&b, echo, 0, &[]));
+        b.accept();
+        let (mut at, mut for_nothing) = (0, vec![]);
+        for _ in 0..12 {
+            let end = at + places + 1;
+            let sent = send(&mut b, places as usize + 1);
+            b.now += Duration::from_millis(100);
+            b.get(echoing(&b, echo, at, &[(at + 1, end)]));
+            let again: Vec<Out> =
+                b.out().into_iter().chain(b.advance(60).into_iter().map(|(_, o)| o)).collect();
+            b.get(echoing(&b, sent, end, &[]));
+            echo = sent;
+            b.now += Duration::from_millis(40);
+            if let Some(again) = again.first() {
+                echo = again.options.timestamps.unwrap().value;
+                b.get(echoing(&b, echo, end, &[(at, at + 1)]));
+            }
+            for_nothing.push(again.len());
+            at = end;
+        }
+        let learnt = for_nothing.iter().position(|n| *n == 0).unwrap_or_else(|| panic!("{for_nothing:?}"));
+        assert!(learnt <= 4 && for_nothing[learnt..].iter().all(|n| *n == 0), "{places}: {for_nothing:?}");
+    }
+}
+
 /// With patience at its end, the clock finds the loss.
 //= rfc8985#6.2 step 5
 #[test]
