@@ -1,5 +1,6 @@
 //! Flows through one bottleneck with an end to its queue, in virtual time: whole controllers with
-//! ideal recovery. Every segment is acknowledged by itself, a gap of three is a loss.
+//! ideal recovery. Every segment is acknowledged by itself, a gap of three is a loss, and where nothing is heard a
+//! timer fires.
 
 use super::*;
 use std::cmp::Reverse;
@@ -51,6 +52,9 @@ struct Flow {
     srtt: Duration,
     min_rtt: Duration,
     wakes_at: Option<Instant>,
+    /// When the last acknowledgment came, or the timer fired, and how often it did since.
+    heard: Instant,
+    timeouts: u32,
     /// Bytes in a second that the application has; none: more than the path takes.
     has: Option<u64>,
 }
@@ -66,6 +70,26 @@ impl Flow {
 
     fn flight(&self) -> u32 {
         self.flight
+    }
+
+    fn timeout(&self) -> Option<Instant> {
+        let rto = Duration::from_millis(200 << self.timeouts.min(6)) + self.srtt;
+        (!self.out.is_empty()).then_some(self.heard + rto)
+    }
+
+    /// All that was sent and all that went again may have met a full queue: then nothing is heard any more.
+    fn on_timer(&mut self, now: Instant) {
+        if self.timeout().is_none_or(|at| now < at) {
+            return;
+        }
+        let flight = self.seq(self.next).since(self.una());
+        self.c.on_timeout(flight, now, self.timeouts > 0);
+        for (number, (_, lost)) in &mut self.out {
+            *lost = true;
+            self.lost.insert(*number);
+        }
+        (self.flight, self.recover, self.heard) = (0, None, now);
+        self.timeouts += 1;
     }
 }
 
@@ -113,7 +137,9 @@ impl World {
                 delivered: 0,
                 srtt: path.rtt,
                 min_rtt: path.rtt,
-                wakes_at: None,
+                wakes_at: Some(begins),
+                heard: begins,
+                timeouts: 0,
                 has: None,
             });
             world.events.push(Reverse((begins, Event::Wake { flow: n })));
@@ -133,8 +159,11 @@ impl World {
                     self.arrive(flow, number, order, sent);
                     flow
                 }
+                // Another was set since, for earlier.
+                Event::Wake { flow } if self.flows[flow].wakes_at != Some(at) => continue,
                 Event::Wake { flow } => {
                     self.flows[flow].wakes_at = None;
+                    self.flows[flow].on_timer(at);
                     flow
                 }
             };
@@ -152,6 +181,7 @@ impl World {
         f.lost.remove(&number);
         f.delivered += u64::from(MSS);
         f.acked += 1;
+        (f.heard, f.timeouts) = (now, 0);
         let rtt = now.since(sent);
         f.srtt = Duration::from_micros((f.srtt.micros() * 7 + rtt.micros()) / 8);
         f.min_rtt = f.min_rtt.min(rtt);
@@ -212,6 +242,9 @@ impl World {
                 Some(_) => f.c.on_resent(f.start + number.wrapping_mul(MSS), MSS, now),
                 None => f.next += 1,
             }
+            if f.out.is_empty() {
+                f.heard = now;
+            }
             f.flight += MSS;
             f.out.insert(number, (self.sent, false));
             if again.is_none() {
@@ -220,7 +253,8 @@ impl World {
             }
             self.carry(flow, number);
         }
-        if let Some(at) = self.flows[flow].c.pacer().deadline() {
+        let f = &self.flows[flow];
+        if let Some(at) = f.c.pacer().deadline().into_iter().chain(f.timeout()).min() {
             // The timer wheel's tick.
             self.wake(flow, Instant::from_millis(at.micros().div_ceil(1000)));
         }
@@ -311,8 +345,7 @@ fn one_flow_with_a_short_queue() {
     }
 }
 
-/// T06, S11: many flows share the bottleneck, all of it, evenly, and little is dropped. Here a recovery leaves
-/// less in flight than PRR does, and flows that lost much are slow to come back: S11 asks whole stacks for more.
+/// T06, S11: many flows share the bottleneck, all of it, evenly, and little is dropped.
 #[test]
 fn many_flows_share_the_bottleneck() {
     for n in [16, 64] {
@@ -320,7 +353,7 @@ fn many_flows_share_the_bottleneck() {
         w.run(20_000);
         let shares = w.shares(100_000);
         let (sum, fairness): (f64, f64) = (shares.iter().sum(), jain(&shares));
-        assert!(sum >= 0.95 && fairness >= 0.88 && w.drops < 0.02, "{n}: {sum} {fairness} {}", w.drops);
+        assert!(sum >= 0.95 && fairness >= 0.97 && w.drops < 0.02, "{n}: {sum} {fairness} {}", w.drops);
     }
 }
 
