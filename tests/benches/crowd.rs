@@ -94,8 +94,9 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// A server with these settings, in a network of `v6` or of IPv4, with room for a million connections.
     pub(crate) fn new(v6: bool, config: TcpConfig) -> Crowd {
-        // A million, the eighth for our own connects, and a window for each; memory is taken as it is used.
-        let limits = Limits { connections: 1 << 21, block_len: 256, memory: 1 << 30, ..Limits::default() };
+        // A million, the eighth for our own connects, and more memory than all windows promise, which would else be
+        // weighed against each other; it is taken as it is used.
+        let limits = Limits { connections: 1 << 21, block_len: 256, memory: 1 << 34, ..Limits::default() };
         let mut stack = Stack::new(Storage::heap(&limits), [9; 32]);
         stack.configure_tcp(|c| *c = config).expect("settings within their ranges");
         let wire = Wire { said: Said::default(), frames: 0, asked: false };

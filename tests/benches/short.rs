@@ -9,30 +9,29 @@ use crate::table::{Table, number, verdict};
 use barenet::time::{Duration, Instant};
 use std::collections::VecDeque;
 
-/// Bytes of a burst: two segments, about.
-const BURST: usize = 2_920;
 /// Bursts that are counted, and those before.
 const ROUNDS: u64 = 2_000;
 const BEFORE: u64 = 200;
 /// Buffers of smoltcp's sockets, in bytes.
 const BUFFER: usize = 256 << 10;
-/// Turns until an acknowledgment is there, and how long one takes.
-const ROWS: [(&str, usize, Duration); 3] = [
-    ("bursts of two segments", 0, TURN),
-    ("RTT 5 ms, 2,920 B each ms", 5, Duration::from_millis(1)),
-    ("RTT 20 ms, 2,920 B each ms", 20, Duration::from_millis(1)),
+/// Bytes of each burst, turns until an acknowledgment is there, and how long one takes.
+const ROWS: [(&str, usize, usize, Duration); 3] = [
+    ("bursts of two segments", 2_880, 0, TURN),
+    ("RTT 5 ms, 2,920 B each ms", 2_920, 5, Duration::from_millis(1)),
+    ("RTT 20 ms, 2,920 B each ms", 2_920, 20, Duration::from_millis(1)),
 ];
 
 /// `STACK ROW ROUNDS`, where STACK is `ours` or `smoltcp` and ROW an index.
 pub(crate) fn sample(args: &[String]) -> Option<String> {
     let [stack, row, rounds] = args else { return None };
-    let (_, lag, turn) = *ROWS.get(row.parse::<usize>().ok()?)?;
-    let work = Bursts { lag, turn, rounds: rounds.parse().ok()? };
+    let (_, burst, lag, turn) = *ROWS.get(row.parse::<usize>().ok()?)?;
+    let work = Bursts { burst, lag, turn, rounds: rounds.parse().ok()? };
     Some(pair::with_pair(stack == "ours", BUFFER, work).to_string())
 }
 
 /// All of the round trip is on the way back.
 struct Bursts {
+    burst: usize,
     lag: usize,
     turn: Duration,
     rounds: u64,
@@ -44,7 +43,7 @@ impl Work for Bursts {
         let mut now = Instant::from_millis(1000);
         b.listen(4);
         let (client, server) = open(a, b, &mut now);
-        let (data, mut buf) = (vec![0x5a; BURST], vec![0; 1 << 20]);
+        let (data, mut buf) = (vec![0x5a; self.burst], vec![0; 1 << 20]);
         let (mut underway, mut read, mut before) = (VecDeque::new(), 0, (0, 0, 0));
         for round in 0..BEFORE + self.rounds {
             if round == BEFORE {
@@ -64,7 +63,7 @@ impl Work for Bursts {
             now += self.turn;
         }
         let (bytes, segments, acks) = (read - before.0, a.sent().1 - before.1, b.sent().0 - before.2);
-        assert!(bytes >= self.rounds * BURST as u64 * 9 / 10, "{bytes} of {} bursts", self.rounds);
+        assert!(bytes >= self.rounds * self.burst as u64 * 9 / 10, "{bytes} of {} bursts", self.rounds);
         Done { bytes, segments, acks, seconds: 0.0 }
     }
 }
