@@ -266,7 +266,7 @@ impl Send {
         if self.flight() == 0 {
             self.controller.on_idle(now.since(self.sent_at), self.rtt.rto(config), now); // H048
         }
-        self.controller.on_dry(self.nxt, self.flight());
+        self.controller.on_dry(self.flight(), now);
     }
 
     /// The size of segments has changed.
@@ -297,10 +297,11 @@ impl Send {
         self.unsent() > 0 || self.fin_unsent()
     }
 
-    /// How much the application may have queued: if the buffer is tuned, two congestion windows, of which
-    /// one is in flight.
+    /// How much the application may have queued: if the buffer is tuned, as many congestion windows as the law asks
+    /// for, of which one is in flight.
     pub(crate) fn queue_max(&self) -> u32 {
-        let tuned = || self.controller.window().saturating_mul(2).max(START).min(self.limit);
+        let tuned =
+            || self.controller.window().saturating_mul(self.controller.windows()).max(START).min(self.limit);
         if self.tuned { tuned() } else { self.limit }
     }
 

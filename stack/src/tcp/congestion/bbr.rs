@@ -2,25 +2,27 @@
 //! stands in it. After draft-ietf-ccwg-bbr (BBR version 3), and smaller.
 //!
 //! What of the draft is here: the states Startup, Drain, ProbeBW (Down, Cruise, Refill, Up) and
-//! ProbeRTT with their gains; the bandwidth as the largest of two probing cycles; the shortest round
-//! trip of ten seconds; pacing always; the window as a multiple of the product, between what was found
-//! too much while probing and what losses since then say; the end of Startup by a plateau of three
-//! rounds or by losses above 2 %; no growth by what the application limits.
+//! ProbeRTT with their gains; the bandwidth as the largest sample of two probing cycles, one with each
+//! acknowledgment ([`samples`]); the shortest round trip of ten seconds; pacing always; the window as a multiple of
+//! the product, between what was found too much while probing and what losses since then say; a bound that gives
+//! way by twice as much in each round of Up; the time between probes, after seconds or as many rounds as Reno
+//! takes; the end of Startup by a plateau of three rounds or by losses above 2 % in six places; no growth by what
+//! the application limits.
 //!
-//! What is not: one bandwidth sample for each round trip instead of one for each packet; losses are
-//! counted as what is sent again, a round at a time, in Startup also in how many places, and up to 2 % of them
-//! bound nothing; ProbeRTT comes only where ten seconds showed no round trip as short; the time between probes does not follow Reno's, and is spread by the initial
-//! sequence number, not by chance; aggregated acknowledgments are met by the window's factor of two
-//! alone; marks of ECN count as a round of losses.
+//! What is not: losses are counted as what is sent again, and bound nothing up to 2 % or in fewer than three places
+//! of a round ([`losses`]); ProbeRTT comes only where ten seconds showed no round trip as short; the time between
+//! probes is spread by the initial sequence number, not by chance; aggregated acknowledgments are met by the
+//! window's factor of two alone; marks of ECN count as a round of losses.
 
-mod rounds;
+mod losses;
+mod samples;
 
 use super::super::park::{Packer, Unpacker};
 use super::Ack;
 use super::window::Window;
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
-use rounds::{Rounds, Sample};
+use samples::{Round, Samples};
 
 /// Gains in hundredths.
 type Percent = u64;
@@ -31,21 +33,16 @@ const MARGIN: Percent = 99;
 const BETA: Percent = 70;
 /// What Cruise leaves free below the bound that probing found.
 const HEADROOM: Percent = 85;
-/// Losses above 2 % say that it was too much.
-const LOSS_ONE_IN: u32 = 50;
-/// But fewer than so many losses in a round, apart from each other, say nothing yet in Startup: one full queue makes
-/// one, however long.
-const STARTUP_LOSSES: u8 = 6;
 /// Rounds without a quarter more of bandwidth that end Startup and Up.
 const PLATEAU_ROUNDS: u8 = 3;
-/// Up ends after so many rounds, whatever they show.
-const UP_ROUNDS: u8 = 20;
 /// No window is smaller, in segments.
 const LEAST: u32 = 4;
 const MIN_RTT_LASTS: Duration = Duration::from_secs(10);
 const PROBE_RTT_LASTS: Duration = Duration::from_millis(200);
-/// Cruise lasts two to three seconds.
+/// Two to three seconds pass from one probe to the next, or these rounds, or those that the flow has segments in
+/// flight: among many flows each probes the more often the less it has.
 const CRUISE: Duration = Duration::from_secs(2);
+const PROBE_ROUNDS: u32 = 63;
 /// No round trip is known.
 const UNKNOWN: u32 = u32::MAX;
 
@@ -102,7 +99,7 @@ pub(super) struct Bbr {
     /// Since when, and rounds that ended in it.
     since: Instant,
     rounds_in_mode: u8,
-    rounds: Rounds,
+    samples: Samples,
     /// The most bytes in a second of this probing cycle, and of the one before.
     bandwidth: [u64; 2],
     /// The shortest round trip in µs, and when it was seen.
@@ -122,7 +119,7 @@ pub(super) struct Bbr {
     bandwidth_low: u64,
     /// Nothing was in flight before the next acknowledgment's segment was sent.
     restarted: bool,
-    /// Spreads the probes of flows that began together, in ms.
+    /// Spreads the probes of flows that began together: the last of a series of numbers.
     spread: u16,
 }
 
@@ -132,7 +129,7 @@ impl Bbr {
             mode: Mode::Startup,
             since: now,
             rounds_in_mode: 0,
-            rounds: Rounds::new(start, now),
+            samples: Samples::new(now),
             bandwidth: [0; 2],
             min_rtt: UNKNOWN,
             min_rtt_at: now,
@@ -144,7 +141,7 @@ impl Bbr {
             inflight_low: u32::MAX,
             bandwidth_low: u64::MAX,
             restarted: false,
-            spread: (start.0 % 1000) as u16,
+            spread: start.0 as u16,
         }
     }
 
@@ -155,7 +152,7 @@ impl Bbr {
             mode,
             since,
             rounds_in_mode,
-            rounds: _,
+            samples: _,
             bandwidth,
             min_rtt,
             min_rtt_at,
@@ -181,7 +178,7 @@ impl Bbr {
     }
 
     /// The other way.
-    pub(super) fn unpark(una: Seq, from: &mut Unpacker<'_>) -> Self {
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Self {
         let mode = Mode::ALL[from.number() as usize % Mode::ALL.len()];
         let [since, min_rtt_at] = core::array::from_fn(|_| from.instant());
         let [rounds_in_mode, plateau_rounds] = core::array::from_fn(|_| from.number() as u8);
@@ -195,7 +192,7 @@ impl Bbr {
             mode,
             since,
             rounds_in_mode,
-            rounds: Rounds::new(una, since),
+            samples: Samples::new(since),
             bandwidth: [b0, b1],
             min_rtt,
             min_rtt_at,
@@ -213,9 +210,15 @@ impl Bbr {
 
     pub(super) fn on_ack(&mut self, window: &mut Window, ack: &Ack) {
         self.take_rtt(ack);
-        if let Some(sample) = self.rounds.on_ack(ack) {
+        let (sample, round) = self.samples.on_ack(ack);
+        if let Some(sample) = sample
+            && (!sample.dry || sample.rate > self.most())
+        {
+            self.bandwidth[0] = self.bandwidth[0].max(sample.rate);
+        }
+        if let Some(round) = &round {
             self.rounds_in_mode = self.rounds_in_mode.saturating_add(1);
-            self.end_round(window, sample, ack);
+            self.end_round(window, round, ack);
         }
         self.step(window, ack);
         self.restarted = false;
@@ -238,29 +241,24 @@ impl Bbr {
     }
 
     pub(super) fn on_resent(&mut self, start: Seq, bytes: u32) {
-        self.rounds.on_resent(start, bytes);
+        self.samples.losses.on_resent(start, bytes);
     }
 
     /// Routers marked some of the `flight` bytes on their way: as if too much of them were lost.
     //= rfc3168#6.1.2
     pub(super) fn on_mark(&mut self, flight: u32) {
-        self.rounds.on_marked(flight / LOSS_ONE_IN * 3, STARTUP_LOSSES);
+        self.samples.losses.on_marked(flight);
     }
 
-    /// Our own invariants, for tests and the simulation.
-    pub(super) fn check(&self, una: Seq) {
-        self.rounds.check(una);
-    }
-
-    /// Everything up to `nxt` went out, and there is room for more.
-    pub(super) fn on_dry(&mut self, nxt: Seq) {
-        self.rounds.on_dry(nxt);
+    /// Everything went out, `flight` bytes of it are on their way, and there is room for more.
+    pub(super) fn on_dry(&mut self, flight: u32, now: Instant) {
+        self.samples.on_dry(flight, now);
     }
 
     /// Nothing is in flight, and something will be. It goes out at the rate that is known.
     pub(super) fn on_idle(&mut self, now: Instant) {
         self.restarted = true;
-        self.rounds.restart(now);
+        self.samples.restart(now);
     }
 
     fn take_rtt(&mut self, ack: &Ack) {
@@ -269,7 +267,7 @@ impl Bbr {
             self.probed_rtt = self.probed_rtt.min(rtt);
         }
         // After an idle time no queue of ours stands in the path: what is old is simply replaced.
-        if rtt < self.min_rtt || (self.restarted && self.min_rtt_is_old(ack.now)) {
+        if rtt <= self.min_rtt || (self.restarted && self.min_rtt_is_old(ack.now)) {
             (self.min_rtt, self.min_rtt_at) = (rtt, ack.now);
         }
     }
@@ -278,9 +276,14 @@ impl Bbr {
         now.since(self.min_rtt_at) > MIN_RTT_LASTS
     }
 
+    /// The most bytes in a second of two cycles.
+    fn most(&self) -> u64 {
+        self.bandwidth[0].max(self.bandwidth[1])
+    }
+
     /// Bytes in a second that the path is believed to take.
     fn bandwidth(&self) -> u64 {
-        self.bandwidth[0].max(self.bandwidth[1]).min(self.bandwidth_low)
+        self.most().min(self.bandwidth_low)
     }
 
     /// What is in flight at so much of the bandwidth; `None`: the model is not known yet.
@@ -292,37 +295,35 @@ impl Bbr {
         Some((product * u128::from(gain) / 100).min(u128::from(super::window::LARGEST)) as u32)
     }
 
-    fn end_round(&mut self, window: &Window, sample: Sample, ack: &Ack) {
-        if !sample.dry || sample.rate > self.bandwidth[0].max(self.bandwidth[1]) {
-            self.bandwidth[0] = self.bandwidth[0].max(sample.rate);
-        }
-        let too_much = sample.lost.saturating_mul(LOSS_ONE_IN) > sample.lost.saturating_add(sample.delivered);
-        let is_plateau = matches!(self.mode, Mode::Startup | Mode::Up) && self.is_plateau(&sample);
+    fn end_round(&mut self, window: &Window, round: &Round, ack: &Ack) {
+        let sent = round.losses.bytes().saturating_add(round.delivered);
         match self.mode {
             Mode::Startup => {
-                self.filled = is_plateau;
-                if too_much && sample.losses >= STARTUP_LOSSES {
+                self.filled = self.is_plateau(round);
+                if round.losses.end_startup(sent) {
                     self.filled = true;
-                    self.bound_probe(sample.delivered);
+                    self.bound_probe(round.delivered, 100);
                 }
             }
-            Mode::Refill | Mode::Up if too_much => {
-                self.bound_probe(ack.flight);
-                self.enter_down(ack.now);
+            // Where only the bound of the last probe keeps the rate down, the path may have more.
+            Mode::Up if self.is_bound(window, ack) => (self.plateau, self.plateau_rounds) = (round.best, 0),
+            Mode::Up => {
+                if self.is_plateau(round) {
+                    self.enter_down(ack.now);
+                }
             }
-            Mode::Up if is_plateau || self.rounds_in_mode >= UP_ROUNDS => self.enter_down(ack.now),
-            mode if too_much && !mode.is_probing() => self.bound_by_losses(window, &sample),
+            mode if !mode.is_probing() && round.losses.are_many(sent) => self.bound_by_losses(window, round),
             _ => {}
         }
     }
 
     /// Has the bandwidth stopped growing while more was tried?
-    fn is_plateau(&mut self, sample: &Sample) -> bool {
-        if sample.dry {
+    fn is_plateau(&mut self, round: &Round) -> bool {
+        if !round.full {
             return false;
         }
-        if sample.rate >= self.plateau + self.plateau / 4 {
-            (self.plateau, self.plateau_rounds) = (sample.rate, 0);
+        if round.best >= self.plateau + self.plateau / 4 {
+            (self.plateau, self.plateau_rounds) = (round.best, 0);
             return false;
         }
         self.plateau_rounds += 1;
@@ -330,16 +331,15 @@ impl Bbr {
     }
 
     /// A probe met losses with `flight` bytes out: not so much again until the next.
-    fn bound_probe(&mut self, flight: u32) {
+    fn bound_probe(&mut self, flight: u32, beta: Percent) {
         let product = self.inflight(100).unwrap_or(0);
-        self.inflight_high = flight.max((u64::from(product) * BETA / 100) as u32);
+        self.inflight_high = flight.max((u64::from(product) * beta / 100) as u32);
     }
 
-    fn bound_by_losses(&mut self, window: &Window, sample: &Sample) {
-        let most = self.bandwidth[0].max(self.bandwidth[1]);
-        self.bandwidth_low = sample.rate.max(self.bandwidth_low.min(most) * BETA / 100);
+    fn bound_by_losses(&mut self, window: &Window, round: &Round) {
+        self.bandwidth_low = round.best.max(self.bandwidth_low.min(self.most()) * BETA / 100);
         let low = u64::from(self.inflight_low.min(window.cwnd)) * BETA / 100;
-        self.inflight_low = sample.delivered.max(low as u32);
+        self.inflight_low = round.delivered.max(low as u32);
     }
 
     fn forget_losses(&mut self) {
@@ -355,6 +355,8 @@ impl Bbr {
         self.bandwidth =
             [0, self.bandwidth[0].max(if self.bandwidth[0] == 0 { self.bandwidth[1] } else { 0 })];
         self.enter(Mode::Down, now);
+        // The next wait is another one.
+        self.spread = self.spread.wrapping_mul(25_173).wrapping_add(13_849);
     }
 
     /// From one state to the next.
@@ -364,10 +366,16 @@ impl Bbr {
         match self.mode {
             Mode::Startup if self.filled => self.enter(Mode::Drain, now),
             Mode::Drain if in_flight(100) => self.enter_down(now),
-            Mode::Down if in_flight(100) && ack.flight <= self.cruising() => self.enter(Mode::Cruise, now),
-            Mode::Cruise if now.since(self.since) > CRUISE + Duration::from_millis(self.spread.into()) => {
+            Mode::Down | Mode::Cruise if self.probe_is_due(window, now) => {
                 self.forget_losses();
+                self.samples.extend_round(now);
                 self.enter(Mode::Refill, now);
+            }
+            // The time that it lasts counts from Down on.
+            Mode::Down if in_flight(100) && ack.flight <= self.cruising(window) => self.mode = Mode::Cruise,
+            Mode::Up if self.samples.losses.are_many(self.samples.flight()) => {
+                self.bound_probe(self.samples.flight(), BETA);
+                self.enter_down(now);
             }
             Mode::Refill if self.rounds_in_mode >= 1 => {
                 (self.plateau, self.plateau_rounds) = (self.bandwidth(), 0);
@@ -388,18 +396,34 @@ impl Bbr {
         }
     }
 
-    /// Up: the bound that the last probe found gives way while nothing is lost.
+    /// Is it time to look for more: after seconds, or as many rounds as a flow of Reno's would take to double?
+    fn probe_is_due(&self, window: &Window, now: Instant) -> bool {
+        let spread = Duration::from_millis(u64::from(self.spread % 1000));
+        let product = self.inflight(100).unwrap_or(0).min(window.cwnd) / window.mss;
+        let rounds = product.min(PROBE_ROUNDS) + u32::from(self.spread & 1);
+        now.since(self.since) > CRUISE + spread || u32::from(self.rounds_in_mode) >= rounds
+    }
+
+    /// Is it the bound of the last probe that keeps more from being sent?
+    fn is_bound(&self, window: &Window, ack: &Ack) -> bool {
+        let out = ack.flight.saturating_add(ack.delivered).saturating_add(window.mss);
+        self.inflight_high != u32::MAX && out >= self.inflight_high
+    }
+
+    /// Up: that bound gives way while nothing is lost, by twice as many segments in each round.
     fn climb(&mut self, window: &Window, ack: &Ack) {
-        if self.inflight_high != u32::MAX && ack.flight.saturating_add(window.mss) >= self.inflight_high {
-            self.inflight_high = self.inflight_high.saturating_add(ack.delivered / 4);
+        if self.is_bound(window, ack) {
+            let step = u64::from(window.mss) << self.rounds_in_mode.min(20);
+            let step = u64::from(ack.delivered) * step / u64::from(window.cwnd.max(1));
+            self.inflight_high = self.inflight_high.saturating_add(step.min(ack.delivered.into()) as u32);
         }
     }
 
     /// What Cruise keeps in flight at most.
-    fn cruising(&self) -> u32 {
+    fn cruising(&self, window: &Window) -> u32 {
         match self.inflight_high {
             u32::MAX => u32::MAX,
-            high => (u64::from(high) * HEADROOM / 100) as u32,
+            high => ((u64::from(high) * HEADROOM / 100) as u32).min(high.saturating_sub(window.mss)),
         }
     }
 
@@ -414,10 +438,9 @@ impl Bbr {
             _ => window.grow(ack.delivered),
         }
         let bound = match self.mode {
-            Mode::Startup | Mode::Drain => self.inflight_high,
-            Mode::Refill | Mode::Up => self.inflight_high,
-            Mode::Down | Mode::Cruise => self.cruising(),
-            Mode::ProbeRtt => self.cruising().min(self.inflight(50).unwrap_or(least)),
+            Mode::Startup | Mode::Drain | Mode::Down | Mode::Refill | Mode::Up => self.inflight_high,
+            Mode::Cruise => self.cruising(window),
+            Mode::ProbeRtt => self.cruising(window).min(self.inflight(50).unwrap_or(least)),
         };
         window.cwnd = window.cwnd.min(bound).min(self.inflight_low).max(least);
     }

@@ -167,7 +167,7 @@ impl Controller {
             0 => Law::None,
             1 => Law::NewReno(NewReno::unpark(from)),
             2 => Law::Cubic(Cubic::unpark(from)),
-            _ => Law::Bbr(Bbr::unpark(una, from)),
+            _ => Law::Bbr(Bbr::unpark(from)),
         };
         Controller { window, usage, slow_start, law, paced, refills: false, pacer, before: None }
     }
@@ -178,6 +178,12 @@ impl Controller {
             Law::Cubic(_) | Law::NewReno(_) | Law::Bbr(_) => self.window.cwnd,
             Law::None => u32::MAX,
         }
+    }
+
+    /// Windows that the send buffer holds: one is in flight, and the next follows as it is acknowledged. The model
+    /// does not slow down while a loss is recovered from, so a third goes out before anything leaves the queue.
+    pub(crate) fn windows(&self) -> u32 {
+        if let Law::Bbr(_) = self.law { 3 } else { 2 }
     }
 
     /// The slow-start threshold: after `on_congestion`, what recovery brings the flight down to.
@@ -363,19 +369,17 @@ impl Controller {
     /// Our own invariants, for tests and the simulation.
     pub(super) fn check(&self, una: Seq) {
         self.slow_start.check(una);
-        match &self.law {
-            Law::Bbr(law) => law.check(una),
-            Law::Cubic(_) | Law::NewReno(_) | Law::None => self.usage.check(una),
+        if !matches!(self.law, Law::Bbr(_)) {
+            self.usage.check(una);
         }
     }
 
-    /// All that there was to send went out, up to `nxt`, `flight` bytes are on their way, and only now
-    /// there is more.
-    pub(crate) fn on_dry(&mut self, nxt: Seq, flight: u32) {
+    /// All that there was to send went out, `flight` bytes are on their way, and only now there is more.
+    pub(crate) fn on_dry(&mut self, flight: u32, now: Instant) {
         if let Law::Bbr(law) = &mut self.law
             && flight < self.window.cwnd
         {
-            law.on_dry(nxt);
+            law.on_dry(flight, now);
         }
     }
 }

@@ -10,12 +10,13 @@ struct Model {
     window: Window,
     now: Instant,
     una: Seq,
+    rtt: Duration,
 }
 
 impl Model {
     fn new() -> Model {
         let now = Instant::from_millis(5_000);
-        Model { law: Bbr::new(Seq(0), now), window: Window::new(MSS as u16, 10), now, una: Seq(0) }
+        Model { law: Bbr::new(Seq(0), now), window: Window::new(MSS as u16, 10), now, una: Seq(0), rtt: RTT }
     }
 
     /// A round trip in which `delivered` bytes arrive by tens, and `flight` are out.
@@ -29,9 +30,14 @@ impl Model {
 
     fn ack(&mut self, delivered: u32, flight: u32) {
         let (now, una, max) = (self.now, self.una, self.una + flight);
-        let rtt = Some(RTT);
+        let rtt = Some(self.rtt);
         let ack = Ack { now, una, max, delivered, flight, rtt, srtt: RTT, min_rtt: RTT, recovering: false };
         self.law.on_ack(&mut self.window, &ack);
+    }
+
+    /// So many segments were sent again, apart from each other.
+    fn lose(&mut self, segments: u32) {
+        (0..segments).for_each(|n| self.law.on_resent(self.una + 2 * n * MSS, MSS));
     }
 
     /// A path of a hundred segments in a round trip, found.
@@ -95,12 +101,15 @@ fn losses_in_startup() {
 fn the_cycle() {
     let mut m = Model::found();
     assert_eq!(m.law.mode, Mode::Cruise);
-    m.law.on_resent(m.una, 3 * MSS);
-    m.round(90 * MSS, 90 * MSS);
-    m.round(90 * MSS, 90 * MSS);
-    assert!(m.law.bandwidth() < 980_000, "losses bound it: {:?}", m.law);
+    for (lost, bounds) in [(2, false), (3, true)] {
+        for _ in 0..2 {
+            m.lose(lost);
+            m.round(90 * MSS, 90 * MSS);
+        }
+        assert_eq!(m.law.bandwidth() < 980_000, bounds, "losses bound it, two segments do not: {:?}", m.law);
+    }
     let mut modes = vec![];
-    for _ in 0..40 {
+    for _ in 0..60 {
         m.round(100 * MSS, 99 * MSS);
         if modes.last() != Some(&m.law.mode) {
             modes.push(m.law.mode);
@@ -117,11 +126,13 @@ fn a_probe_that_was_too_much() {
     while m.law.mode != Mode::Up {
         m.round(100 * MSS, 99 * MSS);
     }
-    m.law.on_resent(m.una, 5 * MSS);
-    m.round(100 * MSS, 120 * MSS);
-    m.round(100 * MSS, 120 * MSS);
-    assert_eq!((m.law.mode, m.law.inflight_high), (Mode::Down, 120 * MSS));
-    assert_eq!(m.window.cwnd, 102 * MSS, "a headroom of 15 %");
+    m.round(100 * MSS, 110 * MSS);
+    assert_eq!(m.law.mode, Mode::Up);
+    m.lose(5);
+    m.ack(10 * MSS, 110 * MSS);
+    assert_eq!((m.law.mode, m.law.inflight_high), (Mode::Down, 120 * MSS), "at once");
+    m.round(100 * MSS, 90 * MSS);
+    assert_eq!((m.law.mode, m.window.cwnd), (Mode::Cruise, 102 * MSS), "a headroom of 15 %");
 }
 
 /// T07, T08: marks bound the model as losses do, a round at a time, and end what looks for more.
@@ -129,9 +140,10 @@ fn a_probe_that_was_too_much() {
 #[test]
 fn marks() {
     let mut m = Model::found();
-    m.law.on_mark(100 * MSS);
-    m.round(80 * MSS, 80 * MSS);
-    m.round(80 * MSS, 80 * MSS);
+    for _ in 0..2 {
+        m.law.on_mark(100 * MSS);
+        m.round(80 * MSS, 80 * MSS);
+    }
     assert!(m.law.bandwidth() < 950_000 && m.window.cwnd <= 140 * MSS, "{:?} {:?}", m.law, m.window);
     while m.law.mode != Mode::Up {
         m.round(100 * MSS, 99 * MSS);
@@ -146,6 +158,7 @@ fn marks() {
 #[test]
 fn probing_for_the_round_trip() {
     let mut m = Model::found();
+    m.rtt = Duration::from_millis(101);
     let mut least = u32::MAX;
     for _ in 0..130 {
         m.round(100 * MSS, 99 * MSS);
@@ -165,11 +178,11 @@ fn samples_of_the_application() {
     let mut m = Model::found();
     let before = m.law.bandwidth;
     for _ in 0..5 {
-        m.law.on_dry(m.una + 10 * MSS);
+        m.law.on_dry(10 * MSS, m.now);
         m.round(10 * MSS, 10 * MSS);
     }
     assert_eq!(m.law.bandwidth, before);
-    m.law.on_dry(m.una + 150 * MSS);
+    m.law.on_dry(150 * MSS, m.now);
     m.round(150 * MSS, 150 * MSS);
     m.round(150 * MSS, 150 * MSS);
     assert!(m.law.bandwidth[0] > before[0]);
@@ -183,7 +196,54 @@ fn at_rest() {
     let mut to = Packer::new(m.now);
     m.law.park(&mut to);
     let parked = to.finish().unwrap();
-    let back = Bbr::unpark(m.una, &mut parked.unpacker());
-    let expected = Bbr { rounds: Rounds::new(m.una, m.law.since), ..m.law };
+    let back = Bbr::unpark(&mut parked.unpacker());
+    let expected = Bbr { samples: Samples::new(m.law.since), ..m.law };
     assert_eq!(format!("{back:?}"), format!("{expected:?}"));
+}
+
+/// T07: the bandwidth is known with each acknowledgment, not only at the end of a round.
+#[test]
+fn a_rate_with_each_acknowledgment() {
+    let mut m = Model::found();
+    let before = m.law.bandwidth();
+    for _ in 0..8 {
+        m.now += Duration::from_micros(RTT.micros() / 10);
+        m.una += 20 * MSS;
+        m.ack(20 * MSS, 200 * MSS);
+    }
+    assert!(m.law.bandwidth() > before * 3 / 2, "{before}: {}", m.law.bandwidth());
+}
+
+/// T07: acknowledgments that come in a bunch make the path no faster: what they tell of was sent over a longer time.
+#[test]
+fn acknowledgments_in_a_bunch() {
+    let mut m = Model::new();
+    m.now += RTT;
+    for _ in 0..20 {
+        m.now += RTT;
+        for n in (0..10).rev() {
+            m.rtt = RTT + Duration::from_micros(RTT.micros() / 10 * n);
+            m.una += 10 * MSS;
+            m.ack(10 * MSS, 100 * MSS);
+        }
+    }
+    assert!((900_000..1_050_000).contains(&m.law.most()), "{}", m.law.most());
+}
+
+/// T07: a probe that only the last bound holds back goes on, and the bound gives way by one segment in its first
+/// round, then two, then four: a flow that lost once finds its way back.
+#[test]
+fn a_bound_gives_way() {
+    let mut m = Model::found();
+    m.law.inflight_high = 40 * MSS;
+    let mut bounds = vec![];
+    for _ in 0..600 {
+        m.now += Duration::from_micros(RTT.micros() / 10);
+        m.una += 4 * MSS;
+        m.ack(4 * MSS, (m.window.cwnd - 4 * MSS).min(100 * MSS));
+        if m.law.mode == Mode::Up {
+            bounds.push(m.law.inflight_high / MSS);
+        }
+    }
+    assert!(bounds.is_sorted() && bounds.last() > Some(&60), "{bounds:?}");
 }

@@ -109,6 +109,11 @@ struct World {
 
 impl World {
     fn new(path: Path, config: TcpConfig, laws: &[Congestion]) -> World {
+        World::spaced(path, config, laws, 37)
+    }
+
+    /// The flows begin so many milliseconds one after the other.
+    fn spaced(path: Path, config: TcpConfig, laws: &[Congestion], ms: u64) -> World {
         let mut world = World {
             path,
             now: Instant::ZERO,
@@ -121,7 +126,7 @@ impl World {
             waited: 0,
         };
         for (n, law) in laws.iter().enumerate() {
-            let begins = Instant::from_millis(37 * n as u64);
+            let begins = Instant::from_millis(ms * n as u64);
             let start = Seq(0xfff0_0000 + 7919 * n as u32);
             world.flows.push(Flow {
                 c: Controller::new(*law, &config, MSS as u16, false, start, begins),
@@ -233,7 +238,7 @@ impl World {
             let again = f.lost.pop_first();
             let allowed = |has: u64| now.since(f.begins).micros() * has / 1_000_000 / u64::from(MSS);
             if again.is_none() && f.has.is_some_and(|has| u64::from(f.next) >= allowed(has)) {
-                f.c.on_dry(f.seq(f.next), f.flight());
+                f.c.on_dry(f.flight(), now);
                 self.wake(flow, now + Duration::from_millis(5));
                 return;
             }
@@ -402,6 +407,28 @@ fn two_with_a_model() {
     w.run(10_000);
     let shares = w.shares(50_000);
     assert!(jain(&shares) > 0.95 && w.drops < 0.01, "{shares:?} {}", w.drops);
+}
+
+/// T07: who comes a second late finds a full path, and gets a share that grows all the same; so do sixteen.
+#[test]
+fn those_who_come_late_with_a_model() {
+    for (flows, ms, least) in [(2, 1_000, 0.75), (4, 300, 0.75), (16, 60, 0.7)] {
+        let laws = vec![Congestion::Bbr; flows];
+        let mut w = World::spaced(path(100, 40, 1.0), TcpConfig::default(), &laws, ms);
+        w.run(10_000);
+        let shares = w.shares(40_000);
+        let (sum, fairness): (f64, f64) = (shares.iter().sum(), jain(&shares));
+        assert!(sum > 0.95 && fairness > least && w.drops < 0.05, "{fairness} {} {shares:?}", w.drops);
+    }
+}
+
+/// T07: Startup doubles the rate in a round trip, not in two.
+#[test]
+fn a_model_finds_the_path_in_a_few_round_trips() {
+    let mut w = alone(Congestion::Bbr, path(100, 100, 1.0));
+    w.run(900);
+    let share = w.shares(300)[0];
+    assert!(share > 0.9, "{share}");
 }
 
 /// T07: an application with little to send gets it through without a queue, and says nothing about
