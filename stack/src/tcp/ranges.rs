@@ -22,7 +22,7 @@ const ENTRY: usize = 9;
 /// Bytes of a number in the pool.
 const NUMBER: usize = 4;
 /// Ranges of which the peer was not told are remembered in their order, so many: more than come before
-/// acknowledgments can go out. Others are told in their turn.
+/// acknowledgments can go out. Others are told when they grow.
 const NEWS: usize = 256;
 
 /// How many ranges a connection may have whose `window` holds segments of `segment` bytes: a slow start that ends
