@@ -58,12 +58,12 @@ const OPTIONS: usize = 3;
 /// ```
 ///
 /// Only `ACTIVE` of the connections, all unless another number is given, can have something queued,
-/// in flight or owed at the same time. A connection takes half a kilobyte with its place for TIME-WAIT
-/// and for a listener, and less than one and a half kilobytes more, besides its data, if it is one of these. Of both,
+/// in flight or owed at the same time. A connection takes less than 560 bytes with its place for TIME-WAIT
+/// and for a listener, and less than 1,700 more, besides its data, if it is one of these. Of both,
 /// connections that peers opened leave an eighth to our own connects, one at least (of two or more). While
 /// all are busy, what idles has to wait: its peer is not heard, a write to it fails with
 /// [`OutOfMemory`](crate::Error::OutOfMemory), and letting go of it resets it. All that is not counted
-/// takes four and a half kilobytes.
+/// takes less than five kilobytes.
 pub struct Memory<
     const BLOCKS: usize,
     const CONNECTIONS: usize,
