@@ -308,7 +308,8 @@ impl Bbr {
             // Where only the bound of the last probe keeps the rate down, the path may have more.
             Mode::Up if self.is_bound(window, ack) => (self.plateau, self.plateau_rounds) = (round.best, 0),
             Mode::Up => {
-                if self.is_plateau(round) {
+                let is_found = self.is_plateau(round);
+                if is_found {
                     self.enter_down(ack.now);
                 }
             }
