@@ -188,7 +188,7 @@ fn holes_without_number() {
     }
     b.out();
     let held = b.pool.in_use();
-    let bound = 65_535 + 1_024 * 9 + 256 * 4 + 2 * 500;
+    let bound = 65_535 + 1_024 * 12 + 2 * 500;
     assert!(held <= bound, "{held}: the window, which was promised, and a thousand records in blocks");
     b.get(data(1, 1, b"ab"));
     assert_eq!(b.read(100).unwrap(), b"ab", "the nearest were beyond the bound");
