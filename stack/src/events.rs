@@ -30,6 +30,8 @@ pub enum Event {
     InterfaceRemoved(InterfaceId),
     /// An address can be used.
     AddressAdded(InterfaceId, IpAddr),
+    /// An address is no longer for new flows, while there is another.
+    AddressDeprecated(InterfaceId, IpAddr),
     /// An address is gone.
     AddressRemoved(InterfaceId, IpAddr),
     /// A TCP connection came about: local port, peer.

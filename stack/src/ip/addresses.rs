@@ -1,17 +1,18 @@
-//! The addresses of an interface, and which of them a packet gets as its source.
+//! The addresses of the interfaces, how long they are good, and which of them a packet gets as its source.
 
 use core::fmt;
 use core::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
-use heapless::Vec;
+use managed::ManagedSlice;
 
-use super::{is_link_local, solicited_node};
+use super::{InterfaceId, is_link_local, solicited_node};
 use crate::device::Mac;
 use crate::error::Error;
+use crate::time::Instant;
 
-/// Most addresses of one interface.
-pub const ADDRESSES_MAX: usize = 8;
+/// Most addresses of one interface, so that no interface takes the places of all others.
+pub const ADDRESSES_MAX: usize = 16;
 
 /// An address and how many of its leading bits name the network.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -144,45 +145,259 @@ pub enum Delivery {
     Other,
 }
 
-/// The addresses of one interface.
-#[derive(Clone, Debug, Default)]
-pub struct Addresses {
-    list: Vec<Cidr, ADDRESSES_MAX>,
+/// Who gave us an address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Origin {
+    /// The program, or whoever configured it.
+    Manual,
+    /// The interface formed it for its own link (RFC 4862 §5.3, RFC 3927).
+    LinkLocal,
+    /// Formed from an advertised prefix, the same each time (RFC 7217).
+    Stable,
+    /// Formed from an advertised prefix, another each day (RFC 8981).
+    Temporary,
+    /// A lease of DHCPv4.
+    Dhcpv4,
+    /// A lease of DHCPv6.
+    Dhcpv6,
 }
 
-impl Addresses {
-    /// Adds an address. Refused are addresses that no host can have (H222) and those beyond
-    /// [`ADDRESSES_MAX`]; one that is there already gets the new prefix.
-    pub(crate) fn add(&mut self, cidr: Cidr, loopback: bool) -> Result<(), Error> {
-        check(cidr, loopback)?;
-        if let Some(old) = self.list.iter_mut().find(|c| c.address == cidr.address) {
-            *old = cidr;
-            return Ok(());
+/// What an address may be used for (RFC 4862 §2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum AddressState {
+    /// Nothing yet: it is being found out whether somebody else has it. It is no source, and nobody is answered for it.
+    Tentative,
+    /// Everything.
+    Preferred,
+    /// What began with it; new flows take another while there is one.
+    Deprecated,
+}
+
+/// Until when an address is preferred, and until when it is one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lifetimes {
+    /// [`Instant::FAR_FUTURE`]: for ever.
+    pub preferred_until: Instant,
+    /// [`Instant::FAR_FUTURE`]: for ever.
+    pub valid_until: Instant,
+}
+
+impl Lifetimes {
+    /// No end.
+    pub const FOREVER: Lifetimes =
+        Lifetimes { preferred_until: Instant::FAR_FUTURE, valid_until: Instant::FAR_FUTURE };
+
+    /// Lifetimes as protocols tell them: seconds from now, all ones being for ever (H120).
+    ///
+    /// ```
+    /// use barenet::ip::addresses::Lifetimes;
+    /// use barenet::time::Instant;
+    /// let day = Lifetimes::from_secs(u32::MAX, 86_400, Instant::ZERO);
+    /// assert_eq!((day.preferred_until, day.valid_until.millis()), (Instant::FAR_FUTURE, 86_400_000));
+    /// ```
+    pub const fn from_secs(preferred: u32, valid: u32, now: Instant) -> Self {
+        const fn until(seconds: u32, now: Instant) -> Instant {
+            match seconds {
+                u32::MAX => Instant::FAR_FUTURE,
+                s => Instant::from_micros(now.micros().saturating_add(s as u64 * 1_000_000)),
+            }
         }
-        let full = Error::InvalidInput("the interface has as many addresses as it can hold");
-        self.list.push(cidr).map_err(|_| full)
+        Lifetimes { preferred_until: until(preferred, now), valid_until: until(valid, now) }
+    }
+}
+
+/// An address of an interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Address {
+    /// The interface that has it.
+    pub interface: InterfaceId,
+    /// It, and how much of it is its network's prefix.
+    pub cidr: Cidr,
+    /// Who gave it.
+    pub origin: Origin,
+    /// What it may be used for now.
+    pub state: AddressState,
+    /// How long still.
+    pub lifetimes: Lifetimes,
+}
+
+impl Address {
+    /// Can packets be sent from it, and received at it?
+    pub const fn is_usable(&self) -> bool {
+        !matches!(self.state, AddressState::Tentative)
     }
 
-    /// Removes an address; false if it is not there.
-    pub(crate) fn remove(&mut self, address: IpAddr) -> bool {
-        let before = self.list.len();
-        self.list.retain(|c| c.address != address);
-        self.list.len() < before
+    /// The state that its lifetimes leave to one that nobody else has.
+    const fn settled(&self, now: Instant) -> AddressState {
+        match self.lifetimes.preferred_until.micros() > now.micros() {
+            true => AddressState::Preferred,
+            false => AddressState::Deprecated,
+        }
     }
 
-    /// All of them, in the order in which they were added.
-    pub fn iter(&self) -> impl Iterator<Item = Cidr> + '_ {
-        self.list.iter().copied()
+    /// When time alone changes it.
+    fn deadline(&self) -> Instant {
+        match self.state {
+            AddressState::Preferred => self.lifetimes.preferred_until.min(self.lifetimes.valid_until),
+            AddressState::Tentative | AddressState::Deprecated => self.lifetimes.valid_until,
+        }
+    }
+}
+
+/// What time did to an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Aged {
+    /// It is no address of ours any more, once it has been removed.
+    Expired(InterfaceId, IpAddr),
+    /// It is not to be used for new flows.
+    Deprecated(InterfaceId, IpAddr),
+}
+
+/// The addresses of all interfaces, in the order in which they were added.
+#[derive(Debug)]
+pub struct Addresses<'a> {
+    /// The first so many are used.
+    slots: ManagedSlice<'a, Option<Address>>,
+    len: usize,
+    /// When the next of them changes by itself.
+    next: Instant,
+}
+
+impl<'a> Addresses<'a> {
+    pub(crate) const fn new(slots: ManagedSlice<'a, Option<Address>>) -> Self {
+        Addresses { slots, len: 0, next: Instant::FAR_FUTURE }
     }
 
-    /// Is it one of them?
-    pub fn has(&self, address: IpAddr) -> bool {
-        self.list.iter().any(|c| c.address == address)
+    /// Adds an address; one that is there already gets the new prefix, origin and lifetimes, and stays in doubt
+    /// if it was. True: it is new. Refused are addresses that no host can have (H222) and those beyond
+    /// [`ADDRESSES_MAX`] or the memory of the stack.
+    pub(crate) fn add(&mut self, new: Address, loopback: bool, now: Instant) -> Result<bool, Error> {
+        check(new.cidr, loopback)?;
+        let known = self.get_mut(new.interface, new.cidr.address);
+        let is_new = known.is_none();
+        match known {
+            Some(old) => {
+                *old = Address { state: old.state, ..new };
+                if old.is_usable() {
+                    old.state = old.settled(now);
+                }
+            }
+            None => self.push(new)?,
+        }
+        self.look_ahead();
+        Ok(is_new)
     }
 
-    /// Is it the broadcast address of one of our networks, in either form?
-    pub fn is_directed_broadcast(&self, address: Ipv4Addr) -> bool {
-        self.list.iter().any(|c| match c.address {
+    fn push(&mut self, new: Address) -> Result<(), Error> {
+        if self.of(new.interface).count() >= ADDRESSES_MAX {
+            return Err(Error::InvalidInput("the interface has as many addresses as it can hold"));
+        }
+        let full = Error::InvalidInput("the stack has as many addresses as it can hold");
+        *self.slots.get_mut(self.len).ok_or(full)? = Some(new);
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Removes the addresses that `which` names and says how many.
+    pub(crate) fn remove(&mut self, which: impl Fn(&Address) -> bool) -> usize {
+        let mut kept = 0;
+        for at in 0..self.len {
+            let goes = self.slots[at].as_ref().is_none_or(&which);
+            let address = self.slots[at].take();
+            if !goes {
+                self.slots[kept] = address;
+                kept += 1;
+            }
+        }
+        let removed = self.len - kept;
+        self.len = kept;
+        self.look_ahead();
+        removed
+    }
+
+    /// Nobody else has it, as far as we know: it may be used. False: it is not there, or was usable already.
+    pub(crate) fn confirm(&mut self, id: InterfaceId, address: IpAddr, now: Instant) -> bool {
+        let Some(entry) = self.get_mut(id, address).filter(|a| !a.is_usable()) else { return false };
+        entry.state = entry.settled(now);
+        self.look_ahead();
+        true
+    }
+
+    /// What time has done to one of them; `None`: nothing more. One that has expired is to be removed.
+    pub(crate) fn age(&mut self, now: Instant) -> Option<Aged> {
+        if self.next > now {
+            return None;
+        }
+        let due = self.slots[..self.len].iter_mut().flatten().find(|a| a.deadline() <= now)?;
+        let (id, address) = (due.interface, due.cidr.address);
+        if due.lifetimes.valid_until <= now {
+            return Some(Aged::Expired(id, address));
+        }
+        due.state = AddressState::Deprecated;
+        self.look_ahead();
+        Some(Aged::Deprecated(id, address))
+    }
+
+    /// When [`age`](Self::age) has something next.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        (self.next < Instant::FAR_FUTURE).then_some(self.next)
+    }
+
+    fn look_ahead(&mut self) {
+        self.next = self.iter().map(Address::deadline).min().unwrap_or(Instant::FAR_FUTURE);
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Address> + Clone {
+        self.slots[..self.len].iter().flatten()
+    }
+
+    /// Those of one interface.
+    pub fn of(&self, id: InterfaceId) -> impl Iterator<Item = &Address> + Clone {
+        self.iter().filter(move |a| a.interface == id)
+    }
+
+    /// Those that packets can be sent from, and received at.
+    fn usable(&self, id: InterfaceId) -> impl Iterator<Item = &Address> + Clone {
+        self.of(id).filter(|a| a.is_usable())
+    }
+
+    /// The one at a place, counted from 0.
+    pub(crate) fn at(&self, index: usize) -> Option<&Address> {
+        self.slots[..self.len].get(index)?.as_ref()
+    }
+
+    /// One of an interface's.
+    pub fn get(&self, id: InterfaceId, address: IpAddr) -> Option<&Address> {
+        self.of(id).find(|a| a.cidr.address == address)
+    }
+
+    fn get_mut(&mut self, id: InterfaceId, address: IpAddr) -> Option<&mut Address> {
+        let all = self.slots[..self.len].iter_mut().flatten();
+        all.filter(|a| a.interface == id).find(|a| a.cidr.address == address)
+    }
+
+    /// Is it one of an interface's, in whatever state?
+    pub fn has(&self, id: InterfaceId, address: IpAddr) -> bool {
+        self.get(id, address).is_some()
+    }
+
+    /// Is it one of an interface's that may be used?
+    pub(crate) fn has_usable(&self, id: InterfaceId, address: IpAddr) -> bool {
+        self.get(id, address).is_some_and(Address::is_usable)
+    }
+
+    /// Is it any interface's that may be used?
+    pub(crate) fn is_usable(&self, address: IpAddr) -> bool {
+        self.iter().any(|a| a.cidr.address == address && a.is_usable())
+    }
+
+    /// Is it the broadcast address of one of these networks, in either form?
+    pub(crate) fn is_directed_broadcast(&self, on: Option<InterfaceId>, address: Ipv4Addr) -> bool {
+        let all = self.iter().filter(|a| on.is_none_or(|id| a.interface == id));
+        all.map(|a| a.cidr).any(|c| match c.address {
             IpAddr::V4(own) if c.prefix_len <= 30 => {
                 let host = u32::MAX >> c.prefix_len;
                 let (own, address) = (own.to_bits(), address.to_bits());
@@ -193,63 +408,64 @@ impl Addresses {
         })
     }
 
-    /// Is one of them of this family?
-    pub(crate) fn has_family(&self, is_ipv4: bool) -> bool {
-        self.list.iter().any(|c| c.address.is_ipv4() == is_ipv4)
+    /// Has the interface one of this family that may be used?
+    pub(crate) fn has_family(&self, id: InterfaceId, is_ipv4: bool) -> bool {
+        self.usable(id).any(|a| a.cidr.address.is_ipv4() == is_ipv4)
     }
 
-    /// What a destination is to this interface.
-    pub fn delivery(&self, destination: IpAddr) -> Delivery {
-        if self.has(destination) {
+    /// What a destination is to an interface.
+    pub(crate) fn delivery(&self, id: InterfaceId, destination: IpAddr) -> Delivery {
+        if self.has_usable(id, destination) {
             return Delivery::Ours;
         }
         let group = match destination {
-            IpAddr::V4(a) => a.is_broadcast() || a == ALL_SYSTEMS || self.is_directed_broadcast(a),
-            IpAddr::V6(a) => a == ALL_NODES || self.is_solicited_node(a),
+            IpAddr::V4(a) => a.is_broadcast() || a == ALL_SYSTEMS || self.is_directed_broadcast(Some(id), a),
+            IpAddr::V6(a) => a == ALL_NODES || self.is_solicited_node(id, a),
         };
         if group { Delivery::Group } else { Delivery::Other }
     }
 
-    /// The hardware addresses of the groups that the interface listens to, some of them twice.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = Mac> + '_ {
+    /// The hardware addresses of the groups that the interface listens to, some of them twice. Those of addresses in
+    /// doubt are among them: whoever else has one is heard there (RFC 4862 §5.4.2).
+    pub(crate) fn groups(&self, id: InterfaceId) -> impl Iterator<Item = Mac> + '_ {
         let of = |address: IpAddr| match address {
             IpAddr::V4(_) => [Some(ALL_SYSTEMS.into()), None],
             IpAddr::V6(a) => [Some(ALL_NODES.into()), Some(solicited_node(a).into())],
         };
-        let groups = self.list.iter().flat_map(move |c| of(c.address)).flatten();
+        let groups = self.of(id).flat_map(move |a| of(a.cidr.address)).flatten();
         groups.filter_map(super::group_mac)
     }
 
-    fn is_solicited_node(&self, group: Ipv6Addr) -> bool {
-        self.list.iter().any(|c| match c.address {
-            IpAddr::V6(a) => solicited_node(a) == group,
-            IpAddr::V4(_) => false,
-        })
+    fn is_solicited_node(&self, id: InterfaceId, group: Ipv6Addr) -> bool {
+        // Nearly every packet's destination is looked up here, and hardly any is a group.
+        group.is_multicast()
+            && self.of(id).any(|a| matches!(a.cidr.address, IpAddr::V6(a) if solicited_node(a) == group))
     }
 
-    /// The source for a packet to `destination` that is handed to `next_hop`, if there is a good
-    /// one: over IPv4 the address on the next hop's network (H173), else the first; over IPv6 by
-    /// RFC 6724 §5, rules 1, 2 and 8, and never one of a scope too small to be answered (H170).
-    pub fn source_for(&self, destination: IpAddr, next_hop: IpAddr) -> Option<IpAddr> {
+    /// The source for a packet to `destination` that the interface hands to `next_hop`, if it has a good
+    /// one: over IPv4 the address on the next hop's network (H173), else the first, and a deprecated one only where
+    /// there is no other; over IPv6 by RFC 6724 §5, rules 1, 2, 3 and 8, and never one of a scope too small to be
+    /// answered (H170).
+    pub fn source_for(&self, id: InterfaceId, destination: IpAddr, next_hop: IpAddr) -> Option<IpAddr> {
+        let is_old = |a: &Address| a.state == AddressState::Deprecated;
         match destination {
             IpAddr::V4(_) => {
-                let mut v4 = self.list.iter().filter(|c| c.address.is_ipv4());
-                let on_link = v4.clone().find(|c| c.contains(next_hop));
-                on_link.or_else(|| v4.next()).map(|c| c.address)
+                let v4 = self.usable(id).filter(|a| a.cidr.address.is_ipv4());
+                v4.min_by_key(|a| (is_old(a), !a.cidr.contains(next_hop))).map(|a| a.cidr.address)
             }
             IpAddr::V6(to) => {
                 let scope = scope_of(to);
-                let candidates = self.list.iter().filter_map(|c| match c.address {
-                    IpAddr::V6(a) if scope_of(a) >= scope => Some(a),
+                let candidates = self.usable(id).filter_map(|a| match a.cidr.address {
+                    IpAddr::V6(own) if scope_of(own) >= scope => Some((own, is_old(a))),
                     _ => None,
                 });
-                // The smallest sufficient scope first, then the longest common prefix: the destination itself,
-                // if it is among them.
-                let rank = |a: &Ipv6Addr| {
-                    let common = (a.to_bits() ^ to.to_bits()).leading_zeros();
-                    (scope_of(*a), 128 - common)
+                // The destination itself, the smallest sufficient scope, one that is not deprecated, the longest
+                // common prefix.
+                let rank = |(own, is_old): &(Ipv6Addr, bool)| {
+                    let common = (own.to_bits() ^ to.to_bits()).leading_zeros();
+                    (*own != to, scope_of(*own), *is_old, 128 - common)
                 };
-                candidates.min_by_key(rank).map(IpAddr::V6)
+                candidates.min_by_key(rank).map(|(own, _)| IpAddr::V6(own))
             }
         }
     }

@@ -21,8 +21,13 @@ impl Stack<'_> {
         while let Some(id) = is_due(self) {
             let Some(interface) = self.interfaces.get_mut(id.0) else { return };
             interface.announcements.take(now);
-            let addresses = interface.addresses.clone();
-            addresses.iter().for_each(|cidr| self.announce_address(id, cidr.address, now));
+            let mut index = 0;
+            while let Some(address) = self.addresses.at(index).copied() {
+                if address.interface == id && address.is_usable() {
+                    self.announce_address(id, address.cidr.address, now);
+                }
+                index += 1;
+            }
         }
     }
 

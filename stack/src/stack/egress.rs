@@ -24,8 +24,10 @@ impl Stack<'_> {
     /// whom TCP asks for.
     /// False: the device is full, and wants to be asked again when it has room.
     pub fn egress(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
-        if let Some(interface) = self.interfaces.get_mut(id.0) {
-            interface.program_filter(device);
+        if let Some(interface) = self.interfaces.get_mut(id.0)
+            && core::mem::take(&mut interface.filter_is_old)
+        {
+            interface.program_filter(device, self.addresses.groups(id));
         }
         let done = self.egress_queue(id, device, now)
             && self.tcp_egress(id, device, now)

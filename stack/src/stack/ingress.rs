@@ -8,7 +8,7 @@ use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::device::{RxChecksum, RxFrame};
 use crate::ip::addresses::Delivery;
-use crate::ip::{InterfaceId, PacketMeta, v6};
+use crate::ip::{self, InterfaceId, PacketMeta, v6};
 use crate::time::Instant;
 use crate::wire::{EtherType, EthernetHeader, IPV6_LEN, Ipv4Header, Ipv6Header, icmpv6, protocol};
 
@@ -102,7 +102,10 @@ impl Stack<'_> {
         };
         let delivery = self.admit(way, |stack, interface, delivery| {
             stack.check_source_v4(interface, &header, delivery)?;
-            let is_offer = || header.protocol == protocol::UDP && interface.awaits_offer(header.destination);
+            let is_offer = || {
+                header.protocol == protocol::UDP
+                    && stack.awaits_offer((link.interface, interface), header.destination)
+            };
             if delivery == Delivery::Other && !is_offer() { Err(Drop::Ipv4NotForUs) } else { Ok(()) }
         })?;
         if header.source_routed {
@@ -118,6 +121,16 @@ impl Stack<'_> {
             protocol::ICMPV6 => Err(Drop::ProtocolUnknown),
             other => self.transport_input(&meta, other, packet, header.header_len, now),
         }
+    }
+
+    /// Might a datagram for this address be the offer of an address? A server hands it to the station,
+    /// which has none yet, under the address that it offers (RFC 2131 §4.1).
+    fn awaits_offer(&self, (id, interface): (InterfaceId, &Interface), destination: Ipv4Addr) -> bool {
+        let is_host = !destination.is_unspecified() && !destination.is_loopback();
+        is_host
+            && !ip::is_group(destination.into())
+            && !interface.is_loopback
+            && !self.addresses.has_family(id, true)
     }
 
     /// H065: sources that no packet on a link may have.
@@ -226,7 +239,7 @@ impl Stack<'_> {
             return Ok(Delivery::Ours);
         }
         let interface = self.interface(way.interface).ok_or(Drop::InterfaceGone)?;
-        let delivery = self.delivery(interface, way.destination);
+        let delivery = self.delivery((way.interface, interface), way.destination);
         check(self, interface, delivery)?;
         if delivery == Delivery::Ours {
             self.admitted = Some(way);
@@ -235,15 +248,15 @@ impl Stack<'_> {
     }
 
     /// What a destination is to the stack when it arrives by this interface.
-    fn delivery(&self, interface: &Interface, destination: IpAddr) -> Delivery {
-        let here = interface.addresses.delivery(destination);
+    fn delivery(&self, (id, interface): (InterfaceId, &Interface), destination: IpAddr) -> Delivery {
+        let here = self.addresses.delivery(id, destination);
         let anywhere = match destination {
             // Loopback and link-local addresses are good on their own interface only.
             IpAddr::V4(a) => interface.is_loopback || !a.is_loopback(),
             IpAddr::V6(a) => interface.is_loopback || !(a.is_loopback() || a.is_unicast_link_local()),
         };
         match here {
-            Delivery::Other if anywhere && self.is_ours(destination) => Delivery::Ours,
+            Delivery::Other if anywhere && self.answers_to(destination) => Delivery::Ours,
             here => here,
         }
     }

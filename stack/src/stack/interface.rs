@@ -1,13 +1,10 @@
 //! What the stack keeps for one interface.
 
-use core::net::Ipv4Addr;
-
 use heapless::Vec;
 
 use crate::device::{Capabilities, Device, Mac, TX_PIECES};
 use crate::error::Error;
-use crate::ip;
-use crate::ip::addresses::{ADDRESSES_MAX, Addresses};
+use crate::ip::addresses::ADDRESSES_MAX;
 use crate::link::announce::Announcements;
 use crate::queue::PacketQueue;
 use crate::wakers::Wakers;
@@ -26,7 +23,6 @@ const MTU_MIN_V6: u16 = 1280;
 #[derive(Debug)]
 pub struct Interface {
     pub(crate) capabilities: Capabilities,
-    pub(crate) addresses: Addresses,
     /// Largest IP packet that is sent.
     pub(crate) mtu: u16,
     pub(crate) is_loopback: bool,
@@ -58,7 +54,6 @@ impl Interface {
         let carried = (TX_PIECES - 2) * block_len;
         Ok(Interface {
             capabilities,
-            addresses: Addresses::default(),
             mtu: capabilities.mtu.min(u16::try_from(carried).unwrap_or(u16::MAX)),
             is_loopback,
             queue: PacketQueue::new(),
@@ -75,11 +70,6 @@ impl Interface {
         &self.capabilities
     }
 
-    /// Its addresses.
-    pub const fn addresses(&self) -> &Addresses {
-        &self.addresses
-    }
-
     /// Largest IP packet in bytes, without the Ethernet header.
     pub const fn mtu(&self) -> u16 {
         self.mtu
@@ -90,13 +80,10 @@ impl Interface {
         self.is_loopback
     }
 
-    /// Tells the device which groups to let through, where that has changed (H205).
-    pub(crate) fn program_filter(&mut self, device: &mut dyn Device) {
-        if !core::mem::take(&mut self.filter_is_old) {
-            return;
-        }
+    /// Tells the device which groups to let through (H205).
+    pub(crate) fn program_filter(&mut self, device: &mut dyn Device, groups: impl Iterator<Item = Mac>) {
         let mut wanted: Vec<Mac, GROUPS_MAX> = Vec::new();
-        for group in self.addresses.groups() {
+        for group in groups {
             if !wanted.contains(&group) {
                 // There is a place for each: see `GROUPS_MAX`.
                 let _ = wanted.push(group);
@@ -105,13 +92,6 @@ impl Interface {
         self.filter.iter().filter(|g| !wanted.contains(g)).for_each(|g| device.set_multicast(*g, false));
         wanted.iter().filter(|g| !self.filter.contains(g)).for_each(|g| device.set_multicast(*g, true));
         self.filter = wanted;
-    }
-
-    /// Might a datagram for this address be the offer of an address? A server hands it to the station,
-    /// which has none yet, under the address that it offers (RFC 2131 §4.1).
-    pub(crate) fn awaits_offer(&self, destination: Ipv4Addr) -> bool {
-        let is_host = !destination.is_unspecified() && !destination.is_loopback();
-        is_host && !ip::is_group(destination.into()) && !self.is_loopback && !self.addresses.has_family(true)
     }
 
     pub(crate) const fn carries_ipv6(&self) -> bool {

@@ -4,6 +4,7 @@ use managed::ManagedSlice;
 
 use super::{Bucket, Interface, NeighborSlot, Slot, Storage};
 use crate::datagram::DatagramSocket;
+use crate::ip::addresses::Address;
 use crate::ip::routes::Route;
 use crate::pool::Pool;
 use crate::tcp::{Connection, ListenerEntry, OptionsEntry, Place, TcpStorage, TimeWaitEntry};
@@ -16,13 +17,15 @@ const BLOCK_TAKES: usize = BLOCK_LEN + 4;
 const INTERFACES: usize = 4;
 /// Hosts on the link that are known at a time.
 const NEIGHBORS: usize = 16;
+/// Two for loopback; of a link, its own, one of IPv4 and some of each network of IPv6.
+const ADDRESSES: usize = 12;
 const ROUTES: usize = 8;
 /// Sets of socket options; connections with equal ones share one.
 const OPTIONS: usize = 3;
 
 /// The memory of a stack with `BLOCKS` blocks of 512 bytes for queued data and waiting packets,
 /// `CONNECTIONS` connections and as many listening ports, and `DATAGRAMS` UDP and ping sockets; with
-/// 4 interfaces, 16 neighbours, 8 routes and 3 sets of socket options. For other numbers fill a
+/// 4 interfaces, 12 addresses, 16 neighbours, 8 routes and 3 sets of socket options. For other numbers fill a
 /// [`Storage`] by hand.
 ///
 /// A network in statics, for instance with the crate `static_cell`; memory and daemon are made by the compiler, so that
@@ -73,6 +76,7 @@ pub struct Memory<
     blocks: [[u8; BLOCK_TAKES]; BLOCKS],
     interfaces: [Slot<Interface>; INTERFACES],
     neighbors: [NeighborSlot; NEIGHBORS],
+    addresses: [Option<Address>; ADDRESSES],
     routes: [Option<Route>; ROUTES],
     connections: [Slot<Place>; CONNECTIONS],
     active: [Slot<Connection>; ACTIVE],
@@ -94,6 +98,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             blocks: [[0; BLOCK_TAKES]; BLOCKS],
             interfaces: [const { Slot::EMPTY }; INTERFACES],
             neighbors: [const { NeighborSlot::EMPTY }; NEIGHBORS],
+            addresses: [None; ADDRESSES],
             routes: [None; ROUTES],
             connections: [const { Slot::EMPTY }; CONNECTIONS],
             active: [const { Slot::EMPTY }; ACTIVE],
@@ -112,6 +117,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             pool: Pool::borrowed(self.blocks.as_flattened_mut(), BLOCK_LEN),
             interfaces: ManagedSlice::Borrowed(&mut self.interfaces),
             neighbors: ManagedSlice::Borrowed(&mut self.neighbors),
+            addresses: ManagedSlice::Borrowed(&mut self.addresses),
             routes: ManagedSlice::Borrowed(&mut self.routes),
             tcp: TcpStorage {
                 connections: ManagedSlice::Borrowed(&mut self.connections),

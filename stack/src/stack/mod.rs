@@ -1,5 +1,6 @@
 //! The pipeline: frames in, timers, frames out. It holds all state and no clock, device or lock.
 
+mod addresses;
 mod announce;
 mod egress;
 mod flow;
@@ -18,6 +19,7 @@ mod udp;
 pub use crate::demux::Bucket;
 pub use crate::link::neighbor::{NeighborSlot, Resolution};
 pub use crate::slab::Slot;
+pub use addresses::Assignment;
 pub(crate) use interface::INTERFACES_MAX;
 pub use interface::Interface;
 pub use memory::Memory;
@@ -27,6 +29,7 @@ pub use tcp_calls::{ListenerHandle, Readiness, TcpHandle};
 use crate::counters::{Counters, Drop};
 use crate::datagram::Datagrams;
 use crate::events::{Event, Events};
+use crate::ip::addresses::Addresses;
 use crate::ip::icmp::error_bucket;
 use crate::ip::path_mtu::PathMtus;
 use crate::ip::routes::Routes;
@@ -57,6 +60,7 @@ pub struct Stack<'a> {
     pub(crate) random: Random,
     pub(crate) interfaces: Slab<'a, Interface>,
     pub(crate) neighbors: Neighbors<'a>,
+    pub(crate) addresses: Addresses<'a>,
     pub(crate) routes: Routes<'a>,
     pub(crate) tcp: Tcp<'a>,
     datagrams: Datagrams<'a>,
@@ -97,6 +101,7 @@ impl<'a> Stack<'a> {
             events: Events::new(),
             interfaces: Slab::empty(),
             neighbors: Neighbors::empty(),
+            addresses: Addresses::new(ManagedSlice::Borrowed(&mut [])),
             routes: Routes::new(ManagedSlice::Borrowed(&mut [])),
             tcp: Tcp::empty(),
             datagrams: Datagrams::empty(),
@@ -125,6 +130,7 @@ impl<'a> Stack<'a> {
         self.pool = storage.pool;
         self.interfaces = Slab::new(storage.interfaces, INTERFACES_MAX);
         self.neighbors.start(storage.neighbors, random.key());
+        self.addresses = Addresses::new(storage.addresses);
         self.routes = Routes::new(storage.routes);
         self.tcp.start(storage.tcp, storage.connections_max, &mut random);
         self.datagrams.start(
@@ -155,6 +161,7 @@ impl<'a> Stack<'a> {
     /// arrived, so that an answer that lies in the queue is not too late (H187).
     pub fn on_timers(&mut self, now: Instant) {
         self.pool.ask_again();
+        self.address_timers(now);
         self.announce(now);
         self.neighbor_timers(now);
         self.path_timers(now);
@@ -175,7 +182,8 @@ impl<'a> Stack<'a> {
         let announcements = self.interfaces.iter().filter_map(|(_, i)| i.announcements.deadline());
         let announcement = announcements.min().map(|at| at.max(now));
         let heap = self.pool.is_short().then(|| now + HEAP_INTERVAL);
-        let all = [announcement, self.neighbors.next_deadline(), self.tcp.deadline(), heap];
+        let address = self.addresses.deadline().map(|at| at.max(now));
+        let all = [address, announcement, self.neighbors.next_deadline(), self.tcp.deadline(), heap];
         all.into_iter().flatten().min()
     }
 
@@ -200,6 +208,21 @@ impl<'a> Stack<'a> {
     pub fn interfaces(&self) -> impl Iterator<Item = (InterfaceId, &Interface)> {
         let all = self.interfaces.iter();
         all.filter_map(|(index, i)| Some((InterfaceId(self.interfaces.key(index)?), i)))
+    }
+
+    /// The addresses of all interfaces.
+    ///
+    /// ```
+    /// use barenet::ip::addresses::Origin;
+    /// # use barenet::stack::Stack;
+    /// # fn print(stack: &Stack<'_>) {
+    /// for address in stack.addresses().iter().filter(|a| a.origin != Origin::LinkLocal) {
+    ///     println!("{} {:?}", address.cidr, address.state);
+    /// }
+    /// # }
+    /// ```
+    pub fn addresses(&self) -> &Addresses<'a> {
+        &self.addresses
     }
 
     /// Counts a drop and tells of it.

@@ -29,16 +29,17 @@ impl Stack<'_> {
         let arp = ArpPacket::parse(packet)?;
         self.counters.arp.received.count(packet.len());
         let interface = self.interface(id).ok_or(Drop::InterfaceGone)?;
-        let ours = interface.addresses.has(arp.target.into());
+        let ours = self.addresses.has_usable(id, arp.target.into());
+        let is_sender_ours = self.addresses.has(id, arp.sender.into());
         // A probe for an address (RFC 5227 §2.1.1) comes from nobody yet, but deserves an answer.
         let is_probe = arp.sender.is_unspecified() && arp.operation == ArpOperation::Request;
         let claimed = arp.sender_mac.is_unicast()
             && is_claimable(arp.sender)
             && !self.is_directed_broadcast(arp.sender)
-            && !interface.addresses.has(arp.sender.into());
+            && !is_sender_ours;
         let own = interface.capabilities.mac;
         if !claimed && !is_probe {
-            return match interface.addresses.has(arp.sender.into()) && arp.sender_mac != own {
+            return match is_sender_ours && arp.sender_mac != own {
                 true => self.address_conflict(id, arp.sender.into(), arp.sender_mac, now),
                 false => Err(Drop::ArpAddress),
             };
@@ -89,7 +90,7 @@ impl Stack<'_> {
         }
         let message = NeighborMessage::parse(message)?;
         let interface = self.interface(meta.interface).ok_or(Drop::InterfaceGone)?;
-        let ours = interface.addresses.has(message.target.into());
+        let ours = self.addresses.has_usable(meta.interface, message.target.into());
         match message.kind {
             NeighborMessageKind::Solicit if ours => self.ndp_solicit(meta, &message, now),
             NeighborMessageKind::Solicit => Err(Drop::NdpNotForUs),

@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use super::Stack;
 use crate::error::Error;
-use crate::ip::addresses::{Addresses, Cidr};
+use crate::ip::addresses::Cidr;
 use crate::ip::routes::Route;
 use crate::ip::{self, InterfaceId, Path};
 use crate::time::Instant;
@@ -28,16 +28,16 @@ impl Stack<'_> {
         }
     }
 
-    /// Is it an address of this stack, on any interface? With a loopback interface all of 127/8 is
+    /// Is it an address of this stack, on any interface and in whatever state? With a loopback interface all of 127/8 is
     /// (RFC 1122 §3.2.1.3(g)).
     pub fn is_ours(&self, address: IpAddr) -> bool {
         // Every packet's source is looked up here, and hardly any is ours.
         if self.own_addresses & address_bit(address) != 0
-            && self.interfaces.iter().any(|(_, i)| i.addresses.has(address))
+            && self.addresses.iter().any(|a| a.cidr.address() == address)
         {
             return true;
         }
-        matches!(address, IpAddr::V4(a) if a.is_loopback()) && self.loopback.is_some()
+        is_loopback_v4(address) && self.loopback.is_some()
     }
 
     /// Is it an address of this stack for what names it on interface `zone`? A link-local address of another
@@ -45,19 +45,33 @@ impl Stack<'_> {
     pub(super) fn is_ours_in(&self, zone: InterfaceId, address: IpAddr) -> bool {
         let is_of_one_link = matches!(address, IpAddr::V6(a) if ip::is_link_local(a));
         let link = self.interface(zone).filter(|i| is_of_one_link && !i.is_loopback);
-        link.map_or_else(|| self.is_ours(address), |link| link.addresses.has(address))
+        link.map_or_else(|| self.is_ours(address), |_| self.addresses.has(zone, address))
+    }
+
+    /// As [`is_ours`](Self::is_ours), for one that packets can be received at.
+    pub(super) fn answers_to(&self, address: IpAddr) -> bool {
+        self.is_ours(address) && (is_loopback_v4(address) || self.addresses.is_usable(address))
+    }
+
+    /// As [`is_ours_in`](Self::is_ours_in), for one that packets can be sent from.
+    fn is_source_in(&self, zone: InterfaceId, address: IpAddr) -> bool {
+        self.is_ours_in(zone, address)
+            && (is_loopback_v4(address)
+                || self.addresses.has_usable(zone, address)
+                || self.addresses.is_usable(address))
     }
 
     /// Is it the broadcast address of a network of ours, on any interface? Where it comes from or goes to
     /// is no host's, whichever link carries it (RFC 1122 §3.2.1.3).
     pub(super) fn is_directed_broadcast(&self, address: Ipv4Addr) -> bool {
-        self.interfaces.iter().any(|(_, i)| i.addresses.is_directed_broadcast(address))
+        self.addresses.is_directed_broadcast(None, address)
     }
 
     /// The way to `destination`, by `zone` if one is named (a link-local destination needs it when
     /// there are several interfaces, H171), from `source` if one is given.
     ///
-    /// [`Error::NetUnreachable`]: no route. [`Error::AddrNotAvailable`]: `source` is not ours, or of another link.
+    /// [`Error::NetUnreachable`]: no route. [`Error::AddrNotAvailable`]: `source` is not ours, of another link, or
+    /// still in doubt.
     pub fn path(
         &self,
         destination: IpAddr,
@@ -75,10 +89,10 @@ impl Stack<'_> {
         let source = match source {
             // DHCP sends before it has an address.
             Some(own) if own.is_unspecified() && ip::is_group(destination) => own,
-            Some(own) if self.is_ours_in(interface, own) => own,
+            Some(own) if self.is_source_in(interface, own) => own,
             Some(_) => return Err(Error::AddrNotAvailable),
             None if known.is_loopback => destination,
-            None => self.source_for(&known.addresses, destination, next_hop)?,
+            None => self.source_for(interface, destination, next_hop)?,
         };
         // H170, H065: loopback addresses stay inside.
         if source.is_loopback() && !known.is_loopback {
@@ -88,13 +102,14 @@ impl Stack<'_> {
     }
 
     /// A source on the outgoing interface, or for IPv4 on any (the weak host model).
-    fn source_for(&self, own: &Addresses, destination: IpAddr, next_hop: IpAddr) -> Result<IpAddr, Error> {
+    fn source_for(&self, id: InterfaceId, destination: IpAddr, next_hop: IpAddr) -> Result<IpAddr, Error> {
+        let on = |id| self.addresses.source_for(id, destination, next_hop);
         let elsewhere = || {
-            let others = self.interfaces.iter().filter(|(_, i)| !i.is_loopback);
-            let mut sources = others.filter_map(|(_, i)| i.addresses.source_for(destination, next_hop));
+            let others = self.interfaces().filter(|(_, i)| !i.is_loopback);
+            let mut sources = others.filter_map(|(id, _)| on(id));
             sources.find(|s| !matches!(s, IpAddr::V6(a) if ip::is_link_local(*a)))
         };
-        own.source_for(destination, next_hop).or_else(elsewhere).ok_or(Error::NetUnreachable)
+        on(id).or_else(elsewhere).ok_or(Error::NetUnreachable)
     }
 
     /// Interface and next hop for a destination.
@@ -116,10 +131,12 @@ impl Stack<'_> {
         }
         let on_zone = |id: InterfaceId| zone.is_none_or(|zone| zone == id);
         let routed = self.routes.lookup(destination, |r| on_zone(r.interface));
-        let links = self.interfaces().filter(|(id, i)| on_zone(*id) && !i.is_loopback);
-        let networks = links.flat_map(|(id, i)| i.addresses.iter().map(move |c| (id, c)));
-        let on_link =
-            networks.filter(|(_, c)| c.contains(destination)).min_by_key(|(_, c)| 128 - c.prefix_len);
+        let networks =
+            self.addresses.iter().filter(|a| on_zone(a.interface) && Some(a.interface) != self.loopback);
+        let on_link = networks
+            .map(|a| (a.interface, a.cidr))
+            .filter(|(_, c)| c.contains(destination))
+            .min_by_key(|(_, c)| 128 - c.prefix_len);
         match (on_link, routed) {
             (Some((_, c)), Some(r)) if r.destination.prefix_len > c.prefix_len => Ok(hop(r, destination)),
             (Some((id, c)), _) => Ok((id, broadcast_or(c, destination))),
@@ -146,10 +163,10 @@ impl Stack<'_> {
         }
         let links = || self.interfaces().filter(|(_, i)| !i.is_loopback);
         if let Some(source) = source.filter(|s| !s.is_unspecified()) {
-            let owner = links().find(|(_, i)| i.addresses.has(source));
+            let owner = links().find(|(id, _)| self.addresses.has(*id, source));
             return owner.map(|(id, _)| id).ok_or(Error::AddrNotAvailable);
         }
-        let mut usable = links().filter(|(_, i)| i.addresses.has_family(destination.is_ipv4()));
+        let mut usable = links().filter(|(id, _)| self.addresses.has_family(*id, destination.is_ipv4()));
         match (usable.next(), usable.next()) {
             (Some(_), Some(_)) if destination.is_ipv6() => {
                 Err(Error::InvalidInput("with several interfaces a link-local address needs its zone"))
@@ -157,6 +174,10 @@ impl Stack<'_> {
             (first, _) => first.or_else(|| links().next()).map(|(id, _)| id).ok_or(Error::NetUnreachable),
         }
     }
+}
+
+fn is_loopback_v4(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(a) if a.is_loopback())
 }
 
 /// One of 64 bits that stands for an address: if it is not set among ours, neither is the address.

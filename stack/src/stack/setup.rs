@@ -1,13 +1,14 @@
-//! Interfaces, addresses and routes: how they come and go.
+//! Interfaces and routes: how they come and go.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Interface, Resolution, Stack, paths};
+use super::addresses::Assignment;
+use super::{Interface, Resolution, Stack};
 use crate::counters::Drop;
 use crate::device::Capabilities;
 use crate::error::Error;
 use crate::events::Event;
-use crate::ip::addresses::Cidr;
+use crate::ip::addresses::{Cidr, Origin};
 use crate::ip::routes::{Route, Routes};
 use crate::ip::{self, InterfaceId};
 use crate::link::neighbor::NeighborKey;
@@ -26,7 +27,7 @@ impl Stack<'_> {
         }
         let id = self.insert_interface(capabilities, false)?;
         let address = ip::link_local_from(capabilities.mac).into();
-        self.with_addresses(id, &[Cidr { address, prefix_len: 64 }])
+        self.with_addresses(id, Origin::LinkLocal, &[Cidr { address, prefix_len: 64 }])
     }
 
     /// Adds the interface of a [`Loopback`](crate::device::loopback::Loopback) device, with
@@ -40,14 +41,20 @@ impl Stack<'_> {
         self.loopback = Some(id);
         let v4 = Cidr { address: Ipv4Addr::LOCALHOST.into(), prefix_len: 8 };
         let v6 = Cidr { address: Ipv6Addr::LOCALHOST.into(), prefix_len: 128 };
-        self.with_addresses(id, &[v4, v6])
+        self.with_addresses(id, Origin::Manual, &[v4, v6])
     }
 
     /// Gives a new interface those of its first addresses whose family it carries, or takes it away again.
-    fn with_addresses(&mut self, id: InterfaceId, addresses: &[Cidr]) -> Result<InterfaceId, Error> {
+    fn with_addresses(
+        &mut self,
+        id: InterfaceId,
+        origin: Origin,
+        addresses: &[Cidr],
+    ) -> Result<InterfaceId, Error> {
         let carries_ipv6 = self.interface(id).is_some_and(Interface::carries_ipv6);
         let mut carried = addresses.iter().filter(|a| carries_ipv6 || a.address.is_ipv4());
-        let result = carried.try_for_each(|a| self.add_address(id, *a, Instant::ZERO));
+        let result =
+            carried.try_for_each(|a| self.assign_address(id, Assignment::forever(*a, origin), Instant::ZERO));
         if result.is_err() {
             self.remove_interface(id, Instant::ZERO)?;
         }
@@ -69,32 +76,15 @@ impl Stack<'_> {
         self.tcp_device_gone(id, now);
         self.forget_neighbors(now, |key| key.interface == id);
         self.routes.remove(|route| route.interface == id);
+        self.addresses.remove(|address| address.interface == id);
         if let Some(mut interface) = self.interfaces.remove(id.0.index) {
             interface.writers.wake(&mut self.datagrams.woken);
             self.give_up(core::mem::take(&mut interface.queue), Drop::InterfaceGone, now);
         }
         self.wake_bound();
         self.loopback = self.loopback.filter(|loopback| *loopback != id);
-        self.addresses_changed();
+        self.addresses_changed(id);
         self.events.emit(now, Event::InterfaceRemoved(id));
-        Ok(())
-    }
-
-    /// Gives an interface an address; its network is reachable from then on, and neighbours are told of
-    /// the address (RFC 5227 §2.3, RFC 4861 §7.2.6). Refused are addresses that no host can have.
-    pub fn add_address(&mut self, id: InterfaceId, cidr: Cidr, now: Instant) -> Result<(), Error> {
-        let interface = self.interfaces.get_mut(id.0).ok_or(Error::DeviceGone)?;
-        if cidr.address.is_ipv6() && !interface.carries_ipv6() {
-            return Err(Error::InvalidInput("IPv6 needs an MTU of 1280 bytes"));
-        }
-        let is_new = !interface.addresses.has(cidr.address);
-        interface.addresses.add(cidr, interface.is_loopback)?;
-        interface.filter_is_old = true;
-        if is_new && !interface.is_loopback {
-            interface.announcements.start(now);
-        }
-        self.addresses_changed();
-        self.events.emit(now, Event::AddressAdded(id, cidr.address));
         Ok(())
     }
 
@@ -107,23 +97,9 @@ impl Stack<'_> {
         Ok(())
     }
 
-    /// Takes an address away, with the neighbours that were learnt for its family (H110).
-    pub fn remove_address(&mut self, id: InterfaceId, address: IpAddr, now: Instant) -> Result<(), Error> {
-        let interface = self.interfaces.get_mut(id.0).ok_or(Error::DeviceGone)?;
-        if !interface.addresses.remove(address) {
-            return Err(Error::AddrNotAvailable);
-        }
-        interface.filter_is_old = true;
-        self.forget_neighbors(now, |key| key.interface == id && key.address.is_ipv4() == address.is_ipv4());
-        self.addresses_changed();
-        self.wake_bound();
-        self.events.emit(now, Event::AddressRemoved(id, address));
-        Ok(())
-    }
-
     /// Forgets neighbours and what waits for them (H110, H119). Connections that wait for one ask
     /// again, with the source that they have now.
-    fn forget_neighbors(&mut self, now: Instant, which: impl Fn(&NeighborKey) -> bool) {
+    pub(super) fn forget_neighbors(&mut self, now: Instant, which: impl Fn(&NeighborKey) -> bool) {
         while let Some((key, waiting)) = self.neighbors.forget(&self.pool, &which) {
             self.give_up(waiting, Drop::NeighborForgotten, now);
             self.tcp_neighbor(key, Resolution::Pending, now);
@@ -131,17 +107,9 @@ impl Stack<'_> {
     }
 
     /// What sockets are bound to may be gone: whoever waits on one looks (H194).
-    fn wake_bound(&mut self) {
+    pub(super) fn wake_bound(&mut self) {
         self.wake_datagrams();
         self.tcp.wake_acceptors();
-    }
-
-    fn addresses_changed(&mut self) {
-        self.routes_changed();
-        self.admitted = None;
-        self.flow = None;
-        let all = self.interfaces.iter().flat_map(|(_, i)| i.addresses.iter());
-        self.own_addresses = all.fold(0, |bits, cidr| bits | paths::address_bit(cidr.address));
     }
 
     /// Adds a route, or replaces the one with the same destination, gateway and interface. The host bits
@@ -155,7 +123,7 @@ impl Stack<'_> {
 
     /// The way to any destination may be another: who waits for room on the old one tries again (H190),
     /// and so do connections that had none.
-    fn routes_changed(&mut self) {
+    pub(super) fn routes_changed(&mut self) {
         self.paths_epoch = self.paths_epoch.wrapping_add(1);
         self.tcp_look_again();
         self.interfaces.for_each_mut(|interface| interface.writers.wake(&mut self.datagrams.woken));

@@ -8,6 +8,7 @@ use managed::ManagedSlice;
 use super::{Interface, NeighborSlot, Slot};
 use crate::datagram::DatagramSocket;
 use crate::demux::Bucket;
+use crate::ip::addresses::Address;
 use crate::ip::routes::Route;
 use crate::pool::Pool;
 use crate::tcp::TcpStorage;
@@ -21,6 +22,8 @@ pub struct Storage<'a> {
     pub interfaces: ManagedSlice<'a, Slot<Interface>>,
     /// The neighbour cache; neighbours beyond push out the least used.
     pub neighbors: ManagedSlice<'a, NeighborSlot>,
+    /// Addresses of all interfaces, two for loopback among them.
+    pub addresses: ManagedSlice<'a, Option<Address>>,
     /// The routing table.
     pub routes: ManagedSlice<'a, Option<Route>>,
     /// Connections and listeners.
@@ -45,6 +48,8 @@ pub struct Limits {
     pub block_len: usize,
     /// Entries of the neighbour cache.
     pub neighbors: usize,
+    /// Addresses of all interfaces, two for loopback among them.
+    pub addresses: usize,
     /// Entries of the routing table.
     pub routes: usize,
     /// Connections of TCP; as many again may be in TIME-WAIT. An eighth, one at least, is for those that
@@ -64,6 +69,7 @@ impl Default for Limits {
             // Four of them carry a super-segment of 64 KiB.
             block_len: 16_384,
             neighbors: 256,
+            addresses: 64,
             routes: 32,
             connections: 65_536,
             active: 256,
@@ -80,6 +86,7 @@ impl Storage<'static> {
             pool: Pool::growing(limits.memory, limits.block_len),
             interfaces: ManagedSlice::Owned(Vec::new()),
             neighbors: ManagedSlice::Owned((0..limits.neighbors).map(|_| NeighborSlot::default()).collect()),
+            addresses: ManagedSlice::Owned(alloc::vec![None; limits.addresses]),
             routes: ManagedSlice::Owned(alloc::vec![None; limits.routes]),
             tcp: TcpStorage {
                 connections: ManagedSlice::Owned(Vec::new()),
@@ -139,11 +146,13 @@ mod tests {
         let (mut memory, mut buckets) = ([0; 4096], [Bucket::default(); 4]);
         let (mut interfaces, mut datagrams) = ([Slot::default()], [Slot::default(), Slot::default()]);
         let (mut neighbors, mut routes) = ([const { NeighborSlot::EMPTY }; 8], [None; 2]);
+        let mut addresses = [None; 2];
         let mut stack = Stack::new(
             Storage {
                 pool: Pool::borrowed(&mut memory, 256),
                 interfaces: ManagedSlice::Borrowed(&mut interfaces),
                 neighbors: ManagedSlice::Borrowed(&mut neighbors),
+                addresses: ManagedSlice::Borrowed(&mut addresses),
                 routes: ManagedSlice::Borrowed(&mut routes),
                 tcp: TcpStorage {
                     connections: ManagedSlice::Borrowed(&mut []),
@@ -166,6 +175,8 @@ mod tests {
         assert!(matches!(stack.add_interface(Capabilities::new(mac, 1500)), Err(Error::InvalidInput(_))));
         let address = Ipv4Addr::new(10, 0, 0, 1);
         stack.add_address(id, Cidr { address: address.into(), prefix_len: 24 }, Instant::ZERO).unwrap();
+        let third = Cidr { address: Ipv4Addr::new(10, 0, 0, 7).into(), prefix_len: 24 };
+        assert!(matches!(stack.add_address(id, third, Instant::ZERO), Err(Error::InvalidInput(_))));
         let any = || (Ipv4Addr::UNSPECIFIED, 0).into();
         let mut bind = || stack.datagram_bind(DatagramKind::Udp, any(), false);
         assert!(bind().is_ok() && bind().is_ok());

@@ -313,7 +313,7 @@ impl Stack<'_> {
         let c = self.tcp.at(index).ok_or(Error::StaleHandle)?;
         let (tuple, interface, is_half_open) = (c.tuple, c.interface, c.tcb.is_half_open());
         let known = c.tcb.path_mtu();
-        let path = self.tcp_path(&tuple, interface).ok_or_else(|| match self.is_ours(tuple.local) {
+        let path = self.tcp_path(&tuple, interface).ok_or_else(|| match self.answers_to(tuple.local) {
             true => Error::NetUnreachable,
             false => Error::AddrNotAvailable,
         })?;

@@ -382,6 +382,18 @@ impl Stack<'_> {
         self.tcp.wake_acceptors();
     }
 
+    /// An address was taken away, and with it every connection from it; other interfaces may have it still.
+    pub(super) fn tcp_address_gone(&mut self, address: IpAddr, now: Instant) {
+        for index in 0..self.tcp.places() {
+            if let Some((tuple, interface)) = self.tcp.live_from(address, index)
+                && !self.is_ours_in(interface, address)
+            {
+                let outcome = self.tcp.fail(index, Error::AddrNotAvailable, now, &mut self.pool);
+                self.tcp_outcome(&tuple, interface, outcome, now);
+            }
+        }
+    }
+
     /// Wakes every task that waits for a socket: the network is being shut down.
     pub(crate) fn wake_everybody(&mut self) {
         self.tcp.wake_all();

@@ -133,6 +133,7 @@ fn drops(host: &Host) -> Vec<(Drop, u64)> {
     host.stack.counters().drops_seen().collect()
 }
 
+mod addresses;
 mod announce;
 mod device;
 mod input;

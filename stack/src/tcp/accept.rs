@@ -522,6 +522,12 @@ impl Tcp<'_> {
         (c.known && c.interface == interface).then_some(c.tuple)
     }
 
+    /// The connection at a place, if it lives and is from this address.
+    pub(crate) fn live_from(&self, address: IpAddr, index: u32) -> Option<(Tuple, InterfaceId)> {
+        let c = self.connections.look(index)?;
+        (c.known && c.tuple.local == address).then_some((c.tuple, c.interface))
+    }
+
     pub(crate) fn wake_acceptors(&mut self) {
         self.listeners.for_each_mut(|l| l.0.acceptors.wake(&mut self.woken));
     }

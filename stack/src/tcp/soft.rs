@@ -21,7 +21,7 @@ pub(crate) enum SoftError {
     Rejected,
     /// R1 retransmissions went unanswered.
     Unanswered,
-    /// Our own address was taken away.
+    /// Our own address is in doubt: it is being found out whether somebody else has it.
     AddressGone,
 }
 

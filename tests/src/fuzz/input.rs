@@ -54,6 +54,7 @@ impl Machine {
             memory: block_len * blocks,
             block_len,
             neighbors: 8,
+            addresses: 8,
             routes: 4,
             connections: 1 + usize::from(self.connections % 12),
             active: 1 + usize::from(self.active % 4),

@@ -61,8 +61,16 @@ fn the_smallest_buffers_work() {
 /// Limits of nothing: every call says what is missing, and what arrives is dropped.
 #[test]
 fn limits_of_nothing() {
-    let limits =
-        Limits { memory: 0, block_len: 0, neighbors: 0, routes: 0, connections: 0, active: 0, datagrams: 0 };
+    let limits = Limits {
+        memory: 0,
+        block_len: 0,
+        neighbors: 0,
+        addresses: 2,
+        routes: 0,
+        connections: 0,
+        active: 0,
+        datagrams: 0,
+    };
     let mut world = World::new();
     let capabilities = world.hosts[1].out.capabilities;
     let mut stack = Stack::new(Storage::heap(&limits), [1; 32]);

@@ -100,7 +100,7 @@ fn ipv6_sources_have_the_scope() {
     assert_eq!(next(&stack, "fe80::9").unwrap().1, own);
     // Rule 1: to one of our own from itself.
     for ours in [own, ip("fd00::1"), ip("2001:db8:1::1")] {
-        assert_eq!(stack.interface(id).unwrap().addresses.source_for(ours, ours), Some(ours));
+        assert_eq!(stack.addresses.source_for(id, ours, ours), Some(ours));
     }
 }
 
@@ -236,7 +236,6 @@ fn bad_addresses_are_refused() {
     for good in ["10.5.0.0/31", "10.5.0.1/31", "10.6.0.0/32", "10.5.0.2/30", "fd02::/64"] {
         stack.add_address(a, cidr(good), T0).unwrap();
     }
-    assert!(matches!(stack.add_address(a, cidr("10.7.0.1/24"), T0), Err(Error::InvalidInput(_))), "full");
     for text in ["10.0.0.1", "10.0.0.1/33", "fd00::1/129", "x/24", "10.0.0.1/", "10.0.0.1/-1"] {
         assert!(matches!(text.parse::<Cidr>(), Err(Error::InvalidInput(_))), "{text}");
     }
@@ -254,7 +253,7 @@ fn bad_devices_are_refused() {
         assert!(stack.add_interface(Capabilities::new(mac, mtu)).is_err());
     }
     let small = stack.add_interface(Capabilities::new(mac, 576)).unwrap();
-    assert_eq!(stack.interface(small).unwrap().addresses().iter().count(), 0);
+    assert_eq!(stack.addresses().of(small).count(), 0);
     assert!(stack.add_address(small, cidr("fd00::1/64"), T0).is_err());
     let huge = stack.add_interface(Capabilities::new(mac, u16::MAX)).unwrap();
     assert!(stack.interface(huge).unwrap().mtu() > 60_000);

@@ -185,22 +185,36 @@ fn many_connections_at_once_are_all_sent() {
     assert_eq!(sent, 250);
 }
 
-/// H265: a listener whose address was taken away says so; a connection keeps its text, and says why.
+/// H265: a listener whose address was taken away says so, and goes on when it is back; a connection ends.
 #[test]
 fn an_address_that_goes_away() {
-    let (mut a, mut b, _, server) = connected();
+    let (mut a, mut b, client, server) = connected();
     let (listener, _) = b.stack.tcp_listen(SocketAddr::new(v4(2), 81), 8).unwrap();
     assert_eq!(b.stack.tcp_accept(listener).err(), Some(Error::WouldBlock));
+    a.stack.tcp_write(client, b"last", at(100)).unwrap();
+    settle(&mut a, &mut b, at(100));
     b.stack.remove_address(b.id, v4(2), at(100)).unwrap();
     assert_eq!(b.stack.tcp_accept(listener).err(), Some(Error::AddrNotAvailable));
     assert_eq!(b.stack.tcp_is_acceptable(listener), Ok(true));
-    b.stack.tcp_write(server, b"text", at(100)).unwrap();
-    assert!(alone(&mut b, 100, 1000).iter().all(|f| !is_tcp(f)));
-    assert_eq!(b.stack.tcp_take_error(server, at(1000)), Ok(Some(Error::AddrNotAvailable)));
-    b.stack.add_address(b.id, Cidr { address: v4(2), prefix_len: 24 }, at(1000)).unwrap();
+    assert_eq!(b.stack.tcp_write(server, b"text", at(100)), Err(Error::AddrNotAvailable));
+    assert_eq!(b.stack.tcp_read(server, &mut [0; 8], at(100)), Ok(4), "what had come is read first");
+    assert_eq!(b.stack.tcp_read(server, &mut [0; 8], at(100)), Err(Error::AddrNotAvailable));
+    assert!(alone(&mut b, 100, 10_000).iter().all(|f| !is_tcp(f)));
+    b.stack.add_address(b.id, Cidr { address: v4(2), prefix_len: 24 }, at(10_000)).unwrap();
     assert_eq!(b.stack.tcp_accept(listener).err(), Some(Error::WouldBlock));
-    assert!(settle(&mut a, &mut b, at(1000)) > 0);
-    assert_eq!(b.stack.tcp_take_error(server, at(1000)), Ok(None));
+}
+
+/// One that another interface has as well is still ours, and its connections go on.
+#[test]
+fn address_of_two_interfaces_removed_once_keeps_its_connections() {
+    let (mut a, mut b, client, server) = connected();
+    let second = b.stack.add_interface(Capabilities::new(Mac([2, 0, 0, 0, 0, 9]), 1500)).unwrap();
+    let cidr = Cidr { address: v4(2), prefix_len: 32 };
+    b.stack.add_address(second, cidr, at(100)).unwrap();
+    b.stack.remove_address(second, v4(2), at(100)).unwrap();
+    b.stack.tcp_write(server, b"text", at(100)).unwrap();
+    settle(&mut a, &mut b, at(100));
+    assert_eq!(a.stack.tcp_read(client, &mut [0; 8], at(100)), Ok(4));
 }
 
 /// H240: handshakes that invented neighbours begin share the budget of answers, and none of them stays.
