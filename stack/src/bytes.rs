@@ -74,6 +74,12 @@ impl<'a> Bytes<'a> {
 
     /// Copies into `to` as much as fits and returns how much.
     pub fn copy_to(self, to: &mut [u8]) -> usize {
+        let front = self.front;
+        // Nearly always all of it.
+        if front.len() == self.len && front.len() <= to.len() {
+            to[..front.len()].copy_from_slice(front);
+            return front.len();
+        }
         let mut done = 0;
         for piece in self.chunks() {
             let n = piece.len().min(to.len() - done);

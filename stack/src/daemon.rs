@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use crate::device::{Device, LinkState};
 use crate::error::Error;
 use crate::ip::InterfaceId;
-use crate::stack::{INTERFACES_MAX, Stack};
+use crate::stack::{Devices, INTERFACES_MAX, Stack};
 use crate::time::{Duration, Instant};
 
 /// Frames that one turn takes from one device, so that timers, sending and the caller get their
@@ -42,10 +42,20 @@ struct Port<'a> {
     is_up: bool,
 }
 
+type Ports<'a> = heapless::Vec<Port<'a>, INTERFACES_MAX>;
+
+impl Devices for Ports<'_> {
+    /// Not the loopback's: what it is given comes in again, and that takes a turn.
+    fn device(&mut self, interface: InterfaceId) -> Option<&mut dyn Device> {
+        let port = self.iter_mut().find(|port| port.id == interface && !port.is_loopback)?;
+        Some(port.device.get())
+    }
+}
+
 /// A stack and its devices.
 pub struct Daemon<'a> {
     stack: Stack<'a>,
-    ports: heapless::Vec<Port<'a>, INTERFACES_MAX>,
+    ports: Ports<'a>,
     link_checked: Instant,
     device_gone: bool,
     /// When who turns the daemon wakes up by itself, if it sleeps.
@@ -131,6 +141,11 @@ impl<'a> Daemon<'a> {
     /// The stack, for the calls of sockets.
     pub fn stack(&mut self) -> &mut Stack<'a> {
         &mut self.stack
+    }
+
+    /// The stack, and its devices, for calls that send at once.
+    pub fn split(&mut self) -> (&mut Stack<'a>, &mut dyn Devices) {
+        (&mut self.stack, &mut self.ports)
     }
 
     /// Has the last device that leads out been taken away?

@@ -10,7 +10,7 @@ use managed::ManagedSlice;
 
 use crate::demux::{Bucket, Demux, HashKey};
 use crate::error::Error;
-use crate::ip::{InterfaceId, PacketMeta};
+use crate::ip::{InterfaceId, PacketMeta, Path};
 use crate::pool::{Need, Pool};
 use crate::queue::{Frame, PacketQueue};
 use crate::random::Random;
@@ -79,6 +79,19 @@ pub struct DatagramSocket {
     pub(crate) readers: Wakers,
     received: PacketQueue,
     receive_max: usize,
+    /// The path of the last datagram that it sent, and what that was found for.
+    last_path: Option<LastPath>,
+}
+
+/// A path, which is good for the same peer as long as nothing has changed that paths depend on.
+#[derive(Clone, Copy, Debug)]
+struct LastPath {
+    to: IpAddr,
+    /// The zone of a link-local address, else 0.
+    scope: u32,
+    /// See [`Stack::paths_epoch`](crate::stack::Stack::paths_epoch).
+    epoch: u32,
+    path: Path,
 }
 
 /// What ICMP said of a datagram that was sent.
@@ -93,6 +106,17 @@ impl DatagramSocket {
     /// The pending error, which is forgotten.
     pub(crate) fn take_error(&mut self) -> Option<Error> {
         self.error.take().map(|error| error.what)
+    }
+
+    /// The path to this peer, if it is known.
+    pub(crate) fn known_path(&self, to: &SocketAddr, epoch: u32) -> Option<Path> {
+        let last = self.last_path.as_ref()?;
+        (last.epoch == epoch && last.to == to.ip() && last.scope == scope(to)).then_some(last.path)
+    }
+
+    /// Remembers the path to this peer.
+    pub(crate) fn note_path(&mut self, to: &SocketAddr, epoch: u32, path: Path) {
+        self.last_path = Some(LastPath { to: to.ip(), scope: scope(to), epoch, path });
     }
 
     /// Does the socket want this datagram, and how specific is it about it (H137)?
@@ -138,8 +162,7 @@ pub struct Received {
     pub at: Instant,
 }
 
-/// What is kept before each datagram: family and kind of destination, hop limit, port, zone,
-/// time, source, destination.
+/// What is kept before each datagram: hop limit, family, port, zone, time, source, destination.
 const RECORD_LEN: usize = 48;
 
 fn octets(address: IpAddr) -> [u8; 16] {
@@ -151,7 +174,7 @@ fn octets(address: IpAddr) -> [u8; 16] {
 
 fn record(meta: &PacketMeta, port: u16, zone: u32, now: Instant) -> [u8; RECORD_LEN] {
     let mut record = [0; RECORD_LEN];
-    record[0] = meta.hop_limit;
+    (record[0], record[1]) = (meta.hop_limit, u8::from(meta.source.is_ipv4()));
     record[2..4].copy_from_slice(&port.to_le_bytes());
     record[4..8].copy_from_slice(&zone.to_le_bytes());
     record[8..16].copy_from_slice(&now.micros().to_le_bytes());
@@ -167,9 +190,10 @@ fn array<const N: usize>(record: &[u8; RECORD_LEN], at: usize) -> [u8; N] {
 }
 
 fn unrecord(record: &[u8; RECORD_LEN], mapped: bool) -> Received {
-    let address = |at| {
-        let address = IpAddr::from(array::<16>(record, at));
-        if mapped { address } else { address.to_canonical() }
+    let is_v4 = record[1] != 0 && !mapped;
+    let address = |at: usize| match is_v4 {
+        true => IpAddr::from(array::<4>(record, at + 12)),
+        false => IpAddr::from(array::<16>(record, at)),
     };
     let (from, port) = (address(16), u16::from_le_bytes(array(record, 2)));
     Received {
@@ -182,6 +206,13 @@ fn unrecord(record: &[u8; RECORD_LEN], mapped: bool) -> Received {
     }
 }
 
+fn scope(address: &SocketAddr) -> u32 {
+    match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(address) => address.scope_id(),
+    }
+}
+
 /// An address with the zone that a link-local one needs.
 pub(crate) fn with_zone(address: IpAddr, port: u16, zone: u32) -> SocketAddr {
     match address {
@@ -190,10 +221,19 @@ pub(crate) fn with_zone(address: IpAddr, port: u16, zone: u32) -> SocketAddr {
     }
 }
 
+/// Where the sockets of a port are looked for. No secret: which ports are in use is no peer's choice, and
+/// all sockets of one lie together under any hash.
+fn port_hash(kind: DatagramKind, port: u16) -> u32 {
+    let number = u32::from(port) << 1 | u32::from(kind == DatagramKind::Echo);
+    // Fibonacci hashing: the upper bits depend on all others.
+    number.wrapping_mul(0x9e37_79b9).rotate_left(16)
+}
+
 /// All datagram sockets.
 pub(crate) struct Datagrams<'a> {
     slab: Slab<'a, DatagramSocket>,
     demux: Demux<'a>,
+    /// Of flow labels.
     hash: HashKey,
     /// Tasks to be woken, those that wait to send among them.
     pub(crate) woken: Woken,
@@ -234,7 +274,7 @@ impl<'a> Datagrams<'a> {
 
     /// Looks at the sockets of a port; the walk ends when `visit` says so.
     fn visit(&self, kind: DatagramKind, port: u16, mut visit: impl FnMut(u32, &DatagramSocket) -> bool) {
-        let hash = self.hash.hash(&(kind, port));
+        let hash = port_hash(kind, port);
         self.demux.find(hash, |index| {
             let socket = self.slab.at(index).filter(|s| (s.kind, s.port) == (kind, port));
             socket.is_some_and(|s| visit(index, s))
@@ -282,6 +322,7 @@ impl<'a> Datagrams<'a> {
         }
         let socket = self.get_mut(handle)?;
         (socket.peer, socket.local, socket.zone) = (Some(peer), local, zone);
+        socket.last_path = None;
         Ok(())
     }
 
@@ -328,9 +369,10 @@ impl<'a> Datagrams<'a> {
             readers: Wakers::new(),
             received: PacketQueue::new(),
             receive_max: receive_max.min(RECEIVE_MAX),
+            last_path: None,
         };
         let key = self.slab.insert(socket).map_err(|_| Error::TooManySockets)?;
-        if !self.demux.insert(self.hash.hash(&(kind, port)), key.index) {
+        if !self.demux.insert(port_hash(kind, port), key.index) {
             self.slab.remove(key.index);
             return Err(Error::TooManySockets);
         }
@@ -359,8 +401,8 @@ impl<'a> Datagrams<'a> {
         let Some(socket) = self.slab.get_mut(handle.0) else { return };
         socket.received.clear(pool);
         socket.readers.wake(&mut self.woken);
-        let hash = (socket.kind, socket.port);
-        self.demux.remove(self.hash.hash(&hash), handle.0.index);
+        let hash = port_hash(socket.kind, socket.port);
+        self.demux.remove(hash, handle.0.index);
         self.slab.remove(handle.0.index);
     }
 
@@ -413,7 +455,7 @@ impl<'a> Datagrams<'a> {
         pool: &mut Pool<'_>,
     ) -> Result<(), Undelivered> {
         let mut result = Err(Undelivered::NoSocket);
-        let hash = self.hash.hash(&(kind, ports.1));
+        let hash = port_hash(kind, ports.1);
         let (slab, woken) = (&mut self.slab, &mut self.woken);
         self.demux.find(hash, |index| {
             if let Some(socket) = slab.at_mut(index)
@@ -441,16 +483,21 @@ impl<'a> Datagrams<'a> {
         {
             return Err(error);
         }
-        let Some(len) = socket.received.front_len(pool) else {
-            return Err(Error::WouldBlock);
+        let mapped = socket.families == Families::Both;
+        let in_one_piece = socket.received.front(pool).and_then(|packet| packet.split_first_chunk());
+        let received = if let Some((record, data)) = in_one_piece {
+            let len = data.len().min(buf.len());
+            buf[..len].copy_from_slice(&data[..len]);
+            Received { len, datagram_len: data.len(), ..unrecord(record, mapped) }
+        } else {
+            let len = socket.received.front_len(pool).ok_or(Error::WouldBlock)?;
+            let mut record = [0; RECORD_LEN];
+            socket.received.copy_front(pool, 0, &mut record);
+            let copied = socket.received.copy_front(pool, RECORD_LEN, buf);
+            Received { len: copied, datagram_len: len - RECORD_LEN, ..unrecord(&record, mapped) }
         };
-        let mut record = [0; RECORD_LEN];
-        socket.received.copy_front(pool, 0, &mut record);
-        let mut received = unrecord(&record, socket.families == Families::Both);
-        received.datagram_len = len - RECORD_LEN;
-        received.len = socket.received.copy_front(pool, RECORD_LEN, buf);
         if !peek {
-            socket.received.pop(pool);
+            socket.received.pop_one(pool, RECORD_LEN + received.datagram_len);
             socket.error.iter_mut().for_each(|error| error.ahead = error.ahead.saturating_sub(1));
         }
         Ok(received)

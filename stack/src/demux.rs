@@ -5,6 +5,7 @@
 //! hash comes from the stack's seed: a peer can't choose ports that collide.
 
 use core::hash::{Hash, Hasher};
+use core::net::IpAddr;
 use managed::ManagedSlice;
 use siphasher::sip::SipHasher13;
 
@@ -38,6 +39,26 @@ impl HashKey {
         let mut hasher = SipHasher13::new_with_key(&self.0);
         of.hash(&mut hasher);
         hasher.finish() as u32
+    }
+}
+
+/// Hashes two addresses of one family by words: one, or four.
+#[inline(always)] // the hasher's state stays in registers
+pub(crate) fn hash_addresses<H: Hasher>(one: IpAddr, other: IpAddr, state: &mut H) {
+    match (one, other) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            state.write_u64(u64::from(a.to_bits()) << 32 | u64::from(b.to_bits()));
+        }
+        both => {
+            for address in [both.0, both.1] {
+                let bits = match address {
+                    IpAddr::V4(a) => a.to_ipv6_mapped().to_bits(),
+                    IpAddr::V6(a) => a.to_bits(),
+                };
+                state.write_u64((bits >> 64) as u64);
+                state.write_u64(bits as u64);
+            }
+        }
     }
 }
 

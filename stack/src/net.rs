@@ -13,7 +13,7 @@ use crate::error::Error;
 #[cfg(feature = "alloc")]
 use crate::ip::{InterfaceId, addresses::Cidr};
 use crate::platform::Platform;
-use crate::stack::Stack;
+use crate::stack::{Devices, Stack};
 use crate::time::{Duration, Instant};
 use crate::wait::Wait;
 use crate::wakers::NOBODY;
@@ -209,8 +209,12 @@ impl Net {
     /// Calls `change` under the lock; what is due then, now or before the daemon would wake up by
     /// itself, is seen to.
     pub(crate) fn under_lock<R>(&self, change: impl FnOnce(&mut Stack<'static>, Instant) -> R) -> R {
+        self.with_daemon(|daemon, now| change(daemon.stack(), now))
+    }
+
+    fn with_daemon<R>(&self, change: impl FnOnce(&mut Daemon<'static>, Instant) -> R) -> R {
         let (mut daemon, now) = self.locked();
-        let result = change(daemon.stack(), now);
+        let result = change(&mut daemon, now);
         let due = daemon.stack().next_deadline(now);
         let sleeps_until = daemon.sleeps_until;
         drop(daemon);
@@ -304,10 +308,22 @@ impl Net {
         &self,
         operation: impl FnOnce(&mut Stack<'static>, Instant) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        self.under_lock(|stack, now| {
+        self.call_sending(|stack, _, now| operation(stack, now))
+    }
+
+    /// The same for one that may send at once.
+    pub(crate) fn call_sending<R>(
+        &self,
+        operation: impl FnOnce(&mut Stack<'static>, &mut dyn Devices, Instant) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        self.with_daemon(|daemon, now| {
             // Under the lock: whoever is not stopped here has its waker in place when `shutdown`
             // wakes everybody.
-            if self.is_stopped() { Err(Error::NetDown) } else { operation(stack, now) }
+            if self.is_stopped() {
+                return Err(Error::NetDown);
+            }
+            let (stack, devices) = daemon.split();
+            operation(stack, devices, now)
         })
     }
 
@@ -336,10 +352,18 @@ impl Net {
         &self,
         mut operation: impl FnMut(&mut Stack<'static>, Instant) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        match self.call(&mut operation) {
+        self.attempt_sending(|stack, _, now| operation(stack, now))
+    }
+
+    /// The same for one that may send at once.
+    pub(crate) fn attempt_sending<R>(
+        &self,
+        mut operation: impl FnMut(&mut Stack<'static>, &mut dyn Devices, Instant) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        match self.call_sending(&mut operation) {
             Err(Error::WouldBlock) => {
                 self.waiter().give_way(self);
-                self.call(operation)
+                self.call_sending(operation)
             }
             result => result,
         }

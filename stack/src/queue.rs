@@ -25,6 +25,16 @@ impl<'p> Frame<'p> {
     fn chunks(&self) -> impl Iterator<Item = &'p [u8]> {
         self.heads.into_iter().chain(self.body.chunks())
     }
+
+    /// Copies all of it into `to`, which is as long as the frame.
+    fn copy_to(&self, to: &mut [u8]) {
+        let [first, second] = self.heads;
+        let (to_first, rest) = to.split_at_mut(first.len());
+        let (to_second, rest) = rest.split_at_mut(second.len());
+        to_first.copy_from_slice(first);
+        to_second.copy_from_slice(second);
+        self.body.copy_to(rest);
+    }
 }
 
 /// Each packet has its length before it.
@@ -62,10 +72,31 @@ impl PacketQueue {
 
     /// Appends a packet, whole or not at all. False: there is no memory for this need.
     pub(crate) fn push(&mut self, pool: &mut Pool<'_>, frame: &Frame<'_>, need: Need) -> bool {
+        self.push_in_place(pool, frame) || self.push_anywhere(pool, frame, need)
+    }
+
+    /// Appends a packet where the last block has room for it.
+    fn push_in_place(&mut self, pool: &mut Pool<'_>, frame: &Frame<'_>) -> bool {
+        let len = frame.len();
+        let Some((before, room)) =
+            self.chain.extend_in_place(pool, LEN + len).and_then(|room| room.split_first_chunk_mut::<LEN>())
+        else {
+            return false;
+        };
+        *before = length(len);
+        frame.copy_to(room);
+        self.packets += 1;
+        true
+    }
+
+    fn push_anywhere(&mut self, pool: &mut Pool<'_>, frame: &Frame<'_>, need: Need) -> bool {
         let end = self.chain.len();
         if !self.chain.reserve(pool, end + LEN + frame.len(), need) {
             self.chain.truncate(pool, end);
             return false;
+        }
+        if self.push_in_place(pool, frame) {
+            return true;
         }
         self.chain.append(pool, &length(frame.len()), need);
         for piece in frame.chunks() {
@@ -103,13 +134,27 @@ impl PacketQueue {
         true
     }
 
+    /// The oldest packet, if it lies in one piece.
+    #[inline]
+    pub(crate) fn front<'p>(&self, pool: &'p Pool<'_>) -> Option<&'p [u8]> {
+        let (len, rest) = self.chain.first_block(pool).split_first_chunk::<LEN>()?;
+        let len = u32::from_le_bytes(*len) as usize;
+        match rest.get(..len) {
+            None => self.chain.first_bytes(pool, LEN + len)?.get(LEN..),
+            whole => whole,
+        }
+    }
+
     /// Length of the oldest packet.
     pub(crate) fn front_len(&self, pool: &Pool<'_>) -> Option<usize> {
         if self.packets == 0 {
             return None;
         }
         let mut len = [0; LEN];
-        self.chain.copy_out(pool, 0, &mut len);
+        match self.chain.first_block(pool).first_chunk::<LEN>() {
+            Some(first) => len = *first,
+            None => _ = self.chain.copy_out(pool, 0, &mut len),
+        }
         Some(u32::from_le_bytes(len) as usize)
     }
 
@@ -138,9 +183,14 @@ impl PacketQueue {
         let Some(len) = self.front_len(pool) else {
             return false;
         };
+        self.pop_one(pool, len);
+        true
+    }
+
+    /// Gives the oldest packet up, whose length is known.
+    pub(crate) fn pop_one(&mut self, pool: &mut Pool<'_>, len: usize) {
         self.chain.consume(pool, LEN + len);
         self.packets -= 1;
-        true
     }
 
     /// Gives all packets up and says how many they were.

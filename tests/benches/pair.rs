@@ -202,10 +202,7 @@ impl Host for Ours {
         self.sockets.len() - 1
     }
     fn send(&mut self, id: Id, data: &[u8], to: SocketAddr, now: Instant) {
-        self.host
-            .stack()
-            .datagram_send(self.sockets[id], Some(to), data, None, now)
-            .expect("a route and room");
+        self.host.send(self.sockets[id], to, data, now).expect("a route and room");
     }
     fn receive(&mut self, id: Id, buf: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let received = self.host.stack().datagram_receive(self.sockets[id], buf, false, None).ok()?;

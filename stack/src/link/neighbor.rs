@@ -32,6 +32,8 @@ const SOLICITS_MAX: u8 = 3;
 const REACHABLE: Duration = Duration::from_secs(30);
 /// How long the upper layer may confirm before we probe (RFC 4861 §10, DELAY_FIRST_PROBE_TIME).
 const DELAY: Duration = Duration::from_secs(5);
+/// How long probes take that nobody answers.
+const PROBES: Duration = Duration::from_millis(RETRANS.millis() * SOLICITS_MAX as u64);
 /// How long a failure is reported before the neighbour is asked again.
 const FAILED: Duration = Duration::from_millis(1000);
 /// An entry that our own traffic used within this time gives way last.
@@ -181,7 +183,7 @@ impl<'a> Neighbors<'a> {
     #[inline]
     pub(crate) fn known(&mut self, key: &NeighborKey, purpose: Purpose, now: Instant) -> Option<Mac> {
         let entry = self.table.recent()?;
-        let State::Reachable { until } = entry.state else { return None };
+        let (State::Reachable { until } | State::Delay { until }) = entry.state else { return None };
         if now >= until || entry.key != *key {
             return None;
         }
@@ -221,7 +223,8 @@ impl<'a> Neighbors<'a> {
         let entry = self.table.at(at)?;
         let resolution = entry.resolution(now)?;
         if let State::Delay { .. } | State::Probe { .. } = entry.state {
-            self.doubted_until = self.doubted_until.max(now + DELAY);
+            // All of both: a packet in DELAY comes by here only if it is the first, or others' came between.
+            self.doubted_until = self.doubted_until.max(now + DELAY + PROBES);
         }
         let mut due = None;
         if purpose != Purpose::Answer {

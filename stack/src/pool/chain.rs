@@ -147,9 +147,14 @@ impl Chain {
         pool: &mut Pool<'_>,
         work: impl FnOnce(&mut Self, &mut Pool<'_>) -> R,
     ) -> R {
-        pool.lift_promise(self.owed(pool, self.reach as usize));
+        // Most queues are promised nothing.
+        if self.reach > 0 {
+            pool.lift_promise(self.owed(pool, self.reach as usize));
+        }
         let result = work(self, pool);
-        pool.add_promise(self.owed(pool, self.reach as usize));
+        if self.reach > 0 {
+            pool.add_promise(self.owed(pool, self.reach as usize));
+        }
         result
     }
 
@@ -179,14 +184,24 @@ impl Chain {
             // Nothing has to move.
             return self.add_blocks(pool, cost.count, floor);
         }
+        if self.head == NONE {
+            return self.begin_small(pool, cost, floor);
+        }
         let mut other = Chain { origin: self.origin.wrapping_add(self.len + 1), ..Chain::new() };
         if cost.class == 0 {
             other.add_blocks(pool, cost.count, floor);
-        } else if pool.left_with(Cost::NOTHING, cost).is_some_and(|left| left >= floor) {
-            other.head = pool.take_small(cost.class).unwrap_or(NONE);
-            (other.tail, other.blocks) = (other.head, u32::from(other.head != NONE));
+        } else {
+            other.begin_small(pool, cost, floor);
         }
         self.move_to(pool, other);
+    }
+
+    /// Gives a queue without memory a small block, if what is above `floor` has it.
+    fn begin_small(&mut self, pool: &mut Pool<'_>, cost: Cost, floor: u32) {
+        if pool.left_with(Cost::NOTHING, cost).is_some_and(|left| left >= floor) {
+            self.head = pool.take_small(cost.class).unwrap_or(NONE);
+            (self.tail, self.blocks) = (self.head, u32::from(self.head != NONE));
+        }
     }
 
     /// Adds `count` blocks, or what is left above `floor`.
@@ -234,10 +249,7 @@ impl Chain {
         if is_little && self.is_whole() && pool.beyond(Need::Ahead) == 0 {
             let cost = pool.cost(len);
             let mut other = Chain { origin: self.origin.wrapping_add(self.len + 1), ..Chain::new() };
-            if pool.left_with(Cost::NOTHING, cost).is_some() {
-                other.head = pool.take_small(cost.class).unwrap_or(NONE);
-                (other.tail, other.blocks) = (other.head, u32::from(other.head != NONE));
-            }
+            other.begin_small(pool, cost, 0);
             self.move_to(pool, other);
         }
     }
@@ -247,16 +259,30 @@ impl Chain {
     #[inline(always)] // at every frame
     pub fn append_in_place(&mut self, pool: &mut Pool<'_>, data: Bytes<'_>) -> bool {
         let (data, whole) = (data.front(), data.len());
-        let (block_len, used) = (pool.len_of(self.tail), self.start as usize + self.len as usize);
-        let Some(before) = (self.blocks as usize).checked_sub(1).map(|n| n * block_len) else { return false };
-        // Behind a `reserve` the queue may end before its last block.
-        let Some(at) = used.checked_sub(before) else { return false };
-        if data.len() != whole || block_len - at < whole {
+        if data.len() != whole {
             return false;
         }
-        pool.bytes_mut(self.tail, at, whole).copy_from_slice(data);
-        self.len += to_u32(whole);
-        true
+        let room = self.extend_in_place(pool, whole);
+        if let Some(room) = room {
+            room.copy_from_slice(data);
+            return true;
+        }
+        false
+    }
+
+    /// Appends `len` bytes, which the caller writes, if the last block has room for them. `None`: nothing was
+    /// done.
+    #[inline(always)] // at every frame
+    pub(crate) fn extend_in_place<'p>(&mut self, pool: &'p mut Pool<'_>, len: usize) -> Option<&'p mut [u8]> {
+        let (block_len, used) = (pool.len_of(self.tail), self.start as usize + self.len as usize);
+        let before = (self.blocks as usize).checked_sub(1)? * block_len;
+        // Behind a `reserve` the queue may end before its last block.
+        let at = used.checked_sub(before)?;
+        if block_len - at < len {
+            return None;
+        }
+        self.len += to_u32(len);
+        Some(pool.bytes_mut(self.tail, at, len))
     }
 
     /// Appends as much of `data` as there is memory for and returns how much.
@@ -446,6 +472,25 @@ impl Chain {
         let start = self.start as usize;
         let (len, _) = pool.stretch(self.head, start, self.len as usize);
         pool.bytes(self.head, start, len)
+    }
+
+    /// The bytes of the first block; empty if there is none.
+    #[inline]
+    pub(crate) fn first_block<'p>(&self, pool: &'p Pool<'_>) -> &'p [u8] {
+        if self.len == 0 {
+            return &[];
+        }
+        let here = pool.len_of(self.head) - self.start as usize;
+        pool.bytes(self.head, self.start as usize, here.min(self.len as usize))
+    }
+
+    /// The first `len` bytes, if they lie together.
+    pub(crate) fn first_bytes<'p>(&self, pool: &'p Pool<'_>, len: usize) -> Option<&'p [u8]> {
+        if len > self.len as usize {
+            return None;
+        }
+        let (found, _) = pool.stretch(self.head, self.start as usize, len);
+        (found == len).then(|| pool.bytes(self.head, self.start as usize, len))
     }
 
     /// Copies from `offset` into `to` as much as there is and returns how much.

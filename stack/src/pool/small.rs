@@ -79,12 +79,12 @@ impl Head {
         }
     }
 
-    fn write(&self, to: &mut [u8]) {
-        to[..4].copy_from_slice(&self.previous.to_ne_bytes());
-        to[4..8].copy_from_slice(&self.next.to_ne_bytes());
-        to[8..10].copy_from_slice(&self.free.to_ne_bytes());
-        to[10..12].copy_from_slice(&self.fresh.to_ne_bytes());
-        to[12..14].copy_from_slice(&self.used.to_ne_bytes());
+    fn bytes(&self) -> [u8; HEAD] {
+        let [p0, p1, p2, p3] = self.previous.to_ne_bytes();
+        let [n0, n1, n2, n3] = self.next.to_ne_bytes();
+        let ([f0, f1], [r0, r1]) = (self.free.to_ne_bytes(), self.fresh.to_ne_bytes());
+        let [u0, u1] = self.used.to_ne_bytes();
+        [p0, p1, p2, p3, n0, n1, n2, n3, f0, f1, r0, r1, u0, u1, 0, 0]
     }
 }
 
@@ -157,31 +157,37 @@ impl Pool<'_> {
 
     /// Takes a small block. `None`: there is no block left to divide.
     pub(super) fn take_small(&mut self, class: u32) -> Option<u32> {
-        let Class { partial, per_block, .. } = *self.class_mut(class)?;
+        let Class { partial, per_block, len, .. } = *self.class_mut(class)?;
         let host = if partial == NONE { self.divide(class, per_block)? } else { partial };
-        let mut head = self.head(host);
-        let part = head.free;
-        let part = match part {
+        let (front, parts) = self.divided(host)?;
+        let mut head = Head::read(front);
+        let part = match head.free {
             NO_PART => {
                 head.fresh += 1;
                 head.fresh - 1
             }
             part => {
-                let id = number(class, host * per_block + u32::from(part));
-                let next = self.bytes(id, 0, 2);
-                head.free = u16::from_ne_bytes([next[0], next[1]]);
+                let next = parts.get(usize::from(part) * len as usize..)?.first_chunk::<2>()?;
+                head.free = u16::from_ne_bytes(*next);
                 part
             }
         };
         head.used += 1;
+        *front = head.bytes();
         if u32::from(head.used) == per_block {
             self.unlist(class, &head);
         }
-        self.set_head(host, &head);
         if let Some(class) = self.class_mut(class) {
             class.free -= 1;
         }
         Some(number(class, host * per_block + u32::from(part)))
+    }
+
+    /// The front of a divided block, and its parts.
+    #[inline]
+    fn divided(&mut self, host: u32) -> Option<(&mut [u8; HEAD], &mut [u8])> {
+        let len = self.block_len;
+        self.bytes_mut(host, 0, len).split_first_chunk_mut::<HEAD>()
     }
 
     fn divide(&mut self, class: u32, per_block: u32) -> Option<u32> {
@@ -198,19 +204,27 @@ impl Pool<'_> {
     pub(super) fn put_small(&mut self, id: u32) {
         debug_assert!(is_small(id), "a whole block is no small one");
         let which = id >> CLASS_SHIFT;
-        let Some(Class { per_block, partial, .. }) = self.class_mut(which).copied() else { return };
+        let Some(Class { per_block, partial, len, .. }) = self.class_mut(which).copied() else { return };
         let at = id & ((1 << CLASS_SHIFT) - 1);
         let (host, part) = (at / per_block, at % per_block);
-        let mut head = self.head(host);
-        self.bytes_mut(id, 0, 2).copy_from_slice(&head.free.to_ne_bytes());
+        let Some((front, parts)) = self.divided(host) else { return };
+        let mut head = Head::read(front);
+        if let Some(next) =
+            parts.get_mut((part * len) as usize..).and_then(|part| part.first_chunk_mut::<2>())
+        {
+            *next = head.free.to_ne_bytes();
+        }
         head.free = u16::try_from(part).unwrap_or(NO_PART); // below `per_block`, which fits
-        if u32::from(head.used) == per_block {
+        let was_full = u32::from(head.used) == per_block;
+        if was_full {
             (head.previous, head.next) = (NONE, partial);
+        }
+        head.used -= 1;
+        *front = head.bytes();
+        if was_full {
             self.relink(partial, |next| next.previous = host);
             self.set_partial(which, host);
         }
-        head.used -= 1;
-        self.set_head(host, &head);
         let mut freed = 1;
         if head.used == 0 {
             self.unlist(which, &head);
@@ -252,7 +266,7 @@ impl Pool<'_> {
     }
 
     fn set_head(&mut self, host: u32, head: &Head) {
-        head.write(self.bytes_mut(host, 0, HEAD));
+        self.bytes_mut(host, 0, HEAD).copy_from_slice(&head.bytes());
     }
 }
 

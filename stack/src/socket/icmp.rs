@@ -87,9 +87,9 @@ impl PingSocket {
         let (seq, waker) = (self.seq, Some(cx.waker()));
         let mut to = self.peer;
         to.set_port(seq);
-        let sent = self
-            .net
-            .call(|stack, now| stack.datagram_send(self.handle, Some(to), payload, waker, now).map(|_| now));
+        let sent = self.net.call_sending(|stack, devices, now| {
+            stack.datagram_send_at_once(self.handle, Some(to), payload, waker, devices, now).map(|_| now)
+        });
         pending(sent).map_ok(|now| {
             self.sent[usize::from(seq) % REMEMBERED] = Some((seq, now));
             self.seq = seq.wrapping_add(1);

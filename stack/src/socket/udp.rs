@@ -84,7 +84,9 @@ impl UdpSocket {
         to: Option<SocketAddr>,
     ) -> Poll<Result<usize, Error>> {
         let waker = Some(cx.waker());
-        pending(self.net.call(|stack, now| stack.datagram_send(self.handle, to, data, waker, now)))
+        pending(self.net.call_sending(|stack, devices, now| {
+            stack.datagram_send_at_once(self.handle, to, data, waker, devices, now)
+        }))
     }
 
     /// [`recv_datagram`](UdpSocket::recv_datagram) in poll form.
@@ -158,7 +160,9 @@ impl UdpSocket {
     /// Sends without waiting: [`Error::WouldBlock`] if there is no room.
     pub fn try_send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
         let to = first(to)?;
-        self.net.attempt(|stack, now| stack.datagram_send(self.handle, Some(to), data, None, now))
+        self.net.attempt_sending(|stack, devices, now| {
+            stack.datagram_send_at_once(self.handle, Some(to), data, None, devices, now)
+        })
     }
 
     /// [`recv_from`](UdpSocket::recv_from) for an executor.

@@ -15,8 +15,9 @@ impl Stack<'_> {
     /// The announcements that are due.
     pub(super) fn announce(&mut self, now: Instant) {
         let is_due = |stack: &Self| {
-            let mut all = stack.interfaces();
-            all.find(|(_, i)| i.announcements.deadline().is_some_and(|at| at <= now)).map(|(id, _)| id)
+            let mut all = stack.interfaces.iter();
+            let due = all.find(|(_, i)| i.announcements.deadline().is_some_and(|at| at <= now));
+            due.and_then(|(index, _)| stack.interfaces.key(index)).map(InterfaceId)
         };
         while let Some(id) = is_due(self) {
             let Some(interface) = self.interfaces.get_mut(id.0) else { return };

@@ -3,21 +3,29 @@
 
 use core::net::IpAddr;
 
-use super::{Resolution, Stack};
+use super::{Interface, Resolution, Stack};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::device::{Device, Mac, Pieces, TxError, TxFrame, TxOffload};
+use crate::events::Event;
 use crate::ip::{self, InterfaceId, Path, group_mac};
 use crate::link::neighbor::{Due, NeighborKey, NoWait, Purpose};
-use crate::pool::Need;
+use crate::pool::{Need, Pool};
 use crate::queue::{Frame, PacketQueue};
 use crate::stack::interface::QUEUE_MAX;
 use crate::time::Instant;
-use crate::wire::{self, ETHERNET_LEN, HEADERS_LEN_MAX, IpHeader, LinkPath, protocol};
+use crate::wire::{self, ETHERNET_LEN, IpHeader, LinkPath, protocol};
 
 /// The part of a queued frame that is handed to the device as its header: a device may ask for
-/// the headers in one piece.
+/// the headers in one piece. All headers of a packet of our own fit.
 const HEADER_LEN: usize = 128;
+const _: () = assert!(HEADER_LEN >= wire::HEADERS_LEN_MAX + wire::tcp::TCP_LEN_MAX);
+
+/// The devices of a stack's interfaces, for a call that sends at once.
+pub trait Devices {
+    /// The device of an interface; `None`, if it is not at hand.
+    fn device(&mut self, interface: InterfaceId) -> Option<&mut dyn Device>;
+}
 
 impl Stack<'_> {
     /// Sends what waits for this interface's device: queued packets first, then what TCP has, and last
@@ -40,30 +48,26 @@ impl Stack<'_> {
     }
 
     fn egress_queue(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
+        let Stack { interfaces, pool, counters, events, datagrams, .. } = self;
         // An interface that is gone has nothing to send.
-        while let Some(interface) = self.interfaces.get_mut(id.0) {
-            let Some(len) = interface.queue.front_len(&self.pool) else {
-                return true;
+        let Some(Interface { queue, writers, .. }) = interfaces.get_mut(id.0) else { return true };
+        while !queue.is_empty() {
+            let (len, taken) = match queue.front(pool) {
+                Some(frame) => (frame.len(), transmit_piece(device, frame)),
+                None => transmit_pieces(device, queue, pool),
             };
-            let mut header = [0; HEADER_LEN];
-            let header_len = interface.queue.copy_front(&self.pool, 0, &mut header);
-            let mut pieces = Pieces::new();
-            interface.queue.front_pieces(&self.pool, header_len, &mut pieces);
-            let (header, payload) = (&header[..header_len], &pieces[..]);
-            let frame = TxFrame { header, payload, offload: TxOffload::default() };
-            let taken = device.transmit(frame);
-            drop(pieces);
             match taken {
                 Err(TxError::Full) => return false,
-                Ok(()) => self.counters.frames.sent.count(len),
-                Err(TxError::Refused) => self.count_drop(Drop::DeviceRefused, now),
-            }
-            if let Some(interface) = self.interfaces.get_mut(id.0) {
-                interface.queue.pop(&mut self.pool);
-                // Not at every packet, so that a sender gets to send several.
-                if interface.queue.packets() <= QUEUE_MAX / 2 && !interface.writers.is_empty() {
-                    interface.writers.wake(&mut self.datagrams.woken);
+                Ok(()) => counters.frames.sent.count(len),
+                Err(TxError::Refused) => {
+                    counters.count_drop(Drop::DeviceRefused);
+                    events.emit(now, Event::Dropped(Drop::DeviceRefused));
                 }
+            }
+            queue.pop_one(pool, len);
+            // Not at every packet, so that a sender gets to send several.
+            if queue.packets() <= QUEUE_MAX / 2 && !writers.is_empty() {
+                writers.wake(&mut datagrams.woken);
             }
         }
         true
@@ -86,7 +90,7 @@ impl Stack<'_> {
             true => Err(Drop::AnswerToGroup),
             false => {
                 let purposes = (answer_to(path, ip.destination), Need::Control);
-                self.try_send(path, purposes, ip, transport, payload, now)
+                self.try_send(path, purposes, ip, (transport, payload), None, now)
             }
         };
         if let Err(drop) = sent {
@@ -95,7 +99,8 @@ impl Stack<'_> {
     }
 
     /// Sends a packet of our own: `transport` header, then `payload`, with the transport's
-    /// checksum in place. It is copied into the queue of its interface or, if the neighbour's
+    /// checksum in place. It goes straight to its device, if the caller has the devices at hand and nothing
+    /// waits there before it. Else it is copied into the queue of its interface or, if the neighbour's
     /// address is not known yet, of the neighbour. `ip.payload_len` is set here. The caller counts
     /// the drop, if it is one.
     pub(super) fn try_send(
@@ -103,8 +108,8 @@ impl Stack<'_> {
         path: &Path,
         (purpose, need): (Purpose, Need),
         ip: &IpHeader,
-        transport: &[u8],
-        payload: Bytes<'_>,
+        (transport, payload): (&[u8], Bytes<'_>),
+        devices: Option<&mut dyn Devices>,
         now: Instant,
     ) -> Result<(), Drop> {
         let interface = self.interface(path.interface).ok_or(Drop::InterfaceGone)?;
@@ -113,6 +118,7 @@ impl Stack<'_> {
             return Err(Drop::PacketTooBig);
         }
         let source = interface.capabilities.mac;
+        let is_first = interface.queue.is_empty() && !interface.device_full;
         let resolution = self.resolve(path, purpose, now);
         let destination = match resolution {
             Resolution::Known(mac) => mac,
@@ -121,13 +127,46 @@ impl Stack<'_> {
             Resolution::Failed => return Err(Drop::NeighborFailed),
             Resolution::Denied => return Err(Drop::NeighborDenied),
         };
-        let mut headers = [0; HEADERS_LEN_MAX];
+        let mut headers = [0; HEADER_LEN];
         let len = wire::emit_headers(&mut headers, &LinkPath { source, destination }, &ip);
-        let frame = Frame::new([&headers[..len], transport], payload);
-        self.count_packet(&ip, frame.len() - ETHERNET_LEN);
+        let (headers_len, frame_len) = (len + transport.len(), len + ip.payload_len);
+        headers[len..headers_len].copy_from_slice(transport);
+        self.count_packet(&ip, frame_len - ETHERNET_LEN);
+        let headers = &headers[..headers_len];
+        if let Resolution::Known(_) = resolution
+            && let Some(device) = devices.filter(|_| is_first).and_then(|d| d.device(path.interface))
+            && let Some(sent) = self.transmit_at_once(device, headers, payload)
+        {
+            return sent;
+        }
+        let frame = Frame::new([headers, &[]], payload);
         match resolution {
             Resolution::Pending => self.queue_at_neighbor(path, (purpose, need), &frame, now),
             _ => self.queue_frame(path.interface, &frame, need),
+        }
+    }
+
+    /// Gives a packet to its device. `None`: that has no room, or the payload lies in too many pieces.
+    fn transmit_at_once(
+        &mut self,
+        device: &mut dyn Device,
+        header: &[u8],
+        payload: Bytes<'_>,
+    ) -> Option<Result<(), Drop>> {
+        let mut pieces = Pieces::new();
+        for piece in payload.chunks() {
+            pieces.push(piece).ok()?;
+        }
+        let offload = TxOffload::default();
+        let taken = device.transmit(TxFrame { header, payload: &pieces, offload });
+        device.flush();
+        match taken {
+            Ok(()) => {
+                self.counters.frames.sent.count(header.len() + payload.len());
+                Some(Ok(()))
+            }
+            Err(TxError::Refused) => Some(Err(Drop::DeviceRefused)),
+            Err(TxError::Full) => None,
         }
     }
 
@@ -242,6 +281,27 @@ impl Stack<'_> {
         }
         Ok(())
     }
+}
+
+/// Gives the device a frame that lies in one piece.
+fn transmit_piece(device: &mut dyn Device, frame: &[u8]) -> Result<(), TxError> {
+    let (header, payload) = frame.split_at(frame.len().min(HEADER_LEN));
+    let payload: &[&[u8]] = if payload.is_empty() { &[] } else { &[payload] };
+    device.transmit(TxFrame { header, payload, offload: TxOffload::default() })
+}
+
+/// Gives the device the first frame of a queue, and says how long that is.
+fn transmit_pieces(
+    device: &mut dyn Device,
+    queue: &PacketQueue,
+    pool: &Pool<'_>,
+) -> (usize, Result<(), TxError>) {
+    let mut header = [0; HEADER_LEN];
+    let header_len = queue.copy_front(pool, 0, &mut header);
+    let mut pieces = Pieces::new();
+    let payload_len = queue.front_pieces(pool, header_len, &mut pieces);
+    let frame = TxFrame { header: &header[..header_len], payload: &pieces, offload: TxOffload::default() };
+    (header_len + payload_len, device.transmit(frame))
 }
 
 /// For whom an answer to `destination` asks: a neighbour that named itself may not exist, but a

@@ -106,8 +106,7 @@ impl Stack<'_> {
         body: Bytes<'_>,
         now: Instant,
     ) {
-        let zone = Some(meta.interface);
-        let path = self.path(meta.source, zone, Some(source));
+        let path = self.answer_path(meta.source, meta.interface, source);
         // The way back may lead over another interface.
         let Ok(path) = path.or_else(|_| self.path(meta.source, None, Some(source))) else {
             return self.count_drop(Drop::NoRoute, now);

@@ -20,6 +20,7 @@ pub use crate::demux::Bucket;
 pub use crate::link::neighbor::{NeighborSlot, Resolution};
 pub use crate::slab::Slot;
 pub use addresses::Assignment;
+pub use egress::Devices;
 pub(crate) use interface::INTERFACES_MAX;
 pub use interface::Interface;
 pub use memory::Memory;
@@ -40,7 +41,7 @@ use crate::random::Random;
 use crate::rate::TokenBucket;
 use crate::slab::{Key, Slab};
 use crate::tcp::Tcp;
-use crate::time::Instant;
+use crate::time::{Instant, earlier};
 use crate::wakers::Wakers;
 use core::task::Waker;
 use managed::ManagedSlice;
@@ -81,6 +82,8 @@ pub struct Stack<'a> {
     path_mtus: PathMtus,
     /// The path that TCP took last.
     tcp_way: Option<(tcp::Way, Path)>,
+    /// The path that an answer took last.
+    answer_way: Option<(tcp::Way, Path)>,
 }
 
 impl<'a> Stack<'a> {
@@ -116,6 +119,7 @@ impl<'a> Stack<'a> {
             paths_epoch: 0,
             path_mtus: PathMtus::new(),
             tcp_way: None,
+            answer_way: None,
         }
     }
 
@@ -172,19 +176,23 @@ impl<'a> Stack<'a> {
     /// (H184), except on interfaces whose device was full, which is the device's to announce; or if a
     /// device has to be told of new addresses (H205).
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let waits = |(index, i): (u32, &Interface)| {
-            i.filter_is_old || (!i.device_full && (!i.queue.is_empty() || self.tcp.has_ready(index)))
-        };
+        let mut announcement = None;
+        for (index, i) in self.interfaces.iter() {
+            let waits = || !i.queue.is_empty() || self.tcp.has_ready(index);
+            if i.filter_is_old || (!i.device_full && waits()) {
+                return Some(now);
+            }
+            announcement = earlier(announcement, i.announcements.deadline());
+        }
         // Memory may come back in calls that are no part of TCP, such as reading a datagram.
-        if self.interfaces.iter().any(waits) || self.tcp.can_feed(&self.pool) {
+        if self.tcp.can_feed(&self.pool) {
             return Some(now);
         }
-        let announcements = self.interfaces.iter().filter_map(|(_, i)| i.announcements.deadline());
-        let announcement = announcements.min().map(|at| at.max(now));
+        let announcement = announcement.map(|at| at.max(now));
         let heap = self.pool.is_short().then(|| now + HEAP_INTERVAL);
         let address = self.addresses.deadline().map(|at| at.max(now));
-        let all = [address, announcement, self.neighbors.next_deadline(), self.tcp.deadline(), heap];
-        all.into_iter().flatten().min()
+        let own = earlier(earlier(announcement, address), earlier(heap, self.neighbors.next_deadline()));
+        earlier(own, self.tcp.deadline())
     }
 
     /// A task to be woken for what happened since the last call. Who drives a stack asks until there is

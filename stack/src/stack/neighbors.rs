@@ -145,11 +145,10 @@ impl Stack<'_> {
             hop_limit: NDP_HOP_LIMIT,
             ..IpHeader::new(source, destination, protocol::ICMPV6, len)
         };
+        let purposes = (Purpose::Answer, Need::Control);
         // The solicitor's address may itself be unknown: then the answer waits for it.
         // If it can't be sent the solicitor asks again.
-        if let Err(drop) =
-            self.try_send(&path, (Purpose::Answer, Need::Control), &ip, &message[..len], Bytes::empty(), now)
-        {
+        if let Err(drop) = self.try_send(&path, purposes, &ip, (&message[..len], Bytes::empty()), None, now) {
             self.count_drop(drop, now);
         }
         Ok(())

@@ -101,6 +101,25 @@ impl Stack<'_> {
         Ok(Path { interface, source, next_hop, mtu: known.mtu })
     }
 
+    /// The path of an answer from `source` to `destination` by `zone`. The last one is remembered: who sends
+    /// one packet that wants an answer sends more.
+    pub(super) fn answer_path(
+        &mut self,
+        destination: IpAddr,
+        zone: InterfaceId,
+        source: IpAddr,
+    ) -> Result<Path, Error> {
+        let key = (destination, source, zone, self.paths_epoch);
+        if let Some((known, path)) = &self.answer_way
+            && *known == key
+        {
+            return Ok(*path);
+        }
+        let path = self.path(destination, Some(zone), Some(source))?;
+        self.answer_way = Some((key, path));
+        Ok(path)
+    }
+
     /// A source on the outgoing interface, or for IPv4 on any (the weak host model).
     fn source_for(&self, id: InterfaceId, destination: IpAddr, next_hop: IpAddr) -> Result<IpAddr, Error> {
         let on = |id| self.addresses.source_for(id, destination, next_hop);

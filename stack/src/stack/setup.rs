@@ -65,6 +65,7 @@ impl Stack<'_> {
         let interface = Interface::new(capabilities, loopback, self.pool.block_len())?;
         let full = Error::InvalidInput("the stack has as many interfaces as it can hold");
         let key = self.interfaces.insert(interface).map_err(|_| full)?;
+        self.paths_epoch = self.paths_epoch.wrapping_add(1);
         self.events.emit(Instant::ZERO, Event::InterfaceAdded(InterfaceId(key)));
         Ok(InterfaceId(key))
     }

@@ -178,7 +178,7 @@ impl Stack<'_> {
         let mut sum = pseudo_header(tuple.local, tuple.remote, protocol::TCP, len);
         sum.add(&buf[..len]);
         buf[16..18].copy_from_slice(&sum.finish().to_be_bytes());
-        let Ok(path) = self.path(tuple.remote, Some(interface), Some(tuple.local)) else {
+        let Ok(path) = self.answer_path(tuple.remote, interface, tuple.local) else {
             return self.count_drop(Drop::NoRoute, now);
         };
         let mut ip = IpHeader::new(tuple.local, tuple.remote, protocol::TCP, len);

@@ -135,6 +135,7 @@ fn drops(host: &Host) -> Vec<(Drop, u64)> {
 
 mod addresses;
 mod announce;
+mod at_once;
 mod device;
 mod input;
 mod memory;
@@ -159,7 +160,8 @@ fn ping(from: &mut Host, to: IpAddr) {
     let header = IcmpHeader { kind, code: 0, rest: [1, 2, 3, 4] };
     let message = icmp::icmp_message(header, path.source, to, Bytes::new(&body));
     let ip = IpHeader::new(path.source, to, transport, 0);
-    from.stack.try_send(&path, (Purpose::Own, Need::Send), &ip, &message, Bytes::new(&body), T0).unwrap();
+    let packet = (&message[..], Bytes::new(&body));
+    from.stack.try_send(&path, (Purpose::Own, Need::Send), &ip, packet, None, T0).unwrap();
 }
 
 /// H101: the first packet to a new neighbour waits for its address and is not lost.

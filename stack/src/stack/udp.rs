@@ -4,6 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::task::Waker;
 
 use super::Stack;
+use super::egress::Devices;
 use super::icmp::icmp_message;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
@@ -181,6 +182,9 @@ impl Stack<'_> {
     /// [`Error::AddrInUse`]: another socket is connected to this peer from the same address and port.
     pub fn datagram_connect(&mut self, handle: DatagramHandle, peer: SocketAddr) -> Result<(), Error> {
         let socket = self.datagrams.get(handle)?;
+        if !has_port(socket, &peer) {
+            return Err(Error::AddrInvalid);
+        }
         let path = self.datagram_path(socket, &peer)?;
         let is_group = ip::is_group(peer.ip().to_canonical());
         let zone = self.named_zone(&peer)?;
@@ -200,11 +204,15 @@ impl Stack<'_> {
         }
     }
 
+    /// Looks for the path of a datagram, and remembers it for the next one to the same peer.
+    fn find_datagram_path(&mut self, handle: DatagramHandle, to: SocketAddr) -> Result<Path, Error> {
+        let path = self.datagram_path(self.datagrams.get(handle)?, &to)?;
+        self.datagrams.get_mut(handle)?.note_path(&to, self.paths_epoch, path);
+        Ok(path)
+    }
+
     fn datagram_path(&self, socket: &DatagramSocket, peer: &SocketAddr) -> Result<Path, Error> {
         let to = peer.ip().to_canonical();
-        if peer.port() == 0 && socket.kind == DatagramKind::Udp {
-            return Err(Error::AddrInvalid);
-        }
         let family_fits = match socket.families {
             Families::Both => true,
             Families::V4 => to.is_ipv4(),
@@ -242,6 +250,31 @@ impl Stack<'_> {
         waker: Option<&Waker>,
         now: Instant,
     ) -> Result<usize, Error> {
+        self.datagram_send_by(handle, to, data, (waker, None), now)
+    }
+
+    /// The same, and it goes straight to its device, if that has room, nothing waits there before it and the
+    /// neighbour is known: then it is copied once, and no turn is needed for it.
+    pub fn datagram_send_at_once(
+        &mut self,
+        handle: DatagramHandle,
+        to: Option<SocketAddr>,
+        data: &[u8],
+        waker: Option<&Waker>,
+        devices: &mut dyn Devices,
+        now: Instant,
+    ) -> Result<usize, Error> {
+        self.datagram_send_by(handle, to, data, (waker, Some(devices)), now)
+    }
+
+    fn datagram_send_by(
+        &mut self,
+        handle: DatagramHandle,
+        to: Option<SocketAddr>,
+        data: &[u8],
+        (waker, devices): (Option<&Waker>, Option<&mut dyn Devices>),
+        now: Instant,
+    ) -> Result<usize, Error> {
         let socket = self.datagrams.get_mut(handle)?;
         if let Some(error) = socket.take_error() {
             return Err(error);
@@ -249,8 +282,14 @@ impl Stack<'_> {
         let connected =
             || socket.peer.map(|(ip, port)| with_zone(ip, port, socket.zone.map_or(0, InterfaceId::zone)));
         let to = to.or_else(connected).ok_or(Error::NotConnected)?;
+        if !has_port(socket, &to) {
+            return Err(Error::AddrInvalid);
+        }
+        let path = match socket.known_path(&to, self.paths_epoch) {
+            Some(path) => path,
+            None => self.find_datagram_path(handle, to)?,
+        };
         let socket = self.datagrams.get(handle)?;
-        let path = self.datagram_path(socket, &to)?;
         let destination = to.ip().to_canonical();
         let is_broadcast = path.next_hop == IpAddr::V4(Ipv4Addr::BROADCAST);
         if is_broadcast && !socket.broadcast {
@@ -269,7 +308,7 @@ impl Stack<'_> {
         };
         let parts = [data];
         let purposes = (Purpose::Own, Need::Send);
-        match self.try_send(&path, purposes, &ip, &header, Bytes::new(&parts), now) {
+        match self.try_send(&path, purposes, &ip, (&header, Bytes::new(&parts)), devices, now) {
             Ok(()) => Ok(data.len()),
             Err(drop) => self.not_sent(drop, path.interface, waker, now).map(|()| data.len()),
         }
@@ -389,6 +428,11 @@ impl Stack<'_> {
     pub fn datagram_close(&mut self, handle: DatagramHandle) {
         self.datagrams.close(handle, &mut self.pool);
     }
+}
+
+/// Port 0 is nobody's; an echo request has none.
+fn has_port(socket: &DatagramSocket, to: &SocketAddr) -> bool {
+    to.port() != 0 || socket.kind == DatagramKind::Echo
 }
 
 /// Protocol and transport header of a datagram that a socket sends.

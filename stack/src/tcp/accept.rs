@@ -5,11 +5,11 @@ use super::cookies;
 use super::isn;
 use super::listener::Listener;
 use super::options::TcpOptions;
-use super::output::Outlook;
+use super::output::clock;
 use super::ready::has_memory;
 use super::receive::LEAST;
 use super::segment::{Flags, Plan, Reset, Segment};
-use super::tcb::{Mss, Origin, Phase, Tcb};
+use super::tcb::{Handshake, Mss, Origin, Phase, Tcb, window_scale};
 use super::{
     ConnectionEvent, HalfOpen, Handshaking, LISTENER, ListenerEntry, Opened, Outcome, Profile, Refused,
     Reply, Tcp, Tuple, passive,
@@ -330,18 +330,18 @@ impl Tcp<'_> {
         let Arrival { listener, tuple, mss, segment, .. } = *arrival;
         let syn = cookies::remembered(segment, tuple, self.settings.config.timestamps);
         let iss = cookies::number(&self.key, tuple, &syn, now);
-        let ts_offset = isn::timestamp_offset(&self.key, tuple);
         let cx = self.settings.cx(self.profile_of(listener), now, pool);
-        let tcb = Tcb::accept(listener, &syn, iss, ts_offset, mss, &cx);
-        let outlook = Outlook { pool, config: &self.settings.config };
-        let Some(Plan { seq, ack, flags, mut options, .. }) = tcb.plan(0, now, &outlook) else {
-            return Outcome::default();
-        };
+        let (_, receive_limit) = cx.limits();
         // Nothing is remembered, so nothing is promised but what the one who brings it back will find.
-        let window = tcb.receive_limit.min(LEAST) as u16;
-        if let Some(t) = &mut options.timestamps {
-            t.value = cookies::timestamp(t.value, &syn);
-        }
+        let window = receive_limit.min(LEAST);
+        let clock = match syn.options.timestamps {
+            Some(_) => cookies::timestamp(clock(isn::timestamp_offset(&self.key, tuple), now), &syn),
+            None => 0,
+        };
+        let answer = Handshake::answer(listener, &syn, iss, mss, &cx);
+        let plan = answer.plan(true, window, window_scale(receive_limit), clock, &self.settings.config);
+        let Plan { seq, ack, flags, options, .. } = plan;
+        let window = window as u16;
         if let Some(l) = self.listeners.at_mut(listener) {
             l.0.cookies.sent(now);
         }

@@ -59,7 +59,7 @@ pub use time_wait::TimeWaitEntry;
 pub(crate) use user::LAST_WORDS;
 
 use crate::counters::TcpCount;
-use crate::demux::{Bucket, Demux, HashKey};
+use crate::demux::{Bucket, Demux, HashKey, hash_addresses};
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::list::{Link, Links, List, NONE};
@@ -73,6 +73,7 @@ use crate::wheel::{Node, Nodes, Wheel};
 pub(crate) use connections::Opened;
 use connections::{Connections, Seen};
 use cookie_jar::CookieJar;
+use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 use core::task::Waker;
 use listener::Listener;
@@ -97,12 +98,21 @@ const CROWDED: Duration = Duration::from_millis(10);
 const EPHEMERAL_TRIES: usize = 64;
 
 /// Names a connection: local and remote address and port.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tuple {
     pub(crate) local: IpAddr,
     pub(crate) remote: IpAddr,
     pub(crate) local_port: u16,
     pub(crate) remote_port: u16,
+}
+
+impl Hash for Tuple {
+    /// By words, since it is done for each segment of a connection that is not the last one's.
+    #[inline(always)]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_addresses(self.local, self.remote, state);
+        state.write_u32(u32::from(self.local_port) << 16 | u32::from(self.remote_port));
+    }
 }
 
 /// A connection in use, with its places in the tables.

@@ -32,7 +32,7 @@ impl Tcb {
 
     /// Our timestamp clock: milliseconds, from a start that is different for each connection.
     fn clock(&self, now: Instant) -> u32 {
-        (now.millis() as u32).wrapping_add(self.ts_offset)
+        clock(self.ts_offset, now)
     }
 
     /// The device has taken the segment of `plan`, as far as the plan goes.
@@ -46,6 +46,11 @@ impl Tcb {
             Phase::Over(_) => {}
         }
     }
+}
+
+/// The timestamp clock of a connection with this start.
+pub(super) fn clock(ts_offset: u32, now: Instant) -> u32 {
+    (now.millis() as u32).wrapping_add(ts_offset)
 }
 
 /// What planning looks at beside the connection.
@@ -63,7 +68,7 @@ impl Handshake {
         }
     }
 
-    fn plan(&self, answer: bool, window: u32, scale: u8, clock: u32, config: &TcpConfig) -> Plan {
+    pub(super) fn plan(&self, answer: bool, window: u32, scale: u8, clock: u32, config: &TcpConfig) -> Plan {
         let peer = &self.peer;
         // A SYN-ACK answers only what the SYN offered.
         let scale = (!answer || peer.window_scale.is_some()).then_some(scale);

@@ -131,8 +131,8 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Option<(Tuple, InterfaceId, Outcome)> {
-        if pool.beyond(Need::Window) > 0 || (self.starved.is_empty() && self.narrow.is_empty() && !is_wanted)
-        {
+        let is_short = is_wanted || !self.starved.is_empty() || !self.narrow.is_empty();
+        if !is_short || pool.beyond(Need::Window) > 0 {
             return None;
         }
         let index = self.stalled.front()?;

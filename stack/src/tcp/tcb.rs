@@ -355,11 +355,7 @@ impl Tcb {
         mss: Mss,
         cx: &Cx<'_, '_>,
     ) -> Self {
-        let mut handshake = Handshake::new(Origin::Passive(listener), iss, mss, cx);
-        handshake.rcv_nxt = syn.seq + 1;
-        handshake.peer = PeerSyn::of(syn);
-        handshake.ecn.on_syn(syn);
-        Tcb::new(Phase::SynReceived(handshake), ts_offset, cx)
+        Tcb::new(Phase::SynReceived(Handshake::answer(listener, syn, iss, mss, cx)), ts_offset, cx)
     }
 
     /// The SYN-ACK went out some time ago, as a cookie, and is repeated if the acknowledgment of it can't be
@@ -389,7 +385,7 @@ impl Tcb {
 
     /// The shift for our windows that fits the receive buffer (RFC 7323 §2.3: at most 14).
     pub(crate) fn window_scale(&self) -> u8 {
-        (0..14).find(|s| self.receive_limit >> s <= 0xffff).unwrap_or(14)
+        window_scale(self.receive_limit)
     }
 
     /// The connection is over: keep what its application has yet to learn.
@@ -558,10 +554,24 @@ impl Tcb {
     }
 }
 
+/// The shift for our windows that fits the receive buffer (RFC 7323 §2.3: at most 14).
+pub(super) fn window_scale(receive_limit: u32) -> u8 {
+    (0..14).find(|s| receive_limit >> s <= 0xffff).unwrap_or(14)
+}
+
 impl Handshake {
     /// Is this acknowledgment of our SYN, and of nothing that it did not bring?
     pub(super) fn is_acknowledged_by(&self, ack: Seq) -> bool {
         self.transmissions > 0 && ack.within(self.iss + 1, u32::from(self.early_text) + 1)
+    }
+
+    /// That of a listener which answers this SYN: a SYN-ACK is to be sent.
+    pub(super) fn answer(listener: u32, syn: &Segment<'_>, iss: Seq, mss: Mss, cx: &Cx<'_, '_>) -> Self {
+        let mut handshake = Handshake::new(Origin::Passive(listener), iss, mss, cx);
+        handshake.rcv_nxt = syn.seq + 1;
+        handshake.peer = PeerSyn::of(syn);
+        handshake.ecn.on_syn(syn);
+        handshake
     }
 
     /// In SYN-RECEIVED.

@@ -2,10 +2,11 @@
 
 use super::smol::{v4, v6};
 use super::world::Read;
+use barenet::datagram::DatagramHandle;
 use barenet::device::Device;
 use barenet::ip::InterfaceId;
 use barenet::ip::addresses::Cidr;
-use barenet::stack::{Limits, ListenerHandle, Stack, Storage, TcpHandle};
+use barenet::stack::{Devices, Limits, ListenerHandle, Stack, Storage, TcpHandle};
 use barenet::time::Instant;
 use barenet::{Congestion, Error, State, TcpConfig};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -47,6 +48,18 @@ impl<D: Device> Host<D> {
         &mut self.device
     }
 
+    /// Sends a datagram, at once if it can.
+    pub fn send(
+        &mut self,
+        socket: DatagramHandle,
+        to: SocketAddr,
+        data: &[u8],
+        now: Instant,
+    ) -> Result<usize, Error> {
+        let Host { stack, device, interface } = self;
+        stack.datagram_send_at_once(socket, Some(to), data, None, &mut Only(*interface, device), now)
+    }
+
     /// Takes in up to `frames` frames; gives how many there were.
     pub fn ingress(&mut self, now: Instant, frames: usize) -> usize {
         let Host { stack, device, interface } = self;
@@ -69,6 +82,15 @@ impl<D: Device> Host<D> {
     /// When the stack wants its next turn even if nothing arrives.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         self.stack.next_deadline(now)
+    }
+}
+
+/// The one device.
+struct Only<'a, D>(InterfaceId, &'a mut D);
+
+impl<D: Device> Devices for Only<'_, D> {
+    fn device(&mut self, interface: InterfaceId) -> Option<&mut dyn Device> {
+        (interface == self.0).then_some(self.1)
     }
 }
 

@@ -268,8 +268,9 @@ fn an_answer_is_no_use() {
     }
     for n in 100..400 {
         assert!(cache.learn(key(n), Some(OTHER), asked, &pool, T0).is_some());
-        assert_eq!(cache.resolve(key(n), ours(), Purpose::Answer, &pool, T0).0, Resolution::Known(OTHER));
         assert_eq!(cache.known(&key(n), Purpose::Answer, T0), None, "stale");
+        assert_eq!(cache.resolve(key(n), ours(), Purpose::Answer, &pool, T0).0, Resolution::Known(OTHER));
+        assert_eq!(cache.known(&key(n), Purpose::Answer, T0), Some(OTHER), "in DELAY");
     }
     // Nor do they take the place of one that our own traffic waits for.
     assert_eq!(cache.resolve(key(50), ours(), OWN, &pool, T0).0, Resolution::Pending);
