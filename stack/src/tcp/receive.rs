@@ -8,7 +8,7 @@ pub(super) use window::{LEAST, first_window};
 
 use super::config::TcpConfig;
 use super::park::{Packer, Unpacker};
-use super::ranges::{Inserted, Range, Ranges};
+use super::ranges::{self, Inserted, Range, Ranges};
 use super::segment::{SACK_BLOCKS, Sack, Timestamps};
 use super::tcb::Cx;
 use crate::bytes::Bytes;
@@ -449,7 +449,7 @@ impl Receive {
             self.note_duplicate(duplicate);
         }
         if seq != self.nxt {
-            return match self.ranges.insert(pool, self.nxt, new) {
+            return match self.ranges.insert(pool, self.nxt, new, self.ranges_most()) {
                 Inserted::Kept => Taken::OutOfOrder,
                 Inserted::Refused => Taken::Refused,
             };
@@ -470,7 +470,8 @@ impl Receive {
         }
         let end = seq + to_u32(text.len());
         let duplicate = self.ranges.duplicate(pool, self.nxt, Range { start: seq, end });
-        if !in_order && self.ranges.insert(pool, self.nxt, Range { start: seq, end }) == Inserted::Refused {
+        let (most, new) = (self.ranges_most(), Range { start: seq, end });
+        if !in_order && self.ranges.insert(pool, self.nxt, new, most) == Inserted::Refused {
             self.queue.truncate(pool, self.queue.len());
             return Taken::Refused;
         }
@@ -509,9 +510,14 @@ impl Receive {
             if !self.dsack.is_empty() {
                 sack.push(self.dsack);
             }
-            self.ranges.report(pool, self.sack_room(), &mut sack);
+            self.ranges.report(pool, self.nxt, self.sack_room(), &mut sack);
         }
         sack
+    }
+
+    /// How many ranges may lie beyond RCV.NXT.
+    fn ranges_most(&self) -> usize {
+        ranges::most(self.limit, self.mss_seen)
     }
 
     /// How many ranges fit in an acknowledgment.
@@ -594,8 +600,9 @@ impl Receive {
         self.keep_promise(pool);
         // With text it would not count as a duplicate.
         self.duplicates = self.duplicates.saturating_sub(bare as u32) + repeat as u32;
-        let more =
-            self.sack != SackUse::Off && self.has_hole() && self.ranges.on_reported(pool, self.sack_room());
+        let more = self.sack != SackUse::Off
+            && self.has_hole()
+            && self.ranges.on_reported(pool, self.nxt, self.sack_room());
         self.dsack = Range::default();
         self.owed = if self.duplicates > 0 || more { Owed::Now } else { Owed::Nothing };
         self.unacked = 0;
