@@ -182,8 +182,7 @@ impl Ranges {
 
     /// Numbers in the log.
     fn logged(&self) -> u32 {
-        // Four bytes each of a chain that counts in `u32`.
-        (self.log.len() / NUMBER) as u32
+        u32::try_from(self.log.len() / NUMBER).unwrap_or(u32::MAX)
     }
 
     /// The range that a number of the log stands for, with its place in the list.
