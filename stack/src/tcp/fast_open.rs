@@ -250,7 +250,7 @@ impl Synchronized {
         let is_enough = cx.options.syn_retries.is_some_and(|n| sent > n);
         // Where a device takes nothing, none is sent.
         let was_tried = opening.send || sent > R1;
-        opening.first_sent = since_after_gap(opening.first_sent, at, sent, cx.now);
+        opening.first_sent = since_after_gap(opening.first_sent, at, was_tried, cx.now);
         if is_enough || (was_tried && cx.now.since(opening.first_sent) >= cx.syn_timeout()) {
             effects.end = Some(End::Failed(Error::TimedOut));
             return;

@@ -34,12 +34,17 @@ impl Handshake {
         options.user_timeout.map_or(at, |patience| at.min(self.first_sent + patience))
     }
 
+    /// Are there R1 retransmissions that nothing answered, or is there no way to send any?
+    fn was_tried(&self) -> bool {
+        self.send || self.transmissions > R1
+    }
+
     fn on_timer(&mut self, cx: &Cx<'_, '_>, effects: &mut Effects) {
         let at = self.deadline(cx.options);
         if cx.now < at {
             return;
         }
-        self.first_sent = since_after_gap(self.first_sent, at, self.transmissions, cx.now);
+        self.first_sent = since_after_gap(self.first_sent, at, self.was_tried(), cx.now);
         self.look_at = cx.now + LOOK;
         if self.waits_for_text() {
             // Nothing is due yet that the user's patience could count from (H269).
@@ -47,8 +52,7 @@ impl Handshake {
             return;
         }
         let is_enough = cx.options.syn_retries.is_some_and(|n| self.transmissions > n) && !self.answered;
-        // Where a device takes nothing, or no neighbour is known, none is sent.
-        let was_tried = self.send || self.transmissions > R1 || cx.options.user_timeout.is_some();
+        let was_tried = self.was_tried() || cx.options.user_timeout.is_some();
         //= rfc9293#3.8.3 MUST-22
         //= rfc9293#3.8.3 MUST-23: R2 for a SYN is at least three minutes (H005)
         let is_over = was_tried && cx.now.since(self.first_sent) >= cx.syn_timeout();

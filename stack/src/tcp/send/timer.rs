@@ -54,15 +54,16 @@ impl SendTimer {
 }
 
 /// Since when an answer is overdue, after the loop came to a timer for `at` only at `now`: what it slept
-/// through is no silence of the peer. Before enough was tried nothing counts; after that, what passed while
-/// the loop ran, so that one which is always late ends a connection, too.
+/// through is no silence of the peer. Before enough `was_tried` nothing counts; after that, what passed while
+/// the loop ran, so that one which is always late ends a connection, too. Where no device or neighbour takes what
+/// is to be sent, no more can be tried.
 //= rfc9293#3.8.3: R2 is time and retransmissions
-pub(crate) fn since_after_gap(since: Instant, at: Instant, tries: u8, now: Instant) -> Instant {
+pub(crate) fn since_after_gap(since: Instant, at: Instant, was_tried: bool, now: Instant) -> Instant {
     let late = now.since(at);
-    match tries {
+    match was_tried {
         _ if late < GAP => since,
-        0..R1 => now,
-        _ => (since + late).min(now),
+        false => now,
+        true => (since + late).min(now),
     }
 }
 
@@ -139,7 +140,7 @@ impl Send {
     /// answers came, and they may be lost.
     pub(crate) fn note_gap(&mut self, cx: &mut Cx<'_, '_>) {
         let Some(at) = self.timer_at(cx.options).filter(|at| *at + GAP <= cx.now) else { return };
-        self.since = since_after_gap(self.since, at, self.tries(), cx.now);
+        self.since = since_after_gap(self.since, at, self.was_tried(), cx.now);
         let now = Stamp::of(cx.now);
         self.scoreboard.edit(cx.pool, |records| {
             // Sent again, as far as samples of the round trip go.
@@ -147,9 +148,10 @@ impl Send {
         });
     }
 
-    /// Retransmissions or probes in a row that nothing answered.
-    fn tries(&self) -> u8 {
-        self.rtt.backoff().max(self.recovery.overdue())
+    /// Are there R1 retransmissions or probes in a row that nothing answered, or is there no way to send any?
+    fn was_tried(&self) -> bool {
+        let tries = self.rtt.backoff().max(self.recovery.overdue());
+        matches!(self.timer, SendTimer::Unsent(_)) || tries >= R1
     }
 
     /// Has the user's patience ended (RFC 9293 §3.10.1)? It is time alone.
@@ -161,7 +163,6 @@ impl Send {
     /// Has the peer been silent for R2, which is time and retransmissions?
     //= rfc9293#3.8.3 MUST-20, SHLD-11
     pub(crate) fn is_given_up(&self, cx: &Cx<'_, '_>) -> bool {
-        let was_tried = matches!(self.timer, SendTimer::Unsent(_)) || self.tries() >= R1;
-        was_tried && cx.now.since(self.since) >= cx.data_timeout()
+        self.was_tried() && cx.now.since(self.since) >= cx.data_timeout()
     }
 }
