@@ -3,23 +3,23 @@
 use core::cell::Cell;
 
 macro_rules! drops {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+    ($($(#[doc = $doc:literal])+ $(#[cfg($cfg:meta)])? $variant:ident = $name:literal,)+) => {
         /// Why a packet (or an event) was thrown away.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[non_exhaustive]
         pub enum Drop {
-            $($(#[doc = $doc])+ $variant,)+
+            $($(#[doc = $doc])+ $(#[cfg($cfg)])? $variant,)+
         }
 
         impl Drop {
             /// Every reason, in the order of the layers.
-            pub const ALL: &'static [Drop] = &[$(Drop::$variant,)+];
+            pub const ALL: &'static [Drop] = &[$($(#[cfg($cfg)])? Drop::$variant,)+];
 
             /// The reason in a few words.
             pub const fn name(self) -> &'static str {
                 match self {
-                    $(Drop::$variant => $name,)+
+                    $($(#[cfg($cfg)])? Drop::$variant => $name,)+
                 }
             }
         }
@@ -81,7 +81,7 @@ drops! {
     Ipv4NotForUs = "ipv4: not for us",
     /// A source route, finished or not.
     Ipv4SourceRoute = "ipv4: source route",
-    /// A fragment; the stack does not reassemble.
+    /// A fragment, where the stack has no memory or no feature to reassemble.
     Ipv4Fragment = "ipv4: fragment",
     /// An IPv6 length field contradicts the frame.
     Ipv6Malformed = "ipv6: malformed",
@@ -95,10 +95,40 @@ drops! {
     Ipv6Option = "ipv6: unknown option",
     /// A routing header with segments left.
     Ipv6Routing = "ipv6: routing header",
-    /// A fragment; the stack does not reassemble.
+    /// A fragment, where the stack has no memory or no feature to reassemble; or a fragment of a fragment.
     Ipv6Fragment = "ipv6: fragment",
     /// Next header 59: nothing follows.
     Ipv6NoNext = "ipv6: no next header",
+    /// A fragment without text, or one but the last whose length is no multiple of eight.
+    #[cfg(feature = "fragments")]
+    FragmentMalformed = "fragment: malformed",
+    /// A first fragment without the whole of the transport's header (RFC 1858, RFC 7112).
+    #[cfg(feature = "fragments")]
+    FragmentTiny = "fragment: headers incomplete",
+    /// A fragment of a datagram beyond 65,535 bytes, or beyond the memory for one.
+    #[cfg(feature = "fragments")]
+    FragmentTooLong = "fragment: datagram too long",
+    /// A fragment that overlaps another, or comes after such: its datagram is given up (RFC 5722).
+    #[cfg(feature = "fragments")]
+    FragmentOverlap = "fragment: overlap",
+    /// A fragment that is there already.
+    #[cfg(feature = "fragments")]
+    FragmentDuplicate = "fragment: duplicate",
+    /// A fragment of a datagram in more pieces than are remembered.
+    #[cfg(feature = "fragments")]
+    FragmentTooMany = "fragment: too many of a datagram",
+    /// A datagram whose fragments say both that the path marks congestion and that it can't (RFC 3168 §5.3).
+    #[cfg(feature = "fragments")]
+    FragmentMarks = "fragment: contradictory marks",
+    /// A datagram that was not complete in time.
+    #[cfg(feature = "fragments")]
+    FragmentTimeout = "fragment: reassembly timed out",
+    /// A datagram that was not complete, and gave its place or memory to another.
+    #[cfg(feature = "fragments")]
+    FragmentGaveWay = "fragment: gave way",
+    /// A fragment for which there is no memory.
+    #[cfg(feature = "fragments")]
+    FragmentNoMemory = "fragment: no memory",
     /// A transport protocol that the stack does not speak.
     ProtocolUnknown = "ip: unknown protocol",
     /// Source and destination are the same on a link (LAND).

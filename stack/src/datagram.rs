@@ -54,6 +54,21 @@ impl Families {
     }
 }
 
+/// What is done with a datagram that is larger than its path.
+#[cfg(feature = "fragments")]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DontFragment {
+    /// It is sent in fragments. What is smaller still goes with IPv4's DF, so that routers tell what would fit.
+    #[default]
+    No,
+    /// It is refused with [`Error::MessageTooLong`], by what is known of the path.
+    Yes,
+    /// It is sent whole if its interface can, whatever routers have said of the path: for programs that
+    /// find out themselves what gets through (RFC 8899). Larger ones are refused.
+    Probe,
+}
+
 /// Ephemeral ports (RFC 6056 §3.2 asks for a large range): the lower ones are left to servers.
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 20_000..=65_535;
 
@@ -74,6 +89,8 @@ pub struct DatagramSocket {
     pub(crate) peer: Option<(IpAddr, u16)>,
     pub(crate) hop_limit: Option<u8>,
     pub(crate) broadcast: bool,
+    #[cfg(feature = "fragments")]
+    pub(crate) dont_fragment: DontFragment,
     /// What ICMP said, once: to the next sender at once, to readers after what came before it.
     error: Option<PendingError>,
     pub(crate) readers: Wakers,
@@ -365,6 +382,8 @@ impl<'a> Datagrams<'a> {
             peer: None,
             hop_limit: None,
             broadcast: false,
+            #[cfg(feature = "fragments")]
+            dont_fragment: DontFragment::No,
             error: None,
             readers: Wakers::new(),
             received: PacketQueue::new(),
@@ -394,6 +413,44 @@ impl<'a> Datagrams<'a> {
             IpAddr::V4(_) => 0,
             IpAddr::V6(_) => (self.hash.hash(&(source, destination, ports)) & 0xf_ffff).max(1),
         }
+    }
+
+    /// A keyed hash, for numbers that nobody foresees.
+    #[cfg(feature = "fragments")]
+    pub(crate) fn keyed(&self, of: &impl core::hash::Hash) -> u32 {
+        self.hash.hash(of)
+    }
+
+    /// Could a socket have sent a datagram from `local` to `peer`? A connected one to its peer only.
+    #[cfg(feature = "fragments")]
+    pub(crate) fn may_have_sent(
+        &self,
+        kind: DatagramKind,
+        local: (IpAddr, u16),
+        peer: (IpAddr, u16),
+    ) -> bool {
+        let mut found = false;
+        self.visit(kind, local.1, |_, socket| {
+            let same_port = |p: (IpAddr, u16)| kind == DatagramKind::Echo || p.1 == peer.1;
+            found |= socket.families.has(local.0)
+                && socket.local.is_none_or(|l| l == local.0)
+                && socket.peer.is_none_or(|p| p.0 == peer.0 && same_port(p));
+            found
+        });
+        found
+    }
+
+    /// Tells a socket that wants to know that a datagram did not fit through its path.
+    #[cfg(feature = "fragments")]
+    pub(crate) fn set_too_long(
+        &mut self,
+        kind: DatagramKind,
+        local: (IpAddr, u16),
+        peer: (IpAddr, u16),
+        limit: u16,
+    ) {
+        let too_long = Error::MessageTooLong { limit };
+        self.tell(kind, local, peer, too_long, |socket| socket.dont_fragment != DontFragment::No);
     }
 
     /// Closes a socket; what was not read is lost.
@@ -512,11 +569,23 @@ impl<'a> Datagrams<'a> {
         peer: (IpAddr, u16),
         error: Error,
     ) -> bool {
+        self.tell(kind, local, peer, error, |_| true)
+    }
+
+    #[inline]
+    fn tell(
+        &mut self,
+        kind: DatagramKind,
+        local: (IpAddr, u16),
+        peer: (IpAddr, u16),
+        error: Error,
+        wants: impl Fn(&DatagramSocket) -> bool,
+    ) -> bool {
         let mut found = None;
         self.visit(kind, local.1, |index, socket| {
             let same_port = kind == DatagramKind::Echo || socket.peer.is_some_and(|p| p.1 == peer.1);
             let same_peer = same_port && socket.peer.is_some_and(|p| p.0 == peer.0);
-            if same_peer && socket.local.is_none_or(|l| l == local.0) {
+            if same_peer && wants(socket) && socket.local.is_none_or(|l| l == local.0) {
                 found = Some(index);
             }
             found.is_some()

@@ -89,7 +89,7 @@ pub(crate) fn parse_error_v6(header: &IcmpHeader, quote: &[u8]) -> Result<IcmpEr
     let packet = Ipv6Header::parse_quoted(quote).map_err(|_| Drop::IcmpMalformed)?;
     let parts = [&quote[IPV6_LEN..]];
     let payload = Bytes::new(&parts);
-    let upper = v6::walk(packet.next_header, payload).map_err(|_| Drop::IcmpMalformed)?;
+    let upper = v6::walk_first(packet.next_header, payload).map_err(|_| Drop::IcmpMalformed)?;
     let transport = payload.slice(upper.offset, usize::MAX).front();
     Ok(IcmpError {
         kind,

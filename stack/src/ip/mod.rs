@@ -10,6 +10,8 @@ pub mod routes;
 
 pub(crate) mod icmp;
 pub(crate) mod path_mtu;
+#[cfg(feature = "fragments")]
+pub(crate) mod reassembly;
 pub(crate) mod v6;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -2,11 +2,13 @@
 
 use crate::bytes::Bytes;
 use crate::counters::Drop;
+#[cfg(feature = "fragments")]
+use crate::wire::{FRAGMENT_LEN, FragmentHeader};
 use crate::wire::{OptionVerdict, check_options, extension, icmpv6};
 
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
+pub(crate) const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 const NO_NEXT: u8 = 59;
 const DESTINATION: u8 = 60;
@@ -52,8 +54,19 @@ const IPV6_LEN: usize = crate::wire::IPV6_LEN;
 /// Where the IPv6 header names the next one.
 const NEXT_HEADER_AT: usize = 6;
 
-/// Walks the chain that starts with a header of kind `next` at the front of `payload`.
-pub(crate) fn walk(mut next: u8, payload: Bytes<'_>) -> Result<Upper, Refusal> {
+/// Walks the chain that starts with a header of kind `next` at the front of `payload`. It ends before a fragment
+/// header as before a transport's, unless that is atomic.
+pub(crate) fn walk(next: u8, payload: Bytes<'_>) -> Result<Upper, Refusal> {
+    walk_to(next, payload, false)
+}
+
+/// The same for a first fragment, whose chain goes on behind the fragment header.
+pub(crate) fn walk_first(next: u8, payload: Bytes<'_>) -> Result<Upper, Refusal> {
+    walk_to(next, payload, true)
+}
+
+#[inline]
+fn walk_to(mut next: u8, payload: Bytes<'_>, into_first: bool) -> Result<Upper, Refusal> {
     let (mut offset, mut named_at) = (0, NEXT_HEADER_AT);
     for index in 0..HEADERS_MAX {
         match next {
@@ -63,6 +76,19 @@ pub(crate) fn walk(mut next: u8, payload: Bytes<'_>) -> Result<Upper, Refusal> {
                 return Err(Refusal { drop: Drop::Ipv6Extension, report: Some(report) });
             }
             HOP_BY_HOP | DESTINATION | ROUTING => {}
+            #[cfg(feature = "fragments")]
+            FRAGMENT => {
+                let fragment = FragmentHeader::parse(payload.slice(offset, usize::MAX).front())?;
+                //= rfc6946#4: an atomic fragment is a packet by itself, whatever else is under way
+                if fragment.offset > 0 || (fragment.more && !into_first) {
+                    return Ok(Upper { protocol: FRAGMENT, offset, named_at });
+                }
+                named_at = IPV6_LEN + offset;
+                next = fragment.next_header;
+                offset += FRAGMENT_LEN;
+                continue;
+            }
+            #[cfg(not(feature = "fragments"))]
             FRAGMENT => return Err(Drop::Ipv6Fragment.into()),
             NO_NEXT => return Err(Drop::Ipv6NoNext.into()),
             AUTHENTICATION => return Err(Drop::ProtocolUnknown.into()),
@@ -119,6 +145,15 @@ pub(crate) fn last_transport(packet: Bytes<'_>) -> (u8, &[u8]) {
     let mut offset = IPV6_LEN;
     for _ in 0..HEADERS_MAX {
         let rest = packet.slice(offset, usize::MAX).front();
+        #[cfg(feature = "fragments")]
+        if next == FRAGMENT
+            && let Ok(fragment) = FragmentHeader::parse(rest)
+            && fragment.offset == 0
+        {
+            next = fragment.next_header;
+            offset += FRAGMENT_LEN;
+            continue;
+        }
         if !matches!(next, HOP_BY_HOP | DESTINATION | ROUTING) {
             return (next, rest);
         }

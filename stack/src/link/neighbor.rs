@@ -38,7 +38,7 @@ const PROBES: Duration = Duration::from_millis(RETRANS.millis() * SOLICITS_MAX a
 const FAILED: Duration = Duration::from_millis(1000);
 /// An entry that our own traffic used within this time gives way last.
 const IN_USE: Duration = Duration::from_secs(30);
-/// Packets that wait for one neighbour.
+/// Packets that wait for one neighbour; the fragments of a datagram count once.
 pub(crate) const WAITING_MAX: usize = 8;
 
 /// Which neighbour: its address is unique on its link only.
@@ -282,7 +282,7 @@ impl<'a> Neighbors<'a> {
     }
 
     /// Lets a packet wait for the neighbour, whose oldest gives way if it has too many
-    /// ([`WAITING_MAX`]), and says how many gave way.
+    /// (`most`), and says how many gave way.
     ///
     /// An eighth of the memory is for all neighbours, so that packets to invented ones can't starve
     /// the rest (H195), and up to a quarter of it for the only packet of a neighbour of our own
@@ -292,6 +292,7 @@ impl<'a> Neighbors<'a> {
         key: &NeighborKey,
         purpose: Purpose,
         need: Need,
+        most: usize,
         pool: &mut Pool<'_>,
         frame: &Frame<'_>,
     ) -> Result<GaveWay, NoWait> {
@@ -305,7 +306,7 @@ impl<'a> Neighbors<'a> {
             let share = pool.capacity() / if is_only { 4 } else { 8 };
             let before = queue.held(pool);
             let mut refused = NoWait::ShareFull;
-            if queue.packets() < WAITING_MAX && self.waiting_bytes + frame.len() <= share {
+            if queue.packets() < most && self.waiting_bytes + frame.len() <= share {
                 let is_queued = queue.push(pool, frame, need);
                 self.waiting_bytes = self.waiting_bytes - before + queue.held(pool);
                 if is_queued {

@@ -6,6 +6,8 @@ use core::net::SocketAddr;
 use core::task::{Context, Poll};
 
 use super::{ToListenAddr, ToSocketAddrs};
+#[cfg(feature = "fragments")]
+use crate::datagram::DontFragment;
 use crate::datagram::{DatagramHandle, DatagramKind, Received};
 use crate::error::Error;
 use crate::net::Net;
@@ -120,7 +122,8 @@ impl UdpSocket {
 
     /// Sends a datagram, waiting for room in the device's queue, and returns its length.
     ///
-    /// [`Error::MessageTooLong`] with the limit (nothing is fragmented),
+    /// [`Error::MessageTooLong`] with the limit: 65,507 bytes over IPv4 and 65,527 over IPv6, where datagrams may be
+    /// [fragmented](UdpSocket::set_dont_fragment); [`Error::OutOfMemory`] for one beyond a quarter of the memory,
     /// [`Error::NetUnreachable`] without a route, [`Error::BroadcastNotAllowed`],
     /// [`Error::AddrInvalid`] for port 0, an unspecified address or the wrong family.
     pub fn send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
@@ -215,6 +218,42 @@ impl UdpSocket {
     /// The TTL or hop limit, if one was set.
     pub fn ttl(&self) -> Result<Option<u8>, Error> {
         self.stack(|stack| stack.datagram_hop_limit(self.handle))
+    }
+
+    /// Sets what is done with datagrams that are larger than their path. The default:
+    /// [`DontFragment::No`], they are sent in fragments.
+    ///
+    /// ```no_run
+    /// # fn example(net: &barenet::Net) -> Result<(), barenet::Error> {
+    /// use barenet::datagram::DontFragment;
+    /// let socket = barenet::UdpSocket::bind(net, 0)?;
+    /// socket.connect("192.0.2.7:5000")?;
+    /// // Find out by itself what gets through (RFC 8899): what routers say is only a hint.
+    /// socket.set_dont_fragment(DontFragment::Probe)?;
+    /// let packet = socket.path_mtu("192.0.2.7:5000")?; // with 20 bytes of IPv4 and 8 of UDP
+    /// socket.send(&[0; 9000][..usize::from(packet).min(9000) - 28])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "fragments")]
+    pub fn set_dont_fragment(&self, choice: DontFragment) -> Result<(), Error> {
+        self.stack(|stack| stack.datagram_set_dont_fragment(self.handle, choice))
+    }
+
+    /// What is done with datagrams that are larger than their path.
+    #[cfg(feature = "fragments")]
+    pub fn dont_fragment(&self) -> Result<DontFragment, Error> {
+        self.stack(|stack| stack.datagram_dont_fragment(self.handle))
+    }
+
+    /// The largest IP packet in bytes, headers included, that fits through the path to `to`, as far as is known: the
+    /// MTU of its interface, or less if a router has said so in the last ten minutes (RFC 1191, RFC 8201).
+    ///
+    /// [`Error::NetUnreachable`] without a route.
+    #[cfg(feature = "fragments")]
+    pub fn path_mtu(&self, to: impl ToSocketAddrs) -> Result<u16, Error> {
+        let to = first(to)?;
+        self.stack(|stack| stack.datagram_path_mtu(self.handle, to))
     }
 
     /// The longest that a receive waits before [`Error::TimedOut`]; `None`, the default: for ever.

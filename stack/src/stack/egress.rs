@@ -9,7 +9,7 @@ use crate::counters::Drop;
 use crate::device::{Device, Mac, Pieces, TxError, TxFrame, TxOffload};
 use crate::events::Event;
 use crate::ip::{self, InterfaceId, Path, group_mac};
-use crate::link::neighbor::{Due, NeighborKey, NoWait, Purpose};
+use crate::link::neighbor::{Due, NeighborKey, NoWait, Purpose, WAITING_MAX};
 use crate::pool::{Need, Pool};
 use crate::queue::{Frame, PacketQueue};
 use crate::stack::interface::QUEUE_MAX;
@@ -90,7 +90,13 @@ impl Stack<'_> {
             true => Err(Drop::AnswerToGroup),
             false => {
                 let purposes = (answer_to(path, ip.destination), Need::Control);
-                self.try_send(path, purposes, ip, (transport, payload), None, now)
+                let parts = (transport, payload);
+                // An echo reply is as long as its request.
+                #[cfg(feature = "fragments")]
+                let sent = self.send_in_parts(path, purposes, ip, parts, None, now);
+                #[cfg(not(feature = "fragments"))]
+                let sent = self.try_send(path, purposes, ip, parts, None, now);
+                sent
             }
         };
         if let Err(drop) = sent {
@@ -141,7 +147,7 @@ impl Stack<'_> {
         }
         let frame = Frame::new([headers, &[]], payload);
         match resolution {
-            Resolution::Pending => self.queue_at_neighbor(path, (purpose, need), &frame, now),
+            Resolution::Pending => self.queue_at_neighbor(path, (purpose, need), &frame, WAITING_MAX, now),
             _ => self.queue_frame(path.interface, &frame, need),
         }
     }
@@ -202,17 +208,19 @@ impl Stack<'_> {
         Ok(())
     }
 
-    fn queue_at_neighbor(
+    /// Lets a packet wait for its neighbour, beside `most - 1` others at most.
+    pub(super) fn queue_at_neighbor(
         &mut self,
         path: &Path,
         (purpose, need): (Purpose, Need),
         frame: &Frame<'_>,
+        most: usize,
         now: Instant,
     ) -> Result<(), Drop> {
         // It may lie there for seconds.
         let need = if need == Need::Control { need } else { Need::Bulk };
         let key = NeighborKey { interface: path.interface, address: path.next_hop };
-        match self.neighbors.wait(&key, purpose, need, &mut self.pool, frame) {
+        match self.neighbors.wait(&key, purpose, need, most, &mut self.pool, frame) {
             Ok(gave_way) => {
                 (0..gave_way.same).for_each(|_| self.count_drop(Drop::NeighborQueueFull, now));
                 (0..gave_way.others).for_each(|_| self.count_drop(Drop::NeighborShareFull, now));

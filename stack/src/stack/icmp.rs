@@ -111,6 +111,8 @@ impl Stack<'_> {
         let Ok(path) = path.or_else(|_| self.path(meta.source, None, Some(source))) else {
             return self.count_drop(Drop::NoRoute, now);
         };
+        #[cfg(feature = "fragments")]
+        let path = self.as_learnt(path, meta.source);
         let message = icmp_message(header, source, meta.source, body);
         let transport = if source.is_ipv4() { protocol::ICMP } else { protocol::ICMPV6 };
         let ip = IpHeader::new(source, meta.source, transport, 0);
@@ -124,7 +126,13 @@ impl Stack<'_> {
         }
         match error.protocol {
             protocol::TCP => self.tcp_icmp_error(meta, error, now),
-            protocol::UDP | protocol::ICMP | protocol::ICMPV6 => self.datagram_error(&error)?,
+            protocol::UDP | protocol::ICMP | protocol::ICMPV6 => {
+                #[cfg(feature = "fragments")]
+                if let crate::ip::IcmpErrorKind::TooBig { mtu } = error.kind {
+                    return self.datagram_too_big(&error, mtu, now);
+                }
+                self.datagram_error(&error)?;
+            }
             _ => return Err(Drop::IcmpForeign),
         }
         Ok(())
@@ -165,7 +173,7 @@ impl Stack<'_> {
 
     /// Sends an ICMP error about `packet` (IP header on), whose transport header is given as far
     /// as it matters. RFC 1122 §3.2.2, RFC 4443 §2.4(e).
-    fn report(
+    pub(super) fn report(
         &mut self,
         meta: &PacketMeta,
         header: IcmpHeader,

@@ -14,11 +14,11 @@ use crate::wire::{EtherType, EthernetHeader, IPV6_LEN, Ipv4Header, Ipv6Header, i
 
 /// How the link carried a frame.
 #[derive(Clone, Copy)]
-struct Link {
-    interface: InterfaceId,
-    checksum: RxChecksum,
-    segment_len: Option<u16>,
-    broadcast: bool,
+pub(super) struct Link {
+    pub(super) interface: InterfaceId,
+    pub(super) checksum: RxChecksum,
+    pub(super) segment_len: Option<u16>,
+    pub(super) broadcast: bool,
 }
 
 impl Link {
@@ -112,8 +112,29 @@ impl Stack<'_> {
             return Err(Drop::Ipv4SourceRoute);
         }
         if header.is_fragment {
+            #[cfg(feature = "fragments")]
+            return self.ipv4_fragment(link, &header, packet, delivery, now);
+            #[cfg(not(feature = "fragments"))]
             return Err(Drop::Ipv4Fragment);
         }
+        self.ipv4_upper(link, &header, packet, delivery, now)
+    }
+
+    /// What an IPv4 packet that is whole carries.
+    #[inline]
+    pub(super) fn ipv4_upper(
+        &mut self,
+        link: Link,
+        header: &Ipv4Header,
+        packet: Bytes<'_>,
+        delivery: Delivery,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        let way = Way {
+            interface: link.interface,
+            source: header.source.into(),
+            destination: header.destination.into(),
+        };
         let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
         match header.protocol {
             _ if delivery == Delivery::Other => self.offer_input(&meta, packet, header.header_len, now),
@@ -179,6 +200,24 @@ impl Stack<'_> {
             stack.check_source_v6((link.interface, interface), &header, is_advert)?;
             if delivery == Delivery::Other { Err(Drop::Ipv6NotForUs) } else { Ok(()) }
         })?;
+        self.ipv6_upper(link, &header, packet, delivery, now)
+    }
+
+    /// What an IPv6 packet that is let in carries.
+    #[inline]
+    pub(super) fn ipv6_upper(
+        &mut self,
+        link: Link,
+        header: &Ipv6Header,
+        packet: Bytes<'_>,
+        delivery: Delivery,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        let way = Way {
+            interface: link.interface,
+            source: header.source.into(),
+            destination: header.destination.into(),
+        };
         let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
         let payload = packet.slice(IPV6_LEN, usize::MAX);
         let upper = match v6::walk(header.next_header, payload) {
@@ -190,6 +229,10 @@ impl Stack<'_> {
                 return Err(refusal.drop);
             }
         };
+        #[cfg(feature = "fragments")]
+        if upper.protocol == v6::FRAGMENT {
+            return self.ipv6_fragment((link, &meta), header, upper, packet, delivery, now);
+        }
         if upper.protocol == protocol::ICMPV6 {
             return self.icmpv6_input(&meta, payload.slice(upper.offset, usize::MAX), now);
         }

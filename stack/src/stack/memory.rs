@@ -2,6 +2,8 @@
 
 use managed::ManagedSlice;
 
+#[cfg(feature = "fragments")]
+use super::FragmentSlot;
 use super::{Bucket, Interface, NeighborSlot, Slot, Storage};
 use crate::datagram::DatagramSocket;
 use crate::ip::addresses::Address;
@@ -22,10 +24,17 @@ const ADDRESSES: usize = 12;
 const ROUTES: usize = 8;
 /// Sets of socket options; connections with equal ones share one.
 const OPTIONS: usize = 3;
+/// Datagrams that are reassembled at a time, and the longest of them: a link's MTU (RFC 1122 §3.3.2), and what
+/// every host takes over IPv6 (RFC 8200 §5).
+#[cfg(feature = "fragments")]
+const FRAGMENTED: usize = 4;
+#[cfg(feature = "fragments")]
+const FRAGMENTED_LEN: usize = 1500;
 
 /// The memory of a stack with `BLOCKS` blocks of 512 bytes for queued data and waiting packets,
 /// `CONNECTIONS` connections and as many listening ports, and `DATAGRAMS` UDP and ping sockets; with
-/// 4 interfaces, 12 addresses, 16 neighbours, 8 routes and 3 sets of socket options. For other numbers fill a
+/// 4 interfaces, 12 addresses, 16 neighbours, 8 routes, 3 sets of socket options, and four datagrams of up to
+/// 1,500 bytes in fragments. For other numbers fill a
 /// [`Storage`] by hand.
 ///
 /// A network in statics, for instance with the crate `static_cell`; memory and daemon are made by the compiler, so that
@@ -87,6 +96,10 @@ pub struct Memory<
     buckets: [[Bucket; 6]; CONNECTIONS],
     datagrams: [Slot<DatagramSocket>; DATAGRAMS],
     datagram_buckets: [[Bucket; 2]; DATAGRAMS],
+    #[cfg(feature = "fragments")]
+    fragments: [FragmentSlot; FRAGMENTED],
+    #[cfg(feature = "fragments")]
+    fragment_buffer: [u8; FRAGMENTED_LEN],
 }
 
 impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, const ACTIVE: usize>
@@ -108,6 +121,10 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             buckets: [[Bucket::EMPTY; 6]; CONNECTIONS],
             datagrams: [const { Slot::EMPTY }; DATAGRAMS],
             datagram_buckets: [[Bucket::EMPTY; 2]; DATAGRAMS],
+            #[cfg(feature = "fragments")]
+            fragments: [const { FragmentSlot::EMPTY }; FRAGMENTED],
+            #[cfg(feature = "fragments")]
+            fragment_buffer: [0; FRAGMENTED_LEN],
         }
     }
 
@@ -132,6 +149,10 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             datagrams: ManagedSlice::Borrowed(&mut self.datagrams),
             datagram_buckets: ManagedSlice::Borrowed(self.datagram_buckets.as_flattened_mut()),
             datagrams_max: DATAGRAMS,
+            #[cfg(feature = "fragments")]
+            fragments: ManagedSlice::Borrowed(&mut self.fragments),
+            #[cfg(feature = "fragments")]
+            fragment_buffer: ManagedSlice::Borrowed(&mut self.fragment_buffer),
         }
     }
 }

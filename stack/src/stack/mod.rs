@@ -4,6 +4,10 @@ mod addresses;
 mod announce;
 mod egress;
 mod flow;
+#[cfg(feature = "fragments")]
+mod fragmenting;
+#[cfg(feature = "fragments")]
+mod fragments;
 mod icmp;
 mod ingress;
 mod interface;
@@ -17,12 +21,16 @@ mod tcp_calls;
 mod udp;
 
 pub use crate::demux::Bucket;
+#[cfg(feature = "fragments")]
+pub use crate::ip::reassembly::FragmentSlot;
 pub use crate::link::neighbor::{NeighborSlot, Resolution};
 pub use crate::slab::Slot;
 pub use addresses::Assignment;
 pub use egress::Devices;
 pub(crate) use interface::INTERFACES_MAX;
 pub use interface::Interface;
+#[cfg(feature = "fragments")]
+pub(crate) use interface::QUEUE_MAX;
 pub use memory::Memory;
 pub use storage::{Limits, Storage};
 pub use tcp_calls::{ListenerHandle, Readiness, TcpHandle};
@@ -80,6 +88,11 @@ pub struct Stack<'a> {
     /// Changes whenever a [`Path`] may have.
     paths_epoch: u32,
     path_mtus: PathMtus,
+    /// See [`fragmenting`].
+    #[cfg(feature = "fragments")]
+    idents: [u32; fragmenting::IDENTS],
+    #[cfg(feature = "fragments")]
+    reassembly: crate::ip::reassembly::Reassembly<'a>,
     /// The path that TCP took last.
     tcp_way: Option<(tcp::Way, Path)>,
     /// The path that an answer took last.
@@ -118,6 +131,10 @@ impl<'a> Stack<'a> {
             served: None,
             paths_epoch: 0,
             path_mtus: PathMtus::new(),
+            #[cfg(feature = "fragments")]
+            idents: [0; fragmenting::IDENTS],
+            #[cfg(feature = "fragments")]
+            reassembly: crate::ip::reassembly::Reassembly::empty(),
             tcp_way: None,
             answer_way: None,
         }
@@ -143,6 +160,8 @@ impl<'a> Stack<'a> {
             storage.datagrams_max,
             random.key(),
         );
+        #[cfg(feature = "fragments")]
+        self.reassembly.start(storage.fragments, storage.fragment_buffer);
         self.random = random;
     }
 
@@ -169,6 +188,8 @@ impl<'a> Stack<'a> {
         self.announce(now);
         self.neighbor_timers(now);
         self.path_timers(now);
+        #[cfg(feature = "fragments")]
+        self.reassembly_timers(now);
         self.tcp_timers(now);
     }
 
@@ -190,6 +211,8 @@ impl<'a> Stack<'a> {
         }
         let announcement = announcement.map(|at| at.max(now));
         let heap = self.pool.is_short().then(|| now + HEAP_INTERVAL);
+        #[cfg(feature = "fragments")]
+        let heap = crate::time::earlier(heap, self.reassembly.deadline());
         let address = self.addresses.deadline().map(|at| at.max(now));
         let own = earlier(earlier(announcement, address), earlier(heap, self.neighbors.next_deadline()));
         earlier(own, self.tcp.deadline())

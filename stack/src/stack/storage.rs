@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use managed::ManagedSlice;
 
+#[cfg(feature = "fragments")]
+use super::FragmentSlot;
 use super::{Interface, NeighborSlot, Slot};
 use crate::datagram::DatagramSocket;
 use crate::demux::Bucket;
@@ -36,6 +38,13 @@ pub struct Storage<'a> {
     pub datagram_buckets: ManagedSlice<'a, Bucket>,
     /// Most datagram sockets, where their places are taken from the heap.
     pub datagrams_max: usize,
+    /// Datagrams that are reassembled at a time; all their fragments take an eighth of the pool at most.
+    #[cfg(feature = "fragments")]
+    pub fragments: ManagedSlice<'a, FragmentSlot>,
+    /// Where a datagram is put together: as long as the longest one, with its IP header, that may come in
+    /// fragments. Every host has to take 576 bytes (RFC 1122 §3.3.2); over IPv6 it is 1,500 (RFC 8200 §5).
+    #[cfg(feature = "fragments")]
+    pub fragment_buffer: ManagedSlice<'a, u8>,
 }
 
 /// How much a stack on the heap may use. It is taken when it is needed, and what the heap does not have
@@ -60,6 +69,9 @@ pub struct Limits {
     pub active: usize,
     /// UDP and ping sockets.
     pub datagrams: usize,
+    /// Datagrams that are reassembled at a time. None: fragments are dropped.
+    #[cfg(feature = "fragments")]
+    pub fragments: usize,
 }
 
 impl Default for Limits {
@@ -74,6 +86,8 @@ impl Default for Limits {
             connections: 65_536,
             active: 256,
             datagrams: 1024,
+            #[cfg(feature = "fragments")]
+            fragments: 16,
         }
     }
 }
@@ -101,6 +115,13 @@ impl Storage<'static> {
             datagrams: ManagedSlice::Owned(Vec::new()),
             datagram_buckets: ManagedSlice::Owned(Vec::new()),
             datagrams_max: limits.datagrams,
+            #[cfg(feature = "fragments")]
+            fragments: ManagedSlice::Owned(
+                core::iter::repeat_with(FragmentSlot::default).take(limits.fragments).collect(),
+            ),
+            // It grows with what comes.
+            #[cfg(feature = "fragments")]
+            fragment_buffer: ManagedSlice::Owned(Vec::new()),
         }
     }
 }
@@ -167,6 +188,10 @@ mod tests {
                 datagrams: ManagedSlice::Borrowed(&mut datagrams),
                 datagram_buckets: ManagedSlice::Borrowed(&mut buckets),
                 datagrams_max: 2,
+                #[cfg(feature = "fragments")]
+                fragments: ManagedSlice::Borrowed(&mut []),
+                #[cfg(feature = "fragments")]
+                fragment_buffer: ManagedSlice::Borrowed(&mut []),
             },
             [1; 32],
         );

@@ -8,6 +8,8 @@ use super::egress::Devices;
 use super::icmp::icmp_message;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
+#[cfg(feature = "fragments")]
+use crate::datagram::DontFragment;
 use crate::datagram::{
     DatagramHandle, DatagramKind, DatagramSocket, Families, Received, Undelivered, with_zone,
 };
@@ -18,7 +20,7 @@ use crate::link::neighbor::Purpose;
 use crate::pool::Need;
 use crate::time::Instant;
 use crate::wire::{
-    ICMP_LEN, IcmpHeader, IpHeader, UDP_LEN, UdpHeader, icmpv4, icmpv6, ip_len, protocol, pseudo_header,
+    ICMP_LEN, IcmpHeader, IpHeader, UDP_LEN, UdpHeader, icmpv4, icmpv6, protocol, pseudo_header,
 };
 
 /// RFC 1112 §6.1: a group's datagrams stay on the link unless the program says otherwise (H134).
@@ -207,11 +209,13 @@ impl Stack<'_> {
     /// Looks for the path of a datagram, and remembers it for the next one to the same peer.
     fn find_datagram_path(&mut self, handle: DatagramHandle, to: SocketAddr) -> Result<Path, Error> {
         let path = self.datagram_path(self.datagrams.get(handle)?, &to)?;
+        #[cfg(feature = "fragments")]
+        let path = self.as_learnt(path, to.ip().to_canonical());
         self.datagrams.get_mut(handle)?.note_path(&to, self.paths_epoch, path);
         Ok(path)
     }
 
-    fn datagram_path(&self, socket: &DatagramSocket, peer: &SocketAddr) -> Result<Path, Error> {
+    pub(super) fn datagram_path(&self, socket: &DatagramSocket, peer: &SocketAddr) -> Result<Path, Error> {
         let to = peer.ip().to_canonical();
         let family_fits = match socket.families {
             Families::Both => true,
@@ -295,7 +299,10 @@ impl Stack<'_> {
         if is_broadcast && !socket.broadcast {
             return Err(Error::BroadcastNotAllowed);
         }
-        let limit = usize::from(path.mtu) - ip_len(destination) - UDP_LEN;
+        #[cfg(feature = "fragments")]
+        let limit = self.datagram_limit(&path, destination, socket.dont_fragment);
+        #[cfg(not(feature = "fragments"))]
+        let limit = usize::from(path.mtu) - crate::wire::ip_len(destination) - UDP_LEN;
         if data.len() > limit {
             return Err(Error::MessageTooLong { limit: limit as u16 });
         }
@@ -308,7 +315,18 @@ impl Stack<'_> {
         };
         let parts = [data];
         let purposes = (Purpose::Own, Need::Send);
-        match self.try_send(&path, purposes, &ip, (&header, Bytes::new(&parts)), devices, now) {
+        let parts = (&header[..], Bytes::new(&parts));
+        #[cfg(feature = "fragments")]
+        let sent = match socket.dont_fragment {
+            DontFragment::No => self.send_in_parts(&path, purposes, &ip, parts, devices, now),
+            _ => {
+                let path = Path { mtu: u16::MAX, ..path }; // within the limit
+                self.try_send(&path, purposes, &ip, parts, devices, now)
+            }
+        };
+        #[cfg(not(feature = "fragments"))]
+        let sent = self.try_send(&path, purposes, &ip, parts, devices, now);
+        match sent {
             Ok(()) => Ok(data.len()),
             Err(drop) => self.not_sent(drop, path.interface, waker, now).map(|()| data.len()),
         }

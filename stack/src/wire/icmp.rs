@@ -21,6 +21,9 @@ pub(crate) mod icmpv4 {
     pub(crate) const CODE_PROTOCOL: u8 = 2;
     /// Code of unreachable: port.
     pub(crate) const CODE_PORT: u8 = 3;
+    /// Code of time exceeded: reassembly took too long (RFC 4443 §3.3 has the same).
+    #[cfg(feature = "fragments")]
+    pub(crate) const CODE_REASSEMBLY: u8 = 1;
     /// Code of unreachable: fragmentation needed (RFC 1191).
     pub(crate) const CODE_TOO_BIG: u8 = 4;
 }

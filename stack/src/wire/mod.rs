@@ -5,6 +5,8 @@
 mod arp;
 mod checksum;
 mod ethernet;
+#[cfg(feature = "fragments")]
+mod fragment;
 mod icmp;
 mod ipv4;
 mod ipv6;
@@ -15,6 +17,10 @@ mod udp;
 pub(crate) use arp::{ARP_LEN, ArpOperation, ArpPacket};
 pub(crate) use checksum::{Checksum, pseudo_header};
 pub(crate) use ethernet::{ETHERNET_LEN, EtherType, EthernetHeader, LinkPath};
+#[cfg(feature = "fragments")]
+pub(crate) use fragment::{
+    FRAGMENT_LEN, FragmentHeader, fragment_of_v4, make_fragment_v4, make_whole_v4, make_whole_v6,
+};
 pub(crate) use icmp::{ICMP_LEN, IcmpHeader, icmpv4, icmpv6};
 pub(crate) use ipv4::{IPV4_LEN, Ipv4Header};
 pub(crate) use ipv6::{IPV6_LEN, Ipv6Header, OptionVerdict, check_options, extension};

@@ -59,6 +59,7 @@ impl Machine {
             connections: 1 + usize::from(self.connections % 12),
             active: 1 + usize::from(self.active % 4),
             datagrams: 4,
+            fragments: 4,
         }
     }
 

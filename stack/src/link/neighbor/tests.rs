@@ -230,7 +230,7 @@ fn a_denied_question_counts_as_a_try() {
     let (mut slots, mut memory) = (slots(8), [0; 1024]);
     let (mut cache, mut pool) = (cache(&mut slots), pool(&mut memory));
     assert!(asks(cache.resolve(key(1), ours(), Purpose::Answer, &pool, T0).2));
-    cache.wait(&key(1), Purpose::Answer, Need::Control, &mut pool, &frame(b"pong")).unwrap();
+    cache.wait(&key(1), Purpose::Answer, Need::Control, WAITING_MAX, &mut pool, &frame(b"pong")).unwrap();
     let mut outcome = Vec::new();
     for ms in (0..5000).step_by(10) {
         cache.questions.take_for_answer(at(ms));
@@ -354,12 +354,15 @@ fn packets_wait_in_order() {
     let (mut cache, mut pool) = (cache(&mut slots), pool(&mut memory));
     cache.resolve(key(1), ours(), OWN, &pool, T0);
     cache.resolve(key(2), ours(), OWN, &pool, T0);
-    assert_eq!(cache.wait(&key(2), OWN, Need::Bulk, &mut pool, &frame(b"only")), Ok(GaveWay::default()));
+    assert_eq!(
+        cache.wait(&key(2), OWN, Need::Bulk, WAITING_MAX, &mut pool, &frame(b"only")),
+        Ok(GaveWay::default())
+    );
     for i in 0..WAITING_MAX as u8 + 3 {
         let gave_way = GaveWay { same: usize::from(i >= WAITING_MAX as u8), others: 0 };
-        assert_eq!(cache.wait(&key(1), OWN, Need::Bulk, &mut pool, &frame(&[i])), Ok(gave_way));
+        assert_eq!(cache.wait(&key(1), OWN, Need::Bulk, WAITING_MAX, &mut pool, &frame(&[i])), Ok(gave_way));
     }
-    assert_eq!(cache.wait(&key(3), OWN, Need::Bulk, &mut pool, &frame(b"x")), Err(NoWait::Gone));
+    assert_eq!(cache.wait(&key(3), OWN, Need::Bulk, WAITING_MAX, &mut pool, &frame(b"x")), Err(NoWait::Gone));
     let mut learnt = cache.learn(key(1), Some(MAC), ANSWER, &pool, T0).unwrap();
     let mut order = Vec::new();
     while !learnt.waiting.is_empty() {
@@ -387,8 +390,9 @@ fn waiting_packets_have_a_share() {
         let (_, mut given_up, _) = cache.resolve(key(n), ours(), OWN, &pool, now);
         given_up.clear(&mut pool);
         for _ in 0..2 {
-            refused +=
-                usize::from(cache.wait(&key(n), OWN, Need::Bulk, &mut pool, &frame(&[1; 300])).is_err());
+            refused += usize::from(
+                cache.wait(&key(n), OWN, Need::Bulk, WAITING_MAX, &mut pool, &frame(&[1; 300])).is_err(),
+            );
         }
         while let Some(due) = cache.due(&pool, now) {
             if let Due::Failed { mut waiting, .. } = due {
@@ -405,7 +409,7 @@ fn waiting_packets_have_a_share() {
     for n in 500..564u16 {
         now += Duration::from_secs(1);
         cache.resolve(key(n), ours(), Purpose::Answer, &pool, now).1.clear(&mut pool);
-        let _ = cache.wait(&key(n), Purpose::Answer, Need::Bulk, &mut pool, &frame(&[1; 3000]));
+        let _ = cache.wait(&key(n), Purpose::Answer, Need::Bulk, WAITING_MAX, &mut pool, &frame(&[1; 3000]));
         assert!(pool.in_use() <= pool.capacity() / 8);
     }
     assert!(pool.in_use() > 0);
@@ -423,17 +427,19 @@ fn one_packet_for_each_before_a_second_for_any() {
     let (mut cache, mut pool) = (cache(&mut slots), pool(&mut memory));
     for n in 200..204 {
         cache.resolve(key(n), ours(), Purpose::Answer, &pool, T0);
-        cache.wait(&key(n), Purpose::Answer, Need::Control, &mut pool, &frame(&[3; 500])).unwrap();
+        cache
+            .wait(&key(n), Purpose::Answer, Need::Control, WAITING_MAX, &mut pool, &frame(&[3; 500]))
+            .unwrap();
     }
     for _ in 0..100 {
         cache.resolve(key(1), ours(), OWN, &pool, T0);
-        cache.wait(&key(1), OWN, Need::Bulk, &mut pool, &frame(&[1; 500])).unwrap();
+        cache.wait(&key(1), OWN, Need::Bulk, WAITING_MAX, &mut pool, &frame(&[1; 500])).unwrap();
     }
     let waits = |cache: &mut Neighbors<'_>, n| cache.table.get(&key(n)).unwrap().waiting.packets();
     assert!(waits(&mut cache, 1) >= 2);
     for n in 2..15 {
         cache.resolve(key(n), ours(), OWN, &pool, T0);
-        cache.wait(&key(n), OWN, Need::Bulk, &mut pool, &frame(&[2; 500])).unwrap();
+        cache.wait(&key(n), OWN, Need::Bulk, WAITING_MAX, &mut pool, &frame(&[2; 500])).unwrap();
     }
     assert!((1..15).all(|n| waits(&mut cache, n) == 1), "the newest of each");
     assert!((200..204).all(|n| waits(&mut cache, n) == 0));

@@ -70,6 +70,8 @@ fn limits_of_nothing() {
         connections: 0,
         active: 0,
         datagrams: 0,
+        #[cfg(feature = "fragments")]
+        fragments: 0,
     };
     let mut world = World::new();
     let capabilities = world.hosts[1].out.capabilities;

@@ -173,6 +173,8 @@ fn ipv6_needs_a_checksum() {
 fn a_datagram_too_long_is_refused() {
     let mut a = Host::new(1);
     let client = bind(&mut a, ANY_V6, 0);
+    #[cfg(feature = "fragments")]
+    a.stack.datagram_set_dont_fragment(client, crate::datagram::DontFragment::Yes).unwrap();
     let error = Error::MessageTooLong { limit: 1472 };
     assert_eq!(send(&mut a, client, at("10.0.0.2", 7), &[0; 1473]), Err(error));
     assert_eq!(send(&mut a, client, at("10.0.0.2", 7), &[0; 1472]), Ok(1472));
