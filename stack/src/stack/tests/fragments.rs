@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use super::input::{fix_ipv4, host, icmp, packet_to, v6};
+use super::input::{fix_ipv4, host, icmp, introduce, packet_to, v6};
 use super::*;
 use crate::datagram::{DatagramHandle, DontFragment};
 use crate::time::Duration;
@@ -211,6 +211,7 @@ fn time_exceeded_is_told_once_for_a_first_fragment() {
                 host.output(at);
             }
             assert_eq!((drops(&host), host.stack.next_deadline(T0)), (vec![], Some(due)));
+            introduce(&mut host, due);
             host.stack.on_timers(due);
             let told = told(&mut host, due);
             assert_eq!(drops(&host), [(Drop::FragmentTimeout, 1)]);
@@ -267,7 +268,7 @@ fn fragment_for_somebody_else_takes_no_memory() {
 #[test]
 fn stack_without_places_counts_fragments() {
     let mut host = host();
-    host.stack.reassembly = crate::ip::reassembly::Reassembly::empty();
+    host.stack.reassembly = ip::reassembly::Reassembly::empty();
     host.input(&cut_v4(&host, protocol::UDP, &text(64), &[(0, 32, true)])[0], T0);
     host.input(&cut_v6(&host, protocol::UDP, &text(64), &[(0, 32, true)])[0], T0);
     assert_eq!(drops(&host), [(Drop::Ipv4Fragment, 1), (Drop::Ipv6Fragment, 1)]);

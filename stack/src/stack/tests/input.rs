@@ -37,6 +37,7 @@ pub(super) fn fix_ipv4(frame: &mut [u8]) {
     frame[24..26].copy_from_slice(&sum.finish().to_be_bytes());
 }
 
+#[cfg(not(feature = "fragments"))]
 /// A frame changed by `change`, with its IPv4 header checksum right afterwards.
 fn changed(frame: &[u8], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     let mut frame = frame.to_vec();
@@ -73,7 +74,7 @@ pub(super) fn host() -> Host {
     host
 }
 
-fn introduce(host: &mut Host, now: Instant) -> usize {
+pub(super) fn introduce(host: &mut Host, now: Instant) -> usize {
     let peer = ArpPacket {
         operation: ArpOperation::Request,
         sender_mac: PEER,
