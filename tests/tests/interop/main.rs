@@ -10,6 +10,7 @@ mod ecn;
 mod ends;
 mod fast_open;
 mod flood;
+mod fragments;
 mod frames;
 mod gone;
 mod losses;

@@ -1,11 +1,12 @@
 //! Path MTU with the kernel as a router: two stacks of ours on two TAPs, and a smaller link behind it
 //! than either knows of.
 
+use barenet::datagram::DontFragment;
 use barenet::device::{Capabilities, Device, LinkState, Mac, RxFrame, TxError, TxFrame};
 use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, Stack, Storage};
 use barenet::wait::Threads;
-use barenet::{Net, TcpListener, TcpStream};
+use barenet::{Error, Net, TcpListener, TcpStream, UdpSocket};
 use barenet_drivers::tap::{self, Options, Tap};
 use barenet_tests::kernel::{
     Daemon, Family, Opens, beside_wrapped, exchange, machine, noise, pair, receive, send, try_sysctl,
@@ -68,6 +69,52 @@ fn a_router_with_a_smaller_link() {
             },
         );
     }
+}
+
+/// T17, D03: UDP learns from the same messages, whether its datagrams are in fragments or not; a socket that
+/// wants none is told.
+#[test]
+fn router_with_a_smaller_link_teaches_udp() {
+    beside_wrapped(
+        true,
+        |tap| tap,
+        &Limits::default(),
+        |near| {
+            assert!(try_sysctl("net.ipv4.ip_forward", "1"));
+            assert!(try_sysctl("net.ipv6.conf.all.forwarding", "1"));
+            let far = far_stack();
+            let _daemon = Daemon::start(&far);
+            near.with_stack(|stack| {
+                let id = stack.interfaces().find(|(_, i)| !i.is_loopback()).unwrap().0;
+                Family::BOTH.into_iter().for_each(|f| stack.set_gateway(id, f.kernel()).unwrap());
+            });
+            for (n, [_, address]) in FAR.into_iter().enumerate() {
+                let to = SocketAddr::new(address.parse().unwrap(), 7);
+                let server = UdpSocket::bind(&far, to).unwrap();
+                let client = UdpSocket::bind(near, 0).unwrap();
+                client.connect(to).unwrap();
+                let (data, mut buf) = (noise([1400, 9000][n], 1), vec![0; 10_000]);
+                assert_eq!(client.path_mtu(to), Ok(1500));
+                client.set_dont_fragment([DontFragment::No, DontFragment::Yes][n]).unwrap();
+                // The first that is too long is lost, and what a router says of it is heard.
+                client.send(&data[..1400]).unwrap();
+                while client.path_mtu(to) == Ok(1500) {
+                    thread::yield_now();
+                }
+                assert_eq!(client.path_mtu(to), Ok(FAR_MTU));
+                if n == 1 {
+                    let limit = FAR_MTU - 48;
+                    let told = Err(Error::MessageTooLong { limit });
+                    assert_eq!(client.send(b"?"), told, "of the one before");
+                    assert_eq!(client.send(&data[..1400]), told);
+                    client.set_dont_fragment(DontFragment::No).unwrap();
+                }
+                client.send(&data).unwrap();
+                let len = server.recv(&mut buf).unwrap();
+                assert!(buf[..len] == data);
+            }
+        },
+    );
 }
 
 /// Loses every frame that we send with a longer packet than so many bytes, and says nothing.

@@ -1,5 +1,7 @@
 //! Fragments in every order, right and wrong.
 
+#![expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
+
 use std::vec::Vec;
 
 use super::*;

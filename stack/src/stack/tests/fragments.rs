@@ -358,7 +358,7 @@ fn too_big(host: &Host, frame: &[u8], mtu: u16) -> Vec<u8> {
     let is_v6 = frame[12] == 0x86;
     let (source, own) = if is_v6 { (v6("fe80::9"), host.link_local()) } else { (v4(9), v4(1)) };
     let quote = &frame[14..frame.len().min(14 + 500)];
-    let rest = if is_v6 { [0, 0, (mtu >> 8) as u8, mtu as u8] } else { [0, 0, (mtu >> 8) as u8, mtu as u8] };
+    let rest = [0, 0, (mtu >> 8) as u8, mtu as u8];
     let header = crate::wire::IcmpHeader {
         kind: if is_v6 { icmpv6::TOO_BIG } else { icmpv4::UNREACHABLE },
         code: if is_v6 { 0 } else { icmpv4::CODE_TOO_BIG },
