@@ -212,7 +212,7 @@ impl<'a> Stack<'a> {
         let announcement = announcement.map(|at| at.max(now));
         let heap = self.pool.is_short().then(|| now + HEAP_INTERVAL);
         #[cfg(feature = "fragments")]
-        let heap = crate::time::earlier(heap, self.reassembly.deadline());
+        let heap = earlier(heap, self.reassembly.deadline());
         let address = self.addresses.deadline().map(|at| at.max(now));
         let own = earlier(earlier(announcement, address), earlier(heap, self.neighbors.next_deadline()));
         earlier(own, self.tcp.deadline())
