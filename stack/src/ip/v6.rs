@@ -65,6 +65,7 @@ pub(crate) fn walk_first(next: u8, payload: Bytes<'_>) -> Result<Upper, Refusal>
     walk_to(next, payload, true)
 }
 
+#[cfg_attr(not(feature = "fragments"), expect(unused_variables, reason = "no fragment is looked into"))]
 #[inline]
 fn walk_to(mut next: u8, payload: Bytes<'_>, into_first: bool) -> Result<Upper, Refusal> {
     let (mut offset, mut named_at) = (0, NEXT_HEADER_AT);
