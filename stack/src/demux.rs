@@ -35,6 +35,7 @@ impl Default for Bucket {
 pub(crate) struct HashKey(pub(crate) [u8; 16]);
 
 impl HashKey {
+    #[inline]
     pub(crate) fn hash(&self, of: &impl Hash) -> u32 {
         let mut hasher = SipHasher13::new_with_key(&self.0);
         of.hash(&mut hasher);

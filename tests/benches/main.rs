@@ -14,6 +14,7 @@ mod s10;
 mod s11;
 mod s12;
 mod s13;
+mod s15;
 mod s17;
 mod s4;
 mod s5;
@@ -42,6 +43,7 @@ sections (all but the last two if none is named):
   s11       1 to 64 flows through one bottleneck, in virtual time
   s12       reordering, tail loss, black holes and the like, in virtual time
   s13       programs for a microcontroller: bytes of flash, static memory and stack
+  s15       the x86_64 board in QEMU: instructions until its first frame
   s1, s1b   bulk send over TAP, with offloads and without
   s2, s2b   bulk receive over TAP, with offloads and without
   s17       beside Linux on one emulated path: half an hour, with --quick five minutes; pictures in target/s17
@@ -51,8 +53,8 @@ options:
   --write   keep the tables in tests/benches/RESULTS.md: of all sections but the last two, or of s17 alone";
 
 /// What is measured when nothing is named.
-const SECTIONS: [&str; 14] =
-    ["s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s1", "s1b", "s2", "s2b"];
+const SECTIONS: [&str; 15] =
+    ["s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s15", "s1", "s1b", "s2", "s2b"];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -136,6 +138,7 @@ fn measure(section: &str, effort: &Effort, quick: bool) -> Result<Vec<Table>, St
         "s11" => vec![s11::table(effort)?],
         "s12" => s12::tables()?,
         "s13" => vec![s13::table()?],
+        "s15" => vec![s15::table()?],
         "s17" => s17::tables(quick)?,
         "profile" => {
             count::check()?;

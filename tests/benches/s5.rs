@@ -104,7 +104,7 @@ fn flood(syns: u32) -> Done {
         }
     }
     let cookies = crowd.cookies() - cookies;
-    assert_eq!(cookies, syns.into(), "each is answered by a cookie");
+    assert_eq!(cookies, u64::from(syns), "each is answered by a cookie");
     Done { bytes: syns.into(), segments: cookies, acks: 0, seconds: 0.0 }
 }
 

@@ -60,14 +60,29 @@ pub(super) fn init() {
     /// Bit 8: the APIC's software enable.
     const SOFTWARE_ENABLE: u32 = 1 << 8;
     write(SPURIOUS_VECTOR, SOFTWARE_ENABLE | u32::from(SPURIOUS));
-    /// Divide by 16: at the usual 1 GHz that is 68 seconds in 32 bits.
-    const DIVIDE_16: u32 = 0b0011;
-    write(TIMER_DIVIDE, DIVIDE_16);
+    write(TIMER_DIVIDE, DIVIDE_BY_16);
     write(LVT_TIMER, u32::from(TIMER));
 }
 
-/// How many times slower than its clock the timer counts.
+/// How many times slower than its clock the timer counts, except for
+/// [`timer_count_fully`]: at the usual 1 GHz that is 68 seconds in 32 bits.
 pub(super) const DIVISOR: u64 = 16;
+
+// Values of `TIMER_DIVIDE`.
+const DIVIDE_BY_16: u32 = 0b0011;
+const DIVIDE_BY_1: u32 = 0b1011;
+
+/// Lets the timer run down from its greatest number at the full speed of its clock, to be measured.
+pub(super) fn timer_count_fully() {
+    write(TIMER_DIVIDE, DIVIDE_BY_1);
+    timer_start(u32::MAX);
+}
+
+/// Ends that, and the timer counts as before.
+pub(super) fn timer_count_slowly() {
+    timer_start(0);
+    write(TIMER_DIVIDE, DIVIDE_BY_16);
+}
 
 /// This CPU's address for interrupt messages.
 pub(super) fn id() -> u8 {

@@ -2,7 +2,8 @@
 //!
 //! The counter's speed is, from the surest source on: what the CPU states (CPUID leaf 0x15), what
 //! the hypervisor states (leaf 0x4000_0010), measured against the APIC's timer under KVM and
-//! QEMU's TCG, which run it at 1 GHz, or measured against the 8254 timer.
+//! QEMU's TCG, which run it at 1 GHz, or measured against the 8254 timer. Nothing is measured that is
+//! known: a program that serves one request must not spend its time on its clock.
 
 use core::arch::x86_64::{__cpuid, _rdtsc};
 
@@ -46,17 +47,26 @@ impl Clock {
 ///
 /// A sentence for the console, when the machine has nothing to measure the counter by.
 pub(super) fn init() -> Result<Clock, &'static str> {
+    let stated = stated_by_cpu().or_else(stated_by_hypervisor);
+    if let (Some(hertz), Some(timer)) = (stated, known_timer()) {
+        apic::set_timer_rate(timer / apic::DIVISOR);
+        return Ok(Clock::start(hertz));
+    }
     let (counts, ticks) = counter_beside_timer();
-    let hertz = stated_by_cpu()
-        .or_else(stated_by_hypervisor)
-        .or_else(|| known_timer().map(|timer| counts * timer / ticks))
+    let hertz = stated
+        .or_else(|| known_timer().map(|timer| scaled(counts, timer, ticks)))
         .or_else(measured_by_pit)
         .ok_or(
             "no clock: the machine needs a PIT, KVM or TCG, or a CPU that states its frequency \
              in CPUID leaf 0x15",
         )?;
-    apic::set_timer_rate((u128::from(ticks) * u128::from(hertz) / u128::from(counts)) as u64);
+    apic::set_timer_rate(scaled(ticks, hertz, counts) / apic::DIVISOR);
     Ok(Clock::start(hertz))
+}
+
+/// `n * over / under`.
+fn scaled(n: u64, over: u64, under: u64) -> u64 {
+    (u128::from(n) * u128::from(over) / u128::from(under)) as u64
 }
 
 /// CPUID leaf 0x15: crystal hertz in ecx, times ebx over eax.
@@ -83,38 +93,69 @@ fn plausible(hertz: u64) -> bool {
     (100_000_000..20_000_000_000).contains(&hertz)
 }
 
-/// How far counter and APIC timer run in the same while, of about 10 ms. Neither is 0.
+/// How far counter and APIC timer run in the same while, the latter at its full speed. Neither is 0.
+///
+/// What a reading may be off by, which is what it takes, is known: so they run until that is less than a
+/// 2048th of the while. Where a reading takes some instructions that is within 0.1 ms, where each leaves the
+/// virtual machine within a few.
 fn counter_beside_timer() -> (u64, u64) {
-    /// 10 ms at 3 GHz; any while would do.
-    const COUNTS: u64 = 30_000_000;
-    apic::timer_start(u32::MAX);
-    let (first, first_left) = sample();
-    while counter() - first < COUNTS {
+    const PRECISION: u64 = 2048;
+    /// 30 ms at 3 GHz.
+    const COUNTS_MAX: u64 = 100_000_000;
+    apic::timer_count_fully();
+    let first = Reading::now();
+    let mut least = first.gap;
+    let last = loop {
+        let last = Reading::now();
+        least = least.min(last.gap);
+        let (counts, doubt) = (last.counter - first.counter, first.gap + last.gap);
+        // A reading that was interrupted is no good end.
+        let is_good = last.gap <= 2 * least && doubt * PRECISION <= counts;
+        if is_good || counts >= COUNTS_MAX {
+            break last;
+        }
         core::hint::spin_loop();
-    }
-    let (last, last_left) = sample();
-    apic::timer_start(0);
-    (last - first, u64::from(first_left.saturating_sub(last_left)).max(1))
+    };
+    apic::timer_count_slowly();
+    let ticks = u64::from(first.left.saturating_sub(last.left));
+    ((last.counter - first.counter).max(1), ticks.max(1))
 }
 
-/// The counter and the timer at one moment: the best of a few tries, since a hypervisor may take
-/// the CPU away between the two readings.
-fn sample() -> (u64, u32) {
-    let tries = (0..16).map(|_| {
+/// The counter and the timer at one moment.
+#[derive(Clone, Copy)]
+struct Reading {
+    counter: u64,
+    /// Counts that the reading took.
+    gap: u64,
+    /// Ticks of the timer that were left.
+    left: u32,
+}
+
+impl Reading {
+    /// The best of a few tries, since a hypervisor may take the CPU away between the two readings.
+    fn now() -> Reading {
+        let mut best = Reading::once();
+        for _ in 0..3 {
+            let another = Reading::once();
+            if another.gap < best.gap {
+                best = another;
+            }
+        }
+        best
+    }
+
+    fn once() -> Reading {
         let before = counter();
         let left = apic::timer_left();
         let gap = counter() - before;
-        (gap, before + gap / 2, left)
-    });
-    tries.min_by_key(|t| t.0).map_or((0, 0), |(_, middle, left)| (middle, left))
+        Reading { counter: before + gap / 2, gap, left }
+    }
 }
 
-/// The hertz at which the APIC's timer counts, where that is known: KVM and QEMU clock it at 1 GHz
+/// The hertz of the APIC's timer, where that is known: KVM and QEMU clock it at 1 GHz
 /// (APIC_BUS_CYCLE_NS of KVM's lapic.h, the nanoseconds that QEMU's hw/intc/apic.c counts).
 fn known_timer() -> Option<u64> {
-    cpu::hypervisor()
-        .filter(|name| name == cpu::KVM || name == cpu::TCG)
-        .map(|_| 1_000_000_000 / apic::DIVISOR)
+    cpu::hypervisor().filter(|name| name == cpu::KVM || name == cpu::TCG).map(|_| 1_000_000_000)
 }
 
 /// How long one measurement by the PIT takes.

@@ -7,6 +7,20 @@ use core::sync::atomic::{AtomicU16, AtomicU32};
 
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
 
+/// What the driver needs of a machine beside [`Hal`]: memory for frames, which nobody reads before it was
+/// written.
+///
+/// # Safety
+///
+/// As for [`Hal::dma_alloc`], except for the contents: they are initialized, to anything.
+pub unsafe trait BufferHal: Hal {
+    /// Pages that driver and device share, given back by [`Hal::dma_dealloc`]. Zeroing half a mebibyte takes
+    /// a guest longer than the rest of its start, so whoever can spare it does.
+    fn buffer_alloc(pages: usize, direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        Self::dma_alloc(pages, direction)
+    }
+}
+
 /// Pages from the hardware abstraction, given back when dropped. Whoever has told a device of them
 /// drops them only after the device has stopped.
 pub(super) struct Memory<H: Hal> {
@@ -23,7 +37,19 @@ impl<H: Hal> Memory<H> {
     /// At least `len` zeroed bytes; `None` if there is no memory.
     pub(super) fn new(len: usize, direction: BufferDirection) -> Option<Memory<H>> {
         let pages = len.div_ceil(PAGE_SIZE);
-        let (physical, start) = H::dma_alloc(pages, direction);
+        Self::of(pages, H::dma_alloc(pages, direction))
+    }
+
+    /// At least `len` bytes that hold anything.
+    pub(super) fn buffers(len: usize, direction: BufferDirection) -> Option<Memory<H>>
+    where
+        H: BufferHal,
+    {
+        let pages = len.div_ceil(PAGE_SIZE);
+        Self::of(pages, H::buffer_alloc(pages, direction))
+    }
+
+    fn of(pages: usize, (physical, start): (PhysAddr, NonNull<u8>)) -> Option<Memory<H>> {
         // Nothing that would be given back is made of an allocation that failed.
         match physical {
             0 => None,

@@ -37,6 +37,7 @@ mod tx;
 
 pub use entropy::entropy;
 pub use features::InitError;
+pub use memory::BufferHal;
 pub use net::VirtioNet;
 pub use pci::{PciError, PciTransport, Vectors};
 pub use rx::Drops;

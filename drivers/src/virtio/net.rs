@@ -4,10 +4,10 @@ use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use barenet::device::{Capabilities, Device, LinkState, Mac, RxFrame, TxError, TxFrame};
-use virtio_drivers::Hal;
 use virtio_drivers::transport::{DeviceStatus, DeviceType};
 
 use super::features::{self, CONFIG_STATUS, Features, InitError, LINK_HEADER_MAX, QUEUE_SIZE};
+use super::memory::BufferHal;
 use super::queue::Broken;
 use super::rx::{Drops, Rx, Taken};
 use super::transport::{DmaTransport, reset};
@@ -17,7 +17,7 @@ use super::tx::Tx;
 ///
 /// Dropping it resets the device before its memory is freed. A device that does not say within some
 /// 100,000 looks that it has stopped keeps the memory: a mebibyte that is lost.
-pub struct VirtioNet<H: Hal, T: DmaTransport> {
+pub struct VirtioNet<H: BufferHal, T: DmaTransport> {
     transport: T,
     /// Freed in `drop`, if the device has stopped.
     rx: ManuallyDrop<Rx<H>>,
@@ -28,7 +28,7 @@ pub struct VirtioNet<H: Hal, T: DmaTransport> {
     link: LinkState,
 }
 
-impl<H: Hal, T: DmaTransport> VirtioNet<H, T> {
+impl<H: BufferHal, T: DmaTransport> VirtioNet<H, T> {
     /// Takes over the device behind `transport` and starts it. Whoever handles its interrupts sets
     /// `config_changed` when one says that the configuration changed; the driver then looks at
     /// the link again. (It looks at the start in any case.)
@@ -114,7 +114,7 @@ impl<H: Hal, T: DmaTransport> VirtioNet<H, T> {
     }
 }
 
-impl<H: Hal, T: DmaTransport> Drop for VirtioNet<H, T> {
+impl<H: BufferHal, T: DmaTransport> Drop for VirtioNet<H, T> {
     fn drop(&mut self) {
         if !reset(&mut self.transport) {
             return;
@@ -128,7 +128,7 @@ impl<H: Hal, T: DmaTransport> Drop for VirtioNet<H, T> {
     }
 }
 
-impl<H: Hal, T: DmaTransport> Device for VirtioNet<H, T> {
+impl<H: BufferHal, T: DmaTransport> Device for VirtioNet<H, T> {
     fn capabilities(&self) -> Capabilities {
         self.capabilities
     }

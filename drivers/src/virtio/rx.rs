@@ -9,11 +9,11 @@ use core::ptr::NonNull;
 
 use barenet::bytes::Bytes;
 use barenet::device::RxFrame;
-use virtio_drivers::{BufferDirection, Hal};
+use virtio_drivers::BufferDirection;
 
 use super::features::{Features, InitError, LINK_HEADER_MAX, PACKET_MAX, QUEUE_SIZE};
 use super::header;
-use super::memory::Memory;
+use super::memory::{BufferHal, Memory};
 use super::queue::{Broken, Buffer, Queue};
 use super::transport::DmaTransport;
 
@@ -41,7 +41,7 @@ pub struct Drops {
 }
 
 /// The receive queue and its buffers.
-pub(super) struct Rx<H: Hal> {
+pub(super) struct Rx<H: BufferHal> {
     pub(super) queue: Queue<H, QUEUE_SIZE>,
     memory: Memory<H>,
     /// Our copy of what may not change while it is looked at.
@@ -65,12 +65,12 @@ pub(super) enum Taken {
     Nothing,
 }
 
-impl<H: Hal> Rx<H> {
+impl<H: BufferHal> Rx<H> {
     /// The memory; the device does not know it yet.
     pub(super) fn new() -> Option<Self> {
         Some(Rx {
             queue: Queue::new(INDEX)?,
-            memory: Memory::new(QUEUE_SIZE * BUFFER_LEN, BufferDirection::DeviceToDriver)?,
+            memory: Memory::buffers(QUEUE_SIZE * BUFFER_LEN, BufferDirection::DeviceToDriver)?,
             copy: [0; BUFFER_LEN],
             mergeable: false,
             checksum_offload: false,

@@ -14,7 +14,7 @@ use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Trans
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::{DmaTransport, Drops, InitError, VirtioNet};
+use super::{BufferHal, DmaTransport, Drops, InitError, VirtioNet};
 
 mod pci;
 mod start;
@@ -71,6 +71,19 @@ unsafe impl Hal for Process {
         unreachable!("the driver shares no memory but DMA memory: {buffer:?}")
     }
     unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
+}
+
+// SAFETY: as above; they are filled.
+unsafe impl BufferHal for Process {
+    /// With anything in it, as a heap gives it.
+    fn buffer_alloc(pages: usize, direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        let (address, start) = Self::dma_alloc(pages, direction);
+        if address != 0 {
+            // SAFETY: so many bytes were allocated just now.
+            unsafe { start.write_bytes(0xa5, pages * PAGE_SIZE) };
+        }
+        (address, start)
+    }
 }
 
 const SIZE: u16 = 256;

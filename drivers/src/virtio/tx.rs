@@ -3,11 +3,11 @@
 use core::ptr::NonNull;
 
 use barenet::device::TxFrame;
-use virtio_drivers::{BufferDirection, Hal};
+use virtio_drivers::BufferDirection;
 
 use super::features::{InitError, QUEUE_SIZE};
 use super::header;
-use super::memory::Memory;
+use super::memory::{BufferHal, Memory};
 use super::queue::{Broken, Buffer, Queue};
 use super::ring::{FRAMES, Place, Ring};
 use super::transport::DmaTransport;
@@ -18,7 +18,7 @@ const INDEX: u16 = 1;
 const LEN: usize = 512 * 1024;
 
 /// The transmit queue and its ring.
-pub(super) struct Tx<H: Hal> {
+pub(super) struct Tx<H: BufferHal> {
     pub(super) queue: Queue<H, QUEUE_SIZE>,
     memory: Memory<H>,
     ring: Ring,
@@ -26,12 +26,12 @@ pub(super) struct Tx<H: Hal> {
     pub(super) starved: bool,
 }
 
-impl<H: Hal> Tx<H> {
+impl<H: BufferHal> Tx<H> {
     /// The memory; the device does not know it yet.
     pub(super) fn new() -> Option<Self> {
         Some(Tx {
             queue: Queue::new(INDEX)?,
-            memory: Memory::new(LEN, BufferDirection::DriverToDevice)?,
+            memory: Memory::buffers(LEN, BufferDirection::DriverToDevice)?,
             ring: Ring::new(LEN),
             starved: false,
         })

@@ -307,9 +307,9 @@ fn transmit_pieces(
     let mut header = [0; HEADER_LEN];
     let header_len = queue.copy_front(pool, 0, &mut header);
     let mut pieces = Pieces::new();
-    let payload_len = queue.front_pieces(pool, header_len, &mut pieces);
+    queue.front_pieces(pool, header_len, &mut pieces);
     let frame = TxFrame { header: &header[..header_len], payload: &pieces, offload: TxOffload::default() };
-    (header_len + payload_len, device.transmit(frame))
+    (queue.front_len(pool).unwrap_or(0), device.transmit(frame))
 }
 
 /// For whom an answer to `destination` asks: a neighbour that named itself may not exist, but a

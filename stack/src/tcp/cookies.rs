@@ -136,5 +136,7 @@ fn stamp_of(syn: &Segment<'_>) -> u32 {
 }
 
 fn mac(key: &HashKey, tuple: &Tuple, seq: Seq, tick: u32, size: usize, stamp: Option<u32>) -> u32 {
-    key.hash(&(tuple, seq, tick, size as u8, stamp, 3u8)) & MAC_MASK
+    // Without timestamps the last word says so.
+    let rest = (size as u32) << 16 | u32::from(stamp.is_some()) << 8 | 3;
+    key.hash(&(*tuple, seq.0, tick, stamp.unwrap_or_default(), rest)) & MAC_MASK
 }

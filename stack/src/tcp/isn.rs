@@ -9,13 +9,13 @@ use core::hash::Hash;
 ///
 //= rfc9293#3.4.1 MUST-8, SHLD-1
 //= rfc6528#3
-pub(crate) fn initial_sequence_number(key: &HashKey, tuple: &impl Hash, now: Instant) -> Seq {
-    Seq(key.hash(&(tuple, 0u8))) + (now.micros() / 4) as u32
+pub(crate) fn initial_sequence_number(key: &HashKey, tuple: &(impl Hash + Copy), now: Instant) -> Seq {
+    Seq(key.hash(&(*tuple, 0u8))) + (now.micros() / 4) as u32
 }
 
 /// Where the timestamp clock of a connection starts (RFC 7323 §5.4).
-pub(crate) fn timestamp_offset(key: &HashKey, tuple: &impl Hash) -> u32 {
-    key.hash(&(tuple, 1u8))
+pub(crate) fn timestamp_offset(key: &HashKey, tuple: &(impl Hash + Copy)) -> u32 {
+    key.hash(&(*tuple, 1u8))
 }
 
 #[cfg(test)]
