@@ -8,7 +8,7 @@ use super::info::Stats;
 use super::keep_alive::Asking;
 use super::mtu::SegmentSize;
 use super::ranges::Range;
-use super::receive::{Owed, Receive, SackUse, Taken};
+use super::receive::{Owed, Receive, SackUse, Taken, is_acceptable};
 use super::recovery::Heard;
 use super::rtt::Rtt;
 use super::segment::{Flags, Reset, Segment, Timestamps};
@@ -85,7 +85,6 @@ impl Tcb {
     fn in_syn_received(&mut self, segment: &Segment<'_>, cx: &mut Cx<'_, '_>, effects: &mut Effects) -> Step {
         let (our_scale, ts_offset) = (self.window_scale(), self.ts_offset);
         let Phase::SynReceived(h) = &mut self.phase else { return Ok(()) };
-        let window = h.offered.reach();
         let flags = segment.flags;
         let whole = segment;
         let mut segment = *whole;
@@ -107,7 +106,7 @@ impl Tcb {
             h.send = true;
             return Ok(());
         }
-        if !segment.seq.within(h.rcv_nxt, window.max(1)) {
+        if !is_acceptable(&segment, h.rcv_nxt, h.offered.reach()) {
             if !flags.has(Flags::RST) {
                 h.send = true; // the SYN-ACK is the acknowledgment
             }
@@ -424,11 +423,8 @@ impl Synchronized {
         let rst = segment.flags.has(Flags::RST);
         self.check_timestamp(segment, cx)?;
         self.check_syn(segment, cx)?;
-        let len = segment.len();
         let at_closed_window = self.receive.wnd() == 0 && segment.seq == self.receive.nxt;
-        // A peer that has used up our window has no other number for a bare acknowledgment.
-        let at_edge = len == 0 && !rst && segment.seq == self.receive.edge;
-        if !self.receive.acceptable(segment.seq, len) && !at_closed_window && !at_edge {
+        if !is_acceptable(segment, self.receive.nxt, self.receive.wnd()) {
             if !rst {
                 self.acknowledge_unacceptable(segment, cx);
             }
@@ -437,7 +433,7 @@ impl Synchronized {
         if rst {
             return Ok(*segment); // its text means nothing (SHLD-2)
         }
-        if at_closed_window && len > 0 {
+        if at_closed_window && segment.len() > 0 {
             // Only the text is refused; ACK, RST and window still count (H029). A window probe
             // is answered every time (H030).
             self.receive.owed = Owed::Now;

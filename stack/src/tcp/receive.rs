@@ -4,7 +4,7 @@
 
 mod window;
 
-pub(super) use window::{LEAST, first_window};
+pub(super) use window::{LEAST, first_window, is_acceptable};
 
 use super::config::TcpConfig;
 use super::park::{Packer, Unpacker};

@@ -4,6 +4,7 @@
 //! in order of arrival is in order of expiry, and the oldest gives way when it is full (H018). On the
 //! heap the ring takes memory by chunks, and gives it back.
 
+use super::receive::is_acceptable;
 use super::segment::{Flags, Segment, Timestamps};
 use super::tcb::TimeWaitStart;
 use super::{Reply, Tuple, isn};
@@ -134,7 +135,7 @@ impl TimeWait {
         }
         let (has_ack, acks_more) = (flags.has(Flags::ACK), self.snd_nxt.before(segment.ack));
         // First, the sequence number: the peer's FIN again, or what is not acceptable.
-        if !is_next {
+        if !is_acceptable(segment, self.rcv_nxt, 0) {
             let is_fin = flags.has(Flags::FIN) && segment.seq + segment.len() == self.rcv_nxt;
             return if is_fin && has_ack && !acks_more { Verdict::Acknowledge } else { Verdict::Remind };
         }

@@ -8,6 +8,7 @@
 
 #![warn(clippy::cast_possible_truncation)]
 
+use super::super::segment::{Flags, Segment};
 use super::{Receive, SackUse};
 use crate::pool::{Chain, Need, Pool, to_u32};
 use crate::seq::Seq;
@@ -35,19 +36,23 @@ fn smaller(queue: &Chain, pool: &Pool<'_>, limit: usize) -> usize {
     modest.max(queue.promisable(pool, limit.min(pool.least_len()), Need::Window))
 }
 
-impl Receive {
-    /// Is a segment in the window (RFC 9293 §3.10.7.4, first check)?
-    //= rfc9293#3.10.7.4: the table of four cases
-    pub(crate) fn acceptable(&self, seq: Seq, len: u32) -> bool {
-        let wnd = self.wnd();
-        match (len, wnd) {
-            (0, 0) => seq == self.nxt,
-            (0, _) => seq.within(self.nxt, wnd),
-            (_, 0) => false,
-            _ => seq.within(self.nxt, wnd) || (seq + (len - 1)).within(self.nxt, wnd),
-        }
-    }
+/// Is a segment in the window of `wnd` from `nxt` on, in any state? Two kinds are taken beyond the table of the RFC: at a
+/// closed window acknowledgment, reset and window count, though not the text (H029); and a peer that has used up the
+/// window has no other number than its end for a bare acknowledgment. The text of a reset means nothing (SHLD-2).
+//= rfc9293#3.10.7.4: the table of four cases
+//= rfc5961#3.2: of a reset the number counts
+pub(crate) fn is_acceptable(segment: &Segment<'_>, nxt: Seq, wnd: u32) -> bool {
+    let is_reset = segment.flags.has(Flags::RST);
+    let (seq, len) = (segment.seq, if is_reset { 0 } else { segment.len() });
+    let in_window = match (len, wnd) {
+        (0, _) => seq.within(nxt, wnd),
+        _ => seq.within(nxt, wnd) || (wnd > 0 && (seq + (len - 1)).within(nxt, wnd)),
+    };
+    let at_edge = len == 0 && !is_reset && seq == nxt + wnd;
+    in_window || (wnd == 0 && seq == nxt) || at_edge
+}
 
+impl Receive {
     /// Memory for what is inside the window; where nothing comes any more, for what lies here.
     pub(super) fn keep_promise(&mut self, pool: &mut Pool<'_>) {
         let open = if self.finished || self.shut { 0 } else { self.wnd() };
