@@ -706,7 +706,7 @@ impl Synchronized {
                 self.receive.owe(cx.now, cx.config, segment.packets > 1);
                 if had_hole {
                     //= rfc5681#4.2: at once when a hole is filled, in whole or in part
-                    self.receive.owed = Owed::Now;
+                    self.receive.owe_at_hole(cx.options.quick_acks.unwrap_or(cx.config.quick_acks));
                 }
                 Ok(())
             }

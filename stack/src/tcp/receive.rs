@@ -574,6 +574,13 @@ impl Receive {
         }
     }
 
+    /// Text has filled a hole, in whole or in part. As many segments as at the start are acknowledged at once: the
+    /// sender's window is small again.
+    pub(crate) fn owe_at_hole(&mut self, quick_acks: u8) {
+        self.owed = Owed::Now;
+        self.quick = self.quick.max(quick_acks);
+    }
+
     /// Text came beyond a hole, in so many segments: an acknowledgment for each. Only a device that merged
     /// them knows how many there were: a long segment may be one.
     //= rfc5681#4.2

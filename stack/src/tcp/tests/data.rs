@@ -199,6 +199,23 @@ fn quick_acks_come_first() {
     assert_eq!(answers, [1, 1, 1, 0, 1], "then every second");
 }
 
+/// After a loss the sender's window is small, and acknowledgments are quick again.
+//= rfc5681#4.2
+#[test]
+fn hole_filled_quick_acks_start_again() {
+    let mut b = Bench::server_with(TcpConfig { quick_acks: 3, ..quiet() }, syn());
+    let answers = |b: &mut Bench, from: u32| {
+        (from..from + 6).map(|n| (b.get(data(n, 1, b"x")), b.out().len()).1).collect()
+    };
+    let first: Vec<usize> = answers(&mut b, 1);
+    assert_eq!(first, [1, 1, 1, 0, 1, 0]);
+    b.get(data(8, 1, b"x"));
+    b.get(data(7, 1, b"x"));
+    assert_eq!(b.out().last().unwrap().ack, 9);
+    let then: Vec<usize> = answers(&mut b, 9);
+    assert_eq!(then, [1, 1, 1, 0, 1, 0]);
+}
+
 /// H038: urgent text stays in the stream.
 #[test]
 fn urgent_text_is_text() {
