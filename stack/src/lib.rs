@@ -59,6 +59,8 @@ pub mod bytes;
 pub mod counters;
 pub mod daemon;
 pub mod datagram;
+#[cfg(feature = "dhcpv4")]
+mod config;
 mod demux;
 pub mod device;
 mod error;
@@ -86,6 +88,8 @@ mod wakers;
 mod wheel;
 mod wire;
 
+#[cfg(feature = "dhcpv4")]
+pub use config::dhcp;
 pub use demux::Bucket;
 pub use error::Error;
 #[doc(no_inline)]

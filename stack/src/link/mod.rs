@@ -2,3 +2,5 @@
 
 pub(crate) mod announce;
 pub(crate) mod neighbor;
+#[cfg(feature = "dhcpv4")]
+pub(crate) mod probe;

@@ -4,6 +4,8 @@
 
 mod arp;
 mod checksum;
+#[cfg(feature = "dhcpv4")]
+mod dhcp;
 mod ethernet;
 #[cfg(feature = "fragments")]
 mod fragment;
@@ -16,6 +18,10 @@ mod udp;
 
 pub(crate) use arp::{ARP_LEN, ArpOperation, ArpPacket};
 pub(crate) use checksum::{Checksum, pseudo_header};
+#[cfg(feature = "dhcpv4")]
+pub(crate) use dhcp::{
+    DHCP_CLIENT, DHCP_FIXED_LEN, DHCP_SERVER, DhcpFields, DhcpKind, DhcpMessage, DhcpWriter, option,
+};
 pub(crate) use ethernet::{ETHERNET_LEN, EtherType, EthernetHeader, LinkPath};
 #[cfg(feature = "fragments")]
 pub(crate) use fragment::{
