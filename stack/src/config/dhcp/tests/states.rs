@@ -84,7 +84,7 @@ fn config_that_can_not_be_sent_is_refused() {
         let name: &'static str = std::string::String::from(name).leak();
         assert!(DhcpConfig { host_name: Some(name), ..DhcpConfig::DEFAULT }.check().is_ok(), "{name}");
     }
-    for options in [&[(53, &b"x"[..])][..], &[(61, b"x")], &[(60, &[b'x'; 255])]] {
+    for options in [&[(53, &b"x"[..])][..], &[(61, b"x")], &[(60, &[b'x'; 255]), (61 + 16, &[b'x'; 20])]] {
         let options: &'static [(u8, &'static [u8])] = options.to_vec().leak();
         assert!(DhcpConfig { options, ..DhcpConfig::DEFAULT }.check().is_err());
     }
