@@ -398,6 +398,9 @@ pub struct Counters {
     pub tcp: Protocol,
     /// Handshakes out of the ordinary.
     pub handshakes: Handshakes,
+    /// Leases of less than a minute that a DHCP server gave.
+    #[cfg(feature = "dhcpv4")]
+    pub short_leases: u64,
     drops: [u64; Drop::ALL.len()],
 }
 
@@ -417,6 +420,8 @@ impl Counters {
         udp: Protocol::NOTHING,
         tcp: Protocol::NOTHING,
         handshakes: Handshakes { cookies_sent: 0, cookies_accepted: 0, gave_way: 0 },
+        #[cfg(feature = "dhcpv4")]
+        short_leases: 0,
         drops: [0; Drop::ALL.len()],
     };
 

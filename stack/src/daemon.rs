@@ -123,8 +123,13 @@ impl<'a> Daemon<'a> {
             true => self.stack.add_loopback(capabilities)?,
             false => self.stack.add_interface(capabilities)?,
         };
+        let is_up = device.get().link() == LinkState::Up;
+        if !is_up {
+            // It exists.
+            let _ = self.stack.link_down(id, Instant::ZERO);
+        }
         // The stack has counted its interfaces against the same number.
-        let _ = self.ports.push(Port { id, device, is_loopback, is_up: true });
+        let _ = self.ports.push(Port { id, device, is_loopback, is_up });
         Ok(id)
     }
 
@@ -146,6 +151,11 @@ impl<'a> Daemon<'a> {
     /// The stack, and its devices, for calls that send at once.
     pub fn split(&mut self) -> (&mut Stack<'a>, &mut dyn Devices) {
         (&mut self.stack, &mut self.ports)
+    }
+
+    /// The stack, to look at.
+    pub(crate) fn view(&self) -> &Stack<'a> {
+        &self.stack
     }
 
     /// Has the last device that leads out been taken away?
@@ -205,15 +215,16 @@ impl<'a> Daemon<'a> {
         more
     }
 
-    /// Tells the stack of links that came up.
+    /// Tells the stack of links that came up or went down.
     fn announce_links(&mut self, now: Instant) {
         for port in &mut self.ports {
             let is_up = port.device.get().link() == LinkState::Up;
-            if is_up && !core::mem::replace(&mut port.is_up, is_up) {
-                // It exists: its port does.
-                let _ = self.stack.link_up(port.id, now);
-            }
-            port.is_up = is_up;
+            // It exists: its port does.
+            let _ = match (core::mem::replace(&mut port.is_up, is_up), is_up) {
+                (false, true) => self.stack.link_up(port.id, now),
+                (true, false) => self.stack.link_down(port.id, now),
+                _ => Ok(()),
+            };
         }
     }
 

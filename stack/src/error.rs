@@ -60,6 +60,8 @@ pub enum Error {
     TooManySockets,
     /// The device is gone.
     DeviceGone,
+    /// No interface has got an address within the time.
+    Unconfigured,
     /// The network was shut down while the operation waited.
     NetDown,
     /// The handle names a socket that no longer exists.
@@ -94,6 +96,7 @@ impl Error {
             Error::OutOfMemory => "the stack's memory is used up",
             Error::TooManySockets => "the table of sockets is full",
             Error::DeviceGone => "the network device is gone",
+            Error::Unconfigured => "no interface was configured in time",
             Error::NetDown => "the network was shut down",
             Error::StaleHandle => "the socket no longer exists",
             Error::InvalidInput(what) => what,
@@ -138,7 +141,7 @@ impl From<Error> for std::io::Error {
             Error::BroadcastNotAllowed => K::PermissionDenied,
             Error::WouldBlock => K::WouldBlock,
             Error::OutOfMemory | Error::TooManySockets => K::OutOfMemory,
-            Error::DeviceGone | Error::NetDown => K::NetworkDown,
+            Error::DeviceGone | Error::NetDown | Error::Unconfigured => K::NetworkDown,
         };
         std::io::Error::new(kind, e)
     }

@@ -28,6 +28,16 @@ pub enum Event {
     InterfaceAdded(InterfaceId),
     /// An interface is gone.
     InterfaceRemoved(InterfaceId),
+    /// Its link has come up.
+    LinkUp(InterfaceId),
+    /// Its link has gone down.
+    LinkDown(InterfaceId),
+    /// A lease of this address began, or was renewed; its options may be others than before.
+    Leased(InterfaceId, IpAddr),
+    /// A lease of this address has ended: it ran out, was refused or given back.
+    LeaseEnded(InterfaceId, IpAddr),
+    /// No DHCP server has given a lease in the time that the program set; the interface takes a link-local address.
+    NoLease(InterfaceId),
     /// An address can be used.
     AddressAdded(InterfaceId, IpAddr),
     /// An address is no longer for new flows, while there is another.

@@ -56,11 +56,11 @@
 extern crate alloc;
 
 pub mod bytes;
+#[cfg(feature = "dhcpv4")]
+mod config;
 pub mod counters;
 pub mod daemon;
 pub mod datagram;
-#[cfg(feature = "dhcpv4")]
-mod config;
 mod demux;
 pub mod device;
 mod error;
@@ -94,7 +94,7 @@ pub use demux::Bucket;
 pub use error::Error;
 #[doc(no_inline)]
 pub use managed::ManagedSlice;
-pub use net::{Net, NetState};
+pub use net::{Configuration, InterfaceName, Net, NetState};
 pub use platform::Platform;
 pub use slab::{Key, Slot};
 #[cfg(feature = "alloc")]

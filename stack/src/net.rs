@@ -18,9 +18,11 @@ use crate::time::{Duration, Instant};
 use crate::wait::Wait;
 use crate::wakers::NOBODY;
 use asleep::{Asleep, Seen};
+pub use configuration::{Configuration, InterfaceName};
 use locked::{Locked, Placed, Shared};
 
 mod asleep;
+mod configuration;
 mod locked;
 
 /// The network of a program: what its sockets are opened on. A handle, cheap to clone.

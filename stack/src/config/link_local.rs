@@ -48,7 +48,13 @@ pub(crate) enum LinkLocalStep {
 
 impl LinkLocal {
     pub(crate) const fn new() -> Self {
-        LinkLocal { mac: Mac([0; 6]), state: State::Off, address: Ipv4Addr::UNSPECIFIED, tried: 0, conflicts: 0 }
+        LinkLocal {
+            mac: Mac([0; 6]),
+            state: State::Off,
+            address: Ipv4Addr::UNSPECIFIED,
+            tried: 0,
+            conflicts: 0,
+        }
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -148,9 +154,11 @@ impl LinkLocal {
 //= rfc3927#2.1
 fn address(mac: Mac, tried: u8) -> Ipv4Addr {
     // FNV-1a.
-    let hash = mac.0.iter().chain([&tried]).fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash = mac
+        .0
+        .iter()
+        .chain([&tried])
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     let folded = (hash >> 16 ^ hash) % (254 * 256);
     Ipv4Addr::from_bits(0xa9fe_0100 + folded)
 }

@@ -117,6 +117,7 @@ impl Stack<'_> {
     /// What was derived from the addresses is so no more.
     pub(super) fn addresses_changed(&mut self, id: InterfaceId) {
         self.routes_changed();
+        self.configuration_changed();
         self.admitted = None;
         self.flow = None;
         self.own_addresses =

@@ -1,5 +1,7 @@
 //! What the stack keeps for one interface.
 
+use core::net::IpAddr;
+
 use heapless::Vec;
 
 use crate::device::{Capabilities, Device, Mac, TX_PIECES};
@@ -26,6 +28,11 @@ pub struct Interface {
     /// Largest IP packet that is sent.
     pub(crate) mtu: u16,
     pub(crate) is_loopback: bool,
+    /// Its link is up, as far as its device knows.
+    pub(crate) is_up: bool,
+    /// What a lease says of IPv4 packets.
+    #[cfg(feature = "dhcpv4")]
+    pub(crate) lease_mtu: u16,
     /// Frames that wait for the device.
     pub(crate) queue: PacketQueue,
     /// Senders that wait for room in the queue.
@@ -56,6 +63,9 @@ impl Interface {
             capabilities,
             mtu: capabilities.mtu.min(u16::try_from(carried).unwrap_or(u16::MAX)),
             is_loopback,
+            is_up: true,
+            #[cfg(feature = "dhcpv4")]
+            lease_mtu: u16::MAX,
             queue: PacketQueue::new(),
             writers: Wakers::new(),
             filter: Vec::new(),
@@ -73,6 +83,20 @@ impl Interface {
     /// Largest IP packet in bytes, without the Ethernet header.
     pub const fn mtu(&self) -> u16 {
         self.mtu
+    }
+
+    /// Largest packet to a destination in bytes: a lease may say less than the device.
+    pub(crate) fn mtu_to(&self, _destination: IpAddr) -> u16 {
+        #[cfg(feature = "dhcpv4")]
+        if _destination.is_ipv4() {
+            return self.mtu.min(self.lease_mtu);
+        }
+        self.mtu
+    }
+
+    /// Is its link up, as far as its device knows?
+    pub const fn is_link_up(&self) -> bool {
+        self.is_up
     }
 
     /// Does it lead back into the stack?

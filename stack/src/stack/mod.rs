@@ -2,6 +2,8 @@
 
 mod addresses;
 mod announce;
+#[cfg(feature = "dhcpv4")]
+mod dhcp;
 mod egress;
 mod flow;
 #[cfg(feature = "fragments")]
@@ -26,6 +28,8 @@ pub use crate::ip::reassembly::FragmentSlot;
 pub use crate::link::neighbor::{NeighborSlot, Resolution};
 pub use crate::slab::Slot;
 pub use addresses::Assignment;
+#[cfg(feature = "dhcpv4")]
+pub use dhcp::{DHCP_METRIC, DhcpMemory};
 pub use egress::Devices;
 pub(crate) use interface::INTERFACES_MAX;
 pub use interface::Interface;
@@ -73,6 +77,8 @@ pub struct Stack<'a> {
     pub(crate) routes: Routes<'a>,
     pub(crate) tcp: Tcp<'a>,
     datagrams: Datagrams<'a>,
+    #[cfg(feature = "dhcpv4")]
+    dhcp: dhcp::DhcpClients<'a>,
     /// Tasks that wait for something else than a socket, until the network is shut down.
     pub(crate) attendants: Wakers,
     icmp_bucket: TokenBucket,
@@ -121,6 +127,8 @@ impl<'a> Stack<'a> {
             routes: Routes::new(ManagedSlice::Borrowed(&mut [])),
             tcp: Tcp::empty(),
             datagrams: Datagrams::empty(),
+            #[cfg(feature = "dhcpv4")]
+            dhcp: dhcp::DhcpClients::new(),
             attendants: Wakers::new(),
             random: Random::new([0; 32]),
             icmp_bucket: error_bucket(),
@@ -184,6 +192,8 @@ impl<'a> Stack<'a> {
     /// arrived, so that an answer that lies in the queue is not too late (H187).
     pub fn on_timers(&mut self, now: Instant) {
         self.pool.ask_again();
+        #[cfg(feature = "dhcpv4")]
+        self.dhcp_timers(now);
         self.address_timers(now);
         self.announce(now);
         self.neighbor_timers(now);
@@ -214,6 +224,8 @@ impl<'a> Stack<'a> {
         #[cfg(feature = "fragments")]
         let heap = earlier(heap, self.reassembly.deadline());
         let address = self.addresses.deadline().map(|at| at.max(now));
+        #[cfg(feature = "dhcpv4")]
+        let address = earlier(address, self.dhcp.deadline().map(|at| at.max(now)));
         let own = earlier(earlier(announcement, address), earlier(heap, self.neighbors.next_deadline()));
         earlier(own, self.tcp.deadline())
     }

@@ -28,6 +28,8 @@ impl Stack<'_> {
     pub(super) fn arp_input(&mut self, id: InterfaceId, packet: &[u8], now: Instant) -> Result<(), Drop> {
         let arp = ArpPacket::parse(packet)?;
         self.counters.arp.received.count(packet.len());
+        #[cfg(feature = "dhcpv4")]
+        self.dhcp_arp(id, &arp, now);
         let interface = self.interface(id).ok_or(Drop::InterfaceGone)?;
         let ours = self.addresses.has_usable(id, arp.target.into());
         let is_sender_ours = self.addresses.has(id, arp.sender.into());

@@ -98,7 +98,7 @@ impl Stack<'_> {
         if source.is_loopback() && !known.is_loopback {
             return Err(Error::NetUnreachable);
         }
-        Ok(Path { interface, source, next_hop, mtu: known.mtu })
+        Ok(Path { interface, source, next_hop, mtu: known.mtu_to(destination) })
     }
 
     /// The path of an answer from `source` to `destination` by `zone`. The last one is remembered: who sends

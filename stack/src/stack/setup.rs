@@ -80,6 +80,8 @@ impl Stack<'_> {
         self.reassembly.forget(id, &mut self.pool);
         self.routes.remove(|route| route.interface == id);
         self.addresses.remove(|address| address.interface == id);
+        #[cfg(feature = "dhcpv4")]
+        self.dhcp.remove(id);
         if let Some(mut interface) = self.interfaces.remove(id.0.index) {
             interface.writers.wake(&mut self.datagrams.woken);
             self.give_up(core::mem::take(&mut interface.queue), Drop::InterfaceGone, now);
@@ -91,13 +93,46 @@ impl Stack<'_> {
         Ok(())
     }
 
-    /// The interface's link has come up: neighbours are told of its addresses again.
+    /// The interface's link has come up, or the machine has been somewhere else meanwhile (paused, moved, cloned):
+    /// neighbours are told of its addresses again, and a DHCP client asks whether its lease holds (RFC 2131 §4.4.2).
     pub fn link_up(&mut self, id: InterfaceId, now: Instant) -> Result<(), Error> {
         let interface = self.interfaces.get_mut(id.0).ok_or(Error::DeviceGone)?;
+        interface.is_up = true;
         if !interface.is_loopback {
             interface.announcements.start(now);
         }
+        self.link_changed(id, true, now);
         Ok(())
+    }
+
+    /// The interface's link has gone down. What it is configured with stays: see [`link_up`](Self::link_up).
+    pub fn link_down(&mut self, id: InterfaceId, now: Instant) -> Result<(), Error> {
+        self.interfaces.get_mut(id.0).ok_or(Error::DeviceGone)?.is_up = false;
+        self.link_changed(id, false, now);
+        Ok(())
+    }
+
+    fn link_changed(&mut self, id: InterfaceId, is_up: bool, now: Instant) {
+        #[cfg(feature = "dhcpv4")]
+        self.dhcp_link(id, is_up, now);
+        self.events.emit(now, if is_up { Event::LinkUp(id) } else { Event::LinkDown(id) });
+        self.configuration_changed();
+    }
+
+    /// Whoever waits for an interface to be configured, or for its link, looks.
+    pub(super) fn configuration_changed(&mut self) {
+        self.attendants.wake(&mut self.tcp.woken);
+    }
+
+    /// Has an interface beside the loopback an address that is good beyond its link?
+    pub fn is_configured(&self) -> bool {
+        self.addresses.iter().any(|a| {
+            let is_beyond = match a.cidr.address() {
+                IpAddr::V4(a) => !a.is_loopback() && !a.is_link_local(),
+                IpAddr::V6(a) => !a.is_loopback() && !ip::is_link_local(a),
+            };
+            is_beyond && a.is_usable()
+        })
     }
 
     /// Forgets neighbours and what waits for them (H110, H119). Connections that wait for one ask

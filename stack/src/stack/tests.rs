@@ -137,6 +137,8 @@ mod addresses;
 mod announce;
 mod at_once;
 mod device;
+#[cfg(feature = "dhcpv4")]
+mod dhcp;
 #[cfg(feature = "fragments")]
 mod fragments;
 mod input;

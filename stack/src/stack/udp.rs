@@ -43,7 +43,17 @@ impl Stack<'_> {
         check(meta, &header, datagram)?;
         let ports = (header.source, header.destination);
         let payload = datagram.slice(UDP_LEN, usize::MAX);
+        #[cfg(feature = "dhcpv4")]
+        let refusal = match header.destination {
+            DHCP_CLIENT => match self.dhcp_input(meta, payload, now) {
+                Some(Ok(())) => return Ok(()),
+                refusal => refusal,
+            },
+            _ => None,
+        };
         match self.deliver(DatagramKind::Udp, meta, ports, payload, now) {
+            #[cfg(feature = "dhcpv4")]
+            Err(Undelivered::NoSocket) if refusal.is_some() => refusal.unwrap_or(Err(Drop::UdpNoSocket)),
             Err(Undelivered::NoSocket) => {
                 self.report_port(meta, packet, protocol::UDP, now);
                 Err(Drop::UdpNoSocket)
@@ -66,8 +76,12 @@ impl Stack<'_> {
         let datagram = packet.slice(offset, usize::MAX);
         let header = UdpHeader::parse(datagram)?;
         let ports = (header.source, header.destination);
-        let is_wanted =
-            header.destination == DHCP_CLIENT && self.datagrams.has_socket(DatagramKind::Udp, meta, ports);
+        #[cfg(feature = "dhcpv4")]
+        let has_client = self.dhcp(meta.interface).is_some();
+        #[cfg(not(feature = "dhcpv4"))]
+        let has_client = false;
+        let is_wanted = header.destination == DHCP_CLIENT
+            && (has_client || self.datagrams.has_socket(DatagramKind::Udp, meta, ports));
         match is_wanted {
             true => {
                 self.counters.udp.received.count(datagram.len());

@@ -92,12 +92,11 @@ impl<'a> DhcpMessage<'a> {
     /// a field reaches beyond its end, and it was not given.
     pub(crate) fn options(&self, mut take: impl FnMut(u8, &'a [u8])) -> bool {
         let mut overload = 0;
-        let mut is_whole = walk(self.bytes.get(DHCP_FIXED_LEN..).unwrap_or_default(), |code, value| {
-            match (code, value) {
+        let mut is_whole =
+            walk(self.bytes.get(DHCP_FIXED_LEN..).unwrap_or_default(), |code, value| match (code, value) {
                 (option::OVERLOAD, [fields]) => overload = *fields,
                 _ => take(code, value),
-            }
-        });
+            });
         for (bit, field) in [(1, FILE), (2, SNAME)] {
             if overload & bit != 0 {
                 is_whole &= walk(self.bytes.get(field).unwrap_or_default(), &mut take);

@@ -3,9 +3,9 @@
 use core::net::Ipv4Addr;
 
 use super::lease::Lease;
-use crate::config::link_local::LinkLocal;
 use super::request::Outgoing;
 use super::{DhcpConfig, Verdict};
+use crate::config::link_local::LinkLocal;
 use crate::counters::Drop;
 use crate::device::Mac;
 use crate::link::probe::{ProbeStep, Probing};
@@ -215,6 +215,10 @@ impl DhcpClient {
         (self.is_bound || matches!(self.state, State::Informed)).then_some(&self.leases[self.current])
     }
 
+    pub(crate) fn mac(&self) -> Mac {
+        self.mac
+    }
+
     /// How it was told to behave.
     pub fn config(&self) -> &DhcpConfig {
         &self.config
@@ -290,7 +294,9 @@ impl DhcpClient {
                 self.select(Tries::at(now), now, random)
             }
             State::Selecting(tries) => self.select(tries, now, random),
-            State::Requesting { tries, .. } if tries.done >= REQUESTS_MAX => self.fail(Duration::ZERO, now, random),
+            State::Requesting { tries, .. } if tries.done >= REQUESTS_MAX => {
+                self.fail(Duration::ZERO, now, random)
+            }
             State::Requesting { tries, address, server } => {
                 self.request(tries.took(now, random), (address, server), now)
             }
@@ -465,7 +471,12 @@ impl DhcpClient {
         plan.map(|plan| Plan { cut_off, ..plan })
     }
 
-    fn on_offer(&mut self, message: &DhcpMessage<'_>, now: Instant, random: &mut Random) -> Result<Plan, Drop> {
+    fn on_offer(
+        &mut self,
+        message: &DhcpMessage<'_>,
+        now: Instant,
+        random: &mut Random,
+    ) -> Result<Plan, Drop> {
         let State::Selecting(_) = self.state else { return Err(Drop::DhcpUnexpected) };
         let offer = self.judge(message, now)?;
         self.sent = now;
@@ -491,7 +502,8 @@ impl DhcpClient {
             State::Informing(_) => return self.on_informed(),
             _ => return Err(Drop::DhcpUnexpected),
         };
-        let named: Option<Ipv4Addr> = self.leases[1 - self.current].options.array(option::SERVER).map(Into::into);
+        let named: Option<Ipv4Addr> =
+            self.leases[1 - self.current].options.array(option::SERVER).map(Into::into);
         if named.is_some() && server.is_some() && named != server {
             return Err(Drop::DhcpForeign);
         }
@@ -540,7 +552,8 @@ impl DhcpClient {
             State::Rebooting(_) | State::Rebinding { .. } => None,
             _ => return Err(Drop::DhcpUnexpected),
         };
-        let server: Option<Ipv4Addr> = self.leases[1 - self.current].options.array(option::SERVER).map(Into::into);
+        let server: Option<Ipv4Addr> =
+            self.leases[1 - self.current].options.array(option::SERVER).map(Into::into);
         let server = server.ok_or(Drop::DhcpNoServer)?;
         if expected.is_some_and(|expected| expected != server) {
             return Err(Drop::DhcpForeign);

@@ -44,9 +44,13 @@ fn bad_answers_are_refused_by_name() {
             a
         }),
         (Drop::DhcpMalformed, |_, h, _| Answer::bare(h.xid(), OWN)),
-        (Drop::DhcpNoServer, |_, h, k| Answer::bare(h.xid(), OWN).with(53, &[k as u8]).with(51, &[0, 0, 1, 0])),
+        (Drop::DhcpNoServer, |_, h, k| {
+            Answer::bare(h.xid(), OWN).with(53, &[k as u8]).with(51, &[0, 0, 1, 0])
+        }),
         (Drop::DhcpLeaseTime, |_, h, k| Answer::of(k, h.xid(), SERVER, OWN, 0)),
-        (Drop::DhcpLeaseTime, |_, h, k| Answer::bare(h.xid(), OWN).with(53, &[k as u8]).with(54, &SERVER.octets())),
+        (Drop::DhcpLeaseTime, |_, h, k| {
+            Answer::bare(h.xid(), OWN).with(53, &[k as u8]).with(54, &SERVER.octets())
+        }),
         (Drop::DhcpMask, |a, _, _| {
             let mut a = a;
             let at = a.bytes.len() - 2;
@@ -119,7 +123,10 @@ fn lease_tells_its_options() {
     assert!(lease.routers().eq([v4(1), v4(2)]));
     assert!(lease.dns_servers().eq([Ipv4Addr::new(8, 8, 8, 8), Ipv4Addr::new(9, 9, 9, 9)]));
     assert!(lease.ntp_servers().eq([v4(3)]));
-    assert_eq!((lease.domain(), lease.host_name(), lease.mtu()), (Some("lab.example"), Some("sensor-7"), Some(1400)));
+    assert_eq!(
+        (lease.domain(), lease.host_name(), lease.mtu()),
+        (Some("lab.example"), Some("sensor-7"), Some(1400))
+    );
     let domains: Vec<_> = lease.search_list().map(|d| d.to_string()).collect();
     assert_eq!(domains, ["eng.apple.com", "marketing.apple.com"]);
     assert_eq!((lease.option(150), lease.option(151)), (Some(&[1, 2, 3, 4, 5][..]), None));
@@ -158,9 +165,12 @@ fn long_option_is_put_together() {
     host.input(&ack).unwrap();
     let lease = host.client.lease().unwrap();
     assert_eq!(lease.option(121), Some(&all[..]));
-    assert!(lease.routes().enumerate().all(|(n, (to, by))| {
-        to.to_string() == std::format!("192.168.{n}.0/24") && by == SERVER
-    }));
+    assert!(
+        lease
+            .routes()
+            .enumerate()
+            .all(|(n, (to, by))| { to.to_string() == std::format!("192.168.{n}.0/24") && by == SERVER })
+    );
     assert_eq!((lease.routes().count(), lease.option(201)), (75, Some(&b"between"[..])));
 }
 
@@ -222,7 +232,9 @@ fn garbage_does_no_harm() {
         let mut host = Host::seeded(DhcpConfig::DEFAULT, seed);
         host.run_to_message(secs(1));
         for _ in 0..50 {
-            let mut answer = Answer::good(DhcpKind::Offer, host.xid()).with(121, &[24, 1, 2, 3, 4, 5, 6, 7]).with(119, b"\x01a\x00");
+            let mut answer = Answer::good(DhcpKind::Offer, host.xid())
+                .with(121, &[24, 1, 2, 3, 4, 5, 6, 7])
+                .with(119, b"\x01a\x00");
             for _ in 0..=random.below(6) {
                 let at = random.below(answer.bytes.len() as u32) as usize;
                 answer.bytes[at] = random.next_u32() as u8;

@@ -175,7 +175,8 @@ fn infinite_lease_has_no_timers() {
 /// RFC 2131 §4.4.5: the server's own T1 and T2, if they make sense.
 #[test]
 fn times_of_the_server_hold_if_they_make_sense() {
-    let cases = [(100u32, 200u32, 100), (200, 100, 1800), (100, 3600, 1800), (0, 100, 1800), (100, 100, 1800)];
+    let cases =
+        [(100u32, 200u32, 100), (200, 100, 1800), (100, 3600, 1800), (0, 100, 1800), (100, 100, 1800)];
     for (t1, t2, expected) in cases {
         let mut host = Host::quick();
         host.run_to_message(secs(1));
@@ -232,7 +233,10 @@ fn address_in_use_is_declined() {
     assert!(host.plans.iter().all(|(_, plan)| plan.probe == Some(OWN)));
     let at = |n: usize| host.plans[n].0;
     assert!(at(0).since(granted).millis() <= 1000);
-    assert!((1000..=2000).contains(&at(1).since(at(0)).millis()) && (1000..=2000).contains(&at(2).since(at(1)).millis()));
+    assert!(
+        (1000..=2000).contains(&at(1).since(at(0)).millis())
+            && (1000..=2000).contains(&at(2).since(at(1)).millis())
+    );
     let others = host.client.on_conflict(SERVER, host.now, &mut host.random);
     assert_eq!(others, Plan::default(), "another address");
     let plan = host.client.on_conflict(OWN, host.now, &mut host.random);
@@ -251,9 +255,11 @@ fn address_in_use_is_declined() {
 /// 200 ms after the only one; without detection at once.
 #[test]
 fn address_is_bound_after_its_probes() {
-    for (how, probes, wait) in
-        [(ConflictDetection::Full, 3, 4000..=7000), (ConflictDetection::Once, 1, 200..=200), (ConflictDetection::Off, 0, 0..=0)]
-    {
+    for (how, probes, wait) in [
+        (ConflictDetection::Full, 3, 4000..=7000),
+        (ConflictDetection::Once, 1, 200..=200),
+        (ConflictDetection::Off, 0, 0..=0),
+    ] {
         let mut host = Host::new(DhcpConfig { conflict_detection: how, ..DhcpConfig::DEFAULT });
         host.lease(3600);
         let granted = host.now;
@@ -329,7 +335,10 @@ fn inform_asks_for_options() {
     assert!(host.run_to_message(secs(1)) && host.run_to_message(secs(10)), "it is asked again");
     let Outgoing { kind, own, to, requested, server, .. } = host.last();
     assert_eq!((kind, own, to, requested, server), (DhcpKind::Inform, OWN, None, None, None));
-    let ack = Answer::bare(host.xid(), Ipv4Addr::UNSPECIFIED).with(53, &[5]).with(54, &SERVER.octets()).with(15, b"lab");
+    let ack = Answer::bare(host.xid(), Ipv4Addr::UNSPECIFIED)
+        .with(53, &[5])
+        .with(54, &SERVER.octets())
+        .with(15, b"lab");
     host.input(&ack).unwrap();
     assert_eq!(host.client.state(), DhcpState::Informed);
     assert_eq!((host.client.lease().unwrap().domain(), host.client.deadline()), (Some("lab"), None));

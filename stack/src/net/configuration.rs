@@ -1,0 +1,208 @@
+//! How the network is configured, and waiting until it is.
+
+#[cfg(all(feature = "dhcpv4", feature = "alloc"))]
+use alloc::boxed::Box;
+use core::fmt;
+use core::net::IpAddr;
+use core::task::{Context, Poll};
+
+use super::{Locked, Net};
+#[cfg(feature = "dhcpv4")]
+use crate::config::dhcp::{DhcpClient, Lease};
+use crate::error::Error;
+use crate::ip::InterfaceId;
+use crate::ip::addresses::Address;
+use crate::ip::routes::Route;
+use crate::stack::{Interface, Stack};
+use crate::time::{Duration, Instant};
+
+/// How long [`Net::wait_configured`] waits unless it is told.
+const CONFIGURE_TIME: Duration = Duration::from_secs(300);
+
+/// The configuration of the network, as it is now. It holds the stack's lock: sockets can't be used while it lives,
+/// and nothing arrives.
+///
+/// ```
+/// # fn print(net: &barenet::Net) {
+/// let configuration = net.configuration();
+/// for (id, interface) in configuration.interfaces() {
+///     println!("{}: mtu {}", configuration.name(id), interface.mtu());
+///     configuration.addresses(id).for_each(|a| println!("  {} {:?} {:?}", a.cidr, a.origin, a.state));
+/// }
+/// # }
+/// ```
+pub struct Configuration<'a> {
+    daemon: Locked<'a>,
+    now: Instant,
+}
+
+impl Configuration<'_> {
+    fn stack(&self) -> &Stack<'static> {
+        self.daemon.view()
+    }
+
+    /// When it was looked at, by the clock of all its lifetimes.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Every interface.
+    pub fn interfaces(&self) -> impl Iterator<Item = (InterfaceId, &Interface)> {
+        self.stack().interfaces()
+    }
+
+    /// The addresses of an interface, in whatever state.
+    pub fn addresses(&self, id: InterfaceId) -> impl Iterator<Item = &Address> {
+        self.stack().addresses().of(id)
+    }
+
+    /// Every route, without the networks of the interfaces' own addresses.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.stack().routes()
+    }
+
+    /// What an interface is called.
+    pub fn name(&self, id: InterfaceId) -> InterfaceName {
+        let is_loopback = self.stack().interface(id).is_some_and(Interface::is_loopback);
+        InterfaceName { index: id.zone(), is_loopback }
+    }
+
+    /// The interface that is called so.
+    pub fn by_name(&self, name: &str) -> Option<InterfaceId> {
+        self.interfaces().map(|(id, _)| id).find(|id| self.name(*id) == *name)
+    }
+
+    /// The interface with this index, which is its [`zone`](InterfaceId::zone).
+    pub fn by_index(&self, index: u32) -> Option<InterfaceId> {
+        self.interfaces().map(|(id, _)| id).find(|id| id.zone() == index)
+    }
+
+    /// The DHCP client of an interface.
+    #[cfg(feature = "dhcpv4")]
+    pub fn dhcp(&self, id: InterfaceId) -> Option<&DhcpClient> {
+        self.stack().dhcp(id)
+    }
+
+    /// The DHCPv4 lease of an interface.
+    #[cfg(feature = "dhcpv4")]
+    pub fn lease(&self, id: InterfaceId) -> Option<&Lease> {
+        self.dhcp(id)?.lease()
+    }
+
+    /// The servers for names that the interfaces' leases tell of.
+    #[cfg(feature = "dhcpv4")]
+    pub fn dns_servers(&self) -> impl Iterator<Item = IpAddr> {
+        let leases = self.interfaces().filter_map(|(id, _)| self.lease(id));
+        leases.flat_map(|lease| lease.dns_servers().map(IpAddr::V4))
+    }
+
+    /// The name of this host, as a DHCP server gave it, or as it was told to a server.
+    #[cfg(feature = "dhcpv4")]
+    pub fn host_name(&self) -> Option<&str> {
+        let given = || self.interfaces().find_map(|(id, _)| self.lease(id)?.host_name());
+        let told = || self.interfaces().find_map(|(id, _)| self.dhcp(id)?.config().host_name);
+        given().or_else(told)
+    }
+
+    /// See [`Net::wait_configured`].
+    pub fn is_configured(&self) -> bool {
+        self.stack().is_configured()
+    }
+}
+
+/// What an interface is called: `lo`, or `eth` and its index. Printed, and compared with texts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct InterfaceName {
+    index: u32,
+    is_loopback: bool,
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_loopback {
+            true => f.pad("lo"),
+            false => write!(f, "eth{}", self.index),
+        }
+    }
+}
+
+impl PartialEq<str> for InterfaceName {
+    fn eq(&self, name: &str) -> bool {
+        match name.strip_prefix("eth") {
+            Some(index) => {
+                !self.is_loopback && index.parse() == Ok(self.index) && !index.starts_with(['0', '+'])
+            }
+            None => self.is_loopback && name == "lo",
+        }
+    }
+}
+
+impl Net {
+    /// How the network is configured now.
+    pub fn configuration(&self) -> Configuration<'_> {
+        let (daemon, now) = self.locked();
+        Configuration { daemon, now }
+    }
+
+    /// Starts a DHCP client on an interface: see [`Stack::dhcp_start`], which also takes memory that is not on the heap.
+    #[cfg(all(feature = "dhcpv4", feature = "alloc"))]
+    pub fn start_dhcp(&self, id: InterfaceId, config: crate::config::dhcp::DhcpConfig) -> Result<(), Error> {
+        let memory = crate::stack::DhcpMemory::Owned(Box::new(DhcpClient::new()));
+        self.call(|stack, now| stack.dhcp_start(id, config, memory, now))
+    }
+
+    /// Waits until an interface has an address that is good beyond its link: the program's, a lease's or one of SLAAC.
+    /// `None`: five minutes at most.
+    ///
+    /// [`Error::Unconfigured`]: none has got one in this time.
+    pub fn wait_configured(&self, timeout: impl Into<Option<Duration>>) -> Result<(), Error> {
+        let timeout = timeout.into().unwrap_or(CONFIGURE_TIME);
+        match self.wait_for(Some(timeout), |cx| self.poll_configured(cx)) {
+            Err(Error::TimedOut) => Err(Error::Unconfigured),
+            result => result,
+        }
+    }
+
+    /// [`wait_configured`](Self::wait_configured) in poll form, for executors; without a limit.
+    pub fn poll_configured(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_state(cx, |stack| Ok(stack.is_configured()))
+    }
+
+    /// Is the link of an interface up, as far as its device knows?
+    ///
+    /// [`Error::DeviceGone`]: there is no such interface.
+    pub fn is_link_up(&self, id: InterfaceId) -> Result<bool, Error> {
+        self.call(|stack, _| Ok(stack.interface(id).ok_or(Error::DeviceGone)?.is_link_up()))
+    }
+
+    /// Waits until the link of an interface is up or, with `up` false, down. `None`: for as long as it takes.
+    ///
+    /// [`Error::TimedOut`]: it did not change in this time. [`Error::DeviceGone`]: there is no such interface (any more).
+    pub fn wait_link(
+        &self,
+        id: InterfaceId,
+        up: bool,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<(), Error> {
+        let is_so = |stack: &Stack<'_>| Ok(stack.interface(id).ok_or(Error::DeviceGone)?.is_link_up() == up);
+        self.wait_for(timeout.into(), |cx| self.poll_state(cx, is_so))
+    }
+
+    fn poll_state(
+        &self,
+        cx: &mut Context<'_>,
+        is_so: impl Fn(&Stack<'static>) -> Result<bool, Error>,
+    ) -> Poll<Result<(), Error>> {
+        let result = self.call(|stack, _| match is_so(stack)? {
+            true => Ok(()),
+            false => {
+                stack.attendants.register(cx.waker(), &mut stack.tcp.woken);
+                Err(Error::WouldBlock)
+            }
+        });
+        match result {
+            Err(Error::WouldBlock) => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
+}
