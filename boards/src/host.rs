@@ -6,8 +6,8 @@
 //! | `--fibers` | a fiber per connection, all on one thread, as on bare metal; not OS threads |
 //! | `ip=…`, `gw=…` | addresses and gateways, see [`options`] |
 //!
-//! Everything else is the program's. Without addresses it has 10.0.0.2/24 and fd00::2/64, behind
-//! the gateways 10.0.0.1 and fd00::1. A call that blocks parks its thread, and the daemon has a
+//! Everything else is the program's. Without addresses it asks for one by DHCP, and has fd00::2/64 behind the gateway
+//! fd00::1. A call that blocks parks its thread, and the daemon has a
 //! thread of its own; with `--fibers` see [`fiber`](crate::fiber).
 
 use alloc::boxed::Box;
@@ -21,11 +21,11 @@ use std::thread;
 
 use barenet::Net;
 use barenet::device::{Capabilities, Device, Mac};
-use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, Stack, Storage};
 use barenet::wait::{Threads, Wait};
 use barenet_drivers::tap::{self, Tap};
 
+use crate::configure::{self, Configuring};
 use crate::fiber::{Ended, Fibers, STACK_SIZE_MAIN};
 use crate::linger::{Linger, Step};
 use crate::options::{self, Options};
@@ -35,8 +35,8 @@ mod platform;
 
 pub use platform::Host;
 
-/// The addresses of a program that was given none.
-const ADDRESSES: [&str; 4] = ["ip=10.0.0.2/24", "gw=10.0.0.1", "ip=fd00::2/64", "gw=fd00::1"];
+/// The IPv6 address of a program that was given none.
+const ADDRESSES: [&str; 2] = ["ip=fd00::2/64", "gw=fd00::1"];
 
 /// Runs the program: brings up the network, calls `main` with it, reports what it gives back. If `main`
 /// runs in a fiber its stack has `stack_size` bytes, or the default's.
@@ -68,12 +68,20 @@ fn start(main: impl FnOnce(Net) -> bool + Send + 'static, stack_size: Option<usi
         let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(platform)));
         fibers.set_main_stack_size(stack_size.unwrap_or(STACK_SIZE_MAIN));
         let net = new_net(stack, platform, fibers)?;
-        add_interface(&net, tap, &options)?;
-        run_in_fiber(fibers, &net, main)
+        let configuring = add_interface(&net, tap, &options)?;
+        run_in_fiber(fibers, &net, configured(configuring, main))
     } else {
         let net = new_net(stack, platform, &Threads)?;
-        add_interface(&net, tap, &options)?;
-        run_beside_daemon(&net, main)
+        let configuring = add_interface(&net, tap, &options)?;
+        run_beside_daemon(&net, configured(configuring, main))
+    }
+}
+
+/// `main`, once the interface has its addresses.
+fn configured(configuring: Configuring, main: impl FnOnce(Net) -> bool) -> impl FnOnce(Net) -> bool {
+    move |net| {
+        std::eprintln!("{}", configure::wait(&net, &configuring));
+        main(net)
     }
 }
 
@@ -147,17 +155,13 @@ fn mac(name: &str) -> Mac {
     Mac([0x02, a, b, c, d, e])
 }
 
-fn add_interface(net: &Net, tap: Tap, options: &Options<'_>) -> Result<(), String> {
+fn add_interface(net: &Net, tap: Tap, options: &Options<'_>) -> Result<Configuring, String> {
     let Capabilities { mtu, mac, .. } = tap.capabilities();
-    let addresses = options.addresses.iter();
-    let addresses: Result<Vec<Cidr>, _> =
-        addresses.map(|&(address, prefix_len)| Cidr::new(address, prefix_len)).collect();
-    addresses
-        .and_then(|addresses| net.add_interface(Box::new(tap), &addresses, &options.gateways))
+    let configuring = configure::add_interface(net, Box::new(tap), options)
         .map_err(|why| format!("can't use the TAP (MTU {mtu}) with these addresses and gateways: {why}"))?;
     // Beside what the program prints, not in it.
-    std::eprintln!("{}, MAC {mac}, {options}", program::machine());
-    Ok(())
+    std::eprintln!("{}, MAC {mac}", program::machine());
+    Ok(configuring)
 }
 
 /// What nobody else can know: 32 bytes of the kernel's.

@@ -1,7 +1,7 @@
 //! The machines that a barenet program runs on, behind one attribute.
 //!
 //! [`main`] makes a function the program on every board: it boots, finds the clock, entropy and
-//! the network device, gives the interface its addresses and calls the function with the
+//! the network device, gives the interface its addresses (those of the [`options`], else by DHCP) and calls the function with the
 //! [`Net`](barenet::Net). Which board it is follows from the target:
 //!
 //! | target | board |
@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+mod configure;
 mod console;
 pub mod fiber;
 #[cfg(target_os = "linux")]

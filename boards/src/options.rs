@@ -6,8 +6,8 @@
 //! | `gw=ADDRESS` | a default gateway, IPv4 or IPv6; may be repeated |
 //!
 //! They have the same names on every board; every other argument is the program's. Without any
-//! `ip=`, the board's default addresses hold; its default gateways hold only if no `ip=` and no
-//! `gw=` was given, since they belong to the default addresses.
+//! `ip=`, the interface asks for an IPv4 address by DHCP, and the board's default addresses hold; its default gateways
+//! hold only if no `ip=` and no `gw=` was given, since they belong to the default addresses.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -23,6 +23,8 @@ pub struct Options<'a> {
     pub addresses: Vec<Address>,
     /// Default gateways.
     pub gateways: Vec<IpAddr>,
+    /// No address was given: the network is asked for one.
+    pub automatic: bool,
     /// The program's arguments, in order.
     pub args: Vec<&'a str>,
 }
@@ -77,7 +79,8 @@ pub fn parse<'a>(
 ) -> Result<Options<'a>, Invalid<'a>> {
     let mut given = sort(args)?;
     let board = sort(defaults)?;
-    if given.addresses.is_empty() {
+    given.automatic = given.addresses.is_empty();
+    if given.automatic {
         given.addresses = board.addresses;
         if given.gateways.is_empty() {
             given.gateways = board.gateways;
@@ -87,7 +90,8 @@ pub fn parse<'a>(
 }
 
 fn sort<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Options<'a>, Invalid<'a>> {
-    let mut options = Options { addresses: Vec::new(), gateways: Vec::new(), args: Vec::new() };
+    let mut options =
+        Options { addresses: Vec::new(), gateways: Vec::new(), automatic: false, args: Vec::new() };
     for option in args {
         let invalid = |expected| Invalid { option, expected };
         match option.split_once('=') {
@@ -143,8 +147,9 @@ mod tests {
         let none = parse(["80"], DEFAULTS).unwrap();
         assert_eq!(none.addresses, [(ip("10.0.2.15"), 24), (ip("fec0::15"), 64)]);
         assert_eq!(none.gateways, [ip("10.0.2.2"), ip("fec0::2")]);
-        assert_eq!(none.args, ["80"]);
+        assert_eq!((none.args, none.automatic), (["80"].into(), true));
         let lone = parse(["ip=192.0.2.1/31"], DEFAULTS).unwrap();
+        assert!(!lone.automatic);
         assert_eq!((lone.addresses, lone.gateways.len()), ([(ip("192.0.2.1"), 31)].into(), 0));
         let gateway = parse(["gw=10.0.2.9"], DEFAULTS).unwrap();
         assert_eq!((gateway.addresses.len(), gateway.gateways), (2, [ip("10.0.2.9")].into()));

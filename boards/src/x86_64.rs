@@ -20,13 +20,12 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use barenet::Net;
 use barenet::device::Device;
-use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, Stack, Storage};
 use pvh::start_info::reader::{IdentityMap, StartInfoReader};
 
+use crate::configure::{self, Configuring};
 use crate::fiber::{Ended, Fibers, STACK_SIZE_MAIN};
-use crate::options::{self, Options};
-use crate::{println, program};
+use crate::{options, println, program};
 
 use devices::Bus;
 use platform::Machine;
@@ -52,8 +51,8 @@ mod segments;
 pub(crate) use console::print;
 pub use exit::{QEMU_FAILURE, QEMU_SUCCESS};
 
-/// Addresses of the interface without options: those that QEMU's user network expects.
-const DEFAULTS: [&str; 4] = ["ip=10.0.2.15/24", "gw=10.0.2.2", "ip=fec0::15/64", "gw=fec0::2"];
+/// Without options the interface asks for an IPv4 address; that of IPv6 is what QEMU's user network expects.
+const DEFAULTS: [&str; 2] = ["ip=fec0::15/64", "gw=fec0::2"];
 
 // SAFETY: `main` is the one that defines it, with this signature; a second one is a linker's error.
 unsafe extern "Rust" {
@@ -104,13 +103,14 @@ fn run(info: &StartInfoReader<'_, IdentityMap>) -> Result<bool, String> {
 
     let seed = entropy(&bus)?;
     let nic = bus.nic().ok_or_else(|| bus.no_nic())??;
-    let about = format!("virtio-net at {nic}, MAC {}, {options}", nic.device.capabilities().mac);
+    let about = format!("virtio-net at {nic}, MAC {}", nic.device.capabilities().mac);
     let fibers: &'static Fibers = Box::leak(Box::new(Fibers::with_stack_memory(machine, heap::size() / 4)));
     let net = Net::new(Stack::new(Storage::heap(&limits()), seed), machine, fibers);
     let net = net.map_err(|why| format!("the network can't be set up: {why}"))?;
-    add_interface(&net, nic.device, &options)?;
+    let configuring = configure::add_interface(&net, nic.device, &options)
+        .map_err(|why| format!("the interface can't be set up with {options}: {why}"))?;
     println!("{}; {about}", program::machine());
-    run_main(fibers, net)
+    run_main(fibers, net, configuring)
 }
 
 /// The words of the kernel command line.
@@ -156,20 +156,14 @@ fn limits() -> Limits {
     Limits { memory: heap::size() / 2, connections: most.connections.min(heap::size() / CONNECTION), ..most }
 }
 
-fn add_interface(net: &Net, nic: Box<dyn Device + Send>, options: &Options<'_>) -> Result<(), String> {
-    let cidrs: Result<Vec<Cidr>, _> =
-        options.addresses.iter().map(|&(address, prefix)| Cidr::new(address, prefix)).collect();
-    cidrs
-        .and_then(|cidrs| net.add_interface(nic, &cidrs, &options.gateways))
-        .map(|_| ())
-        .map_err(|why| format!("the interface can't be set up with {options}: {why}"))
-}
-
-fn run_main(fibers: &'static Fibers, net: Net) -> Result<bool, String> {
+fn run_main(fibers: &'static Fibers, net: Net, configuring: Configuring) -> Result<bool, String> {
     let success = Arc::new(AtomicBool::new(false));
     let main = {
         let (success, net) = (success.clone(), net.clone());
-        move || success.store(barenet_main(net), Ordering::Relaxed)
+        move || {
+            println!("{}", configure::wait(&net, &configuring));
+            success.store(barenet_main(net), Ordering::Relaxed);
+        }
     };
     fibers.set_main_stack_size(barenet_main_stack_size().unwrap_or(STACK_SIZE_MAIN));
     match fibers.run(&net, Box::new(main)) {

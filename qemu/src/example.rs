@@ -32,6 +32,14 @@ impl Example {
     }
 }
 
+/// The first address that an example's arguments give it, as `ip=ADDRESS/PREFIX`.
+pub fn address(arguments: &[String]) -> Option<std::net::IpAddr> {
+    arguments.iter().find_map(|argument| {
+        let (address, _) = argument.strip_prefix("ip=")?.split_once('/')?;
+        address.parse().ok()
+    })
+}
+
 /// The root of the workspace.
 pub fn workspace() -> &'static Path {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));

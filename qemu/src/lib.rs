@@ -5,6 +5,7 @@ pub mod accelerator;
 pub mod board;
 pub mod build;
 pub mod capture;
+pub mod dhcp;
 pub mod example;
 pub mod forward;
 pub mod install;

@@ -37,17 +37,19 @@ struct Guest(Child);
 
 impl Guest {
     /// Starts an example that serves on this network and waits for its first line, which is behind
-    /// the board's own.
+    /// the board's own two: the machine, and the addresses.
     fn serving(example: &str, machine: &str, network: &[&str]) -> Guest {
         let mut command = cargo_qemu(&[example, "--machine", machine]);
         command.args(network);
         let mut guest = Guest(command.stdout(Stdio::piped()).spawn().unwrap());
         let mut console = BufReader::new(guest.0.stdout.take().unwrap());
-        let [mut board, mut line] = [String::new(), String::new()];
+        let [mut board, mut addresses, mut line] = [String::new(), String::new(), String::new()];
         console.read_line(&mut board).unwrap();
+        console.read_line(&mut addresses).unwrap();
         console.read_line(&mut line).unwrap();
-        let said = [machine, "virtio-net at", "MAC 52:54:00:12:34:56", "ip=10.0."];
+        let said = [machine, "virtio-net at", "MAC 52:54:00:12:34:56"];
         assert!(said.iter().all(|word| board.contains(word)), "the board on {machine} says `{board}`");
+        assert!(addresses.starts_with("eth2: ") && addresses.contains(" 10.0."), "{addresses}");
         assert!(line.contains(" on "), "{example} on {machine} says `{line}`, not where it listens");
         // What it says later must not fill the pipe and stop it.
         thread::spawn(move || std::io::copy(&mut console, &mut std::io::stderr()));
@@ -229,7 +231,9 @@ fn a_guest_on_a_tap_gives_back_4_mb() {
         netns::run(|| {
             let name = tap::create(tap::Options::new().name("tap0")).unwrap();
             tap::configure(&name, &[(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)]).unwrap();
-            let _guest = Guest::serving("tcp_echo_server", machine, &["--tap", &name]);
+            let addresses = ["ip=10.0.0.2/24", "gw=10.0.0.1", "ip=fd00::2/64", "gw=fd00::1"];
+            let network = [&["--tap", &name, "--"][..], &addresses].concat();
+            let _guest = Guest::serving("tcp_echo_server", machine, &network);
             for address in [IpAddr::from(STACK_V4), STACK_V6.into()] {
                 echo_4_mb(connect((address, 7000)).unwrap(), machine);
             }

@@ -15,9 +15,6 @@ use std::time::Duration;
 /// The status after `--timeout`, as that of timeout(1).
 const TIMED_OUT: u8 = 124;
 
-/// The addresses of a guest on a TAP, unless its arguments name others.
-const TAP_ADDRESSES: &[&str] = &["ip=10.0.0.2/24", "gw=10.0.0.1", "ip=fd00::2/64", "gw=fd00::1"];
-
 const STATUS: &str = "\
 Exit status: 0 if the program's `main` succeeded, 1 if it failed (an error, a panic, a fault), 124 after
 --timeout. A mistake on the command line is 2, any other of the runner's or QEMU's own 1, with a line
@@ -55,7 +52,7 @@ struct Options {
     /// Show the examples and boards
     #[arg(long)]
     list: bool,
-    /// Arguments for the example; addresses are ip=10.0.2.15/24 and gw=10.0.2.2
+    /// Arguments for the example; without an address, as ip=10.0.2.15/24 and gw=10.0.2.2, it asks for one by DHCP
     #[arg(last = true)]
     args: Vec<String>,
 }
@@ -81,14 +78,18 @@ fn run(options: Options) -> Result<u8> {
     install::target(board)?;
     let kernel = build::build(&example, Some(board.target))?;
 
-    let mut arguments = options.args;
+    let arguments = options.args;
     let network = match options.tap {
         Some(name) => {
-            if !arguments.iter().any(|a| a.starts_with("ip=")) {
-                arguments.extend(TAP_ADDRESSES.iter().map(|a| (*a).into()));
-            }
-            for port in example.ports() {
-                eprintln!("{} will serve: {}", example.name, port.reach("10.0.0.2", port.number));
+            // Without one the guest says what it got.
+            if let Some(address) = example::address(&arguments) {
+                for port in example.ports() {
+                    eprintln!(
+                        "{} will serve: {}",
+                        example.name,
+                        port.reach(&address.to_string(), port.number)
+                    );
+                }
             }
             Network::Tap(name)
         }

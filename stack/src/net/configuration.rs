@@ -151,6 +151,12 @@ impl Net {
         self.call(|stack, now| stack.dhcp_start(id, config, memory, now))
     }
 
+    /// Ends the DHCP client of an interface: see [`Stack::dhcp_stop`].
+    #[cfg(feature = "dhcpv4")]
+    pub fn stop_dhcp(&self, id: InterfaceId) -> Result<(), Error> {
+        self.call(|stack, now| stack.dhcp_stop(id, now))
+    }
+
     /// Waits until an interface has an address that is good beyond its link: the program's, a lease's or one of SLAAC.
     /// `None`: five minutes at most.
     ///
@@ -161,6 +167,18 @@ impl Net {
             Err(Error::TimedOut) => Err(Error::Unconfigured),
             result => result,
         }
+    }
+
+    /// Waits until `is_so` says yes of the stack: it is asked when a link, an address or a lease has changed. `None`: for
+    /// as long as it takes.
+    ///
+    /// [`Error::TimedOut`]: it did not in this time.
+    pub fn wait_configuration(
+        &self,
+        timeout: impl Into<Option<Duration>>,
+        is_so: impl Fn(&Stack<'static>) -> bool,
+    ) -> Result<(), Error> {
+        self.wait_for(timeout.into(), |cx| self.poll_state(cx, |stack| Ok(is_so(stack))))
     }
 
     /// [`wait_configured`](Self::wait_configured) in poll form, for executors; without a limit.

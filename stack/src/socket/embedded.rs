@@ -30,7 +30,8 @@ impl embedded_io::Error for Error {
             | Error::UnexpectedEof
             | Error::WouldBlock
             | Error::DeviceGone
-            | Error::NetDown => ErrorKind::Other,
+            | Error::NetDown
+            | Error::Unconfigured => ErrorKind::Other,
         }
     }
 }

@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use super::{INTERFACES_MAX, Stack};
 use crate::bytes::Bytes;
-use crate::config::dhcp::{DhcpClient, DhcpConfig, Lease, MESSAGE_LEN, Outgoing, Plan};
+use crate::config::dhcp::{DhcpClient, DhcpConfig, DhcpState, Lease, MESSAGE_LEN, Outgoing, Plan};
 use crate::config::link_local::{self, LinkLocalStep};
 use crate::counters::Drop;
 use crate::error::Error;
@@ -19,15 +19,13 @@ use crate::pool::Need;
 use crate::stack::Assignment;
 use crate::time::{Duration, Instant, earlier};
 use crate::wire::{
-    ArpOperation, ArpPacket, DHCP_CLIENT, DHCP_SERVER, DhcpMessage, IpHeader, UdpHeader, protocol,
+    ArpOperation, ArpPacket, DHCP_CLIENT, DHCP_SERVER, DhcpMessage, IpHeader, UdpHeader, option, protocol,
 };
 
 /// The metric of a lease's routes: those that the program adds go first, and are never taken for them (H174).
 pub const DHCP_METRIC: u16 = 100;
 /// A lease below this is counted: its server is mistaken, or being tested.
 const SHORT_LEASE: Duration = Duration::from_secs(60);
-/// Smallest MTU that IPv4 allows (RFC 791 §3.2).
-const MTU_MIN: u16 = 68;
 /// A message that came in several pieces is put together up to here; we say that we take less.
 const JOINED_LEN: usize = 1024;
 
@@ -145,6 +143,22 @@ impl<'a> Stack<'a> {
         Ok(())
     }
 
+    /// Ends the client without a word to the server, and takes the address of its lease away: for another client with
+    /// another configuration, which will be given the same again.
+    ///
+    /// [`Error::DeviceGone`]: there is no such interface, or it has no client.
+    pub fn dhcp_stop(&mut self, id: InterfaceId, now: Instant) -> Result<(), Error> {
+        let client = self.dhcp.get_mut(id).ok_or(Error::DeviceGone)?;
+        let step = client.link_local.stop();
+        let bound = client.lease().filter(|_| !client.config().inform).map(Lease::address);
+        self.link_local_step(id, step, now);
+        if let Some(IpAddr::V4(address)) = bound.map(|cidr| cidr.address) {
+            self.lease_ended(id, address, now);
+        }
+        self.dhcp.remove(id);
+        Ok(())
+    }
+
     /// The client of an interface, with its state and lease.
     pub fn dhcp(&self, id: InterfaceId) -> Option<&DhcpClient> {
         self.dhcp.get(id)
@@ -237,12 +251,13 @@ impl<'a> Stack<'a> {
     }
 
     fn lease_mtu(&mut self, id: InterfaceId, now: Instant) {
-        let told = self.dhcp.get(id).and_then(DhcpClient::lease).and_then(Lease::mtu);
-        if told.is_some_and(|mtu| mtu < MTU_MIN) {
+        let lease = self.dhcp.get(id).and_then(DhcpClient::lease);
+        let told = lease.and_then(Lease::mtu);
+        if told.is_none() && lease.is_some_and(|lease| lease.option(option::MTU).is_some()) {
             self.count_drop(Drop::DhcpMtu, now);
         }
         let Some(interface) = self.interfaces.get_mut(id.0) else { return };
-        let mtu = told.filter(|mtu| *mtu >= MTU_MIN).unwrap_or(u16::MAX);
+        let mtu = told.unwrap_or(u16::MAX);
         if core::mem::replace(&mut interface.lease_mtu, mtu) != mtu {
             self.routes_changed();
         }
@@ -287,7 +302,7 @@ impl<'a> Stack<'a> {
             // It is there.
             let _ = self.remove_address(id, address, now);
         }
-        if let Some(client) = self.dhcp.get_mut(id) {
+        if let Some(client) = self.dhcp.get_mut(id).filter(|client| client.state() != DhcpState::Off) {
             client.fallback_at = client.config().link_local_after.map(|after| now + after);
         }
         self.events.emit(now, Event::LeaseEnded(id, address));

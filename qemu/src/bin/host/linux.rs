@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use barenet_drivers::tap::{self, namespace};
 use barenet_qemu::example::{self, Example};
-use barenet_qemu::{build, end_with_runner, ready};
+use barenet_qemu::{build, dhcp, end_with_runner, ready};
 use clap::Parser;
 use duct::{Handle, cmd};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,12 +14,11 @@ use std::time::{Duration, Instant};
 /// The TAP in the namespace.
 const TAP: &str = "tap0";
 /// The kernel's end of it.
-const KERNEL: [(IpAddr, u8); 2] = [
-    (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 24),
-    (IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1)), 64),
-];
-/// The address that the host board takes unless its arguments say otherwise.
-const STACK: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+const KERNEL: [(IpAddr, u8); 2] =
+    [(IpAddr::V4(KERNEL_V4), 24), (IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1)), 64)];
+const KERNEL_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+/// The address that the host board gets by DHCP unless its arguments say otherwise.
+const STACK: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// A program that has not got so far by then never will.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -62,7 +61,12 @@ pub(super) fn run() -> Result<u8> {
             name
         }
     };
-    let address = address(&options.args);
+    // What a program without an address asks for; on a TAP of the system that is somebody else's.
+    let _server = match own_namespace && example::address(&options.args).is_none() {
+        true => Some(dhcp::serve(KERNEL_V4, STACK)?),
+        false => None,
+    };
+    let address = example::address(&options.args).unwrap_or(IpAddr::V4(STACK));
     let mut words = vec!["--tap".to_owned(), name];
     words.extend(options.args);
     let mut run = cmd(program, words).unchecked();
@@ -109,15 +113,6 @@ fn wait_until_ready(example: &Example, address: IpAddr, running: &Handle) -> Res
         }
     }
     Ok(())
-}
-
-/// Where the example is reached: its first `ip=ADDRESS/PREFIX`, or the default.
-fn address(args: &[String]) -> IpAddr {
-    let given = args.iter().find_map(|arg| {
-        let (address, _) = arg.strip_prefix("ip=")?.split_once('/')?;
-        address.parse().ok()
-    });
-    given.unwrap_or(STACK)
 }
 
 /// Ends the example and waits until it has.

@@ -128,7 +128,7 @@ impl Lease {
         self.text(option::HOST_NAME)
     }
 
-    /// Largest IP packet of this network in bytes (RFC 2132 §5.1), 68 at least.
+    /// Largest IP packet of this network in bytes (RFC 2132 §5.1): 68 at least, or it is none.
     pub fn mtu(&self) -> Option<u16> {
         self.options.array(option::MTU).map(u16::from_be_bytes).filter(|mtu| *mtu >= 68)
     }

@@ -1,5 +1,7 @@
 //! States, timers and what is said in each (RFC 2131 §4.4).
 
+use std::string::String;
+
 use super::*;
 
 /// H157, RFC 2131 §4.1: the first DISCOVER within a second of the link coming up, and at random; then after 4, 8, 16,
@@ -81,7 +83,7 @@ fn config_that_can_not_be_sent_is_refused() {
         assert!(config.check().is_err(), "{name}");
     }
     for name in ["a", "a-b.c", &long[..63]] {
-        let name: &'static str = std::string::String::from(name).leak();
+        let name: &'static str = String::from(name).leak();
         assert!(DhcpConfig { host_name: Some(name), ..DhcpConfig::DEFAULT }.check().is_ok(), "{name}");
     }
     for options in [&[(53, &b"x"[..])][..], &[(61, b"x")], &[(60, &[b'x'; 255]), (61 + 16, &[b'x'; 20])]] {
