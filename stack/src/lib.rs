@@ -46,7 +46,7 @@
 //!
 //! ## Features
 //!
-//! They only add. `alloc`: memory from the heap up to limits, and
+//! They only add. `dhcpv4` (on by default): a DHCP client; `alloc`: memory from the heap up to limits, and
 //! `TcpListener::serve`; `std`: OS threads, `std::io` traits; `embedded-io`: the traits of
 //! `embedded-io` and `embedded-io-async`; `log` and `defmt`: [events] printed by that crate.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]

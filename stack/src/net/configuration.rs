@@ -3,6 +3,7 @@
 #[cfg(all(feature = "dhcpv4", feature = "alloc"))]
 use alloc::boxed::Box;
 use core::fmt;
+#[cfg(feature = "dhcpv4")]
 use core::net::IpAddr;
 use core::task::{Context, Poll};
 
@@ -147,7 +148,7 @@ impl Net {
     /// Starts a DHCP client on an interface: see [`Stack::dhcp_start`], which also takes memory that is not on the heap.
     #[cfg(all(feature = "dhcpv4", feature = "alloc"))]
     pub fn start_dhcp(&self, id: InterfaceId, config: crate::config::dhcp::DhcpConfig) -> Result<(), Error> {
-        let memory = crate::stack::DhcpMemory::Owned(Box::new(DhcpClient::new()));
+        let memory = crate::stack::DhcpMemory::Owned(Box::default());
         self.call(|stack, now| stack.dhcp_start(id, config, memory, now))
     }
 

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 
 use super::input::{PEER, packet_to};
 use super::*;
-use crate::config::dhcp::{ConflictDetection, DhcpClient, DhcpConfig, DhcpState};
+use crate::config::dhcp::{ConflictDetection, DhcpConfig, DhcpState};
 use crate::ip::addresses::{Address, Origin};
 use crate::ip::routes::Route;
 use crate::stack::{DHCP_METRIC, DhcpMemory};
@@ -88,7 +88,7 @@ fn bare() -> Host {
 }
 
 fn start(host: &mut Host, config: DhcpConfig, now: Instant) {
-    let memory = DhcpMemory::Owned(Box::new(DhcpClient::new()));
+    let memory = DhcpMemory::Owned(Box::default());
     host.stack.dhcp_start(host.id, config, memory, now).unwrap();
 }
 
@@ -519,7 +519,7 @@ fn answer_in_pieces_is_read() {
 #[test]
 fn client_is_one_for_an_interface() {
     let mut host = bare();
-    let memory = || DhcpMemory::Owned(Box::new(DhcpClient::new()));
+    let memory = || DhcpMemory::Owned(Box::default());
     let loopback = host.stack.add_loopback(Capabilities::new(Mac::default(), 1500)).unwrap();
     let refused = host.stack.dhcp_start(loopback, QUICK, memory(), T0);
     assert!(matches!(refused, Err(Error::InvalidInput(_))));
