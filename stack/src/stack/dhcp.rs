@@ -367,7 +367,14 @@ impl<'a> Stack<'a> {
             let ports = (DHCP_CLIENT, DHCP_SERVER);
             let header = UdpHeader::emit(ports, source, destination, &buf[..len]);
             let payload: [&[u8]; 1] = [&buf[..len]];
-            self.try_send(&path, (Purpose::Own, Need::Control), &ip, &header, Bytes::new(&payload), now)
+            self.try_send(
+                &path,
+                (Purpose::Own, Need::Control),
+                &ip,
+                (&header, Bytes::new(&payload)),
+                None,
+                now,
+            )
         });
         if let Err(drop) = sent {
             self.count_drop(drop, now);
