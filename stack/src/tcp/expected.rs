@@ -1,5 +1,5 @@
-//! The short way: what comes in order on a connection in good order and says only one new thing,
-//! text or an acknowledgment.
+//! Header prediction: what comes in order on a connection in good order and brings nothing but text,
+//! an acknowledgment, or both, as requests and answers do, perhaps with another window.
 //!
 //! Nearly every segment of a transfer is such a one. Whatever is not goes the way of
 //! [`input`](super::input), step by step, and these would come to the same there: this skips the
@@ -26,36 +26,27 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> bool {
-        match segment.text.is_empty() {
-            true => self.take_expected_ack(key, segment, is_whole, now, pool),
-            false => self.take_expected_text(key, segment, is_whole, now, pool),
-        }
-    }
-
-    #[inline]
-    fn take_expected_text(
-        &mut self,
-        key: Key,
-        segment: &Plain<'_>,
-        is_whole: impl FnOnce() -> bool,
-        now: Instant,
-        pool: &mut Pool<'_>,
-    ) -> bool {
         let Some(c) = self.connections.get_mut(key) else { return false };
         let Phase::Synchronized(s) = &mut c.tcb.phase else { return false };
-        if c.tcb.orphan || !s.expects_text(segment, now) || !is_whole() {
+        let Some(news) = s.expects(segment, now).filter(|_| !c.tcb.orphan && is_whole()) else {
             return false;
-        }
+        };
         let mut cx = self.settings.cx(c.profile, now, pool);
         let before = s.receive.owed;
-        if !s.take_expected_text(segment, &mut cx) {
-            return false;
+        let Some(effects) = s.take_expected(segment, news, &mut cx) else { return false };
+        let (owed, interface) = (s.receive.owed, c.interface);
+        if news.text {
+            c.wake_reader(&mut self.woken);
         }
-        // Text changes nothing about what may be sent but the acknowledgment.
-        let owed = s.receive.owed;
-        c.wake_reader(&mut self.woken);
-        let interface = c.interface;
+        if effects.writable {
+            c.wake_writer(&mut self.woken);
+        }
         match owed {
+            _ if news.ack => {
+                self.feed_starved(pool);
+                self.after(key.index);
+            }
+            // Text alone changes nothing about what may be sent but the acknowledgment.
             Owed::Now => {
                 self.ready[ready_list(interface)].push(&mut Ready(&mut self.connections), key.index);
             }
@@ -66,28 +57,15 @@ impl Tcp<'_> {
         }
         true
     }
+}
 
-    fn take_expected_ack(
-        &mut self,
-        key: Key,
-        segment: &Plain<'_>,
-        is_whole: impl FnOnce() -> bool,
-        now: Instant,
-        pool: &mut Pool<'_>,
-    ) -> bool {
-        let Some(c) = self.connections.get_mut(key) else { return false };
-        let Phase::Synchronized(s) = &mut c.tcb.phase else { return false };
-        if c.tcb.orphan || !s.expects_ack(segment, now) || !is_whole() {
-            return false;
-        }
-        let mut cx = self.settings.cx(c.profile, now, pool);
-        if s.take_expected_ack(segment, &mut cx).writable {
-            c.wake_writer(&mut self.woken);
-        }
-        self.feed_starved(pool);
-        self.after(key.index);
-        true
-    }
+/// What is new in a segment that was expected.
+#[derive(Clone, Copy)]
+struct News {
+    /// Text at RCV.NXT, inside the window.
+    text: bool,
+    /// An acknowledgment of something new, or another window.
+    ack: bool,
 }
 
 impl Synchronized {
@@ -101,50 +79,63 @@ impl Synchronized {
             && !receive.is_old(segment.timestamps, now)
     }
 
-    /// Is it text inside the window, where nothing is missing, that acknowledges nothing new and
-    /// leaves the window as it is?
+    /// What is new in a segment that needs no other steps than those for its text and for its
+    /// acknowledgment. `None`: all of them.
     #[inline]
-    fn expects_text(&self, segment: &Plain<'_>, now: Instant) -> bool {
-        let (send, receive) = (&self.send, &self.receive);
-        self.is_next(segment, now)
-            && segment.ack == send.una
-            && (segment.window as u32) << send.scale == send.wnd
-            && segment.text.len() as u32 <= receive.wnd()
-            && !receive.has_hole()
-            && !receive.shut
-            && !matches!(send.timer, SendTimer::Persist(_) | SendTimer::SynAck(_))
+    fn expects(&self, segment: &Plain<'_>, now: Instant) -> Option<News> {
+        if !self.is_next(segment, now) {
+            return None;
+        }
+        let (send, text) = (&self.send, !segment.text.is_empty());
+        let advances = segment.ack != send.una;
+        let ack = advances || u32::from(segment.window) << send.scale != send.wnd;
+        let fits = !text || self.expects_text(segment, ack);
+        let is_known = !ack || self.expects_ack(segment, advances);
+        // What says nothing new may be a duplicate.
+        ((text || advances) && fits && is_known).then_some(News { text, ack })
     }
 
-    /// Is it an acknowledgment of something new?
-    fn expects_ack(&self, segment: &Plain<'_>, now: Instant) -> bool {
+    /// Is it text inside the window, where nothing is missing, and that somebody reads?
+    #[inline]
+    fn expects_text(&self, segment: &Plain<'_>, ack: bool) -> bool {
+        let (send, receive) = (&self.send, &self.receive);
+        segment.text.len() as u32 <= receive.wnd()
+            && !receive.has_hole()
+            && !receive.shut
+            // A sign of the peer where that is waited for.
+            && (ack || !matches!(send.timer, SendTimer::Persist(_) | SendTimer::SynAck(_)))
+    }
+
+    /// Is it an acknowledgment of something new, or none but with another window, on a connection that is open?
+    #[inline]
+    fn expects_ack(&self, segment: &Plain<'_>, advances: bool) -> bool {
         let send = &self.send;
-        self.is_next(segment, now)
-            && send.una.before(segment.ack)
-            && segment.ack.at_or_before(send.max)
+        (!advances || (send.una.before(segment.ack) && segment.ack.at_or_before(send.max)))
             && send.fin == Fin::Open
+            && self.opening.is_none()
             && !self.resets
     }
 
+    /// `None`: there is no memory for its text, and nothing was done.
     #[inline(always)] // at every frame
-    fn take_expected_text(&mut self, segment: &Plain<'_>, cx: &mut Cx<'_, '_>) -> bool {
-        if !self.receive.expected_text(cx.pool, segment.text) {
-            return false; // no memory
+    fn take_expected(&mut self, segment: &Plain<'_>, news: News, cx: &mut Cx<'_, '_>) -> Option<Effects> {
+        if news.text {
+            if !self.receive.expected_text(cx.pool, segment.text) {
+                return None;
+            }
+            self.stats.bytes_received += segment.text.len() as u64;
+            self.ecn.on_quiet_text(segment.mark, segment.text.len());
+            self.receive.owe(cx.now, cx.config, segment.is_merged);
         }
         self.note_arrival(cx.now);
-        self.stats.bytes_received += segment.text.len() as u64;
-        self.receive.take_timestamp(segment.seq, segment.timestamps, cx.now);
-        self.ecn.on_quiet_text(segment.mark, segment.text.len());
-        (self.send.wl1, self.send.wl2) = (segment.seq, segment.ack);
-        self.receive.owe(cx.now, cx.config, segment.is_merged);
-        true
-    }
-
-    fn take_expected_ack(&mut self, segment: &Plain<'_>, cx: &mut Cx<'_, '_>) -> Effects {
         let mut effects = Effects::default();
-        // It is a good one: that was asked.
-        self.note_arrival(cx.now);
-        let _ = self.check_ack(&segment.into(), cx, &mut effects);
+        if news.ack {
+            // It is a good one: that was asked.
+            let _ = self.check_ack(&segment.into(), cx, &mut effects);
+        } else {
+            (self.send.wl1, self.send.wl2) = (segment.seq, segment.ack);
+        }
         self.receive.take_timestamp(segment.seq, segment.timestamps, cx.now);
-        effects
+        Some(effects)
     }
 }
