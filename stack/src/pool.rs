@@ -337,6 +337,17 @@ impl<'a> Pool<'a> {
         Some(run)
     }
 
+    /// Takes one block, for which nobody asks what it is chained to.
+    fn take_one(&mut self) -> Option<u32> {
+        if self.free == NONE {
+            return self.take(1).map(|run| run.first);
+        }
+        let first = self.free;
+        self.free = self.next(first);
+        self.used += 1;
+        Some(first)
+    }
+
     fn take_fresh(&mut self, count: u32) -> Option<Run> {
         #[cfg(feature = "alloc")]
         if self.fresh == self.blocks {

@@ -207,6 +207,14 @@ impl Chain {
     /// Adds `count` blocks, or what is left above `floor`.
     fn add_blocks(&mut self, pool: &mut Pool<'_>, count: u32, floor: u32) {
         let mut missing = count.min(pool.left().saturating_sub(floor));
+        if missing == 1
+            && self.head == NONE
+            && let Some(block) = pool.take_one()
+        {
+            pool.set_next(block, NONE);
+            (self.head, self.tail, self.blocks) = (block, block, 1);
+            return;
+        }
         while missing > 0
             && let Some(run) = pool.take(missing)
         {
@@ -258,16 +266,13 @@ impl Chain {
     /// shorter than a block. False: nothing was done.
     #[inline(always)] // at every frame
     pub fn append_in_place(&mut self, pool: &mut Pool<'_>, data: Bytes<'_>) -> bool {
-        let (data, whole) = (data.front(), data.len());
-        if data.len() != whole {
-            return false;
-        }
-        let room = self.extend_in_place(pool, whole);
-        if let Some(room) = room {
-            room.copy_from_slice(data);
-            return true;
-        }
-        false
+        data.front().len() == data.len() && self.append_there(pool, data.front())
+    }
+
+    /// The same for bytes in one piece.
+    #[inline(always)] // at every frame
+    fn append_there(&mut self, pool: &mut Pool<'_>, data: &[u8]) -> bool {
+        self.extend_in_place(pool, data.len()).map(|room| room.copy_from_slice(data)).is_some()
     }
 
     /// Appends `len` bytes, which the caller writes, if the last block has room for them. `None`: nothing was
@@ -287,6 +292,12 @@ impl Chain {
 
     /// Appends as much of `data` as there is memory for and returns how much.
     pub fn append(&mut self, pool: &mut Pool<'_>, data: &[u8], need: Need) -> usize {
+        if self.append_there(pool, data) {
+            return data.len();
+        }
+        if self.head == NONE && self.reserve(pool, data.len(), need) && self.append_there(pool, data) {
+            return data.len();
+        }
         let (head, tail, spare) = (self.head, self.tail, self.room(pool) - self.len as usize);
         self.reserve(pool, self.len as usize + data.len(), need);
         let (block, at) = match spare {

@@ -118,9 +118,11 @@ impl Pool<'_> {
 
     /// The blocks that hold `len` bytes with the least waste.
     pub(super) fn cost(&self, len: usize) -> Cost {
+        if len == 0 {
+            return Cost::NOTHING;
+        }
         let fits = |class: &Class| class.per_block > 0 && len <= class.len as usize;
         match self.classes.iter().rposition(fits) {
-            _ if len == 0 => Cost::NOTHING,
             Some(at) => Cost { class: super::to_u32(at) + 1, count: 1 },
             None => Cost { class: 0, count: super::to_u32(len.div_ceil(self.block_len)) },
         }
@@ -191,7 +193,7 @@ impl Pool<'_> {
     }
 
     fn divide(&mut self, class: u32, per_block: u32) -> Option<u32> {
-        let host = self.take(1)?.first;
+        let host = self.take_one()?;
         let head = Head { previous: NONE, next: NONE, free: NO_PART, fresh: 0, used: 0 };
         self.set_head(host, &head);
         if let Some(class) = self.class_mut(class) {
