@@ -129,6 +129,15 @@ drops! {
     /// A fragment for which there is no memory.
     #[cfg(feature = "fragments")]
     FragmentNoMemory = "fragment: no memory",
+    /// IGMP or MLD with a length that contradicts itself, or about an address that is no group.
+    #[cfg(feature = "multicast")]
+    GroupMalformed = "group: malformed",
+    /// A query of IGMP or MLD whose hop limit is not 1: it crossed a router.
+    #[cfg(feature = "multicast")]
+    GroupHopLimit = "group: hop limit not 1",
+    /// A query from nobody, or of MLD from an address that is not link-local.
+    #[cfg(feature = "multicast")]
+    GroupSource = "group: bad source",
     /// A transport protocol that the stack does not speak.
     ProtocolUnknown = "ip: unknown protocol",
     /// Source and destination are the same on a link (LAND).

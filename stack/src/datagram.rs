@@ -23,6 +23,13 @@ use crate::wakers::{Wakers, Woken};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DatagramHandle(Key);
 
+#[cfg(all(test, feature = "multicast"))]
+impl DatagramHandle {
+    pub(crate) const fn of_key(key: Key) -> Self {
+        DatagramHandle(key)
+    }
+}
+
 /// What the datagrams of a socket are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum DatagramKind {
@@ -42,7 +49,7 @@ pub(crate) enum Families {
 }
 
 impl Families {
-    const fn has(self, address: IpAddr) -> bool {
+    pub(crate) const fn has(self, address: IpAddr) -> bool {
         matches!(
             (self, address),
             (Families::Both, _) | (Families::V4, IpAddr::V4(_)) | (Families::V6, IpAddr::V6(_))
@@ -91,6 +98,8 @@ pub struct DatagramSocket {
     pub(crate) broadcast: bool,
     #[cfg(feature = "fragments")]
     pub(crate) dont_fragment: DontFragment,
+    #[cfg(feature = "multicast")]
+    pub(crate) multicast: crate::stack::Multicast,
     /// What ICMP said, once: to the next sender at once, to readers after what came before it.
     error: Option<PendingError>,
     pub(crate) readers: Wakers,
@@ -134,6 +143,12 @@ impl DatagramSocket {
     /// Remembers the path to this peer.
     pub(crate) fn note_path(&mut self, to: &SocketAddr, epoch: u32, path: Path) {
         self.last_path = Some(LastPath { to: to.ip(), scope: scope(to), epoch, path });
+    }
+
+    /// Something of the socket has changed that its paths depend on.
+    #[cfg(feature = "multicast")]
+    pub(crate) fn forget_path(&mut self) {
+        self.last_path = None;
     }
 
     /// Does the socket want this datagram, and how specific is it about it (H137)?
@@ -254,6 +269,9 @@ pub(crate) struct Datagrams<'a> {
     hash: HashKey,
     /// Tasks to be woken, those that wait to send among them.
     pub(crate) woken: Woken,
+    /// Which groups they hear.
+    #[cfg(feature = "multicast")]
+    pub(crate) groups: crate::ip::groups::Groups<'a>,
 }
 
 /// Why a datagram was not delivered.
@@ -267,7 +285,14 @@ pub(crate) enum Undelivered {
 impl<'a> Datagrams<'a> {
     /// Without a place for a socket.
     pub(crate) const fn empty() -> Self {
-        Datagrams { slab: Slab::empty(), demux: Demux::empty(), hash: HashKey([0; 16]), woken: Woken::new() }
+        Datagrams {
+            slab: Slab::empty(),
+            demux: Demux::empty(),
+            hash: HashKey([0; 16]),
+            woken: Woken::new(),
+            #[cfg(feature = "multicast")]
+            groups: crate::ip::groups::Groups::empty(),
+        }
     }
 
     /// The places; before there is a socket.
@@ -384,6 +409,8 @@ impl<'a> Datagrams<'a> {
             broadcast: false,
             #[cfg(feature = "fragments")]
             dont_fragment: DontFragment::No,
+            #[cfg(feature = "multicast")]
+            multicast: crate::stack::Multicast::DEFAULT,
             error: None,
             readers: Wakers::new(),
             received: PacketQueue::new(),
@@ -515,6 +542,10 @@ impl<'a> Datagrams<'a> {
         let hash = port_hash(kind, ports.1);
         let (slab, woken) = (&mut self.slab, &mut self.woken);
         self.demux.find(hash, |index| {
+            #[cfg(feature = "multicast")]
+            if !hears(&self.groups, slab, index, meta) {
+                return false;
+            }
             if let Some(socket) = slab.at_mut(index)
                 && (socket.kind, socket.port) == (kind, ports.1)
                 && socket.rank(meta, (meta.source, ports.0)).is_some()
@@ -616,4 +647,20 @@ impl DatagramSocket {
     pub(crate) fn is_readable(&self) -> bool {
         self.error.is_some() || !self.received.is_empty()
     }
+}
+
+/// Has a socket joined the group that a datagram is for? Groups that every host is in need no joining.
+#[cfg(feature = "multicast")]
+fn hears(
+    groups: &crate::ip::groups::Groups<'_>,
+    slab: &Slab<'_, DatagramSocket>,
+    index: u32,
+    meta: &PacketMeta,
+) -> bool {
+    let place = crate::ip::groups::Place { interface: meta.interface, group: meta.destination };
+    let Some(key) = slab.key(index).filter(|_| meta.destination.is_multicast() && !place.is_everybodys())
+    else {
+        return true;
+    };
+    groups.hears(DatagramHandle(key), place, meta.source)
 }

@@ -36,3 +36,25 @@ fn drawn(seed: u64) -> Vec<u8> {
     let len = random.scaled(100, 6_000);
     (0..len).map(|_| random.next_u64() as u8).collect()
 }
+
+/// I02, I04, H068, H079: fragments of every flaw class, and those that nobody chose.
+#[test]
+fn fragments_never_make_a_wrong_datagram() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/fragments");
+    let files: Vec<_> = std::fs::read_dir(folder).expect("the corpus").flatten().map(|e| e.path()).collect();
+    assert!(files.len() >= 16, "the corpus is missing");
+    for file in files {
+        fuzz::fragments(&std::fs::read(&file).expect("a file of the corpus"));
+    }
+    for seed in 0..DRAWN {
+        // Mostly whole fragments near the beginning, or nothing would ever be complete.
+        let mut random = Random::new(seed);
+        let steps = random.scaled(10, 200);
+        let mut step = || {
+            let flags = if random.below(4) == 0 { random.next_u64() as u8 } else { random.below(2) as u8 };
+            [flags, random.below(4) as u8, random.below(32) as u8 * 8, [8, 64][random.below(2) as usize]]
+        };
+        let bytes: Vec<u8> = (0..steps).flat_map(|_| step()).collect();
+        fuzz::fragments(&bytes);
+    }
+}

@@ -8,6 +8,8 @@
 pub mod addresses;
 pub mod routes;
 
+#[cfg(feature = "multicast")]
+pub(crate) mod groups;
 pub(crate) mod icmp;
 pub(crate) mod path_mtu;
 #[cfg(feature = "fragments")]

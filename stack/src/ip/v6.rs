@@ -60,7 +60,12 @@ pub(crate) fn walk(next: u8, payload: Bytes<'_>) -> Result<Upper, Refusal> {
     walk_to(next, payload, false)
 }
 
+/// Without fragments nothing is looked into.
+#[cfg(not(feature = "fragments"))]
+pub(crate) use self::walk as walk_first;
+
 /// The same for a first fragment, whose chain goes on behind the fragment header.
+#[cfg(feature = "fragments")]
 pub(crate) fn walk_first(next: u8, payload: Bytes<'_>) -> Result<Upper, Refusal> {
     walk_to(next, payload, true)
 }

@@ -2,6 +2,8 @@
 
 use core::fmt;
 use core::future::poll_fn;
+#[cfg(feature = "multicast")]
+use core::net::IpAddr;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 
@@ -10,7 +12,11 @@ use super::{ToListenAddr, ToSocketAddrs};
 use crate::datagram::DontFragment;
 use crate::datagram::{DatagramHandle, DatagramKind, Received};
 use crate::error::Error;
+#[cfg(feature = "multicast")]
+use crate::ip::InterfaceId;
 use crate::net::Net;
+#[cfg(feature = "multicast")]
+use crate::stack::Membership;
 use crate::stack::Stack;
 use crate::time::Duration;
 
@@ -256,6 +262,72 @@ impl UdpSocket {
         self.stack(|stack| stack.datagram_path_mtu(self.handle, to))
     }
 
+    /// Joins a multicast group, by `interface` or, without one, by that of the route to it: datagrams to the group and
+    /// the socket's port are received from then on, and routers are told (IGMPv3, MLDv2).
+    ///
+    /// ```no_run
+    /// # fn example(net: &barenet::Net) -> Result<(), barenet::Error> {
+    /// use barenet::stack::Membership;
+    /// let socket = barenet::UdpSocket::bind(net, 5000)?;
+    /// let group = "239.1.2.3".parse().unwrap();
+    /// socket.join(group, None, Membership::AnySource)?;
+    /// socket.join(group, None, Membership::Blocked("192.0.2.66".parse().unwrap()))?;
+    /// // Of this group one source alone (RFC 4607).
+    /// let group = "232.1.2.3".parse().unwrap();
+    /// socket.join(group, None, Membership::Source("192.0.2.7".parse().unwrap()))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`Error::InvalidInput`] says what is wrong: the address is no group, the source is no host or of the other family,
+    /// the socket is a member already or in the other way, the group has 64 sources, the interface 16 groups.
+    /// [`Error::AddrInvalid`]: the socket does not speak the group's family. [`Error::DeviceGone`]: there is no such
+    /// interface. [`Error::OutOfMemory`]: the table of memberships is full.
+    #[cfg(feature = "multicast")]
+    pub fn join(
+        &self,
+        group: IpAddr,
+        interface: Option<InterfaceId>,
+        membership: Membership,
+    ) -> Result<(), Error> {
+        self.net.call(|stack, now| stack.datagram_join(self.handle, group, interface, membership, now))
+    }
+
+    /// Takes back what [`join`](UdpSocket::join) has joined; with [`Membership::AnySource`] all that the socket has of
+    /// the group.
+    ///
+    /// [`Error::InvalidInput`]: it is no member. Else as there.
+    #[cfg(feature = "multicast")]
+    pub fn leave(
+        &self,
+        group: IpAddr,
+        interface: Option<InterfaceId>,
+        membership: Membership,
+    ) -> Result<(), Error> {
+        self.net.call(|stack, now| stack.datagram_leave(self.handle, group, interface, membership, now))
+    }
+
+    /// Sets the TTL or hop limit of what is sent to groups, 1 to 255 ([`Error::InvalidInput`] else). The default, 1, keeps
+    /// it on the link (RFC 1112 §6.1).
+    #[cfg(feature = "multicast")]
+    pub fn set_multicast_ttl(&self, ttl: u32) -> Result<(), Error> {
+        self.stack(|stack| stack.datagram_set_multicast_ttl(self.handle, ttl))
+    }
+
+    /// Says whether sockets of this stack, this one too, hear what is sent to groups that they joined. Default true.
+    #[cfg(feature = "multicast")]
+    pub fn set_multicast_loop(&self, on: bool) -> Result<(), Error> {
+        self.stack(|stack| stack.datagram_set_multicast_loop(self.handle, on))
+    }
+
+    /// Sets the interface by which it sends to groups; `None`, the default: that of the route.
+    ///
+    /// [`Error::DeviceGone`]: there is no such interface.
+    #[cfg(feature = "multicast")]
+    pub fn set_multicast_interface(&self, interface: Option<InterfaceId>) -> Result<(), Error> {
+        self.stack(|stack| stack.datagram_set_multicast_interface(self.handle, interface))
+    }
+
     /// The longest that a receive waits before [`Error::TimedOut`]; `None`, the default: for ever.
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         self.read_timeout = timeout;
@@ -274,7 +346,12 @@ impl UdpSocket {
 
 impl Drop for UdpSocket {
     fn drop(&mut self) {
-        self.net.let_go(|stack, _| stack.datagram_close(self.handle));
+        self.net.let_go(|stack, now| {
+            #[cfg(feature = "multicast")]
+            stack.datagram_leave_all(self.handle, now);
+            let _ = now;
+            stack.datagram_close(self.handle);
+        });
     }
 }
 

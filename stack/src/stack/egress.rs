@@ -35,7 +35,13 @@ impl Stack<'_> {
         if let Some(interface) = self.interfaces.get_mut(id.0)
             && core::mem::take(&mut interface.filter_is_old)
         {
-            interface.program_filter(device, self.addresses.groups(id));
+            #[cfg(feature = "multicast")]
+            let joined = self.datagrams.groups.macs(id);
+            #[cfg(not(feature = "multicast"))]
+            let joined = core::iter::empty();
+            interface.program_filter(device, self.addresses.groups(id).chain(joined));
+            #[cfg(feature = "multicast")]
+            self.own_groups_changed(id, now);
         }
         let done = self.egress_queue(id, device, now)
             && self.tcp_egress(id, device, now)

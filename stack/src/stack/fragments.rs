@@ -3,7 +3,6 @@
 use core::net::IpAddr;
 
 use super::Stack;
-use super::ingress::Link;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::device::RxChecksum;
@@ -40,7 +39,7 @@ impl Stack<'_> {
     /// A fragment of an IPv4 datagram for us.
     pub(super) fn ipv4_fragment(
         &mut self,
-        link: Link,
+        meta: &PacketMeta,
         header: &Ipv4Header,
         packet: Bytes<'_>,
         delivery: Delivery,
@@ -58,9 +57,9 @@ impl Stack<'_> {
             return Err(Drop::FragmentTiny);
         }
         let key = Key {
-            interface: link.interface,
-            source: header.source.into(),
-            destination: header.destination.into(),
+            interface: meta.interface,
+            source: meta.source,
+            destination: meta.destination,
             protocol: header.protocol,
             ident: ident.into(),
         };
@@ -73,19 +72,18 @@ impl Stack<'_> {
             named_at: 0,
             next_header: 0,
             ecn: header.ecn,
-            link_broadcast: link.broadcast,
+            link_broadcast: meta.link_broadcast,
         };
-        self.reassemble(link, &fragment, delivery, now)
+        self.reassemble(meta, &fragment, now)
     }
 
     /// A fragment of an IPv6 datagram for us; `upper` is where its fragment header lies.
     pub(super) fn ipv6_fragment(
         &mut self,
-        (link, meta): (Link, &PacketMeta),
+        meta: &PacketMeta,
         header: &Ipv6Header,
         upper: Upper,
         packet: Bytes<'_>,
-        delivery: Delivery,
         now: Instant,
     ) -> Result<(), Drop> {
         if self.reassembly.is_off() {
@@ -105,8 +103,8 @@ impl Stack<'_> {
                 return Err(Drop::FragmentTiny);
             }
         }
-        let (source, destination) = (header.source.into(), header.destination.into());
-        let key = Key { interface: link.interface, source, destination, protocol: 0, ident: fields.ident };
+        let PacketMeta { interface, source, destination, .. } = *meta;
+        let key = Key { interface, source, destination, protocol: 0, ident: fields.ident };
         let fragment = Fragment {
             key,
             offset: fields.offset,
@@ -116,9 +114,9 @@ impl Stack<'_> {
             named_at: upper.named_at as u16,
             next_header: fields.next_header,
             ecn: header.ecn,
-            link_broadcast: link.broadcast,
+            link_broadcast: meta.link_broadcast,
         };
-        let result = self.reassemble(link, &fragment, delivery, now);
+        let result = self.reassemble(meta, &fragment, now);
         //= rfc8200#4.5: a length that is no multiple of eight, or leads beyond 65,535, is told
         let pointer = match result {
             Err(Drop::FragmentMalformed) if !fragment.part.is_empty() => PAYLOAD_LEN_AT,
@@ -130,32 +128,37 @@ impl Stack<'_> {
         result
     }
 
-    fn reassemble(
-        &mut self,
-        link: Link,
-        fragment: &Fragment<'_>,
-        delivery: Delivery,
-        now: Instant,
-    ) -> Result<(), Drop> {
+    fn reassemble(&mut self, meta: &PacketMeta, fragment: &Fragment<'_>, now: Instant) -> Result<(), Drop> {
         let taken = self.reassembly.take(fragment, &mut self.pool, now);
         for _ in 0..self.reassembly.take_gave_way() {
             self.count_drop(Drop::FragmentGaveWay, now);
         }
         let Some((len, link_broadcast)) = taken? else { return Ok(()) };
-        // H217: what the device knew was about one frame.
-        let link =
-            Link { checksum: RxChecksum::Unchecked, segment_len: None, broadcast: link_broadcast, ..link };
         let buffer = self.reassembly.lend();
         let parts = [buffer.get(..len).unwrap_or(&[])];
-        let packet = Bytes::new(&parts);
-        let result = match fragment.key.source {
-            IpAddr::V4(_) => Ipv4Header::parse(packet)
-                .and_then(|header| self.ipv4_upper(link, &header, packet, delivery, now)),
-            IpAddr::V6(_) => Ipv6Header::parse(packet)
-                .and_then(|header| self.ipv6_upper(link, &header, packet, delivery, now)),
-        };
+        // H217: what the device knew was about one frame.
+        let checksum = RxChecksum::Unchecked;
+        let meta = PacketMeta { checksum, segment_len: None, link_broadcast, ..*meta };
+        let result = self.whole_input(meta, Bytes::new(&parts), now);
         self.reassembly.give_back(buffer);
         result
+    }
+
+    /// A datagram that was put together goes on like one that came whole.
+    fn whole_input(&mut self, meta: PacketMeta, packet: Bytes<'_>, now: Instant) -> Result<(), Drop> {
+        match meta.source {
+            IpAddr::V4(_) => {
+                let header = Ipv4Header::parse(packet)?;
+                let meta = PacketMeta { ecn: header.ecn, hop_limit: header.hop_limit, ..meta };
+                // Fragments of offers of an address were not taken.
+                self.ipv4_upper(&meta, &header, packet, Delivery::Ours, now)
+            }
+            IpAddr::V6(_) => {
+                let header = Ipv6Header::parse(packet)?;
+                let meta = PacketMeta { ecn: header.ecn, hop_limit: header.hop_limit, ..meta };
+                self.ipv6_upper(&meta, &header, packet, now)
+            }
+        }
     }
 
     /// Gives up the datagrams whose rest did not come in time, and tells their senders.

@@ -9,6 +9,8 @@ use crate::device::RxChecksum;
 use crate::ip::icmp::{is_error_v4, is_error_v6, may_report, parse_error_v4, parse_error_v6};
 use crate::ip::{IcmpError, PacketMeta, v6};
 use crate::time::Instant;
+#[cfg(feature = "multicast")]
+use crate::wire::mld;
 use crate::wire::{
     Checksum, ICMP_LEN, IPV6_LEN, IcmpHeader, IpHeader, icmpv4, icmpv6, protocol, pseudo_header,
 };
@@ -63,6 +65,8 @@ impl Stack<'_> {
                 Ok(())
             }
             icmpv6::ECHO_REPLY => self.echo_input(meta, &header, body, now),
+            #[cfg(feature = "multicast")]
+            mld::QUERY..=mld::DONE | mld::REPORT_V2 => self.mld_input(meta, message, now),
             icmpv6::ROUTER_SOLICIT..=icmpv6::REDIRECT => self.ndp_input(meta, message.front(), now),
             kind if is_error_v6(kind) => {
                 let error = parse_error_v6(&header, body.front())?;

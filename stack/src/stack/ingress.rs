@@ -14,11 +14,11 @@ use crate::wire::{EtherType, EthernetHeader, IPV6_LEN, Ipv4Header, Ipv6Header, i
 
 /// How the link carried a frame.
 #[derive(Clone, Copy)]
-pub(super) struct Link {
-    pub(super) interface: InterfaceId,
-    pub(super) checksum: RxChecksum,
-    pub(super) segment_len: Option<u16>,
-    pub(super) broadcast: bool,
+struct Link {
+    interface: InterfaceId,
+    checksum: RxChecksum,
+    segment_len: Option<u16>,
+    broadcast: bool,
 }
 
 impl Link {
@@ -111,36 +111,33 @@ impl Stack<'_> {
         if header.source_routed {
             return Err(Drop::Ipv4SourceRoute);
         }
+        let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
         if header.is_fragment {
             #[cfg(feature = "fragments")]
-            return self.ipv4_fragment(link, &header, packet, delivery, now);
+            return self.ipv4_fragment(&meta, &header, packet, delivery, now);
             #[cfg(not(feature = "fragments"))]
             return Err(Drop::Ipv4Fragment);
         }
-        self.ipv4_upper(link, &header, packet, delivery, now)
+        self.ipv4_upper(&meta, &header, packet, delivery, now)
     }
 
     /// What an IPv4 packet that is whole carries.
     #[inline]
     pub(super) fn ipv4_upper(
         &mut self,
-        link: Link,
+        meta: &PacketMeta,
         header: &Ipv4Header,
         packet: Bytes<'_>,
         delivery: Delivery,
         now: Instant,
     ) -> Result<(), Drop> {
-        let way = Way {
-            interface: link.interface,
-            source: header.source.into(),
-            destination: header.destination.into(),
-        };
-        let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
         match header.protocol {
-            _ if delivery == Delivery::Other => self.offer_input(&meta, packet, header.header_len, now),
-            protocol::ICMP => self.icmpv4_input(&meta, packet.slice(header.header_len, usize::MAX), now),
+            _ if delivery == Delivery::Other => self.offer_input(meta, packet, header.header_len, now),
+            protocol::ICMP => self.icmpv4_input(meta, packet.slice(header.header_len, usize::MAX), now),
             protocol::ICMPV6 => Err(Drop::ProtocolUnknown),
-            other => self.transport_input(&meta, other, packet, header.header_len, now),
+            #[cfg(feature = "multicast")]
+            protocol::IGMP => self.igmp_input(meta, packet.slice(header.header_len, usize::MAX), now),
+            other => self.transport_input(meta, other, packet, header.header_len, now),
         }
     }
 
@@ -200,41 +197,35 @@ impl Stack<'_> {
             stack.check_source_v6((link.interface, interface), &header, is_advert)?;
             if delivery == Delivery::Other { Err(Drop::Ipv6NotForUs) } else { Ok(()) }
         })?;
-        self.ipv6_upper(link, &header, packet, delivery, now)
+        let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
+        self.ipv6_upper(&meta, &header, packet, now)
     }
 
     /// What an IPv6 packet that is let in carries.
     #[inline]
     pub(super) fn ipv6_upper(
         &mut self,
-        link: Link,
+        meta: &PacketMeta,
         header: &Ipv6Header,
         packet: Bytes<'_>,
-        delivery: Delivery,
         now: Instant,
     ) -> Result<(), Drop> {
-        let way = Way {
-            interface: link.interface,
-            source: header.source.into(),
-            destination: header.destination.into(),
-        };
-        let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
         let payload = packet.slice(IPV6_LEN, usize::MAX);
         let upper = match v6::walk(header.next_header, payload) {
             Ok(upper) => upper,
             Err(refusal) => {
                 if let Some(problem) = refusal.report {
-                    self.report_parameter_problem(&meta, problem, packet, now);
+                    self.report_parameter_problem(meta, problem, packet, now);
                 }
                 return Err(refusal.drop);
             }
         };
         #[cfg(feature = "fragments")]
         if upper.protocol == v6::FRAGMENT {
-            return self.ipv6_fragment((link, &meta), header, upper, packet, delivery, now);
+            return self.ipv6_fragment(meta, header, upper, packet, now);
         }
         if upper.protocol == protocol::ICMPV6 {
-            return self.icmpv6_input(&meta, payload.slice(upper.offset, usize::MAX), now);
+            return self.icmpv6_input(meta, payload.slice(upper.offset, usize::MAX), now);
         }
         if !matches!(upper.protocol, protocol::TCP | protocol::UDP) {
             let problem = v6::ParameterProblem {
@@ -242,10 +233,10 @@ impl Stack<'_> {
                 pointer: upper.named_at as u32,
                 even_to_group: false,
             };
-            self.report_parameter_problem(&meta, problem, packet, now);
+            self.report_parameter_problem(meta, problem, packet, now);
             return Err(Drop::ProtocolUnknown);
         }
-        self.transport_input(&meta, upper.protocol, packet, IPV6_LEN + upper.offset, now)
+        self.transport_input(meta, upper.protocol, packet, IPV6_LEN + upper.offset, now)
     }
 
     /// H077: sources and destinations that no packet on a link may have.
@@ -299,6 +290,8 @@ impl Stack<'_> {
             IpAddr::V6(a) => interface.is_loopback || !(a.is_loopback() || a.is_unicast_link_local()),
         };
         match here {
+            #[cfg(feature = "multicast")]
+            Delivery::Other if self.is_joined(id, destination) => Delivery::Group,
             Delivery::Other if anywhere && self.answers_to(destination) => Delivery::Ours,
             here => here,
         }

@@ -16,7 +16,11 @@ pub(crate) const INTERFACES_MAX: usize = 16;
 /// Packets that wait for room in one device.
 pub(crate) const QUEUE_MAX: usize = 256;
 /// All hosts of each family, and one group for each address.
+#[cfg(not(feature = "multicast"))]
 const GROUPS_MAX: usize = ADDRESSES_MAX + 2;
+/// And those that sockets joined.
+#[cfg(feature = "multicast")]
+const GROUPS_MAX: usize = ADDRESSES_MAX + 2 + 2 * crate::ip::groups::GROUPS_MAX;
 /// Smallest MTU that IPv4 allows (RFC 791 §3.2), and that IPv6 asks for (RFC 8200 §5).
 const MTU_MIN: u16 = 68;
 const MTU_MIN_V6: u16 = 1280;
@@ -45,6 +49,9 @@ pub struct Interface {
     pub(crate) device_full: bool,
     /// When its addresses are announced.
     pub(crate) announcements: Announcements,
+    /// What asks for groups of IPv6 and of IPv4.
+    #[cfg(feature = "multicast")]
+    pub(crate) queriers: [crate::ip::groups::Querier; 2],
 }
 
 impl Interface {
@@ -72,6 +79,8 @@ impl Interface {
             filter_is_old: false,
             device_full: false,
             announcements: Announcements::default(),
+            #[cfg(feature = "multicast")]
+            queriers: Default::default(),
         })
     }
 

@@ -5,6 +5,8 @@ use managed::ManagedSlice;
 #[cfg(feature = "fragments")]
 use super::FragmentSlot;
 use super::{Bucket, Interface, NeighborSlot, Slot, Storage};
+#[cfg(feature = "multicast")]
+use super::{GroupSlot, MembershipSlot};
 use crate::datagram::DatagramSocket;
 use crate::ip::addresses::Address;
 use crate::ip::routes::Route;
@@ -30,6 +32,9 @@ const OPTIONS: usize = 3;
 const FRAGMENTED: usize = 4;
 #[cfg(feature = "fragments")]
 const FRAGMENTED_LEN: usize = 1500;
+/// Memberships of groups, those of IPv6 addresses among them.
+#[cfg(feature = "multicast")]
+const MEMBERSHIPS: usize = 16;
 
 /// The memory of a stack with `BLOCKS` blocks of 512 bytes for queued data and waiting packets,
 /// `CONNECTIONS` connections and as many listening ports, and `DATAGRAMS` UDP and ping sockets; with
@@ -100,6 +105,10 @@ pub struct Memory<
     fragments: [FragmentSlot; FRAGMENTED],
     #[cfg(feature = "fragments")]
     fragment_buffer: [u8; FRAGMENTED_LEN],
+    #[cfg(feature = "multicast")]
+    memberships: [MembershipSlot; MEMBERSHIPS],
+    #[cfg(feature = "multicast")]
+    groups: [GroupSlot; MEMBERSHIPS],
 }
 
 impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, const ACTIVE: usize>
@@ -125,6 +134,10 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             fragments: [const { FragmentSlot::EMPTY }; FRAGMENTED],
             #[cfg(feature = "fragments")]
             fragment_buffer: [0; FRAGMENTED_LEN],
+            #[cfg(feature = "multicast")]
+            memberships: [MembershipSlot::EMPTY; MEMBERSHIPS],
+            #[cfg(feature = "multicast")]
+            groups: [GroupSlot::EMPTY; MEMBERSHIPS],
         }
     }
 
@@ -153,6 +166,10 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             fragments: ManagedSlice::Borrowed(&mut self.fragments),
             #[cfg(feature = "fragments")]
             fragment_buffer: ManagedSlice::Borrowed(&mut self.fragment_buffer),
+            #[cfg(feature = "multicast")]
+            memberships: ManagedSlice::Borrowed(&mut self.memberships),
+            #[cfg(feature = "multicast")]
+            groups: ManagedSlice::Borrowed(&mut self.groups),
         }
     }
 }

@@ -10,6 +10,8 @@ mod flow;
 mod fragmenting;
 #[cfg(feature = "fragments")]
 mod fragments;
+#[cfg(feature = "multicast")]
+mod groups;
 mod icmp;
 mod ingress;
 mod interface;
@@ -23,6 +25,8 @@ mod tcp_calls;
 mod udp;
 
 pub use crate::demux::Bucket;
+#[cfg(feature = "multicast")]
+pub use crate::ip::groups::{GroupSlot, MembershipSlot};
 #[cfg(feature = "fragments")]
 pub use crate::ip::reassembly::FragmentSlot;
 pub use crate::link::neighbor::{NeighborSlot, Resolution};
@@ -31,6 +35,10 @@ pub use addresses::Assignment;
 #[cfg(feature = "dhcpv4")]
 pub use dhcp::{DHCP_METRIC, DhcpMemory};
 pub use egress::Devices;
+#[cfg(feature = "multicast")]
+pub use groups::Membership;
+#[cfg(feature = "multicast")]
+pub(crate) use groups::Multicast;
 pub(crate) use interface::INTERFACES_MAX;
 pub use interface::Interface;
 #[cfg(feature = "fragments")]
@@ -168,6 +176,8 @@ impl<'a> Stack<'a> {
             storage.datagrams_max,
             random.key(),
         );
+        #[cfg(feature = "multicast")]
+        self.datagrams.groups.start(storage.memberships, storage.groups);
         #[cfg(feature = "fragments")]
         self.reassembly.start(storage.fragments, storage.fragment_buffer);
         self.random = random;
@@ -200,6 +210,8 @@ impl<'a> Stack<'a> {
         self.path_timers(now);
         #[cfg(feature = "fragments")]
         self.reassembly_timers(now);
+        #[cfg(feature = "multicast")]
+        self.group_timers(now);
         self.tcp_timers(now);
     }
 
@@ -221,6 +233,8 @@ impl<'a> Stack<'a> {
         }
         let announcement = announcement.map(|at| at.max(now));
         let heap = self.pool.is_short().then(|| now + HEAP_INTERVAL);
+        #[cfg(feature = "multicast")]
+        let heap = earlier(heap, self.groups_deadline().map(|at| at.max(now)));
         #[cfg(feature = "fragments")]
         let heap = earlier(heap, self.reassembly.deadline());
         let address = self.addresses.deadline().map(|at| at.max(now));

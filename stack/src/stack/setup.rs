@@ -76,6 +76,8 @@ impl Stack<'_> {
         self.interface(id).ok_or(Error::DeviceGone)?;
         self.tcp_device_gone(id, now);
         self.forget_neighbors(now, |key| key.interface == id);
+        #[cfg(feature = "multicast")]
+        self.datagrams.groups.forget(id);
         #[cfg(feature = "fragments")]
         self.reassembly.forget(id, &mut self.pool);
         self.routes.remove(|route| route.interface == id);

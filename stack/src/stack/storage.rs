@@ -7,6 +7,8 @@ use managed::ManagedSlice;
 
 #[cfg(feature = "fragments")]
 use super::FragmentSlot;
+#[cfg(feature = "multicast")]
+use super::{GroupSlot, MembershipSlot};
 use super::{Interface, NeighborSlot, Slot};
 use crate::datagram::DatagramSocket;
 use crate::demux::Bucket;
@@ -45,6 +47,12 @@ pub struct Storage<'a> {
     /// fragments. Every host has to take 576 bytes (RFC 1122 §3.3.2); over IPv6 it is 1,500 (RFC 8200 §5).
     #[cfg(feature = "fragments")]
     pub fragment_buffer: ManagedSlice<'a, u8>,
+    /// One for each group that a socket hears, or each source of a group; and one for each IPv6 address.
+    #[cfg(feature = "multicast")]
+    pub memberships: ManagedSlice<'a, MembershipSlot>,
+    /// One for each group of an interface.
+    #[cfg(feature = "multicast")]
+    pub groups: ManagedSlice<'a, GroupSlot>,
 }
 
 /// How much a stack on the heap may use. It is taken when it is needed, and what the heap does not have
@@ -72,6 +80,9 @@ pub struct Limits {
     /// Datagrams that are reassembled at a time. None: fragments are dropped.
     #[cfg(feature = "fragments")]
     pub fragments: usize,
+    /// Groups that sockets hear, sources of groups counted one by one, and IPv6 addresses.
+    #[cfg(feature = "multicast")]
+    pub memberships: usize,
 }
 
 impl Default for Limits {
@@ -88,6 +99,8 @@ impl Default for Limits {
             datagrams: 1024,
             #[cfg(feature = "fragments")]
             fragments: 16,
+            #[cfg(feature = "multicast")]
+            memberships: 256,
         }
     }
 }
@@ -122,6 +135,10 @@ impl Storage<'static> {
             // It grows with what comes.
             #[cfg(feature = "fragments")]
             fragment_buffer: ManagedSlice::Owned(Vec::new()),
+            #[cfg(feature = "multicast")]
+            memberships: ManagedSlice::Owned(alloc::vec![MembershipSlot::EMPTY; limits.memberships]),
+            #[cfg(feature = "multicast")]
+            groups: ManagedSlice::Owned(alloc::vec![GroupSlot::EMPTY; limits.memberships]),
         }
     }
 }
@@ -192,6 +209,10 @@ mod tests {
                 fragments: ManagedSlice::Borrowed(&mut []),
                 #[cfg(feature = "fragments")]
                 fragment_buffer: ManagedSlice::Borrowed(&mut []),
+                #[cfg(feature = "multicast")]
+                memberships: ManagedSlice::Borrowed(&mut []),
+                #[cfg(feature = "multicast")]
+                groups: ManagedSlice::Borrowed(&mut []),
             },
             [1; 32],
         );

@@ -142,6 +142,8 @@ mod dhcp;
 #[cfg(feature = "fragments")]
 mod fragments;
 mod input;
+#[cfg(feature = "multicast")]
+mod memberships;
 mod memory;
 mod neighbors;
 mod routing;

@@ -241,6 +241,8 @@ impl Stack<'_> {
         }
         self.still_bound(socket)?;
         let zone = self.named_zone(peer)?.or(socket.zone);
+        #[cfg(feature = "multicast")]
+        let zone = zone.or(socket.multicast.interface.filter(|_| to.is_multicast()));
         let own = socket.local.filter(|a| self.is_ours(*a));
         let path = self.path(to, zone, own);
         match to {
@@ -321,9 +323,14 @@ impl Stack<'_> {
             return Err(Error::MessageTooLong { limit: limit as u16 });
         }
         let default = if ip::is_group(destination) && !is_broadcast { GROUP_HOP_LIMIT } else { 64 };
+        let hop_limit = socket.hop_limit.unwrap_or(default);
+        #[cfg(feature = "multicast")]
+        let hop_limit = if destination.is_multicast() { socket.multicast.ttl } else { hop_limit };
+        #[cfg(feature = "multicast")]
+        let looped = (socket.multicast.is_looped && socket.kind == DatagramKind::Udp).then_some(socket.port);
         let (number, header) = header(socket, to.port(), path.source, destination, data);
         let ip = IpHeader {
-            hop_limit: socket.hop_limit.unwrap_or(default),
+            hop_limit,
             flow_label: self.datagrams.flow_label(path.source, destination, (socket.port, to.port())),
             ..IpHeader::new(path.source, destination, number, 0)
         };
@@ -340,6 +347,12 @@ impl Stack<'_> {
         };
         #[cfg(not(feature = "fragments"))]
         let sent = self.try_send(&path, purposes, &ip, parts, devices, now);
+        #[cfg(feature = "multicast")]
+        if let Some(own_port) = looped.filter(|_| sent.is_ok() && self.is_joined(path.interface, destination))
+        {
+            let from = (path.interface, path.source);
+            self.loop_back(from, (destination, to.port()), own_port, hop_limit, data, now);
+        }
         match sent {
             Ok(()) => Ok(data.len()),
             Err(drop) => self.not_sent(drop, path.interface, waker, now).map(|()| data.len()),
@@ -458,6 +471,9 @@ impl Stack<'_> {
 
     /// Closes a socket. Unread datagrams are lost; who waits on it is woken.
     pub fn datagram_close(&mut self, handle: DatagramHandle) {
+        // Who did not leave before has no time to tell; at the origin of the clock it is due.
+        #[cfg(feature = "multicast")]
+        self.datagram_leave_all(handle, Instant::ZERO);
         self.datagrams.close(handle, &mut self.pool);
     }
 }

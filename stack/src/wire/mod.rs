@@ -9,6 +9,8 @@ mod dhcp;
 mod ethernet;
 #[cfg(feature = "fragments")]
 mod fragment;
+#[cfg(feature = "multicast")]
+mod groups;
 mod icmp;
 mod ipv4;
 mod ipv6;
@@ -27,6 +29,10 @@ pub(crate) use ethernet::{ETHERNET_LEN, EtherType, EthernetHeader, LinkPath};
 pub(crate) use fragment::{
     FRAGMENT_LEN, FragmentHeader, fragment_of_v4, make_fragment_v4, make_whole_v4, make_whole_v6,
 };
+#[cfg(feature = "multicast")]
+pub(crate) use groups::{
+    ALERT_HEADERS_MAX, GroupMessage, Query, REPORT_MAX, RecordKind, emit_alert_headers, igmp, mld,
+};
 pub(crate) use icmp::{ICMP_LEN, IcmpHeader, icmpv4, icmpv6};
 pub(crate) use ipv4::{IPV4_LEN, Ipv4Header};
 pub(crate) use ipv6::{IPV6_LEN, Ipv6Header, OptionVerdict, check_options, extension};
@@ -39,6 +45,9 @@ use core::net::IpAddr;
 pub(crate) mod protocol {
     /// ICMP for IPv4.
     pub(crate) const ICMP: u8 = 1;
+    /// IGMP.
+    #[cfg(feature = "multicast")]
+    pub(crate) const IGMP: u8 = 2;
     /// TCP.
     pub(crate) const TCP: u8 = 6;
     /// UDP.

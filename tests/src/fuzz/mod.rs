@@ -6,10 +6,12 @@
 //! `cargo +nightly fuzz run pipeline` in the repository's root runs it; so does the test `fuzz`, over the corpus and
 //! thousands of inputs of its own.
 
+mod fragments;
 mod host;
 mod input;
 mod wire;
 
+pub use fragments::fragments;
 pub use input::{Call, Fate, Forgery, Input, Machine, Side, Step};
 
 use arbitrary::{Arbitrary, Unstructured};

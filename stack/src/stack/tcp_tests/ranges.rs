@@ -72,6 +72,8 @@ fn limits_of_nothing() {
         datagrams: 0,
         #[cfg(feature = "fragments")]
         fragments: 0,
+        #[cfg(feature = "multicast")]
+        memberships: 0,
     };
     let mut world = World::new();
     let capabilities = world.hosts[1].out.capabilities;
