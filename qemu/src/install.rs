@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use duct::cmd;
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 /// Makes sure that programs for the board can be built.
 ///
@@ -43,38 +44,51 @@ pub fn target(board: &Board) -> Result<()> {
 ///
 /// Names what is missing and the command that installs it.
 pub fn emulator(board: &Board) -> Result<()> {
-    if find_program(board.qemu).is_some() {
+    program(board.qemu, board.package)
+}
+
+/// Makes sure that a program is there, which is part of the Debian package of this name.
+///
+/// # Errors
+///
+/// Names what is missing and the command that installs it.
+pub fn program(name: &str, package: &str) -> Result<()> {
+    // One apt-get at a time: another would fail.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if find_program(name).is_some() {
         return Ok(());
     }
     let may_install = find_program("apt-get").is_some() && is_root();
     if !may_install {
-        bail!("{} is missing: {}", board.qemu, advice(board));
+        bail!("{name} is missing: {}", advice(name, package));
     }
-    eprintln!("{} is missing: installing {} with apt-get", board.qemu, board.package);
+    eprintln!("{name} is missing: installing {package} with apt-get");
     let update = cmd!("apt-get", "update").stdout_to_stderr();
-    let install = cmd!("apt-get", "install", "--yes", "--no-install-recommends", board.package)
+    let install = cmd!("apt-get", "install", "--yes", "--no-install-recommends", package)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdout_to_stderr();
     let installed = update.run().and_then(|_| install.run());
-    installed.with_context(|| format!("{} is missing and apt-get failed; {}", board.qemu, advice(board)))?;
-    match find_program(board.qemu) {
+    installed.with_context(|| format!("{name} is missing and apt-get failed; {}", advice(name, package)))?;
+    match find_program(name) {
         Some(_) => Ok(()),
-        None => bail!("the package {} has no {}", board.package, board.qemu),
+        None => bail!("the package {package} has no {name}"),
     }
 }
 
-/// How to install the board's emulator here.
-fn advice(board: &Board) -> String {
+/// How to install a program here.
+fn advice(name: &str, package: &str) -> String {
+    let project = package.split('-').next().unwrap_or(package);
     let managers = [
-        ("apt-get", format!("sudo apt-get install {}", board.package)),
-        ("dnf", format!("sudo dnf install {}", board.package)),
-        ("pacman", format!("sudo pacman -S {}", board.package)),
-        ("apk", format!("sudo apk add {}", board.qemu)),
-        ("brew", "brew install qemu".to_owned()),
+        ("apt-get", format!("sudo apt-get install {package}")),
+        ("dnf", format!("sudo dnf install {package}")),
+        ("pacman", format!("sudo pacman -S {package}")),
+        ("apk", format!("sudo apk add {name}")),
+        ("brew", format!("brew install {project}")),
     ];
     match managers.into_iter().find(|(program, _)| find_program(program).is_some()) {
         Some((_, command)) => format!("install it with `{command}`"),
-        None => "install QEMU with your system's package manager".to_owned(),
+        None => format!("install {project} with your system's package manager"),
     }
 }
 
@@ -97,5 +111,6 @@ mod tests {
     fn programs_are_found_in_the_path() {
         assert!(find_program("sh").is_some());
         assert!(find_program("no-such-program").is_none());
+        assert!(program("sh", "no-such-package").is_ok(), "it is there");
     }
 }

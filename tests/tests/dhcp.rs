@@ -9,6 +9,7 @@ use barenet::time::Duration;
 use barenet::wait::Threads;
 use barenet::{Error, Net, TcpStream};
 use barenet_drivers::tap::{self, Tap};
+use barenet_qemu::install;
 use barenet_tests::kernel::{Daemon, PATIENCE, machine, within};
 use barenet_tests::netns::{self, KERNEL_V4, MAC};
 use std::io::{Read, Write};
@@ -24,16 +25,11 @@ const CONFIG: DhcpConfig =
 struct Server(Child, PathBuf);
 
 impl Server {
-    /// # Panics
-    ///
-    /// If it is not installed: the message is the command that does.
-    fn start(program: &str, package: &str, folder: PathBuf, args: &[&str]) -> Server {
+    fn start(program: &str, folder: PathBuf, args: &[&str]) -> Server {
         let mut command = Command::new(program);
         command.args(args).env("KEA_LOCKFILE_DIR", "none").env("KEA_PIDFILE_DIR", &folder);
         command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
-        let child = command.spawn().unwrap_or_else(|why| {
-            panic!("{program} can't be run ({why}): apt-get install --no-install-recommends {package}")
-        });
+        let child = command.spawn().unwrap_or_else(|why| panic!("{program}: {why}"));
         Server(child, folder)
     }
 
@@ -43,7 +39,7 @@ impl Server {
         let fixed =
             ["--no-daemon", "--no-resolv", "--no-hosts", "--no-ping", "--conf-file=/dev/null", "--port=0"];
         let place = ["--interface=tap0", "--bind-interfaces", "--pid-file=", &leases];
-        Server::start("dnsmasq", "dnsmasq-base", folder.clone(), &[&fixed[..], &place, args].concat())
+        Server::start("dnsmasq", folder.clone(), &[&fixed[..], &place, args].concat())
     }
 
     /// Leases of so many seconds, renewed after a third, from these last bytes of 10.0.0.0/24.
@@ -67,7 +63,7 @@ impl Server {
         );
         let file = folder.join("kea.conf");
         std::fs::write(&file, config).unwrap();
-        Server::start("kea-dhcp4", "kea-dhcp4-server", folder.clone(), &["-c", file.to_str().unwrap()])
+        Server::start("kea-dhcp4", folder.clone(), &["-c", file.to_str().unwrap()])
     }
 }
 
@@ -122,6 +118,7 @@ fn address(net: &Net, id: InterfaceId) -> Option<Ipv4Addr> {
 /// L06, L14, M32: everything that dnsmasq says arrives.
 #[test]
 fn dnsmasq_configures_the_stack() {
+    install::program("dnsmasq", "dnsmasq-base").unwrap();
     netns::run(|| {
         within(PATIENCE, || {
             with_client(|net, id| {
@@ -161,6 +158,7 @@ fn dnsmasq_configures_the_stack() {
 /// is another address. Then the server is gone, and the address ends with its lease.
 #[test]
 fn kea_renews_refuses_and_lets_expire() {
+    install::program("kea-dhcp4", "kea-dhcp4-server").unwrap();
     netns::run(|| {
         within(PATIENCE * 3, || {
             with_client(|net, id| {
