@@ -59,6 +59,22 @@ drops! {
     NdpNotForUs = "ndp: not for us",
     /// NDP message that the stack does not act on.
     NdpIgnored = "ndp: ignored",
+    /// Router advertisement or redirect from an address that is not link-local.
+    #[cfg(feature = "slaac")]
+    NdpRouterSource = "ndp: router's source not link-local",
+    /// A part of a router advertisement that makes no sense: a prefix of 129 bits, addresses from one of 63, preferred for
+    /// longer than valid, an MTU or hop limit that the link can't have.
+    #[cfg(feature = "slaac")]
+    NdpOption = "ndp: bad option in an advertisement",
+    /// A router, prefix, route or address beyond what is kept of them.
+    #[cfg(feature = "slaac")]
+    NdpTableFull = "ndp: no place for what a router advertises",
+    /// A redirect that does not come from the router that we use for the destination.
+    #[cfg(feature = "slaac")]
+    NdpRedirect = "ndp: redirect from another than the first hop",
+    /// Our own question for an address in doubt, looped back by the link.
+    #[cfg(feature = "slaac")]
+    NdpLooped = "ndp: own question looped back",
     /// The neighbour did not answer; its packets were given up.
     NeighborFailed = "neighbour: unresolved",
     /// Too many packets wait for this neighbour; its oldest was given up.

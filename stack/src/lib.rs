@@ -56,8 +56,7 @@
 extern crate alloc;
 
 pub mod bytes;
-#[cfg(feature = "dhcpv4")]
-mod config;
+pub mod config;
 pub mod counters;
 pub mod daemon;
 pub mod datagram;

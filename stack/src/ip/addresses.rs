@@ -6,9 +6,14 @@ use core::str::FromStr;
 
 use managed::ManagedSlice;
 
-use super::{InterfaceId, is_link_local, solicited_node};
+use super::selection::{self, Candidate};
+use super::{InterfaceId, solicited_node};
+#[cfg(feature = "slaac")]
+use crate::config::ipv6::{Upkeep, dad::Dad, lifetimes::REGEN_ADVANCE};
 use crate::device::Mac;
 use crate::error::Error;
+#[cfg(feature = "slaac")]
+use crate::time::Duration;
 use crate::time::Instant;
 
 /// Most addresses of one interface, so that no interface takes the places of all others.
@@ -221,6 +226,8 @@ pub struct Address {
     pub state: AddressState,
     /// How long still.
     pub lifetimes: Lifetimes,
+    #[cfg(feature = "slaac")]
+    pub(crate) upkeep: Upkeep,
 }
 
 impl Address {
@@ -237,12 +244,53 @@ impl Address {
         }
     }
 
-    /// When time alone changes it.
-    fn deadline(&self) -> Instant {
+    /// As far as it matters for whether it is the source of a packet.
+    pub(crate) fn candidate(&self) -> Candidate {
+        Candidate {
+            address: self.cidr.address,
+            prefix_len: self.cidr.prefix_len,
+            is_deprecated: self.state == AddressState::Deprecated,
+            is_temporary: self.origin == Origin::Temporary,
+        }
+    }
+
+    /// Is what shares its prefix on the link? Not because SLAAC or DHCPv6 gave it (RFC 5942 §4, H115).
+    pub(crate) const fn names_its_network(&self) -> bool {
+        matches!(self.origin, Origin::Manual | Origin::LinkLocal | Origin::Dhcpv4)
+    }
+
+    /// When its state changes by time alone.
+    fn ages_at(&self) -> Instant {
         match self.state {
             AddressState::Preferred => self.lifetimes.preferred_until.min(self.lifetimes.valid_until),
             AddressState::Tentative | AddressState::Deprecated => self.lifetimes.valid_until,
         }
+    }
+
+    /// When a question about it is due.
+    #[cfg(feature = "slaac")]
+    fn dad_at(&self) -> Instant {
+        if self.is_usable() { Instant::FAR_FUTURE } else { self.upkeep.dad.deadline() }
+    }
+
+    /// When the temporary address that follows it is formed.
+    #[cfg(feature = "slaac")]
+    fn succeeded_at(&self) -> Instant {
+        let waits = self.origin == Origin::Temporary && self.state == AddressState::Preferred;
+        match self.lifetimes.preferred_until {
+            until if waits && !self.upkeep.has_successor && until < Instant::FAR_FUTURE => {
+                until - REGEN_ADVANCE
+            }
+            _ => Instant::FAR_FUTURE,
+        }
+    }
+
+    /// When anything is to be done about it.
+    fn deadline(&self) -> Instant {
+        #[cfg(feature = "slaac")]
+        return self.ages_at().min(self.dad_at()).min(self.succeeded_at());
+        #[cfg(not(feature = "slaac"))]
+        self.ages_at()
     }
 }
 
@@ -279,7 +327,12 @@ impl<'a> Addresses<'a> {
         let is_new = known.is_none();
         match known {
             Some(old) => {
-                *old = Address { state: old.state, ..new };
+                *old = Address {
+                    state: old.state,
+                    #[cfg(feature = "slaac")]
+                    upkeep: old.upkeep,
+                    ..new
+                };
                 if old.is_usable() {
                     old.state = old.settled(now);
                 }
@@ -330,7 +383,7 @@ impl<'a> Addresses<'a> {
         if self.next > now {
             return None;
         }
-        let due = self.slots[..self.len].iter_mut().flatten().find(|a| a.deadline() <= now)?;
+        let due = self.slots[..self.len].iter_mut().flatten().find(|a| a.ages_at() <= now)?;
         let (id, address) = (due.interface, due.cidr.address);
         if due.lifetimes.valid_until <= now {
             return Some(Aged::Expired(id, address));
@@ -338,6 +391,56 @@ impl<'a> Addresses<'a> {
         due.state = AddressState::Deprecated;
         self.look_ahead();
         Some(Aged::Deprecated(id, address))
+    }
+
+    /// The IPv6 addresses of an interface are in doubt (again), and so many questions are to be asked after a delay. False: it
+    /// has none.
+    #[cfg(feature = "slaac")]
+    pub(crate) fn doubt(&mut self, id: InterfaceId, transmits: u8, delay: Duration, now: Instant) -> bool {
+        let all = self.slots[..self.len].iter_mut().flatten();
+        let own = all.filter(|a| a.interface == id && a.cidr.address.is_ipv6());
+        let doubted = own.map(|a| {
+            a.state = AddressState::Tentative;
+            a.upkeep.dad = Dad::start(transmits, delay, now);
+        });
+        let is_any = doubted.count() > 0;
+        self.look_ahead();
+        is_any
+    }
+
+    /// An address about which a question is due.
+    #[cfg(feature = "slaac")]
+    pub(crate) fn due_dad(&self, now: Instant) -> Option<(InterfaceId, Ipv6Addr)> {
+        let due = self.iter().filter(|_| self.next <= now).find(|a| a.dad_at() <= now)?;
+        match due.cidr.address {
+            IpAddr::V6(address) => Some((due.interface, address)),
+            IpAddr::V4(_) => None,
+        }
+    }
+
+    /// The prefix of a temporary address that the next one is to follow now.
+    #[cfg(feature = "slaac")]
+    pub(crate) fn due_temporary(&mut self, now: Instant) -> Option<(InterfaceId, Ipv6Addr)> {
+        if self.next > now {
+            return None;
+        }
+        let due = self.slots[..self.len].iter_mut().flatten().find(|a| a.succeeded_at() <= now)?;
+        due.upkeep.has_successor = true;
+        let (id, address) = (due.interface, due.cidr.address);
+        self.look_ahead();
+        match address {
+            IpAddr::V6(address) => Some((id, address)),
+            IpAddr::V4(_) => None,
+        }
+    }
+
+    /// Changes what is kept with an address.
+    #[cfg(feature = "slaac")]
+    pub(crate) fn set_upkeep(&mut self, id: InterfaceId, address: IpAddr, change: impl FnOnce(&mut Upkeep)) {
+        if let Some(entry) = self.get_mut(id, address) {
+            change(&mut entry.upkeep);
+        }
+        self.look_ahead();
     }
 
     /// When [`age`](Self::age) has something next.
@@ -444,30 +547,16 @@ impl<'a> Addresses<'a> {
 
     /// The source for a packet to `destination` that the interface hands to `next_hop`, if it has a good
     /// one: over IPv4 the address on the next hop's network (H173), else the first, and a deprecated one only where
-    /// there is no other; over IPv6 by RFC 6724 §5, rules 1, 2, 3 and 8, and never one of a scope too small to be
-    /// answered (H170).
+    /// there is no other; over IPv6 by RFC 6724 §5, and never one of a scope too small to be answered (H170).
     pub fn source_for(&self, id: InterfaceId, destination: IpAddr, next_hop: IpAddr) -> Option<IpAddr> {
-        let is_old = |a: &Address| a.state == AddressState::Deprecated;
-        match destination {
-            IpAddr::V4(_) => {
-                let v4 = self.usable(id).filter(|a| a.cidr.address.is_ipv4());
-                v4.min_by_key(|a| (is_old(a), !a.cidr.contains(next_hop))).map(|a| a.cidr.address)
-            }
-            IpAddr::V6(to) => {
-                let scope = scope_of(to);
-                let candidates = self.usable(id).filter_map(|a| match a.cidr.address {
-                    IpAddr::V6(own) if scope_of(own) >= scope => Some((own, is_old(a))),
-                    _ => None,
-                });
-                // The destination itself, the smallest sufficient scope, one that is not deprecated, the longest
-                // common prefix.
-                let rank = |(own, is_old): &(Ipv6Addr, bool)| {
-                    let common = (own.to_bits() ^ to.to_bits()).leading_zeros();
-                    (*own != to, scope_of(*own), *is_old, 128 - common)
-                };
-                candidates.min_by_key(rank).map(|(own, _)| IpAddr::V6(own))
-            }
+        let own = self.usable(id).filter(|a| a.cidr.address.is_ipv4() == destination.is_ipv4());
+        if destination.is_ipv4() {
+            let is_old = |a: &Address| a.state == AddressState::Deprecated;
+            return own.min_by_key(|a| (is_old(a), !a.cidr.contains(next_hop))).map(|a| a.cidr.address);
         }
+        let scope = selection::scope(destination);
+        let candidates = own.filter(|a| selection::scope(a.cidr.address) >= scope).map(Address::candidate);
+        selection::best_source(destination, candidates).map(|c| c.address)
     }
 }
 
@@ -475,19 +564,6 @@ impl<'a> Addresses<'a> {
 pub(crate) const ALL_SYSTEMS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 /// ff02::1, the group of every node on the link (RFC 4291 §2.7.1).
 pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-
-/// The scope by the numbers of multicast scopes (RFC 6724 §3.1).
-fn scope_of(address: Ipv6Addr) -> u8 {
-    const LINK_LOCAL: u8 = 2;
-    const GLOBAL: u8 = 14;
-    if address.is_multicast() {
-        address.octets()[1] & 15
-    } else if is_link_local(address) || address.is_loopback() {
-        LINK_LOCAL
-    } else {
-        GLOBAL
-    }
-}
 
 /// Can an interface have this address?
 fn check(cidr: Cidr, loopback: bool) -> Result<(), Error> {

@@ -6,6 +6,7 @@
 //! addresses are the exception: they are good on their own interface only.
 
 pub mod addresses;
+pub mod learnt;
 pub mod routes;
 
 #[cfg(feature = "multicast")]
@@ -14,6 +15,7 @@ pub(crate) mod icmp;
 pub(crate) mod path_mtu;
 #[cfg(feature = "fragments")]
 pub(crate) mod reassembly;
+pub(crate) mod selection;
 pub(crate) mod v6;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -17,6 +17,8 @@ use crate::device::Mac;
 use crate::ip::InterfaceId;
 use crate::pool::{Need, Pool};
 use crate::queue::{Frame, PacketQueue};
+#[cfg(feature = "slaac")]
+use crate::stack::INTERFACES_MAX;
 use crate::time::{Duration, Instant, earlier};
 use entry::{Class, Entry, State};
 use questions::Questions;
@@ -40,6 +42,19 @@ const FAILED: Duration = Duration::from_millis(1000);
 const IN_USE: Duration = Duration::from_secs(30);
 /// Packets that wait for one neighbour; the fragments of a datagram count once.
 pub(crate) const WAITING_MAX: usize = 8;
+
+/// How long things take on a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Times {
+    /// Time between two solicitations.
+    pub(crate) retrans: Duration,
+    /// How long a confirmation lasts.
+    pub(crate) reachable: Duration,
+}
+
+impl Times {
+    pub(crate) const USUAL: Times = Times { retrans: RETRANS, reachable: REACHABLE };
+}
 
 /// Which neighbour: its address is unique on its link only.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -140,6 +155,9 @@ pub(crate) struct Neighbors<'a> {
     sweep: usize,
     /// Pool bytes of all waiting packets.
     waiting_bytes: usize,
+    /// What routers say of each link, for IPv6, by the number of the interface's place.
+    #[cfg(feature = "slaac")]
+    times: [Times; INTERFACES_MAX],
 }
 
 impl<'a> Neighbors<'a> {
@@ -153,6 +171,26 @@ impl<'a> Neighbors<'a> {
             room_at: None,
             sweep: 0,
             waiting_bytes: 0,
+            #[cfg(feature = "slaac")]
+            times: [Times::USUAL; INTERFACES_MAX],
+        }
+    }
+
+    /// The times of the link to a neighbour.
+    pub(crate) fn times(&self, key: &NeighborKey) -> Times {
+        #[cfg(feature = "slaac")]
+        if key.address.is_ipv6() {
+            return self.times.get(key.interface.0.index as usize).copied().unwrap_or(Times::USUAL);
+        }
+        let _ = key;
+        Times::USUAL
+    }
+
+    /// A router of this interface's link says that they are others (RFC 4861 §6.3.4).
+    #[cfg(feature = "slaac")]
+    pub(crate) fn set_times(&mut self, interface: InterfaceId, change: impl FnOnce(&mut Times)) {
+        if let Some(times) = self.times.get_mut(interface.0.index as usize) {
+            change(times);
         }
     }
 
@@ -220,6 +258,8 @@ impl<'a> Neighbors<'a> {
         purpose: Purpose,
         now: Instant,
     ) -> Option<(Resolution, Option<Due>)> {
+        let key = self.table.at(at)?.key;
+        let times = self.times(&key);
         let entry = self.table.at(at)?;
         let resolution = entry.resolution(now)?;
         if let State::Delay { .. } | State::Probe { .. } = entry.state {
@@ -232,7 +272,7 @@ impl<'a> Neighbors<'a> {
             entry.use_it(now);
             // What answers were denied our own traffic may ask.
             if resolution == Resolution::Pending && entry.denied {
-                (entry.denied, entry.next) = (false, now + RETRANS);
+                (entry.denied, entry.next) = (false, now + times.retrans);
                 due = Some(Due::Solicit { key: entry.key, source, to: None });
             }
         }
@@ -269,7 +309,7 @@ impl<'a> Neighbors<'a> {
         };
         // One that was asked less than an interval ago counts that question.
         let mut entry = Entry::new(key, State::Incomplete { solicits: 1 }, source);
-        entry.next = not_before.unwrap_or(now + RETRANS);
+        entry.next = not_before.unwrap_or(now + self.times(&key).retrans);
         entry.used = Some(now).filter(|_| !is_answer);
         let given_up = self.insert(at, entry, pool, now);
         let due = not_before.is_none().then_some(Due::Solicit { key, source, to: None });
@@ -355,6 +395,7 @@ impl<'a> Neighbors<'a> {
     ) -> Option<Learnt> {
         // H111: nobody's packets go to a group because a reply says so.
         let mac = mac.filter(|m| m.is_unicast());
+        let times = self.times(&key);
         let Some(entry) = self.table.get(&key) else {
             let (Some(mac), Evidence::Asked { ours }) = (mac, evidence) else {
                 return None;
@@ -365,7 +406,7 @@ impl<'a> Neighbors<'a> {
             let given_up = self.insert(at, entry, pool, now);
             return Some(Learnt { mac, waiting: PacketQueue::new(), given_up });
         };
-        if !entry.learn(mac, evidence, now) {
+        if !entry.learn(mac, evidence, times, now) {
             return None;
         }
         let (mac, waiting) = (entry.mac, core::mem::take(&mut entry.waiting));
@@ -376,8 +417,9 @@ impl<'a> Neighbors<'a> {
     /// The upper layer heard from the neighbour's direction in answer to what it sent
     /// (RFC 4861 §7.3.1).
     pub(crate) fn confirm(&mut self, key: NeighborKey, now: Instant) {
+        let times = self.times(&key);
         if let Some(entry) = self.table.get(&key) {
-            entry.confirm(now);
+            entry.confirm(times, now);
         }
     }
 
@@ -424,8 +466,9 @@ impl<'a> Neighbors<'a> {
 
     /// Moves an entry on, if its time has come.
     fn advance(&mut self, at: usize, pool: &Pool<'_>, now: Instant) -> Option<Due> {
+        let key = self.table.at(at)?.key;
+        let times = self.times(&key);
         let entry = self.table.at(at)?;
-        let key = entry.key;
         match entry.state {
             _ if entry.deadline().is_none_or(|deadline| deadline > now) => None,
             State::Failed { .. } => {
@@ -439,7 +482,7 @@ impl<'a> Neighbors<'a> {
             }
             _ => {
                 let granted = entry.is_used(now) || self.questions.take_for_answer(now);
-                entry.ask(granted, now);
+                entry.ask(granted, times, now);
                 let (source, to) = (entry.source, entry.solicits_at());
                 granted.then_some(Due::Solicit { key, source, to })
             }

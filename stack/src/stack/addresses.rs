@@ -6,10 +6,13 @@
 use core::net::IpAddr;
 
 use super::{Interface, Stack, paths};
+#[cfg(feature = "slaac")]
+use crate::config::ipv6::Upkeep;
 use crate::error::Error;
 use crate::events::Event;
 use crate::ip::InterfaceId;
 use crate::ip::addresses::{Address, AddressState, Aged, Cidr, Lifetimes, Origin};
+use crate::ip::selection;
 use crate::time::Instant;
 
 /// What is asked for an address.
@@ -51,10 +54,27 @@ impl Stack<'_> {
         if cidr.address.is_ipv6() && !interface.carries_ipv6() {
             return Err(Error::InvalidInput("IPv6 needs an MTU of 1280 bytes"));
         }
-        let Assignment { origin, lifetimes, tentative, .. } = wanted;
+        let Assignment { origin, lifetimes, mut tentative, .. } = wanted;
         let before = self.addresses.get(id, cidr.address).map(|a| (a.cidr, a.state));
-        let state = AddressState::Tentative;
-        let address = Address { interface: id, cidr, origin, state, lifetimes };
+        #[cfg(feature = "slaac")]
+        let upkeep = match self.dad_for(id, cidr, origin, now).filter(|_| before.is_none()) {
+            Some(dad) => {
+                tentative = true;
+                Upkeep { dad, ..Upkeep::NONE }
+            }
+            None => Upkeep::NONE,
+        };
+        #[cfg(not(feature = "slaac"))]
+        let _ = &mut tentative;
+        let address = Address {
+            interface: id,
+            cidr,
+            origin,
+            state: AddressState::Tentative,
+            lifetimes,
+            #[cfg(feature = "slaac")]
+            upkeep,
+        };
         let is_new = self.addresses.add(address, is_loopback, now)?;
         if is_new && !tentative {
             self.addresses.confirm(id, cidr.address, now);
@@ -112,6 +132,24 @@ impl Stack<'_> {
                 }
             }
         }
+    }
+
+    /// Puts destinations into the order in which they are to be tried: those that can be reached first, then by what their
+    /// sources would be (RFC 6724 §6). Equals keep their order.
+    ///
+    /// ```
+    /// # use barenet::stack::Stack;
+    /// # use core::net::IpAddr;
+    /// # fn order(stack: &Stack<'_>, mut found: [IpAddr; 2]) {
+    /// stack.sort_destinations(&mut found);
+    /// # }
+    /// ```
+    pub fn sort_destinations(&self, destinations: &mut [IpAddr]) {
+        selection::sort_destinations(destinations, |to| {
+            let path = self.path(to, None, None).ok()?;
+            let own = self.addresses.iter().find(|a| a.cidr.address == path.source)?;
+            Some(own.candidate())
+        });
     }
 
     /// What was derived from the addresses is so no more.

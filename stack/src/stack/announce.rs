@@ -46,7 +46,13 @@ impl Stack<'_> {
         let Some(interface) = self.interface(id) else { return };
         let mac = Some(interface.capabilities.mac);
         let kind = NeighborMessageKind::Advert { router: false, solicited: false, override_known: true };
-        self.ndp_send(id, &NeighborMessage { kind, target, mac }, (target, ALL_NODES), None, now);
+        self.ndp_send(
+            id,
+            &NeighborMessage { kind, target, mac, nonce: None },
+            (target, ALL_NODES),
+            None,
+            now,
+        );
     }
 
     /// Another station claims an address of ours.

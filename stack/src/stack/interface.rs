@@ -4,6 +4,8 @@ use core::net::IpAddr;
 
 use heapless::Vec;
 
+#[cfg(feature = "slaac")]
+use crate::config::ipv6::Autoconf;
 use crate::device::{Capabilities, Device, Mac, TX_PIECES};
 use crate::error::Error;
 use crate::ip::addresses::ADDRESSES_MAX;
@@ -21,9 +23,8 @@ const GROUPS_MAX: usize = ADDRESSES_MAX + 2;
 /// And those that sockets joined.
 #[cfg(feature = "multicast")]
 const GROUPS_MAX: usize = ADDRESSES_MAX + 2 + 2 * crate::ip::groups::GROUPS_MAX;
-/// Smallest MTU that IPv4 allows (RFC 791 §3.2), and that IPv6 asks for (RFC 8200 §5).
+/// Smallest MTU that IPv4 allows (RFC 791 §3.2).
 const MTU_MIN: u16 = 68;
-const MTU_MIN_V6: u16 = 1280;
 
 /// One interface of a stack.
 #[derive(Debug)]
@@ -52,9 +53,14 @@ pub struct Interface {
     /// What asks for groups of IPv6 and of IPv4.
     #[cfg(feature = "multicast")]
     pub(crate) queriers: [crate::ip::groups::Querier; 2],
+    #[cfg(feature = "slaac")]
+    pub(crate) autoconf: Autoconf,
 }
 
 impl Interface {
+    /// Smallest MTU that IPv6 asks for (RFC 8200 §5).
+    pub(crate) const MTU_MIN_V6: u16 = 1280;
+
     pub(crate) fn new(
         capabilities: Capabilities,
         is_loopback: bool,
@@ -81,6 +87,8 @@ impl Interface {
             announcements: Announcements::default(),
             #[cfg(feature = "multicast")]
             queriers: Default::default(),
+            #[cfg(feature = "slaac")]
+            autoconf: Autoconf::OFF,
         })
     }
 
@@ -94,12 +102,17 @@ impl Interface {
         self.mtu
     }
 
-    /// Largest packet to a destination in bytes: a lease may say less than the device.
-    pub(crate) fn mtu_to(&self, _destination: IpAddr) -> u16 {
+    /// Largest packet to a destination in bytes: a lease or a router may say less than the device (RFC 4861 §6.3.4).
+    pub(crate) fn mtu_to(&self, destination: IpAddr) -> u16 {
         #[cfg(feature = "dhcpv4")]
-        if _destination.is_ipv4() {
+        if destination.is_ipv4() {
             return self.mtu.min(self.lease_mtu);
         }
+        #[cfg(feature = "slaac")]
+        if destination.is_ipv6() {
+            return self.mtu.min(self.autoconf.mtu);
+        }
+        let _ = destination;
         self.mtu
     }
 
@@ -128,6 +141,6 @@ impl Interface {
     }
 
     pub(crate) const fn carries_ipv6(&self) -> bool {
-        self.mtu >= MTU_MIN_V6
+        self.mtu >= Self::MTU_MIN_V6
     }
 }

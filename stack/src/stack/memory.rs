@@ -9,6 +9,7 @@ use super::{Bucket, Interface, NeighborSlot, Slot, Storage};
 use super::{GroupSlot, MembershipSlot};
 use crate::datagram::DatagramSocket;
 use crate::ip::addresses::Address;
+use crate::ip::learnt::LearntRoute;
 use crate::ip::routes::Route;
 use crate::pool::Pool;
 use crate::tcp::{Connection, ListenerEntry, OptionsEntry, Place, TcpStorage, TimeWaitEntry};
@@ -23,6 +24,8 @@ const INTERFACES: usize = 4;
 const NEIGHBORS: usize = 16;
 /// Two for loopback; of a link, its own, one of IPv4 and some of each network of IPv6.
 const ADDRESSES: usize = 12;
+/// Of IPv6: some routers, some prefixes.
+const LEARNT_ROUTES: usize = LearntRoute::places(12);
 const ROUTES: usize = 8;
 /// Sets of socket options; connections with equal ones share one.
 const OPTIONS: usize = 3;
@@ -91,6 +94,7 @@ pub struct Memory<
     interfaces: [Slot<Interface>; INTERFACES],
     neighbors: [NeighborSlot; NEIGHBORS],
     addresses: [Option<Address>; ADDRESSES],
+    learnt_routes: [Option<LearntRoute>; LEARNT_ROUTES],
     routes: [Option<Route>; ROUTES],
     connections: [Slot<Place>; CONNECTIONS],
     active: [Slot<Connection>; ACTIVE],
@@ -121,6 +125,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             interfaces: [const { Slot::EMPTY }; INTERFACES],
             neighbors: [const { NeighborSlot::EMPTY }; NEIGHBORS],
             addresses: [None; ADDRESSES],
+            learnt_routes: [None; LEARNT_ROUTES],
             routes: [None; ROUTES],
             connections: [const { Slot::EMPTY }; CONNECTIONS],
             active: [const { Slot::EMPTY }; ACTIVE],
@@ -148,6 +153,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             interfaces: ManagedSlice::Borrowed(&mut self.interfaces),
             neighbors: ManagedSlice::Borrowed(&mut self.neighbors),
             addresses: ManagedSlice::Borrowed(&mut self.addresses),
+            learnt_routes: ManagedSlice::Borrowed(&mut self.learnt_routes),
             routes: ManagedSlice::Borrowed(&mut self.routes),
             tcp: TcpStorage {
                 connections: ManagedSlice::Borrowed(&mut self.connections),

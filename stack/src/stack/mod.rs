@@ -2,6 +2,10 @@
 
 mod addresses;
 mod announce;
+#[cfg(feature = "slaac")]
+mod autoconf;
+#[cfg(feature = "slaac")]
+mod dad;
 #[cfg(feature = "dhcpv4")]
 mod dhcp;
 mod egress;
@@ -47,11 +51,15 @@ pub use memory::Memory;
 pub use storage::{Limits, Storage};
 pub use tcp_calls::{ListenerHandle, Readiness, TcpHandle};
 
+#[cfg(feature = "slaac")]
+use crate::config::Resolvers;
 use crate::counters::{Counters, Drop};
 use crate::datagram::Datagrams;
 use crate::events::{Event, Events};
 use crate::ip::addresses::Addresses;
 use crate::ip::icmp::error_bucket;
+#[cfg(feature = "slaac")]
+use crate::ip::learnt::LearntRoutes;
 use crate::ip::path_mtu::PathMtus;
 use crate::ip::routes::Routes;
 use crate::ip::{InterfaceId, Path};
@@ -83,6 +91,13 @@ pub struct Stack<'a> {
     pub(crate) neighbors: Neighbors<'a>,
     pub(crate) addresses: Addresses<'a>,
     pub(crate) routes: Routes<'a>,
+    #[cfg(feature = "slaac")]
+    pub(crate) learnt: LearntRoutes<'a>,
+    #[cfg(feature = "slaac")]
+    pub(crate) resolvers: Resolvers,
+    /// Makes stable addresses.
+    #[cfg(feature = "slaac")]
+    stable_key: [u8; 16],
     pub(crate) tcp: Tcp<'a>,
     datagrams: Datagrams<'a>,
     #[cfg(feature = "dhcpv4")]
@@ -133,6 +148,12 @@ impl<'a> Stack<'a> {
             neighbors: Neighbors::empty(),
             addresses: Addresses::new(ManagedSlice::Borrowed(&mut [])),
             routes: Routes::new(ManagedSlice::Borrowed(&mut [])),
+            #[cfg(feature = "slaac")]
+            learnt: autoconf::no_routes(),
+            #[cfg(feature = "slaac")]
+            resolvers: Resolvers::new(),
+            #[cfg(feature = "slaac")]
+            stable_key: [0; 16],
             tcp: Tcp::empty(),
             datagrams: Datagrams::empty(),
             #[cfg(feature = "dhcpv4")]
@@ -180,6 +201,11 @@ impl<'a> Stack<'a> {
         self.datagrams.groups.start(storage.memberships, storage.groups);
         #[cfg(feature = "fragments")]
         self.reassembly.start(storage.fragments, storage.fragment_buffer);
+        #[cfg(feature = "slaac")]
+        {
+            self.learnt = LearntRoutes::new(storage.learnt_routes);
+            self.stable_key = random.key();
+        }
         self.random = random;
     }
 
@@ -205,6 +231,8 @@ impl<'a> Stack<'a> {
         #[cfg(feature = "dhcpv4")]
         self.dhcp_timers(now);
         self.address_timers(now);
+        #[cfg(feature = "slaac")]
+        self.autoconf_timers(now);
         self.announce(now);
         self.neighbor_timers(now);
         self.path_timers(now);
@@ -220,12 +248,18 @@ impl<'a> Stack<'a> {
     /// device has to be told of new addresses (H205).
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let mut announcement = None;
+        #[cfg(feature = "slaac")]
+        let mut asks = Instant::FAR_FUTURE;
         for (index, i) in self.interfaces.iter() {
             let waits = || !i.queue.is_empty() || self.tcp.has_ready(index);
             if i.filter_is_old || (!i.device_full && waits()) {
                 return Some(now);
             }
             announcement = earlier(announcement, i.announcements.deadline());
+            #[cfg(feature = "slaac")]
+            {
+                asks = asks.min(i.autoconf.solicitation.deadline());
+            }
         }
         // Memory may come back in calls that are no part of TCP, such as reading a datagram.
         if self.tcp.can_feed(&self.pool) {
@@ -240,6 +274,8 @@ impl<'a> Stack<'a> {
         let address = self.addresses.deadline().map(|at| at.max(now));
         #[cfg(feature = "dhcpv4")]
         let address = earlier(address, self.dhcp.deadline().map(|at| at.max(now)));
+        #[cfg(feature = "slaac")]
+        let address = earlier(address, self.autoconf_deadline(asks).map(|at| at.max(now)));
         let own = earlier(earlier(announcement, address), earlier(heap, self.neighbors.next_deadline()));
         earlier(own, self.tcp.deadline())
     }

@@ -15,6 +15,8 @@ use crate::link::neighbor::{Due, Evidence, NeighborKey, Purpose};
 use crate::pool::Need;
 use crate::queue::{Frame, PacketQueue};
 use crate::time::Instant;
+#[cfg(feature = "slaac")]
+use crate::wire::icmpv6;
 use crate::wire::{
     ArpOperation, ArpPacket, Checksum, ETHERNET_LEN, HEADERS_LEN_MAX, IPV6_LEN, IpHeader, LinkPath,
     NDP_LEN_MAX, NeighborMessage, NeighborMessageKind, emit_headers, protocol, pseudo_header,
@@ -90,9 +92,19 @@ impl Stack<'_> {
         if meta.hop_limit != NDP_HOP_LIMIT {
             return Err(Drop::NdpHopLimit);
         }
+        #[cfg(feature = "slaac")]
+        match message.first() {
+            Some(&icmpv6::ROUTER_ADVERT) => return self.router_advert(meta, message, now),
+            Some(&icmpv6::REDIRECT) => return self.redirect(meta, message, now),
+            _ => {}
+        }
         let message = NeighborMessage::parse(message)?;
         let interface = self.interface(meta.interface).ok_or(Drop::InterfaceGone)?;
         let ours = self.addresses.has_usable(meta.interface, message.target.into());
+        #[cfg(feature = "slaac")]
+        if !ours && self.addresses.has(meta.interface, message.target.into()) {
+            return self.dad_input(meta, &message, now);
+        }
         match message.kind {
             NeighborMessageKind::Solicit if ours => self.ndp_solicit(meta, &message, now),
             NeighborMessageKind::Solicit => Err(Drop::NdpNotForUs),
@@ -102,10 +114,16 @@ impl Stack<'_> {
                 }
                 _ => Err(Drop::NdpNotForUs),
             },
-            NeighborMessageKind::Advert { solicited, override_known, .. } => {
+            NeighborMessageKind::Advert { router, solicited, override_known } => {
                 if solicited && meta.link_broadcast {
                     return Err(Drop::NdpMalformed);
                 }
+                #[cfg(feature = "slaac")]
+                if !router {
+                    self.router_gone(meta.interface, message.target, now); // RFC 4861 §7.2.5
+                }
+                #[cfg(not(feature = "slaac"))]
+                let _ = router;
                 let evidence = Evidence::Answered { solicited, override_known };
                 // H095: the entry of the target, and no other.
                 self.learn(meta.interface, message.target.into(), message.mac, evidence, now);
@@ -139,10 +157,13 @@ impl Stack<'_> {
             },
             target: message.target,
             mac: Some(own),
+            nonce: None,
         };
         let (interface, source) = (meta.interface, message.target.into());
         let path = Path { interface, source, next_hop: destination, mtu: u16::MAX };
-        let (message, len) = ndp_message(&answer, source, destination);
+        let mut message = [0; NDP_LEN_MAX];
+        let len = answer.emit(&mut message);
+        add_checksum(&mut message[..len], source, destination);
         let ip = IpHeader {
             hop_limit: NDP_HOP_LIMIT,
             ..IpHeader::new(source, destination, protocol::ICMPV6, len)
@@ -178,7 +199,7 @@ impl Stack<'_> {
     ) {
         let Some(interface) = self.interface(id) else { return };
         let mac = Some(interface.capabilities.mac);
-        let question = NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac };
+        let question = NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac, nonce: None };
         let destination = if to.is_some() { target } else { solicited_node(target) };
         self.ndp_send(id, &question, (source, destination), to, now);
     }
@@ -193,26 +214,40 @@ impl Stack<'_> {
         to: Option<Mac>,
         now: Instant,
     ) {
+        let mut buf = [0; NDP_LEN_MAX];
+        let len = message.emit(&mut buf);
+        self.ndp_send_bytes(id, &mut buf[..len], addresses, to, now);
+    }
+
+    /// The same for a message whose checksum is zero yet.
+    pub(super) fn ndp_send_bytes(
+        &mut self,
+        id: InterfaceId,
+        message: &mut [u8],
+        addresses: (Ipv6Addr, Ipv6Addr),
+        to: Option<Mac>,
+        now: Instant,
+    ) {
         let Some(interface) = self.interface(id) else { return };
         let (source, destination): (IpAddr, IpAddr) = (addresses.0.into(), addresses.1.into());
         let mac = to.or_else(|| group_mac(destination)).unwrap_or(Mac::BROADCAST);
         let link = LinkPath { source: interface.capabilities.mac, destination: mac };
-        let (message, len) = ndp_message(message, source, destination);
+        add_checksum(message, source, destination);
         let ip = IpHeader {
             hop_limit: NDP_HOP_LIMIT,
-            ..IpHeader::new(source, destination, protocol::ICMPV6, len)
+            ..IpHeader::new(source, destination, protocol::ICMPV6, message.len())
         };
         let mut headers = [0; HEADERS_LEN_MAX];
         let headers_len = emit_headers(&mut headers, &link, &ip);
-        self.count_packet(&ip, headers_len - ETHERNET_LEN + len);
-        let frame = Frame::new([&headers[..headers_len], &message[..len]], Bytes::empty());
+        self.count_packet(&ip, headers_len - ETHERNET_LEN + message.len());
+        let frame = Frame::new([&headers[..headers_len], message], Bytes::empty());
         if let Err(drop) = self.queue_frame(id, &frame, Need::Control) {
             self.count_drop(drop, now);
         }
     }
 
     /// A neighbour's hardware address came with a packet.
-    fn learn(
+    pub(super) fn learn(
         &mut self,
         interface: InterfaceId,
         address: IpAddr,
@@ -225,6 +260,8 @@ impl Stack<'_> {
             return;
         };
         self.events.emit(now, Event::NeighborResolved(interface, address, learnt.mac));
+        #[cfg(feature = "slaac")]
+        self.judge_router(interface, address, true);
         self.give_up(learnt.given_up, Drop::NeighborTableFull, now);
         self.release(interface, learnt.mac, learnt.waiting, now);
         self.tcp_neighbor(key, Resolution::Known(learnt.mac), now);
@@ -264,6 +301,8 @@ impl Stack<'_> {
                 Due::Solicit { key, source, to } => self.solicit(key, source, to, now),
                 Due::Failed { key, waiting } => {
                     self.events.emit(now, Event::NeighborFailed(key.interface, key.address));
+                    #[cfg(feature = "slaac")]
+                    self.judge_router(key.interface, key.address, false);
                     self.fail_waiting(waiting, now);
                     self.tcp_neighbor(key, Resolution::Failed, now);
                 }
@@ -274,12 +313,9 @@ impl Stack<'_> {
     }
 }
 
-/// The message with its checksum, and its length.
-fn ndp_message(message: &NeighborMessage, source: IpAddr, destination: IpAddr) -> ([u8; NDP_LEN_MAX], usize) {
-    let mut buf = [0; NDP_LEN_MAX];
-    let len = message.emit(&mut buf);
-    let mut sum: Checksum = pseudo_header(source, destination, protocol::ICMPV6, len);
-    sum.add(&buf[..len]);
-    buf[2..4].copy_from_slice(&sum.finish().to_be_bytes());
-    (buf, len)
+/// Puts the checksum in place.
+fn add_checksum(message: &mut [u8], source: IpAddr, destination: IpAddr) {
+    let mut sum: Checksum = pseudo_header(source, destination, protocol::ICMPV6, message.len());
+    sum.add(message);
+    message[2..4].copy_from_slice(&sum.finish().to_be_bytes());
 }

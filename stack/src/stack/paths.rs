@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use super::Stack;
 use crate::error::Error;
-use crate::ip::addresses::Cidr;
+use crate::ip::addresses::{Address, Cidr};
 use crate::ip::routes::Route;
 use crate::ip::{self, InterfaceId, Path};
 use crate::time::Instant;
@@ -101,6 +101,18 @@ impl Stack<'_> {
         Ok(Path { interface, source, next_hop, mtu: known.mtu_to(destination) })
     }
 
+    /// The hop limit of a packet to `destination` that leaves by this interface: what its routers say, where nobody asks for
+    /// another than the usual (RFC 4861 §6.3.4).
+    #[inline]
+    pub(super) fn hop_limit(&self, id: InterfaceId, destination: IpAddr, wanted: u8) -> u8 {
+        #[cfg(feature = "slaac")]
+        if destination.is_ipv6() && wanted == crate::wire::HOP_LIMIT {
+            return self.interface(id).and_then(|i| i.autoconf.hop_limit).unwrap_or(wanted);
+        }
+        let _ = (id, destination);
+        wanted
+    }
+
     /// The path of an answer from `source` to `destination` by `zone`. The last one is remembered: who sends
     /// one packet that wants an answer sends more.
     pub(super) fn answer_path(
@@ -150,18 +162,27 @@ impl Stack<'_> {
         }
         let on_zone = |id: InterfaceId| zone.is_none_or(|zone| zone == id);
         let routed = self.routes.lookup(destination, |r| on_zone(r.interface));
-        let networks =
-            self.addresses.iter().filter(|a| on_zone(a.interface) && Some(a.interface) != self.loopback);
+        let is_link = |a: &&Address| a.names_its_network() && Some(a.interface) != self.loopback;
+        let networks = self.addresses.iter().filter(is_link).filter(|a| on_zone(a.interface));
         let on_link = networks
             .map(|a| (a.interface, a.cidr))
             .filter(|(_, c)| c.contains(destination))
             .min_by_key(|(_, c)| 128 - c.prefix_len);
-        match (on_link, routed) {
-            (Some((_, c)), Some(r)) if r.destination.prefix_len > c.prefix_len => Ok(hop(r, destination)),
-            (Some((id, c)), _) => Ok((id, broadcast_or(c, destination))),
-            (None, Some(r)) => Ok(hop(r, destination)),
-            (None, None) => Err(Error::NetUnreachable),
-        }
+        let known = match (on_link, routed) {
+            (Some((_, c)), Some(r)) if r.destination.prefix_len > c.prefix_len => {
+                Some((r.destination.prefix_len, hop(r, destination)))
+            }
+            (Some((id, c)), _) => Some((c.prefix_len, (id, broadcast_or(c, destination)))),
+            (None, Some(r)) => Some((r.destination.prefix_len, hop(r, destination))),
+            (None, None) => None,
+        };
+        // What routers say comes after what the program says.
+        #[cfg(feature = "slaac")]
+        let known = match self.learnt_hop(destination, zone) {
+            Some((len, hop)) if known.is_none_or(|(known, _)| len > known) => Some((len, hop)),
+            _ => known,
+        };
+        known.map(|(_, hop)| hop).ok_or(Error::NetUnreachable)
     }
 
     /// The link for a destination that says nothing about it: the named one, the one of the

@@ -84,6 +84,11 @@ impl Stack<'_> {
         self.addresses.remove(|address| address.interface == id);
         #[cfg(feature = "dhcpv4")]
         self.dhcp.remove(id);
+        #[cfg(feature = "slaac")]
+        {
+            self.learnt.remove(|route| route.interface == id);
+            self.resolvers.retain(|interface, _| interface != id);
+        }
         if let Some(mut interface) = self.interfaces.remove(id.0.index) {
             interface.writers.wake(&mut self.datagrams.woken);
             self.give_up(core::mem::take(&mut interface.queue), Drop::InterfaceGone, now);
@@ -104,6 +109,8 @@ impl Stack<'_> {
             interface.announcements.start(now);
         }
         self.link_changed(id, true, now);
+        #[cfg(feature = "slaac")]
+        self.autoconf_start(id, now);
         Ok(())
     }
 

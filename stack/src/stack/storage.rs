@@ -13,6 +13,7 @@ use super::{Interface, NeighborSlot, Slot};
 use crate::datagram::DatagramSocket;
 use crate::demux::Bucket;
 use crate::ip::addresses::Address;
+use crate::ip::learnt::LearntRoute;
 use crate::ip::routes::Route;
 use crate::pool::Pool;
 use crate::tcp::TcpStorage;
@@ -28,6 +29,8 @@ pub struct Storage<'a> {
     pub neighbors: ManagedSlice<'a, NeighborSlot>,
     /// Addresses of all interfaces, two for loopback among them.
     pub addresses: ManagedSlice<'a, Option<Address>>,
+    /// What routers told of routes over IPv6; of no use without the feature `slaac`.
+    pub learnt_routes: ManagedSlice<'a, Option<LearntRoute>>,
     /// The routing table.
     pub routes: ManagedSlice<'a, Option<Route>>,
     /// Connections and listeners.
@@ -67,6 +70,8 @@ pub struct Limits {
     pub neighbors: usize,
     /// Addresses of all interfaces, two for loopback among them.
     pub addresses: usize,
+    /// Routers, prefixes and routes that IPv6 routers tell of, and redirects; only with the feature `slaac`.
+    pub learnt_routes: usize,
     /// Entries of the routing table.
     pub routes: usize,
     /// Connections of TCP; as many again may be in TIME-WAIT. An eighth, one at least, is for those that
@@ -93,6 +98,7 @@ impl Default for Limits {
             block_len: 16_384,
             neighbors: 256,
             addresses: 64,
+            learnt_routes: 40,
             routes: 32,
             connections: 65_536,
             active: 256,
@@ -114,6 +120,7 @@ impl Storage<'static> {
             interfaces: ManagedSlice::Owned(Vec::new()),
             neighbors: ManagedSlice::Owned((0..limits.neighbors).map(|_| NeighborSlot::default()).collect()),
             addresses: ManagedSlice::Owned(alloc::vec![None; limits.addresses]),
+            learnt_routes: ManagedSlice::Owned(alloc::vec![None; LearntRoute::places(limits.learnt_routes)]),
             routes: ManagedSlice::Owned(alloc::vec![None; limits.routes]),
             tcp: TcpStorage {
                 connections: ManagedSlice::Owned(Vec::new()),
@@ -191,6 +198,7 @@ mod tests {
                 interfaces: ManagedSlice::Borrowed(&mut interfaces),
                 neighbors: ManagedSlice::Borrowed(&mut neighbors),
                 addresses: ManagedSlice::Borrowed(&mut addresses),
+                learnt_routes: ManagedSlice::Borrowed(&mut []),
                 routes: ManagedSlice::Borrowed(&mut routes),
                 tcp: TcpStorage {
                     connections: ManagedSlice::Borrowed(&mut []),

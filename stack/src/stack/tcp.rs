@@ -71,7 +71,7 @@ impl Stack<'_> {
         }
         let tuple = Tuple { local: meta.destination, remote: meta.source, local_port, remote_port };
         let Some(interface) = self.interfaces.get(meta.interface.0) else { return };
-        let mtu = interface.mtu;
+        let mtu = interface.mtu_to(meta.source);
         let mut outcome = self.tcp.on_segment(&tuple, meta.interface, mtu, &segment, now, &mut self.pool);
         if outcome.dropped == Some(Refused::TableFull) && self.tcp_give_up_orphan(Opened::ByPeer, now) {
             outcome = self.tcp.on_segment(&tuple, meta.interface, mtu, &segment, now, &mut self.pool);
@@ -182,7 +182,8 @@ impl Stack<'_> {
             return self.count_drop(Drop::NoRoute, now);
         };
         let mut ip = IpHeader::new(tuple.local, tuple.remote, protocol::TCP, len);
-        (ip.traffic_class, ip.hop_limit) = (fields.dscp << 2, fields.hop_limit);
+        ip.hop_limit = self.hop_limit(path.interface, tuple.remote, fields.hop_limit);
+        ip.traffic_class = fields.dscp << 2;
         // The peer's next segment asks for another, if it can't be sent.
         self.send_answer(&path, &ip, &buf[..len], Bytes::empty(), now);
     }
@@ -365,7 +366,8 @@ impl Stack<'_> {
         //= rfc9293#3.9.1.9 MUST-48, SHLD-21, SHLD-22
         //= rfc9293#3.9.2 MUST-49
         let fields = self.tcp.settings.options(c.profile).ip_fields();
-        (ip.traffic_class, ip.hop_limit) = (fields.dscp << 2 | plan.mark as u8, fields.hop_limit);
+        ip.hop_limit = self.hop_limit(c.interface, c.tuple.remote, fields.hop_limit);
+        ip.traffic_class = fields.dscp << 2 | plan.mark as u8;
         if c.tcb.path_mtu() == Some(path_mtu::MIN_V4) {
             // A path that takes even less must fragment (RFC 1191 §3), and tell our packets apart
             // (RFC 6864 §4.3).

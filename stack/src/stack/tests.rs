@@ -136,6 +136,8 @@ fn drops(host: &Host) -> Vec<(Drop, u64)> {
 mod addresses;
 mod announce;
 mod at_once;
+#[cfg(feature = "slaac")]
+mod autoconf;
 mod device;
 #[cfg(feature = "dhcpv4")]
 mod dhcp;

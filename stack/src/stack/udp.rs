@@ -20,7 +20,7 @@ use crate::link::neighbor::Purpose;
 use crate::pool::Need;
 use crate::time::Instant;
 use crate::wire::{
-    ICMP_LEN, IcmpHeader, IpHeader, UDP_LEN, UdpHeader, icmpv4, icmpv6, protocol, pseudo_header,
+    HOP_LIMIT, ICMP_LEN, IcmpHeader, IpHeader, UDP_LEN, UdpHeader, icmpv4, icmpv6, protocol, pseudo_header,
 };
 
 /// RFC 1112 §6.1: a group's datagrams stay on the link unless the program says otherwise (H134).
@@ -322,7 +322,10 @@ impl Stack<'_> {
         if data.len() > limit {
             return Err(Error::MessageTooLong { limit: limit as u16 });
         }
-        let default = if ip::is_group(destination) && !is_broadcast { GROUP_HOP_LIMIT } else { 64 };
+        let default = match ip::is_group(destination) && !is_broadcast {
+            true => GROUP_HOP_LIMIT,
+            false => self.hop_limit(path.interface, destination, HOP_LIMIT),
+        };
         let hop_limit = socket.hop_limit.unwrap_or(default);
         #[cfg(feature = "multicast")]
         let hop_limit = if destination.is_multicast() { socket.multicast.ttl } else { hop_limit };

@@ -45,6 +45,10 @@ pub(crate) mod icmpv6 {
     /// Router solicitation.
     pub(crate) const ROUTER_SOLICIT: u8 = 133;
     /// Neighbour advertisement.
+    /// Router advertisement.
+    #[cfg(feature = "slaac")]
+    pub(crate) const ROUTER_ADVERT: u8 = 134;
+    /// Neighbour advertisement.
     pub(crate) const NEIGHBOR_ADVERT: u8 = 136;
     /// Redirect.
     pub(crate) const REDIRECT: u8 = 137;

@@ -15,6 +15,8 @@ mod icmp;
 mod ipv4;
 mod ipv6;
 mod ndp;
+#[cfg(feature = "slaac")]
+mod router;
 pub(crate) mod tcp;
 mod udp;
 
@@ -37,6 +39,8 @@ pub(crate) use icmp::{ICMP_LEN, IcmpHeader, icmpv4, icmpv6};
 pub(crate) use ipv4::{IPV4_LEN, Ipv4Header};
 pub(crate) use ipv6::{IPV6_LEN, Ipv6Header, OptionVerdict, check_options, extension};
 pub(crate) use ndp::{NDP_LEN_MAX, NeighborMessage, NeighborMessageKind};
+#[cfg(feature = "slaac")]
+pub(crate) use router::{Redirect, RouterAdvert, RouterOption, router_solicit};
 pub(crate) use udp::{UDP_LEN, UdpHeader};
 
 use core::net::IpAddr;
@@ -55,6 +59,9 @@ pub(crate) mod protocol {
     /// ICMP for IPv6.
     pub(crate) const ICMPV6: u8 = 58;
 }
+
+/// The usual TTL or hop limit (the IANA registry).
+pub(crate) const HOP_LIMIT: u8 = 64;
 
 /// Longest Ethernet and IP header that the stack emits.
 pub(crate) const HEADERS_LEN_MAX: usize = ETHERNET_LEN + IPV6_LEN;
@@ -90,7 +97,7 @@ impl IpHeader {
             destination,
             protocol,
             payload_len,
-            hop_limit: 64,
+            hop_limit: HOP_LIMIT,
             traffic_class: 0,
             ident: 0,
             dont_fragment: true,

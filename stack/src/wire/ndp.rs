@@ -1,4 +1,4 @@
-//! Neighbour solicitations and advertisements (RFC 4861 §4.3, §4.4).
+//! Neighbour solicitations and advertisements (RFC 4861 §4.3, §4.4), and the options of all NDP messages (§4.6).
 
 use core::net::Ipv6Addr;
 
@@ -37,7 +37,13 @@ pub(crate) struct NeighborMessage {
     pub target: Ipv6Addr,
     /// The sender's (in a solicitation) or the target's (in an advertisement) hardware address.
     pub mac: Option<Mac>,
+    /// By which the sender of a solicitation knows it again when it is looped back (RFC 7527 §4); in one without a
+    /// hardware address.
+    pub nonce: Option<[u8; 6]>,
 }
+
+/// The option that RFC 3971 §5.3.2 has for it.
+const NONCE: NdiscOptionType = NdiscOptionType::Unknown(14);
 
 /// Fixed part of both messages.
 const FIXED_LEN: usize = 24;
@@ -68,8 +74,11 @@ impl NeighborMessage {
         if target.is_multicast() {
             return Err(Drop::NdpMalformed);
         }
-        let mac = link_address(&message[FIXED_LEN..], wanted)?;
-        Ok(NeighborMessage { kind, target, mac })
+        let options = &message[FIXED_LEN..];
+        Options::check(options)?;
+        let mac = Options::link_address(options, wanted);
+        let nonce = Options::link_address(options, NONCE).map(|nonce| nonce.0);
+        Ok(NeighborMessage { kind, target, mac, nonce })
     }
 
     /// Writes the message with a checksum of zero to the front of `buf` and returns its length.
@@ -92,33 +101,48 @@ impl NeighborMessage {
             }
         };
         view.set_target_addr(self.target);
-        let Some(mac) = self.mac else {
-            return FIXED_LEN;
+        let (option, content) = match (self.mac, self.nonce) {
+            (Some(mac), _) => (option, mac.0),
+            (None, Some(nonce)) => (NONCE, nonce),
+            (None, None) => return FIXED_LEN,
         };
         let mut view = NdiscOption::new_unchecked(&mut buf[FIXED_LEN..]);
         view.set_option_type(option);
         view.set_data_len(1);
-        view.set_link_layer_addr(RawHardwareAddress::from_bytes(&mac.0));
+        view.set_link_layer_addr(RawHardwareAddress::from_bytes(&content));
         NDP_LEN_MAX
     }
 }
 
-/// Walks the options (each counted in units of 8 bytes) for the wanted address. An option of
-/// length zero or past the end spoils the message; others are skipped.
-fn link_address(mut options: &[u8], wanted: NdiscOptionType) -> Result<Option<Mac>, Drop> {
-    let mut found = None;
-    while let [kind, units, ..] = *options {
-        let len = usize::from(units) * 8;
-        if len == 0 || len > options.len() {
-            return Err(Drop::NdpMalformed);
-        }
-        if NdiscOptionType::from(kind) == wanted {
-            found = options[2..].first_chunk().map(|mac| Mac(*mac));
-        }
-        options = &options[len..];
+/// The options of a message, each counted in units of 8 bytes, one after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Options<'m>(pub(super) &'m [u8]);
+
+impl Options<'_> {
+    /// An option of length zero or past the end spoils the message (H105).
+    pub(super) fn check(options: &[u8]) -> Result<(), Drop> {
+        let walked = Options(options).map(<[u8]>::len).sum::<usize>();
+        if walked == options.len() { Ok(()) } else { Err(Drop::NdpMalformed) }
     }
-    match options {
-        [] => Ok(found),
-        _ => Err(Drop::NdpMalformed),
+
+    /// The hardware address in the last option of this type; others are skipped (H106).
+    pub(super) fn link_address(options: &[u8], wanted: NdiscOptionType) -> Option<Mac> {
+        let fit = Options(options).filter(|option| NdiscOptionType::from(option[0]) == wanted);
+        fit.last().and_then(|option| option[2..].first_chunk().map(|mac| Mac(*mac)))
+    }
+}
+
+impl<'m> Iterator for Options<'m> {
+    type Item = &'m [u8];
+
+    fn next(&mut self) -> Option<&'m [u8]> {
+        let [_, units, ..] = *self.0 else { return None };
+        let len = usize::from(units) * 8;
+        if len == 0 || len > self.0.len() {
+            return None;
+        }
+        let (option, rest) = self.0.split_at(len);
+        self.0 = rest;
+        Some(option)
     }
 }

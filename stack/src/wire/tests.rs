@@ -111,6 +111,7 @@ fn advert() -> (NeighborMessage, [u8; NDP_LEN_MAX]) {
         kind: NeighborMessageKind::Advert { router: false, solicited: true, override_known: true },
         target: "fe80::1".parse().unwrap(),
         mac: Some(LINK.source),
+        nonce: None,
     };
     let mut buf = [0; NDP_LEN_MAX];
     assert_eq!(message.emit(&mut buf), 32);

@@ -55,6 +55,7 @@ impl Machine {
             block_len,
             neighbors: 8,
             addresses: 8,
+            learnt_routes: 8,
             routes: 4,
             connections: 1 + usize::from(self.connections % 12),
             active: 1 + usize::from(self.active % 4),

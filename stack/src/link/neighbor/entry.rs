@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::{DELAY, Evidence, FAILED, IN_USE, NeighborKey, REACHABLE, RETRANS, Resolution};
+use super::{DELAY, Evidence, FAILED, IN_USE, NeighborKey, Resolution, Times};
 use crate::device::Mac;
 use crate::queue::PacketQueue;
 use crate::time::Instant;
@@ -120,20 +120,20 @@ impl Entry {
     }
 
     /// RFC 4861 §7.3.1.
-    pub(super) fn confirm(&mut self, now: Instant) {
+    pub(super) fn confirm(&mut self, times: Times, now: Instant) {
         if self.is_resolved() {
-            self.state = State::Reachable { until: now + REACHABLE };
+            self.state = State::Reachable { until: now + times.reachable };
         }
     }
 
     /// Counts a question, whether it is asked or not.
-    pub(super) fn ask(&mut self, granted: bool, now: Instant) {
+    pub(super) fn ask(&mut self, granted: bool, times: Times, now: Instant) {
         self.state = match self.state {
             State::Incomplete { solicits } => State::Incomplete { solicits: solicits + 1 },
             State::Probe { solicits } => State::Probe { solicits: solicits + 1 },
             _ => State::Probe { solicits: 1 },
         };
-        (self.next, self.denied) = (now + RETRANS, !granted);
+        (self.next, self.denied) = (now + times.retrans, !granted);
     }
 
     /// Where a solicitation goes: to everybody while nothing is known.
@@ -148,8 +148,8 @@ impl Entry {
 
     /// RFC 4861 §7.2.5 (advertisements) and §7.2.3 (solicitations), for ARP in the same sense.
     /// True: the hardware address is another than before.
-    pub(super) fn learn(&mut self, mac: Option<Mac>, evidence: Evidence, now: Instant) -> bool {
-        let reachable = State::Reachable { until: now + REACHABLE };
+    pub(super) fn learn(&mut self, mac: Option<Mac>, evidence: Evidence, times: Times, now: Instant) -> bool {
+        let reachable = State::Reachable { until: now + times.reachable };
         let known = self.is_resolved();
         let mac = match (mac, known) {
             (Some(mac), _) => mac,

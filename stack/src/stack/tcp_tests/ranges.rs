@@ -66,6 +66,7 @@ fn limits_of_nothing() {
         block_len: 0,
         neighbors: 0,
         addresses: 2,
+        learnt_routes: 0,
         routes: 0,
         connections: 0,
         active: 0,

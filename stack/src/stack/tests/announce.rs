@@ -75,7 +75,7 @@ fn a_conflict_is_told_and_defended() {
     };
     let IpAddr::V6(own) = host.link_local() else { panic!() };
     let kind = NeighborMessageKind::Advert { router: false, solicited: false, override_known: true };
-    let advert = |mac| NeighborMessage { kind, target: own, mac: Some(mac) };
+    let advert = |mac| NeighborMessage { kind, target: own, mac: Some(mac), nonce: None };
     let all_nodes = "ff02::1".parse().unwrap();
     let claims = [
         arp(ArpOperation::Request, PEER).emit(Mac::BROADCAST).to_vec(),

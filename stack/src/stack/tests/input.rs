@@ -84,7 +84,8 @@ pub(super) fn introduce(host: &mut Host, now: Instant) -> usize {
     };
     host.input(&peer.emit(Mac::BROADCAST), now);
     let IpAddr::V6(target) = host.link_local() else { panic!() };
-    let solicit = NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac: Some(PEER) };
+    let solicit =
+        NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac: Some(PEER), nonce: None };
     host.input(&ndp_to(host, v6("fe80::9"), target.into(), &solicit), now);
     host.output(now).len()
 }
@@ -449,7 +450,8 @@ fn a_socket_hears_of_its_own_packets_only() {
 #[test]
 fn ndp_is_checked() {
     let IpAddr::V6(target) = host().link_local() else { panic!() };
-    let solicit = NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac: Some(PEER) };
+    let solicit =
+        NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac: Some(PEER), nonce: None };
     let good = ndp_to(&host(), v6("fe80::9"), target.into(), &solicit);
     expect(&good, &[], 1);
     let mut far = good.clone();
@@ -468,7 +470,7 @@ fn ndp_is_checked() {
 #[test]
 fn duplicate_detection_of_others_is_answered() {
     let IpAddr::V6(target) = host().link_local() else { panic!() };
-    let probe = NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac: None };
+    let probe = NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac: None, nonce: None };
     let group = ip::solicited_node(target).into();
     let answer = expect(&ndp_to(&host(), Ipv6Addr::UNSPECIFIED.into(), group, &probe), &[], 1).remove(0);
     assert_eq!(answer[..6], [0x33, 0x33, 0, 0, 0, 1]);

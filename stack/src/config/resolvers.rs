@@ -1,0 +1,143 @@
+//! Name servers and search domains that the network told us of, for whoever resolves names.
+
+use core::net::IpAddr;
+
+use heapless::{String, Vec};
+
+use crate::ip::InterfaceId;
+use crate::time::Instant;
+
+/// Most name servers that are kept (RFC 8106 §5.3.1 asks for three).
+const SERVERS_MAX: usize = 8;
+/// Most search domains (as many).
+const DOMAINS_MAX: usize = 3;
+/// Longest name as text, without the root (RFC 1035 §2.3.4).
+const NAME_MAX: usize = 253;
+
+/// A name server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DnsServer {
+    /// Where it was told; a link-local address is good there only.
+    pub interface: InterfaceId,
+    /// Its address.
+    pub address: IpAddr,
+    /// How long it may be asked; [`Instant::FAR_FUTURE`]: for ever.
+    pub until: Instant,
+}
+
+/// A domain that short names are looked for in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SearchDomain {
+    /// Where it was told.
+    pub interface: InterfaceId,
+    /// Its name, without a dot at the end.
+    pub name: String<NAME_MAX>,
+    /// How long it is good; [`Instant::FAR_FUTURE`]: for ever.
+    pub until: Instant,
+}
+
+/// What is known of them, in the order in which it was told.
+#[derive(Clone, Debug)]
+pub struct Resolvers {
+    servers: Vec<DnsServer, SERVERS_MAX>,
+    domains: Vec<SearchDomain, DOMAINS_MAX>,
+}
+
+impl Resolvers {
+    pub(crate) const fn new() -> Self {
+        Resolvers { servers: Vec::new(), domains: Vec::new() }
+    }
+
+    /// The name servers.
+    pub fn servers(&self) -> &[DnsServer] {
+        &self.servers
+    }
+
+    /// The search domains.
+    pub fn domains(&self) -> &[SearchDomain] {
+        &self.domains
+    }
+
+    /// Takes in a server, or takes it away if its time is over. False: there is no place for it.
+    pub(crate) fn add_server(&mut self, server: DnsServer, now: Instant) -> bool {
+        let same = |s: &DnsServer| (s.interface, s.address) == (server.interface, server.address);
+        if server.until <= now {
+            self.servers.retain(|s| !same(s));
+            return true;
+        }
+        match self.servers.iter_mut().find(|s| same(s)) {
+            Some(known) => known.until = server.until,
+            None => return self.servers.push(server).is_ok(),
+        }
+        true
+    }
+
+    /// The same for a search domain.
+    pub(crate) fn add_domain(&mut self, domain: SearchDomain, now: Instant) -> bool {
+        let same = |d: &SearchDomain| (d.interface, &d.name) == (domain.interface, &domain.name);
+        if domain.until <= now {
+            self.domains.retain(|d| !same(d));
+            return true;
+        }
+        match self.domains.iter_mut().find(|d| same(d)) {
+            Some(known) => known.until = domain.until,
+            None => return self.domains.push(domain).is_ok(),
+        }
+        true
+    }
+
+    /// Forgets what its interface told, or what is too old.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(InterfaceId, Instant) -> bool) {
+        self.servers.retain(|s| keeps(s.interface, s.until));
+        self.domains.retain(|d| keeps(d.interface, d.until));
+    }
+
+    /// When the next of them ends.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let all = self.servers.iter().map(|s| s.until).chain(self.domains.iter().map(|d| d.until));
+        all.min().filter(|at| *at < Instant::FAR_FUTURE)
+    }
+}
+
+/// A name at the front of `names`, as DNS writes it (RFC 1035 §3.1) without compression, and what follows it. `None`: it is no
+/// name, too long, or has characters that no host's name has: it may be shown and asked for, so nothing else gets in.
+pub(crate) fn parse_name(mut names: &[u8]) -> Option<(String<NAME_MAX>, &[u8])> {
+    let mut name = String::new();
+    loop {
+        let (&len, rest) = names.split_first()?;
+        let (label, rest) = rest.split_at_checked(len.into())?;
+        names = rest;
+        if len == 0 {
+            return (!name.is_empty()).then_some((name, names));
+        }
+        if len > 63 || (!name.is_empty() && name.push('.').is_err()) {
+            return None;
+        }
+        for byte in label {
+            if !byte.is_ascii_alphanumeric() && !b"-_".contains(byte) {
+                return None;
+            }
+            name.push((*byte).into()).ok()?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 1035 §3.1, RFC 8106 §5.2: whole names one after the other; anything else is none.
+    #[test]
+    fn name_malformed_is_none() {
+        let (first, rest) = parse_name(b"\x07example\x03org\0\x03lan\0\0\0").unwrap();
+        assert_eq!(first, "example.org");
+        let (second, rest) = parse_name(rest).unwrap();
+        assert_eq!((second.as_str(), rest), ("lan", &[0, 0][..]));
+        for bad in [&b""[..], b"\0", b"\x07exam", b"\x03lan", b"\xc0\x0c", b"\x03a\x1bb\0", b"\x40a\0"] {
+            assert_eq!(parse_name(bad), None, "{bad:?}");
+        }
+        let long = [[1, b'a']; 127].concat();
+        assert_eq!(parse_name(&[&long[..], &[0]].concat()).unwrap().0.len(), NAME_MAX);
+        assert_eq!(parse_name(&[&long[..], &[1, b'a', 0]].concat()), None);
+    }
+}
