@@ -141,6 +141,16 @@ impl Net {
         result.map(|()| id)
     }
 
+    /// Configures IPv6 of an interface: see [`Stack::configure_ipv6`].
+    #[cfg(feature = "slaac")]
+    pub fn configure_ipv6(
+        &self,
+        id: crate::ip::InterfaceId,
+        config: crate::config::Ipv6Config,
+    ) -> Result<(), Error> {
+        self.call(|stack, now| stack.configure_ipv6(id, config, now))
+    }
+
     /// Wakes a thread that turns the daemon itself while it waits, if another thread has something for it.
     /// (Without a heap there is one thread.)
     pub(crate) fn bell(&self) -> Waker {

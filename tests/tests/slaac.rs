@@ -1,0 +1,191 @@
+//! Real routers on the kernel's end of a TAP: radvd(8), and the kernel as a neighbour.
+
+use barenet::config::Ipv6Config;
+use barenet::ip::InterfaceId;
+use barenet::ip::addresses::{Address, AddressState, Cidr, Origin};
+use barenet::stack::{Limits, Stack, Storage};
+use barenet::wait::Threads;
+use barenet::{Error, Net, TcpListener, TcpStream};
+use barenet_tests::kernel::{Daemon, PATIENCE, machine, within};
+use barenet_tests::netns::{self, KERNEL_V6};
+use std::io::{Read, Write};
+use std::net::{self, IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A router daemon that ends with this value, and the folder of its configuration.
+struct Radvd(Child, PathBuf);
+
+impl Radvd {
+    /// Advertises on `tap0` what `rest` says besides.
+    ///
+    /// # Panics
+    ///
+    /// If it is not installed: the message is the command that does.
+    fn start(rest: &str) -> Radvd {
+        // It refuses to advertise where nothing is forwarded; where this is not ours to set it says so.
+        let _ = std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+        let folder = std::env::temp_dir().join(format!("barenet-slaac-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).unwrap();
+        let config = folder.join("radvd.conf");
+        std::fs::write(&config, Radvd::config(rest)).unwrap();
+        let mut command = Command::new("radvd");
+        command.args(["--nodaemon", "--logmethod=stderr", "--config"]).arg(&config).arg("--pidfile");
+        command.arg(folder.join("pid")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap_or_else(|why| {
+            panic!("radvd can't be run ({why}): apt-get install --no-install-recommends radvd")
+        });
+        Radvd(child, folder)
+    }
+
+    fn config(rest: &str) -> String {
+        let fixed = "AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4;";
+        format!("interface tap0 {{ {fixed} {rest} }};\n")
+    }
+
+    /// From now on it advertises this.
+    fn rewrite(&self, rest: &str) {
+        std::fs::write(self.1.join("radvd.conf"), Radvd::config(rest)).unwrap();
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    }
+}
+
+impl Drop for Radvd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        let _ = std::fs::remove_dir_all(&self.1);
+    }
+}
+
+/// Our stack on a TAP whose kernel's end is fd00::1/64, with IPv6 that configures itself, beside `body`.
+fn with_stack<F: FnOnce(&Net, InterfaceId) + Send>(config: Ipv6Config, body: F) {
+    within(PATIENCE, || {
+        netns::run(|| {
+            let tap = netns::tap(true);
+            let platform = machine(tap.events());
+            let stack = Stack::new(Storage::heap(&Limits::default()), [7; 32]);
+            let net = Net::new(stack, platform, &Threads).unwrap();
+            let id = net.add_interface(Box::new(tap), &[], &[]).unwrap();
+            net.configure_ipv6(id, config).unwrap();
+            let _daemon = Daemon::start(&net);
+            body(&net, id);
+        });
+    });
+}
+
+/// Waits until `found` finds something.
+fn until<R>(what: &str, mut found: impl FnMut() -> Option<R>) -> R {
+    let start = Instant::now();
+    loop {
+        if let Some(result) = found() {
+            return result;
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn addresses(net: &Net, id: InterfaceId) -> Vec<Address> {
+    net.with_stack(|stack| stack.addresses().of(id).copied().collect())
+}
+
+/// An address of this origin, once it is preferred.
+fn preferred(net: &Net, id: InterfaceId, origin: Origin) -> Ipv6Addr {
+    let is_it = |a: &Address| a.origin == origin && a.state == AddressState::Preferred;
+    let found = || addresses(net, id).into_iter().find(is_it).map(|a| a.cidr.address());
+    match until(&format!("no {origin:?} address"), found) {
+        IpAddr::V6(address) => address,
+        IpAddr::V4(address) => panic!("{address}"),
+    }
+}
+
+fn run(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output().unwrap_or_else(|why| panic!("{program}: {why}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{program} {args:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// L04, L05, I06: radvd's prefix makes a stable and a temporary address; the kernel reaches the one by ping and TCP, and sees the
+/// other when we connect. Router, MTU, name servers and domains are what radvd says.
+#[test]
+fn radvd_prefix_makes_addresses_that_work() {
+    with_stack(Ipv6Config::default(), |net, id| {
+        let _radvd = Radvd::start(
+            "AdvLinkMTU 1400; AdvCurHopLimit 77; prefix fd00::/64 { AdvOnLink on; AdvAutonomous on; };
+             route 2001:db8:7::/48 { AdvRoutePreference high; };
+             RDNSS fd00::53 { }; DNSSL lab.example { };",
+        );
+        let (stable, temporary) = (preferred(net, id, Origin::Stable), preferred(net, id, Origin::Temporary));
+        assert_eq!(stable.segments()[..4], [0xfd00, 0, 0, 0]);
+        run("ping", &["-6", "-c", "2", "-W", "5", &stable.to_string()]);
+        let listener = TcpListener::bind(net, SocketAddr::new(stable.into(), 0)).unwrap();
+        let mut client = net::TcpStream::connect(listener.local_addr()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        client.write_all(b"hello").unwrap();
+        let mut text = [0; 5];
+        server.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"hello");
+        let kernel = net::TcpListener::bind((KERNEL_V6, 0)).unwrap();
+        let _ours = TcpStream::connect(net, kernel.local_addr().unwrap()).unwrap();
+        assert_eq!(kernel.accept().unwrap().1.ip(), temporary, "what we begin has a temporary source");
+        let router = |to: &str| net.with_stack(|s| s.path(to.parse().unwrap(), None, None)).unwrap();
+        let (far, near) = (router("2001:db8:9::1"), router("fd00::77"));
+        assert!(matches!(far.next_hop, IpAddr::V6(a) if a.is_unicast_link_local()), "{far:?}");
+        assert_eq!((far.mtu, near.next_hop), (1400, "fd00::77".parse::<IpAddr>().unwrap()));
+        net.with_stack(|stack| {
+            let resolvers = stack.resolvers();
+            assert_eq!(resolvers.servers()[0].address, "fd00::53".parse::<IpAddr>().unwrap());
+            assert_eq!(resolvers.domains()[0].name, "lab.example");
+            assert_eq!(stack.learnt_routes().filter(|r| r.prefix_len == 48).count(), 1);
+        });
+    });
+}
+
+/// L05, RFC 4862 §5.4: an address that the kernel has is not ours, and the kernel does not take one that we have.
+#[test]
+fn duplicate_is_found_by_both_sides() {
+    let config = Ipv6Config { autonomous: false, ..Ipv6Config::default() };
+    with_stack(config, |net, id| {
+        preferred(net, id, Origin::LinkLocal);
+        let cidr = |text: &str| text.parse::<Cidr>().unwrap();
+        let now = net.now();
+        for own in ["fd00::1/64", "fd00::2/64"] {
+            net.with_stack(|stack| stack.add_address(id, cidr(own), now)).unwrap();
+        }
+        assert_eq!(preferred(net, id, Origin::Manual), "fd00::2".parse::<Ipv6Addr>().unwrap());
+        assert!(addresses(net, id).iter().all(|a| a.cidr != cidr("fd00::1/64")));
+        run("ip", &["-6", "address", "add", "fd00::2/64", "dev", "tap0"]);
+        until("the kernel took our address", || {
+            run("ip", &["-6", "address", "show", "dev", "tap0"]).contains("dadfailed").then_some(())
+        });
+        assert_eq!(preferred(net, id, Origin::Manual), "fd00::2".parse::<Ipv6Addr>().unwrap());
+    });
+}
+
+/// L05, RFC 4862 §5.5.4: a prefix that radvd no longer advertises dies with its lifetime, and with it the connections from it.
+#[test]
+fn prefix_withdrawn_by_radvd_takes_address_and_connection() {
+    let config = Ipv6Config { temporary: false, ..Ipv6Config::default() };
+    with_stack(config, |net, id| {
+        let prefix = "prefix fd00::/64 { AdvValidLifetime 8; AdvPreferredLifetime 8; };";
+        let radvd = Radvd::start(prefix);
+        let own = preferred(net, id, Origin::Stable);
+        let kernel = net::TcpListener::bind((KERNEL_V6, 0)).unwrap();
+        let mut ours = TcpStream::connect(net, kernel.local_addr().unwrap()).unwrap();
+        let (_peer, from) = kernel.accept().unwrap();
+        assert_eq!(from.ip(), own);
+        // It lives as long as it is advertised.
+        thread::sleep(Duration::from_secs(9));
+        assert_eq!(preferred(net, id, Origin::Stable), own);
+        radvd.rewrite("prefix fd00:0:0:1::/64 { };");
+        assert_eq!(ours.read(&mut [0; 1]), Err(Error::AddrNotAvailable));
+        assert!(addresses(net, id).iter().all(|a| a.cidr.address() != IpAddr::V6(own)));
+        assert_eq!(preferred(net, id, Origin::Stable).segments()[3], 1);
+    });
+}
