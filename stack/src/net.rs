@@ -10,8 +10,10 @@ use core::task::{Context, Poll, Waker};
 
 use crate::daemon::Daemon;
 use crate::error::Error;
+#[cfg(any(feature = "alloc", feature = "slaac"))]
+use crate::ip::InterfaceId;
 #[cfg(feature = "alloc")]
-use crate::ip::{InterfaceId, addresses::Cidr};
+use crate::ip::addresses::Cidr;
 use crate::platform::Platform;
 use crate::stack::{Devices, Stack};
 use crate::time::{Duration, Instant};
@@ -143,11 +145,7 @@ impl Net {
 
     /// Configures IPv6 of an interface: see [`Stack::configure_ipv6`].
     #[cfg(feature = "slaac")]
-    pub fn configure_ipv6(
-        &self,
-        id: crate::ip::InterfaceId,
-        config: crate::config::Ipv6Config,
-    ) -> Result<(), Error> {
+    pub fn configure_ipv6(&self, id: InterfaceId, config: crate::config::Ipv6Config) -> Result<(), Error> {
         self.call(|stack, now| stack.configure_ipv6(id, config, now))
     }
 

@@ -8,7 +8,7 @@ use barenet::wait::Threads;
 use barenet::{Error, Net, TcpListener, TcpStream};
 use barenet_tests::kernel::{Daemon, PATIENCE, machine, within};
 use barenet_tests::netns::{self, KERNEL_V6};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{self, IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -160,6 +160,8 @@ fn duplicate_is_found_by_both_sides() {
         }
         assert_eq!(preferred(net, id, Origin::Manual), "fd00::2".parse::<Ipv6Addr>().unwrap());
         assert!(addresses(net, id).iter().all(|a| a.cidr != cidr("fd00::1/64")));
+        // The TAP is set up without it, for the sake of other tests.
+        std::fs::write("/proc/sys/net/ipv6/conf/tap0/accept_dad", "1").expect("a namespace of our own");
         run("ip", &["-6", "address", "add", "fd00::2/64", "dev", "tap0"]);
         until("the kernel took our address", || {
             run("ip", &["-6", "address", "show", "dev", "tap0"]).contains("dadfailed").then_some(())
