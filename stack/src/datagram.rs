@@ -23,7 +23,7 @@ use crate::wakers::{Wakers, Woken};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DatagramHandle(Key);
 
-#[cfg(all(test, feature = "multicast"))]
+#[cfg(all(test, feature = "multicast", feature = "alloc"))]
 impl DatagramHandle {
     pub(crate) const fn of_key(key: Key) -> Self {
         DatagramHandle(key)

@@ -204,5 +204,5 @@ impl<'a> LearntRoutes<'a> {
     }
 }
 
-#[cfg(all(test, feature = "slaac"))]
+#[cfg(all(test, feature = "slaac", feature = "alloc"))]
 mod tests;

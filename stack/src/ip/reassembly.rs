@@ -29,6 +29,7 @@ const LIFETIME_V6: Duration = Duration::from_secs(60);
 /// Fragments of one datagram: those of the longest over links of 576 bytes. More would be work for each that comes.
 pub(crate) const FRAGMENTS_MAX: u8 = 128;
 /// The longest packet: IPv6's length does not count its own header.
+#[cfg(feature = "alloc")]
 const PACKET_MAX: usize = IPV6_LEN + 65_535;
 /// Of the pool.
 const SHARE: usize = 8;
@@ -511,19 +512,21 @@ impl<'a> Reassembly<'a> {
 }
 
 /// Makes a buffer of the heap that long. One of the caller's is as long as it is.
+#[cfg(feature = "alloc")]
 fn has_len(buffer: &mut ManagedSlice<'_, u8>, len: usize) -> bool {
-    match buffer {
-        ManagedSlice::Borrowed(_) => true,
-        #[cfg(feature = "alloc")]
-        ManagedSlice::Owned(bytes) => {
-            let more = len.saturating_sub(bytes.len());
-            if bytes.try_reserve_exact(more).is_err() {
-                return false;
-            }
-            bytes.resize(bytes.len() + more, 0);
-            true
-        }
+    let ManagedSlice::Owned(bytes) = buffer else { return true };
+    let more = len.saturating_sub(bytes.len());
+    if bytes.try_reserve_exact(more).is_err() {
+        return false;
     }
+    bytes.resize(bytes.len() + more, 0);
+    true
+}
+
+/// A buffer of the caller's is as long as it is.
+#[cfg(not(feature = "alloc"))]
+const fn has_len(_: &mut ManagedSlice<'_, u8>, _: usize) -> bool {
+    true
 }
 
 #[cfg(all(test, feature = "alloc"))]
