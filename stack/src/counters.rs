@@ -57,6 +57,9 @@ drops! {
     NdpHopLimit = "ndp: hop limit below 255",
     /// Solicitation for an address that is not ours, or advertisement from a station that we don't know.
     NdpNotForUs = "ndp: not for us",
+    /// NDP message that came in fragments, one included (RFC 6980).
+    #[cfg(feature = "fragments")]
+    NdpFragmented = "ndp: in fragments",
     /// NDP message that the stack does not act on.
     NdpIgnored = "ndp: ignored",
     /// Router advertisement or redirect from an address that is not link-local.

@@ -3,7 +3,7 @@
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 #[cfg(feature = "fragments")]
-use crate::wire::{FRAGMENT_LEN, FragmentHeader};
+use crate::wire::{FRAGMENT_LEN, FragmentHeader, protocol};
 use crate::wire::{OptionVerdict, check_options, extension, icmpv6};
 
 const HOP_BY_HOP: u8 = 0;
@@ -74,6 +74,8 @@ pub(crate) fn walk_first(next: u8, payload: Bytes<'_>) -> Result<Upper, Refusal>
 #[inline]
 fn walk_to(mut next: u8, payload: Bytes<'_>, into_first: bool) -> Result<Upper, Refusal> {
     let (mut offset, mut named_at) = (0, NEXT_HEADER_AT);
+    #[cfg(feature = "fragments")]
+    let mut is_fragment = false;
     for index in 0..HEADERS_MAX {
         match next {
             HOP_BY_HOP if index > 0 => {
@@ -92,12 +94,17 @@ fn walk_to(mut next: u8, payload: Bytes<'_>, into_first: bool) -> Result<Upper, 
                 named_at = IPV6_LEN + offset;
                 next = fragment.next_header;
                 offset += FRAGMENT_LEN;
+                is_fragment = true;
                 continue;
             }
             #[cfg(not(feature = "fragments"))]
             FRAGMENT => return Err(Drop::Ipv6Fragment.into()),
             NO_NEXT => return Err(Drop::Ipv6NoNext.into()),
             AUTHENTICATION => return Err(Drop::ProtocolUnknown.into()),
+            #[cfg(feature = "fragments")]
+            protocol::ICMPV6 if is_fragment && is_ndp(payload.slice(offset, 1)) => {
+                return Err(Drop::NdpFragmented.into());
+            }
             protocol => return Ok(Upper { protocol, offset, named_at }),
         }
         let header = extension(payload.slice(offset, usize::MAX).front())?;
@@ -111,6 +118,15 @@ fn walk_to(mut next: u8, payload: Bytes<'_>, into_first: bool) -> Result<Upper, 
         offset += header.len;
     }
     Err(Drop::Ipv6Extension.into())
+}
+
+/// Is it a message of neighbour discovery? None is heard behind a fragment header, an atomic one included: who filters
+/// them on the way may not see that it is one.
+//= rfc6980#5
+#[cfg(feature = "fragments")]
+fn is_ndp(message: Bytes<'_>) -> bool {
+    let is_kind = |kind: &u8| (icmpv6::ROUTER_SOLICIT..=icmpv6::REDIRECT).contains(kind);
+    message.front().first().is_some_and(is_kind)
 }
 
 const fn problem(code: u8, pointer: usize) -> ParameterProblem {

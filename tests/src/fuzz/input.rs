@@ -61,7 +61,6 @@ impl Machine {
             active: 1 + usize::from(self.active % 4),
             datagrams: 4,
             fragments: 4,
-            ..Limits::default()
         }
     }
 

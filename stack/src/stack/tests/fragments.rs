@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use super::input::{fix_ipv4, host, icmp, introduce, packet_to, v6};
+use super::input::{PEER, fix_ipv4, host, icmp, introduce, ndp_to, packet_to, v6};
 use super::*;
 use crate::datagram::{DatagramHandle, DontFragment};
 use crate::time::Duration;
@@ -139,6 +139,27 @@ fn atomic_fragment_is_a_packet_of_its_own() {
     assert_eq!((drops(&host), receive(&mut host, socket)), (vec![], Ok(text(100))));
     host.input(&cut_v6(&host, protocol::UDP, &whole, &[(56, 200, false)])[0], T0);
     assert_eq!(receive(&mut host, socket), Ok(text(100)), "the other was left as it was");
+}
+
+/// RFC 6980: a solicitation in one fragment or two is not answered.
+//= rfc6980#5
+#[test]
+fn neighbor_discovery_in_fragments_is_dropped() {
+    use crate::wire::{NeighborMessage, NeighborMessageKind};
+    let mut host = host();
+    let IpAddr::V6(target) = host.link_local() else { unreachable!() };
+    let message =
+        NeighborMessage { kind: NeighborMessageKind::Solicit, target, mac: Some(PEER), nonce: None };
+    let plain = ndp_to(&host, v6("fe80::9"), target.into(), &message);
+    for parts in [&[(0, 100, false)][..], &[(0, 16, true), (16, 100, false)]] {
+        for mut frame in cut_v6(&host, protocol::ICMPV6, &plain[54..], parts) {
+            frame[21] = 255;
+            host.input(&frame, T0);
+        }
+    }
+    assert_eq!((drops(&host), host.output(T0).len()), (vec![(Drop::NdpFragmented, 2)], 0));
+    host.input(&plain, T0);
+    assert_eq!(host.output(T0).len(), 1, "whole it is");
 }
 
 /// RFC 1858 §3, RFC 3128, RFC 7112 §5: headers that go on in a second fragment, which nobody could check.
