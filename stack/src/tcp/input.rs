@@ -333,7 +333,7 @@ impl Synchronized {
         if self.receive.shut && !segment.text.is_empty() && !self.receive.finished {
             // Nobody can read it any more, and the peer should know (RFC 1122 §4.2.2.13).
             //= rfc9293#3.6.1 SHLD-3
-            self.end_by_reset();
+            self.end_by_reset(cx);
             effects.writable = true;
         }
         if self.reset_if_delivered(cx.now, effects) {
@@ -382,10 +382,11 @@ impl Synchronized {
     /// peer has what was written, as far as it takes it: a reset makes it drop what it has not read, and
     /// overtakes what was lost on the way.
     //= rfc9293#3.10.4
-    pub(super) fn end_by_reset(&mut self) {
+    pub(super) fn end_by_reset(&mut self, cx: &Cx<'_, '_>) {
         self.resets = true;
         // Nothing follows that a last small segment could wait for.
         (self.send.nodelay, self.send.cork) = (true, false);
+        self.send.update_timer(cx.now, cx.config);
     }
 
     /// Is it time for the reset?

@@ -10,7 +10,7 @@ impl Tcp<'_> {
     pub(crate) fn follow_path(&mut self, index: u32, mtu: u16, now: Instant, pool: &mut Pool<'_>) {
         if let Some(key) = self.connections.key(index) {
             // It exists.
-            let _ = self.with(key, now, pool, |c, _| c.tcb.follow_path(mtu));
+            let _ = self.with(key, now, pool, |c, cx| c.tcb.follow_path(mtu, cx));
         }
     }
 
@@ -24,7 +24,7 @@ impl Tcp<'_> {
 
 impl Tcb {
     /// The path takes packets of `mtu` bytes, and no longer ones.
-    pub(super) fn follow_path(&mut self, mtu: u16) {
+    pub(super) fn follow_path(&mut self, mtu: u16, cx: &Cx<'_, '_>) {
         match &mut self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => {
                 h.mss.path = mtu.saturating_sub(h.mss.headers.into())
@@ -32,6 +32,7 @@ impl Tcb {
             Phase::Synchronized(s) => {
                 s.send.size.on_path(mtu);
                 s.send.set_size();
+                s.send.update_timer(cx.now, cx.config);
             }
             Phase::Over(_) => {}
         }
@@ -45,7 +46,7 @@ impl Tcb {
         {
             return false;
         }
-        self.follow_path(mtu);
+        self.follow_path(mtu, cx);
         if let Phase::Synchronized(s) = &mut self.phase {
             //= rfc1191#6.4
             //= rfc8201#5.4

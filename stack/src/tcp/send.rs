@@ -34,6 +34,10 @@ pub(crate) struct Sendable {
     pub(crate) fin: bool,
 }
 
+impl Sendable {
+    const NOTHING: Sendable = Sendable { len: 0, fin: false };
+}
+
 /// SND.* and what belongs to it.
 #[derive(Debug)]
 pub(crate) struct Send {
@@ -315,9 +319,21 @@ impl Send {
     pub(crate) fn sendable(&self, most: u32) -> Sendable {
         let pacer = self.controller.pacer();
         if !pacer.is_open() {
-            return Sendable { len: 0, fin: false };
+            return Sendable::NOTHING;
         }
         self.permitted(most.min(pacer.most()))
+    }
+
+    /// Is there anything that may go out now? With nothing in flight the timer says so: whatever changes what is
+    /// permitted sets it ([`update_timer`](Send::update_timer)).
+    pub(crate) fn has_sendable(&self) -> bool {
+        let pacer = self.controller.pacer();
+        match self.timer {
+            _ if !pacer.is_open() => false,
+            SendTimer::Unsent(_) => true,
+            SendTimer::Persist(_) | SendTimer::Off => false,
+            _ => self.has_unsent() && self.permitted(pacer.most()) != Sendable::NOTHING,
+        }
     }
 
     /// What may go out sooner or later without another word of the peer: windows, Nagle's rule and the sender's
@@ -325,11 +341,10 @@ impl Send {
     //= rfc9293#3.8.6.2.1 MUST-38
     //= rfc9293#3.7.4 SHLD-7
     fn permitted(&self, most: u32) -> Sendable {
-        let nothing = Sendable { len: 0, fin: false };
         let unsent = self.unsent();
         let fin = self.fin_unsent();
         if unsent == 0 && !fin {
-            return nothing;
+            return Sendable::NOTHING;
         }
         let cwnd = self.cwnd().saturating_sub(self.pipe());
         // A probe of the tail is a new segment if there is one, with text: few peers say of a FIN alone
@@ -340,7 +355,7 @@ impl Send {
         let window = self.wnd.saturating_sub(self.flight());
         let usable = window.min(cwnd);
         if usable == 0 && unsent > 0 {
-            return nothing;
+            return Sendable::NOTHING;
         }
         // A super-segment may be limited to less than one segment of a link with a huge MTU.
         let mss = (self.mss as u32).min(most);
@@ -401,6 +416,8 @@ impl Send {
         let waiting = self.flight() > 0;
         let has_timer = !matches!(self.timer, SendTimer::Off | SendTimer::Persist(_) | SendTimer::Unsent(_));
         assert!(!waiting || has_timer, "in flight without a timer");
+        let sendable = self.sendable(u32::MAX) != Sendable::NOTHING;
+        assert_eq!(self.has_sendable(), sendable, "the timer does not know what may go out: {self:?}");
         self.scoreboard.check(self.una, self.nxt);
     }
 }

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::pool::{Audit, Chain, Pool};
 use crate::seq::Seq;
 use crate::slab::Key;
-use crate::time::{Duration, Instant, earlier};
+use crate::time::{Duration, Instant, first_of};
 
 /// What every step of the engine is given: the present, the memory, the settings.
 pub(crate) struct Cx<'c, 'p> {
@@ -433,7 +433,7 @@ impl Tcb {
                     || s.send.recovery.probe_is_due()
                     || s.send.probes_closed_window()
                     || s.asking.due
-                    || s.send.sendable(u32::MAX) != (super::send::Sendable { len: 0, fin: false })
+                    || s.send.has_sendable()
             }
             Phase::Over(_) => false,
         }
@@ -448,7 +448,8 @@ impl Tcb {
                     Owed::By(at) => Some(at),
                     Owed::Nothing | Owed::Now => None,
                 };
-                earlier(earlier(s.send.deadline(options), ack), earlier(s.orphan_until, s.asking.at))
+                let [timer, gate] = s.send.deadlines(options);
+                first_of([timer, gate, ack, s.orphan_until, s.asking.at])
             }
             Phase::Over(_) => None,
         }

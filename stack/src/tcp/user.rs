@@ -225,11 +225,10 @@ impl Tcb {
         match &mut self.phase {
             Phase::Synchronized(s) if !is_whole || s.resets || s.receive.readable() > 0 => {
                 s.receive.shut(cx.pool);
-                s.end_by_reset();
+                s.end_by_reset(cx);
                 if s.send.queue.is_empty() {
                     return Some(s.reset(cx.now));
                 }
-                s.send.update_timer(cx.now, cx.config);
             }
             Phase::Synchronized(s) => {
                 s.receive.shut(cx.pool);

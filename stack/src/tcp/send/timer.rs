@@ -6,7 +6,7 @@ use crate::tcp::config::TcpConfig;
 use crate::tcp::options::TcpOptions;
 use crate::tcp::scoreboard::Stamp;
 use crate::tcp::tcb::Cx;
-use crate::time::{Duration, Instant, earlier};
+use crate::time::{Duration, Instant};
 
 /// How long a small window is left unused in the hope of a larger one.
 const SMALL_WINDOW_OVERRIDE: Duration = Duration::from_millis(200);
@@ -84,7 +84,7 @@ impl Send {
             _ if self.flight() == 0 && !self.has_unsent() => Off,
             _ if self.flight() > 0 => self.flight_timer(now, config),
             // Nothing in flight, and something queued. Does it wait for the window?
-            timer if self.permitted(u32::MAX) == (Sendable { len: 0, fin: false }) => match timer {
+            timer if self.permitted(u32::MAX) == Sendable::NOTHING => match timer {
                 Persist(at) => Persist(at),
                 // A shrunk window turns a retransmission into probing: the count goes on.
                 Retransmit(at) | Tail(at) | Reorder(at) | SynAck(at) => Persist(at.max(now)),
@@ -131,9 +131,9 @@ impl Send {
         Some(options.user_timeout.map_or(at, |patience| at.min(self.since + patience)))
     }
 
-    /// When the timer fires, or the pacer's gate opens.
-    pub(crate) fn deadline(&self, options: &TcpOptions) -> Option<Instant> {
-        earlier(self.timer_at(options), self.controller.pacer().deadline())
+    /// When the timer fires, and when the pacer's gate opens.
+    pub(crate) fn deadlines(&self, options: &TcpOptions) -> [Option<Instant>; 2] {
+        [self.timer_at(options), self.controller.pacer().deadline()]
     }
 
     /// Has the loop slept through the timer? Then what is in flight counts from now: nobody looked when its
