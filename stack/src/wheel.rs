@@ -52,7 +52,7 @@ pub(crate) struct Wheel {
     occupied: [u64; LEVELS],
     /// Everything due before this tick has been handed out.
     now: u64,
-    /// No list has to be looked at before this tick.
+    /// The list that is looked at first has this tick, or is being looked at; `u64::MAX`: all are empty.
     early: u64,
 }
 
@@ -107,6 +107,7 @@ impl Wheel {
         self.heads[level][slot] = next;
         if next == NONE {
             self.occupied[level] &= !(1 << slot);
+            self.early = self.first().map_or(u64::MAX, |(_, _, tick)| tick);
         }
     }
 
@@ -128,7 +129,7 @@ impl Wheel {
     /// When [`expire`](Wheel::expire) wants to be called next: exactly the first timer's time if
     /// that is near, else somewhat earlier, to sort distant timers in.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.first().map(|(_, _, tick)| Instant::from_millis(tick))
+        (self.early < u64::MAX).then(|| Instant::from_millis(self.early.max(self.now)))
     }
 
     /// Takes one timer that is due off the wheel. Call until it gives `None`.

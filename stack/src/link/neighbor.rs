@@ -262,7 +262,7 @@ impl<'a> Neighbors<'a> {
         let times = self.times(&key);
         let entry = self.table.at(at)?;
         let resolution = entry.resolution(now)?;
-        if let State::Delay { .. } | State::Probe { .. } = entry.state {
+        if entry.is_doubted() {
             // All of both: a packet in DELAY comes by here only if it is the first, or others' came between.
             self.doubted_until = self.doubted_until.max(now + DELAY + PROBES);
         }
@@ -418,8 +418,12 @@ impl<'a> Neighbors<'a> {
     /// (RFC 4861 §7.3.1).
     pub(crate) fn confirm(&mut self, key: NeighborKey, now: Instant) {
         let times = self.times(&key);
-        if let Some(entry) = self.table.get(&key) {
-            entry.confirm(times, now);
+        let Some(entry) = self.table.get(&key) else { return };
+        let was_doubted = entry.is_doubted();
+        entry.confirm(times, now);
+        if was_doubted && !self.table.iter().any(|(_, entry)| entry.is_doubted()) {
+            // Nobody is to be vouched for until another one is doubted.
+            self.doubted_until = Instant::ZERO;
         }
     }
 

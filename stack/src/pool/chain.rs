@@ -432,6 +432,10 @@ impl Chain {
         pieces: &mut heapless::Vec<&'p [u8], N>,
     ) -> usize {
         let len = len.min((self.len as usize).saturating_sub(offset));
+        if self.blocks == 1 && len > 0 {
+            let piece = pool.bytes(self.head, self.start as usize + offset, len);
+            return if pieces.push(piece).is_ok() { len } else { 0 };
+        }
         let block_len = to_u32(pool.block_len);
         let (mut block, mut at) = self.seek(pool, cursor, offset);
         let mut done = 0;
@@ -507,6 +511,14 @@ impl Chain {
     /// Copies from `offset` into `to` as much as there is and returns how much.
     pub fn copy_out(&self, pool: &Pool<'_>, offset: usize, to: &mut [u8]) -> usize {
         let want = to.len().min((self.len as usize).saturating_sub(offset));
+        if self.blocks == 1 {
+            to[..want].copy_from_slice(pool.bytes(
+                self.head,
+                self.start as usize + offset.min(self.len as usize),
+                want,
+            ));
+            return want;
+        }
         let (mut block, mut at) = self.locate(pool, offset);
         let mut done = 0;
         while done < want {

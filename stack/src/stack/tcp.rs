@@ -43,8 +43,8 @@ enum Hop {
 
 /// What came of one attempt to send for a connection.
 enum Sent {
-    /// A segment went out, or was as good as lost; and the way of the next, if it is known.
-    Segment(Option<LinkPath>),
+    /// A segment went out, or was as good as lost. There may be `more`, and its way, if that is known.
+    Segment { link: Option<LinkPath>, more: bool },
     /// There is nothing to send.
     Nothing,
     /// The neighbour's address is being asked for.
@@ -258,12 +258,12 @@ impl Stack<'_> {
                 return true;
             };
             match self.tcp_send_one(index, link, device, now) {
+                Sent::Nothing | Sent::Segment { more: false, .. } => {}
                 // Nobody else waits: a burst of segments takes one way.
-                Sent::Segment(Some(link)) if !self.tcp.has_ready(id.0.index) => {
+                Sent::Segment { link: Some(link), .. } if !self.tcp.has_ready(id.0.index) => {
                     burst = Some((index, Some(link)));
                 }
-                Sent::Segment(_) => self.tcp.queue_if_ready(index),
-                Sent::Nothing => {}
+                Sent::Segment { .. } => self.tcp.queue_if_ready(index),
                 Sent::Blocked => self.tcp.block(index),
                 Sent::DeviceFull => {
                     self.tcp.queue_if_ready(index);
@@ -301,7 +301,7 @@ impl Stack<'_> {
                 Ok(Hop::Asked) => return Sent::Blocked,
                 Ok(Hop::Resized(mtu)) => {
                     self.tcp.follow_path(index, mtu, now, &mut self.pool);
-                    return Sent::Segment(None);
+                    return Sent::Segment { link: None, more: true };
                 }
                 Err(error) => return self.tcp_no_way(index, &plan, error, now),
             },
@@ -361,7 +361,8 @@ impl Stack<'_> {
             options: plan.options,
         };
         let mut buf = [0; HEADERS_LEN_MAX + TCP_LEN_MAX];
-        let mut ip = IpHeader::new(c.tuple.local, c.tuple.remote, protocol::TCP, header.len() + len);
+        let tcp_len = header.len();
+        let mut ip = IpHeader::new(c.tuple.local, c.tuple.remote, protocol::TCP, tcp_len + len);
         ip.flow_label = c.flow_hash();
         //= rfc9293#3.9.1.9 MUST-48, SHLD-21, SHLD-22
         //= rfc9293#3.9.2 MUST-49
@@ -375,7 +376,8 @@ impl Stack<'_> {
             ip.ident = self.random.next_u32() as u16;
         }
         let transport = wire::emit_headers(&mut buf, link, &ip);
-        let header_len = transport + header.emit(&mut buf[transport..]);
+        header.emit(&mut buf[transport..]);
+        let header_len = transport + tcp_len;
         let frame = TcpFrame { header: &mut buf[..header_len], transport, payload: &payload, mss: plan.mss };
         let taken = transmit(device, frame);
         drop(payload);
@@ -391,15 +393,10 @@ impl Stack<'_> {
                 len
             }
         };
-        self.count_packet(&ip, transport - wire::ETHERNET_LEN + header.len() + taken);
+        self.count_packet(&ip, header_len - wire::ETHERNET_LEN + taken);
         plan.cut_to(taken as u32);
-        self.tcp.on_sent(index, plan, now, &mut self.pool);
-        match plan.kind {
-            _ if taken < len => Sent::DeviceFull,
-            // It goes out alone where there is nothing else to send: that ends a burst.
-            PlanKind::Ack => Sent::Segment(None),
-            _ => Sent::Segment(Some(*link)),
-        }
+        let more = self.tcp.on_sent(index, plan, now, &mut self.pool);
+        if taken < len { Sent::DeviceFull } else { Sent::Segment { link: Some(*link), more } }
     }
 
     /// The way to the peer. The last one found is remembered: a burst of segments takes one way.
@@ -440,8 +437,8 @@ impl Stack<'_> {
         };
         self.tcp_outcome(&tuple, interface, outcome, now);
         if plan.kind == PlanKind::Ack {
-            self.tcp.on_sent(index, plan, now, &mut self.pool);
-            return Sent::Segment(None);
+            let more = self.tcp.on_sent(index, plan, now, &mut self.pool);
+            return Sent::Segment { link: None, more };
         }
         Sent::Blocked
     }

@@ -23,7 +23,8 @@ impl Tcp<'_> {
         let c = self.connections.activated(key, now)?;
         let mut cx = self.settings.cx(c.profile, now, pool);
         let result = call(c, &mut cx);
-        self.after(key.index);
+        let changes = c.changes(cx.options);
+        self.reschedule(key.index, changes);
         Ok(result)
     }
 

@@ -181,9 +181,14 @@ impl<'a> Connections<'a> {
     /// The connection that this key is for, in use. [`Error::OutOfMemory`]: it has to wait until
     /// another one rests.
     pub(super) fn activated(&mut self, key: Key, now: Instant) -> Result<&mut Connection, Error> {
-        self.places.get(key).ok_or(Error::StaleHandle)?;
-        self.activate(key.index, now);
-        self.get_mut(key).ok_or(Error::OutOfMemory)
+        let place = self.places.get(key).ok_or(Error::StaleHandle)?;
+        if place.idle.is_some() {
+            self.activate(key.index, now);
+            return self.get_mut(key).ok_or(Error::OutOfMemory);
+        }
+        let c = self.active.at_mut(place.active).ok_or(Error::OutOfMemory)?;
+        c.is_recent = true;
+        Ok(c)
     }
 
     /// A copy of the connection that this key is for, if it idles.

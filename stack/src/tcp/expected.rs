@@ -34,17 +34,19 @@ impl Tcp<'_> {
         let mut cx = self.settings.cx(c.profile, now, pool);
         let before = s.receive.owed;
         let Some(effects) = s.take_expected(segment, news, &mut cx) else { return false };
-        let (owed, interface) = (s.receive.owed, c.interface);
+        let owed = s.receive.owed;
         if news.text {
             c.wake_reader(&mut self.woken);
         }
         if effects.writable {
             c.wake_writer(&mut self.woken);
         }
+        let interface = c.interface;
         match owed {
             _ if news.ack => {
+                let changes = c.changes(cx.options);
                 self.feed_starved(pool);
-                self.after(key.index);
+                self.reschedule(key.index, changes);
             }
             // Text alone changes nothing about what may be sent but the acknowledgment.
             Owed::Now => {

@@ -169,6 +169,17 @@ impl Connection {
         self.wake_writer(woken);
     }
 
+    /// Where it has to be in the tables, if that is not where it is.
+    fn changes(&self, options: &TcpOptions) -> Changes {
+        let is_ready = !self.ready.is_queued() && self.tcb.wants_output();
+        Changes {
+            // A timer that fires too early is set again then.
+            timer: self.tcb.deadline(options).filter(|at| !self.timer.fires_by(*at)),
+            ready: is_ready.then(|| ready_list(self.interface)),
+            is_other_stall: self.tcb.is_stalled() != self.stalled.is_queued(),
+        }
+    }
+
     /// A stable pseudo-random value for the flow label of IPv6 (RFC 6437 §3, H082).
     pub(crate) fn flow_hash(&self) -> u32 {
         self.hash & 0xf_ffff
@@ -197,6 +208,16 @@ impl Connection {
         s.send.cursor.set(cursor);
         found
     }
+}
+
+/// What a step of a connection changed in the tables.
+struct Changes {
+    /// To be looked at by then.
+    timer: Option<Instant>,
+    /// The list of those with something to send.
+    ready: Option<usize>,
+    /// It is in the list of those that are stalled and should not be, or the reverse.
+    is_other_stall: bool,
 }
 
 /// Which list of connections that can send an interface has.
@@ -660,18 +681,20 @@ impl<'a> Tcp<'a> {
     /// After any step: back into the queue of those with something to send, timer set.
     fn after(&mut self, index: u32) {
         let Some(c) = self.connections.at(index) else { return };
-        let deadline = c.tcb.deadline(self.settings.options(c.profile));
-        let deadline = deadline.filter(|at| !c.timer.fires_by(*at));
-        let stall_changed = c.tcb.is_stalled() != c.stalled.is_queued();
-        let list = ready_list(c.interface);
-        let is_ready = !c.ready.is_queued() && c.tcb.wants_output();
-        if let Some(at) = deadline {
+        let changes = c.changes(self.settings.options(c.profile));
+        self.reschedule(index, changes);
+    }
+
+    /// Puts a connection where it has to be in the tables. Most steps leave everything as it is.
+    fn reschedule(&mut self, index: u32, changes: Changes) {
+        let Changes { timer, ready, is_other_stall } = changes;
+        if let Some(at) = timer {
             self.wheel.arm(&mut Timers(&mut self.connections), index, at);
         }
-        if stall_changed {
+        if is_other_stall {
             self.note_stalled(index);
         }
-        if is_ready {
+        if let Some(list) = ready {
             self.ready[list].push(&mut Ready(&mut self.connections), index);
         }
     }

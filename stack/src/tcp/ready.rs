@@ -57,19 +57,20 @@ impl Tcp<'_> {
         self.connections.at(index)?.tcb.plan(most, now, &outlook)
     }
 
-    /// See [`Tcb::on_sent`](super::tcb::Tcb::on_sent).
-    pub(crate) fn on_sent(&mut self, index: u32, plan: &Plan, now: Instant, pool: &mut Pool<'_>) {
-        let Some(c) = self.connections.at_mut(index) else { return };
+    /// See [`Tcb::on_sent`](super::tcb::Tcb::on_sent). Returns whether the connection, which is in no queue, has
+    /// more to send.
+    pub(crate) fn on_sent(&mut self, index: u32, plan: &Plan, now: Instant, pool: &mut Pool<'_>) -> bool {
+        let Some(c) = self.connections.at_mut(index) else { return false };
         let mut cx = self.settings.cx(c.profile, now, pool);
         c.tcb.on_sent(plan, &mut cx);
         // Less waits to be sent now, and that is what the writer may wait for.
-        let has_writer = c.writer.is_some() || !c.others.is_empty();
-        if has_writer && cx.options.unsent_max.is_some() && c.tcb.is_writable(&cx) {
+        let has_writer = || c.writer.is_some() || !c.others.is_empty();
+        if cx.options.unsent_max.is_some() && has_writer() && c.tcb.is_writable(&cx) {
             c.wake_writer(&mut self.woken);
         }
-        let is_narrow = c.tcb.is_narrow();
+        let (is_narrow, wants_output) = (c.tcb.is_narrow(), c.tcb.wants_output());
         // Most segments of a burst leave the timer as it is.
-        if let Some(at) = c.tcb.deadline(self.settings.options(c.profile))
+        if let Some(at) = c.tcb.deadline(cx.options)
             && !c.timer.fires_by(at)
         {
             self.wheel.arm(&mut Timers(&mut self.connections), index, at);
@@ -77,6 +78,7 @@ impl Tcp<'_> {
         if is_narrow {
             self.narrow.push(&mut Narrow(&mut self.connections), index);
         }
+        wants_output
     }
 
     /// Is there memory again for those who wait for it?
@@ -131,11 +133,11 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Option<(Tuple, InterfaceId, Outcome)> {
-        let is_short = is_wanted || !self.starved.is_empty() || !self.narrow.is_empty();
-        if !is_short || pool.beyond(Need::Window) > 0 {
+        let index = self.stalled.front()?;
+        let is_wanted = is_wanted || !self.starved.is_empty() || !self.narrow.is_empty();
+        if !is_wanted || pool.beyond(Need::Window) > 0 {
             return None;
         }
-        let index = self.stalled.front()?;
         let c = self.connections.at(index).filter(|c| c.tcb.probes() >= PATIENCE)?;
         let (tuple, interface) = (c.tuple, c.interface);
         let reset = c.tcb.reset(now);

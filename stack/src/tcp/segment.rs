@@ -197,6 +197,10 @@ impl Options {
 
     /// The same, with the AccECN option if there is room for it.
     pub(crate) fn with_ecn_bytes(self, bytes: Option<EcnBytes>, room: u16) -> Options {
+        // Nearly always.
+        if bytes.is_none() {
+            return self;
+        }
         Options { ecn_bytes: bytes, ..self }.fitting(room).unwrap_or(self)
     }
 

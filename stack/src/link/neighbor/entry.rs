@@ -119,6 +119,11 @@ impl Entry {
         Some(Resolution::Known(self.mac))
     }
 
+    /// Does it wait for somebody to vouch for it?
+    pub(super) fn is_doubted(&self) -> bool {
+        matches!(self.state, State::Delay { .. } | State::Probe { .. })
+    }
+
     /// RFC 4861 §7.3.1.
     pub(super) fn confirm(&mut self, times: Times, now: Instant) {
         if self.is_resolved() {

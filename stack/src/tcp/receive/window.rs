@@ -89,16 +89,17 @@ impl Receive {
 
     /// The edge that is possible, if that is worth telling.
     fn edge_after_opening(&self, pool: &Pool<'_>) -> Seq {
-        let possible = self.edge_possible(pool);
-        if possible.since(self.edge) < self.opening_least(pool) { self.edge } else { possible }
+        let most = self.most(pool);
+        let possible = self.edge_possible(most);
+        if possible.since(self.edge) < self.opening_least(most, pool) { self.edge } else { possible }
     }
 
-    /// Where the edge could be for the memory that there is.
-    fn edge_possible(&self, pool: &Pool<'_>) -> Seq {
+    /// Where the edge could be if so many bytes may be held.
+    fn edge_possible(&self, most: u32) -> Seq {
         if self.finished {
             return self.edge;
         }
-        let room = self.most(pool).saturating_sub(self.readable);
+        let room = most.saturating_sub(self.readable);
         let room = (room >> self.scale) << self.scale;
         self.edge.later_of(self.nxt + room.min(UNSCALED_MAX << self.scale))
     }
@@ -118,21 +119,25 @@ impl Receive {
         to_u32(wide.max(smaller(queue, pool, limit)))
     }
 
-    fn opening(&self, pool: &Pool<'_>) -> u32 {
-        self.edge_possible(pool).since(self.edge)
-    }
-
-    fn opening_least(&self, pool: &Pool<'_>) -> u32 {
+    /// By how much the window has to open before that is told.
+    fn opening_least(&self, most: u32, pool: &Pool<'_>) -> u32 {
         // Where segments are large and memory is small, writers may leave less than a segment.
         let least = to_u32((pool.capacity() / OPENING).min(self.mss.into()));
-        least.min(self.limit.min(self.most(pool)) / 2).max(1)
+        least.min(self.limit.min(most) / 2).max(1)
     }
 
     /// Bytes were read: is the window so much wider than the peer knows that it must be told?
     pub(crate) fn wants_update(&self, pool: &Pool<'_>) -> bool {
-        let opening = self.opening(pool);
+        // It may open up to the limit: where little was used there is nothing to ask the pool for.
+        if self.wnd() >= self.mss.into()
+            && self.limit.saturating_sub(self.readable + self.wnd()) < self.limit / 2
+        {
+            return false;
+        }
+        let most = self.most(pool);
+        let opening = self.edge_possible(most).since(self.edge);
         opening >= (self.limit / 2).max(1)
-            || (self.wnd() < self.mss as u32 && opening >= self.opening_least(pool))
+            || (self.wnd() < self.mss as u32 && opening >= self.opening_least(most, pool))
     }
 
     /// There may be memory again for text that found none: true once.
