@@ -19,7 +19,6 @@ use core::fmt::Display;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use barenet::Net;
-use barenet::device::Device;
 use barenet::stack::{Limits, Stack, Storage};
 use pvh::start_info::reader::{IdentityMap, StartInfoReader};
 
