@@ -6,6 +6,7 @@ use barenet::ip::addresses::{Address, AddressState, Cidr, Origin};
 use barenet::stack::{Limits, Stack, Storage};
 use barenet::wait::Threads;
 use barenet::{Error, Net, TcpListener, TcpStream};
+use barenet_qemu::install;
 use barenet_tests::kernel::{Daemon, PATIENCE, machine, within};
 use barenet_tests::netns::{self, KERNEL_V6};
 use std::io::Write;
@@ -20,10 +21,6 @@ struct Radvd(Child, PathBuf);
 
 impl Radvd {
     /// Advertises on `tap0` what `rest` says besides.
-    ///
-    /// # Panics
-    ///
-    /// If it is not installed: the message is the command that does.
     fn start(rest: &str) -> Radvd {
         // It refuses to advertise where nothing is forwarded; where this is not ours to set it says so.
         let _ = std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1");
@@ -35,9 +32,7 @@ impl Radvd {
         let mut command = Command::new("radvd");
         command.args(["--nodaemon", "--logmethod=stderr", "--config"]).arg(&config).arg("--pidfile");
         command.arg(folder.join("pid")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().unwrap_or_else(|why| {
-            panic!("radvd can't be run ({why}): apt-get install --no-install-recommends radvd")
-        });
+        let child = command.spawn().unwrap_or_else(|why| panic!("radvd: {why}"));
         Radvd(child, folder)
     }
 
@@ -115,6 +110,7 @@ fn run(program: &str, args: &[&str]) -> String {
 /// other when we connect. Router, MTU, name servers and domains are what radvd says.
 #[test]
 fn radvd_prefix_makes_addresses_that_work() {
+    install::program("radvd", "radvd").unwrap();
     with_stack(Ipv6Config::default(), |net, id| {
         let _radvd = Radvd::start(
             "AdvLinkMTU 1400; AdvCurHopLimit 77; prefix fd00::/64 { AdvOnLink on; AdvAutonomous on; };
@@ -173,6 +169,7 @@ fn duplicate_is_found_by_both_sides() {
 /// L05, RFC 4862 §5.5.4: a prefix that radvd no longer advertises dies with its lifetime, and with it the connections from it.
 #[test]
 fn prefix_withdrawn_by_radvd_takes_address_and_connection() {
+    install::program("radvd", "radvd").unwrap();
     let config = Ipv6Config { temporary: false, ..Ipv6Config::default() };
     with_stack(config, |net, id| {
         let prefix = "prefix fd00::/64 { AdvValidLifetime 8; AdvPreferredLifetime 8; };";
