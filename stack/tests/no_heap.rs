@@ -93,9 +93,14 @@ fn both_ways(net: &Net, mut client: TcpStream, mut server: TcpStream) -> Result<
 #[test]
 fn how_much_it_is() {
     let nothing = size_of::<Memory<0, 0, 0>>();
-    // For fragments: the longest datagram, and four places.
-    let fragments = if cfg!(feature = "fragments") { 2048 } else { 0 };
-    assert!(nothing <= 5 * 1024 + fragments, "{nothing} bytes for none");
+    // The longest datagram and four places; what routers tell; memberships.
+    let features = [
+        (cfg!(feature = "fragments"), 2048),
+        (cfg!(feature = "slaac"), 1280),
+        (cfg!(feature = "multicast"), 3328),
+    ];
+    let more: usize = features.iter().filter_map(|&(is_on, bytes)| is_on.then_some(bytes)).sum();
+    assert!(nothing <= 5 * 1024 + more, "{nothing} bytes for none");
     let connection = size_of::<Memory<0, 1, 0>>() - nothing;
     let idle = size_of::<Memory<0, 1, 0, 0>>() - nothing;
     assert!(connection <= 560 + 1700 && idle <= 560, "{connection} bytes, {idle} of them idle");

@@ -129,7 +129,7 @@ impl UdpSocket {
     /// Sends a datagram, waiting for room in the device's queue, and returns its length.
     ///
     /// [`Error::MessageTooLong`] with the limit: 65,507 bytes over IPv4 and 65,527 over IPv6, where datagrams may be
-    /// [fragmented](UdpSocket::set_dont_fragment); [`Error::OutOfMemory`] for one beyond a quarter of the memory,
+    /// fragmented (`set_dont_fragment`); [`Error::OutOfMemory`] for one beyond a quarter of the memory,
     /// [`Error::NetUnreachable`] without a route, [`Error::BroadcastNotAllowed`],
     /// [`Error::AddrInvalid`] for port 0, an unspecified address or the wrong family.
     pub fn send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
