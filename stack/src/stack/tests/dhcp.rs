@@ -431,7 +431,7 @@ fn link_local_address_of_somebody_else_is_given_up() {
     assert_eq!(v4_addresses(&host), []);
 }
 
-/// U3, U5 in part: a program's own client on port 68 lives beside the stack's; what is for neither has a name, and is
+/// U3: a program's own client on port 68 lives beside the stack's; what is for neither has a name, and is
 /// not answered by ICMP.
 #[test]
 fn socket_on_the_port_of_the_client_hears_what_is_not_its() {
