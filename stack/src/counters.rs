@@ -176,30 +176,43 @@ drops! {
     /// An echo reply that no socket waits for.
     IcmpNoSocket = "icmp: no socket",
     /// Not a message of a DHCP server to a client on Ethernet.
+    #[cfg(feature = "dhcpv4")]
     DhcpMalformed = "dhcp: malformed",
     /// A DHCP message of another exchange, for another client, or from a server that was not chosen.
+    #[cfg(feature = "dhcpv4")]
     DhcpForeign = "dhcp: for another exchange",
     /// A DHCP message that nobody waits for in this state.
+    #[cfg(feature = "dhcpv4")]
     DhcpUnexpected = "dhcp: unexpected in this state",
     /// A DHCP option that reaches beyond the end of its field; what came before it counts.
+    #[cfg(feature = "dhcpv4")]
     DhcpCutOff = "dhcp: option cut off",
     /// A DHCP message with more options than we say we take.
+    #[cfg(feature = "dhcpv4")]
     DhcpTooLong = "dhcp: too many options",
     /// An offer, lease or refusal that does not say which server it is from.
+    #[cfg(feature = "dhcpv4")]
     DhcpNoServer = "dhcp: no server identifier",
     /// An offer or lease of an address that no host can have, or of another than was asked for.
+    #[cfg(feature = "dhcpv4")]
     DhcpAddress = "dhcp: bad address",
     /// An offer or lease with a mask that has holes.
+    #[cfg(feature = "dhcpv4")]
     DhcpMask = "dhcp: bad subnet mask",
     /// An offer or lease without a time, or for no time.
+    #[cfg(feature = "dhcpv4")]
     DhcpLeaseTime = "dhcp: no lease time",
     /// A router outside of the lease's network, or a route that can't be; the rest of the lease counts.
+    #[cfg(feature = "dhcpv4")]
     DhcpRoute = "dhcp: bad router",
     /// A route of a lease for which the table has no place.
+    #[cfg(feature = "dhcpv4")]
     DhcpRouteTableFull = "dhcp: routing table full",
     /// An MTU that IPv4 does not allow; the rest of the lease counts.
+    #[cfg(feature = "dhcpv4")]
     DhcpMtu = "dhcp: bad mtu",
     /// An offer or lease that the program does not want.
+    #[cfg(feature = "dhcpv4")]
     DhcpRejected = "dhcp: rejected by the program",
     /// UDP with a length that contradicts the packet.
     UdpMalformed = "udp: malformed",
