@@ -13,6 +13,7 @@ use std::io::Write;
 use std::net::{self, IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,9 @@ impl Radvd {
     fn start(rest: &str) -> Radvd {
         // It refuses to advertise where nothing is forwarded; where this is not ours to set it says so.
         let _ = std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1");
-        let folder = std::env::temp_dir().join(format!("barenet-slaac-{}", std::process::id()));
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("barenet-slaac-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir(&folder).unwrap();
         let config = folder.join("radvd.conf");
