@@ -6,8 +6,9 @@ use alloc::boxed::Box;
 
 use crate::device::{Device, LinkState};
 use crate::error::Error;
+use crate::ip::INTERFACES_MAX;
 use crate::ip::InterfaceId;
-use crate::stack::{Devices, INTERFACES_MAX, Stack};
+use crate::stack::{Devices, Stack};
 use crate::time::{Duration, Instant};
 
 /// Frames that one turn takes from one device, so that timers, sending and the caller get their

@@ -55,47 +55,37 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod base;
 pub mod bytes;
 pub mod config;
 pub mod counters;
 pub mod daemon;
-pub mod datagram;
-mod demux;
 pub mod device;
 mod error;
 pub mod events;
-#[cfg(feature = "alloc")]
-mod heap;
 pub mod ip;
 mod link;
-mod list;
 mod net;
 mod platform;
-pub mod pool;
-mod queue;
-mod random;
-mod rate;
 mod seq;
-mod slab;
 mod socket;
 pub mod stack;
-mod sync;
 mod tcp;
 pub mod time;
-pub mod wait;
-mod wakers;
-mod wheel;
+pub mod udp;
 mod wire;
 
+pub use base::demux::Bucket;
+pub use base::pool;
+pub use base::slab::{Key, Slot};
 #[cfg(feature = "dhcpv4")]
 pub use config::dhcp;
-pub use demux::Bucket;
 pub use error::Error;
 #[doc(no_inline)]
 pub use managed::ManagedSlice;
+pub use net::wait;
 pub use net::{Configuration, InterfaceName, Net, NetState};
 pub use platform::Platform;
-pub use slab::{Key, Slot};
 #[cfg(feature = "alloc")]
 pub use socket::Serve;
 pub use socket::{

@@ -69,6 +69,30 @@ impl Sub<u32> for Seq {
     }
 }
 
+/// A range of sequence numbers, `end` not included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Range {
+    pub(crate) start: Seq,
+    pub(crate) end: Seq,
+}
+
+impl Range {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.end.since(self.start)
+    }
+
+    /// The numbers that are in both, if there are any; `base` is before all of them.
+    pub(crate) fn overlap(&self, other: &Range, base: Seq) -> Option<Range> {
+        let start = self.start.since(base).max(other.start.since(base));
+        let end = self.end.since(base).min(other.end.since(base));
+        (start < end).then(|| Range { start: base + start, end: base + end })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

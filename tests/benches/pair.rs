@@ -3,9 +3,9 @@
 
 use crate::count::Counts;
 use barenet::Congestion;
-use barenet::datagram::{DatagramHandle, DatagramKind};
 use barenet::stack::{Limits, ListenerHandle, TcpHandle};
 use barenet::time::{Duration, Instant};
+use barenet::udp::{DatagramHandle, DatagramKind};
 use barenet_tests::peers::ours;
 use barenet_tests::peers::ring::{Checksums, End, cable};
 use barenet_tests::peers::smol::{self, instant};

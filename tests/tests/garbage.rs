@@ -5,12 +5,12 @@
 //! Mutations start from the frames in `seeds/` and from those of the connections themselves.
 
 use barenet::bytes::Bytes;
-use barenet::datagram::{DatagramHandle, DatagramKind};
 use barenet::device::{Capabilities, Device, Mac, RxChecksum, RxFrame, TxError, TxFrame};
 use barenet::ip::InterfaceId;
 use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, ListenerHandle, Stack, Storage, TcpHandle};
 use barenet::time::{Duration, Instant};
+use barenet::udp::{DatagramHandle, DatagramKind};
 use barenet::{Error, State};
 use barenet_tests::sim::Random;
 use std::collections::VecDeque;

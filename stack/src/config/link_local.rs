@@ -2,9 +2,9 @@
 
 use core::net::Ipv4Addr;
 
+use crate::base::random::Random;
 use crate::device::Mac;
 use crate::link::probe::{ConflictDetection, ProbeStep, Probing};
-use crate::random::Random;
 use crate::time::{Duration, Instant};
 
 /// 169.254/16 (RFC 3927 §2.1).

@@ -33,7 +33,7 @@ impl<'a> Loopback<'a> {
     /// The same with `len` bytes of the heap. [`Error::OutOfMemory`]: it has not so many.
     #[cfg(feature = "alloc")]
     pub fn heap(len: usize) -> Result<Loopback<'static>, Error> {
-        let ring = crate::heap::fill(len, || 0).ok_or(Error::OutOfMemory)?.into_vec();
+        let ring = crate::base::heap::fill(len, || 0).ok_or(Error::OutOfMemory)?.into_vec();
         Ok(Loopback { ring: ManagedSlice::Owned(ring), head: 0, tail: 0, frames: 0 })
     }
 

@@ -18,10 +18,10 @@ use managed::ManagedSlice;
 pub(crate) use querier::Querier;
 
 use super::InterfaceId;
-use crate::datagram::DatagramHandle;
 use crate::device::Mac;
 use crate::error::Error;
 use crate::time::Instant;
+use crate::udp::DatagramHandle;
 
 /// Sources of a group on an interface that all its members together name.
 pub(crate) const SOURCES_MAX: usize = 64;

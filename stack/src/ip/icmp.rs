@@ -5,9 +5,9 @@ use core::net::IpAddr;
 
 use super::v6;
 use super::{IcmpError, IcmpErrorKind};
+use crate::base::rate::TokenBucket;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
-use crate::rate::TokenBucket;
 use crate::time::Duration;
 use crate::wire::{IPV6_LEN, IcmpHeader, Ipv4Header, Ipv6Header, icmpv4, icmpv6, protocol};
 

@@ -20,8 +20,11 @@ pub(crate) mod v6;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::base::slab::Key;
 use crate::device::{Mac, RxChecksum};
-use crate::slab::Key;
+
+/// More interfaces than any machine that this is for has; look-ups of addresses walk them.
+pub(crate) const INTERFACES_MAX: usize = 16;
 
 /// Names an interface of a stack for as long as it exists (H177).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

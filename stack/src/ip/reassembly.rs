@@ -15,9 +15,9 @@ use core::net::IpAddr;
 use managed::ManagedSlice;
 
 use super::InterfaceId;
+use crate::base::pool::{Chain, Cursor, Need, Pool, to_u32};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
-use crate::pool::{Chain, Cursor, Need, Pool, to_u32};
 use crate::time::{Duration, Instant};
 use crate::wire::{FRAGMENT_LEN, IPV6_LEN, make_whole_v4, make_whole_v6};
 

@@ -13,12 +13,12 @@ use core::net::IpAddr;
 
 use managed::ManagedSlice;
 
+use crate::base::packet_queue::{Frame, PacketQueue};
+use crate::base::pool::{Need, Pool};
 use crate::device::Mac;
-use crate::ip::InterfaceId;
-use crate::pool::{Need, Pool};
-use crate::queue::{Frame, PacketQueue};
 #[cfg(feature = "slaac")]
-use crate::stack::INTERFACES_MAX;
+use crate::ip::INTERFACES_MAX;
+use crate::ip::InterfaceId;
 use crate::time::{Duration, Instant, earlier};
 use entry::{Class, Entry, State};
 use questions::Questions;

@@ -1,6 +1,6 @@
 //! Whether an IPv4 address is somebody else's, before it is used (RFC 5227 §2.1).
 
-use crate::random::Random;
+use crate::base::random::Random;
 use crate::time::{Duration, Instant};
 
 /// How an address is looked for on the link before it is used.

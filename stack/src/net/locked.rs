@@ -6,9 +6,9 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::Waker;
 
+use crate::base::sync::{self, Guard, Lock};
 use crate::daemon::Daemon;
 use crate::platform::Platform;
-use crate::sync::{self, Guard, Lock};
 
 /// The holder while nobody holds the lock. No thread has this name: it is no address, and the platform's are told apart
 /// from it.

@@ -10,9 +10,9 @@ use std::sync::Mutex;
 use std::task::Wake;
 
 use super::*;
+use crate::net::wait::Spin;
 use crate::socket::{TcpListener, TcpStream};
 use crate::stack::{Limits, Storage};
-use crate::wait::Spin;
 
 mod set_up;
 

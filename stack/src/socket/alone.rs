@@ -4,10 +4,10 @@ use std::boxed::Box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::net::Net;
+use crate::net::wait::Spin;
 use crate::platform::Platform;
 use crate::stack::{Limits, Stack, Storage};
 use crate::time::Instant;
-use crate::wait::Spin;
 
 /// A machine whose clock moves when it sleeps.
 #[derive(Default)]

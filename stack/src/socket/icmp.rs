@@ -6,11 +6,11 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::task::{Context, Poll};
 
 use super::udp::pending;
-use crate::datagram::{DatagramHandle, DatagramKind, with_zone};
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::net::Net;
 use crate::time::{Duration, Instant};
+use crate::udp::{DatagramHandle, DatagramKind, with_zone};
 
 /// Requests whose sending times are remembered; the round-trip time of older ones is not known.
 const REMEMBERED: usize = 16;

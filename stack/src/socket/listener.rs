@@ -10,11 +10,11 @@ use core::task::Waker;
 use core::task::{Context, Poll};
 
 use super::{TcpBuilder, TcpStream, ToListenAddr};
+#[cfg(feature = "alloc")]
+use crate::base::sync::Lock;
 use crate::error::Error;
 use crate::net::Net;
 use crate::stack::ListenerHandle;
-#[cfg(feature = "alloc")]
-use crate::sync::Lock;
 #[cfg(feature = "alloc")]
 use crate::tcp::KeepAlive;
 use crate::tcp::TcpOptions;
@@ -382,7 +382,7 @@ where
 
     /// Gives the connection back if there is no fiber, thread or memory for its handler.
     fn start(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> Result<(), (Error, TcpStream)> {
-        if !crate::heap::has(START) {
+        if !crate::base::heap::has(START) {
             return Err((Error::OutOfMemory, stream));
         }
         self.active.lock().0 += 1;

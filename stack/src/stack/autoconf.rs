@@ -114,7 +114,7 @@ impl Stack<'_> {
     fn solicit_if_alone(&mut self, now: Instant) {
         let learnt = &self.learnt;
         let mut index = 0;
-        while index < super::INTERFACES_MAX as u32 {
+        while index < crate::ip::INTERFACES_MAX as u32 {
             if let Some(key) = self.interfaces.key(index)
                 && !learnt.has_router(InterfaceId(key))
                 && let Some(interface) = self.interfaces.get_mut(key)

@@ -4,18 +4,19 @@
 use alloc::boxed::Box;
 use core::net::{IpAddr, Ipv4Addr};
 
-use super::{INTERFACES_MAX, Stack};
+use super::Stack;
+use crate::base::pool::Need;
 use crate::bytes::Bytes;
 use crate::config::dhcp::{DhcpClient, DhcpConfig, DhcpState, Lease, MESSAGE_LEN, Outgoing, Plan};
 use crate::config::link_local::{self, LinkLocalStep};
 use crate::counters::Drop;
 use crate::error::Error;
 use crate::events::Event;
+use crate::ip::INTERFACES_MAX;
 use crate::ip::addresses::{Cidr, Lifetimes, Origin};
 use crate::ip::routes::Route;
 use crate::ip::{InterfaceId, PacketMeta, Path};
 use crate::link::neighbor::Purpose;
-use crate::pool::Need;
 use crate::stack::Assignment;
 use crate::time::{Duration, Instant, earlier};
 use crate::wire::{

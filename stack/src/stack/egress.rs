@@ -4,14 +4,14 @@
 use core::net::IpAddr;
 
 use super::{Interface, Resolution, Stack};
+use crate::base::packet_queue::{Frame, PacketQueue};
+use crate::base::pool::{Need, Pool};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::device::{Device, Mac, Pieces, TxError, TxFrame, TxOffload};
 use crate::events::Event;
 use crate::ip::{self, InterfaceId, Path, group_mac};
 use crate::link::neighbor::{Due, NeighborKey, NoWait, Purpose, WAITING_MAX};
-use crate::pool::{Need, Pool};
-use crate::queue::{Frame, PacketQueue};
 use crate::stack::interface::QUEUE_MAX;
 use crate::time::Instant;
 use crate::wire::{self, ETHERNET_LEN, IpHeader, LinkPath, protocol};

@@ -5,11 +5,11 @@
 //! others go the way of [`ingress`](super::ingress), which alone drops anything.
 
 use super::Stack;
+use crate::base::slab::Key;
 use crate::bytes::Bytes;
 use crate::device::{RxChecksum, RxFrame};
 use crate::ip::InterfaceId;
-use crate::slab::Key;
-use crate::tcp::segment::Mark;
+use crate::tcp::segment::EcnCodepoint;
 use crate::time::Instant;
 use crate::wire::tcp::parse_plain;
 use crate::wire::{Checksum, ETHERNET_LEN, EtherType, EthernetHeader, IPV4_LEN, IPV6_LEN, protocol};
@@ -25,7 +25,7 @@ pub(super) struct Flow {
     connection: Key,
     v6: bool,
     /// The ECN field of its packets.
-    mark: Mark,
+    mark: EcnCodepoint,
     head: [u8; HEAD_LEN],
     /// Sum of the pseudo-header without the length.
     pseudo: Checksum,
@@ -56,7 +56,7 @@ impl Flow {
         ip.add(&head[20..24]);
         ip.add(&head[26..34]);
         // DSCP and ECN are the second byte of IPv4, and lie across the first two of IPv6.
-        let mark = Mark::of(if v6 { head[15] >> 4 } else { head[15] });
+        let mark = EcnCodepoint::of(if v6 { head[15] >> 4 } else { head[15] });
         Some(Flow { interface, connection, v6, mark, head, pseudo, ip })
     }
 
@@ -119,7 +119,7 @@ impl Stack<'_> {
         let Some(bytes) = flow.segment_in(interface, frame) else { return false };
         let Some(mut segment) = parse_plain(bytes) else { return false };
         segment.mark = flow.mark;
-        segment.is_merged = frame.segment_len.is_some_and(|len| segment.text.len() > len.into());
+        segment.is_merged = frame.segment_len.is_some_and(|len| segment.payload.len() > len.into());
         let is_whole = || frame.checksum == RxChecksum::Valid || flow.checksum_is_valid(bytes);
         if !self.tcp.take_expected(flow.connection, &segment, is_whole, now, &mut self.pool) {
             return false;

@@ -4,17 +4,17 @@
 use core::net::IpAddr;
 
 use super::{Devices, QUEUE_MAX, Resolution, Stack};
+use crate::base::packet_queue::Frame;
+use crate::base::pool::Need;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
-use crate::datagram::{DatagramHandle, DatagramKind, DontFragment};
 use crate::device::Mac;
 use crate::error::Error;
 use crate::ip::path_mtu::reduced;
 use crate::ip::{IcmpError, InterfaceId, Path, v6};
 use crate::link::neighbor::{Purpose, WAITING_MAX};
-use crate::pool::Need;
-use crate::queue::Frame;
 use crate::time::Instant;
+use crate::udp::{DatagramHandle, DatagramKind, DontFragment};
 use crate::wire::{
     self, ETHERNET_LEN, FRAGMENT_LEN, FragmentHeader, HEADERS_LEN_MAX, IpHeader, LinkPath, UDP_LEN, icmpv4,
     icmpv6, ip_len, make_fragment_v4, protocol,

@@ -3,16 +3,16 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Stack;
+use crate::base::packet_queue::Frame;
+use crate::base::pool::Need;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
-use crate::datagram::DatagramHandle;
 use crate::device::RxChecksum;
 use crate::error::Error;
 use crate::ip::groups::{Owner, Place, Wish};
 use crate::ip::{self, InterfaceId, PacketMeta};
-use crate::pool::Need;
-use crate::queue::Frame;
 use crate::time::{Instant, earlier};
+use crate::udp::DatagramHandle;
 use crate::wire::{
     ALERT_HEADERS_MAX, Checksum, GroupMessage, IpHeader, LinkPath, Query, REPORT_MAX, emit_alert_headers,
     igmp, mld, protocol, pseudo_header,
@@ -335,7 +335,7 @@ impl Stack<'_> {
             link_broadcast: true,
         };
         let parts = [data];
-        let kind = crate::datagram::DatagramKind::Udp;
+        let kind = crate::udp::DatagramKind::Udp;
         // Nobody has to hear it.
         let _ =
             self.datagrams.deliver(kind, &meta, (own_port, port), Bytes::new(&parts), &mut self.pool, now);
@@ -371,18 +371,6 @@ impl Stack<'_> {
         socket.forget_path();
         Ok(())
     }
-}
-
-/// What a socket sends to groups with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Multicast {
-    pub(crate) ttl: u8,
-    pub(crate) is_looped: bool,
-    pub(crate) interface: Option<InterfaceId>,
-}
-
-impl Multicast {
-    pub(crate) const DEFAULT: Multicast = Multicast { ttl: 1, is_looped: true, interface: None };
 }
 
 fn solicited(address: IpAddr) -> Option<IpAddr> {

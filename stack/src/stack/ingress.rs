@@ -23,7 +23,7 @@ struct Link {
 
 impl Link {
     /// What the transport is told about a packet of either family.
-    fn meta(&self, way: &Way, ecn: u8, hop_limit: u8, delivery: Delivery) -> PacketMeta {
+    fn meta(&self, way: &AddressPair, ecn: u8, hop_limit: u8, delivery: Delivery) -> PacketMeta {
         PacketMeta {
             interface: self.interface,
             source: way.source,
@@ -39,7 +39,7 @@ impl Link {
 
 /// Where a packet comes from and goes to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct AddressPair {
     interface: InterfaceId,
     source: IpAddr,
     destination: IpAddr,
@@ -95,7 +95,7 @@ impl Stack<'_> {
         // What follows is padding (H212).
         let packet = packet.slice(0, header.total_len);
         self.counters.ipv4.received.count(packet.len());
-        let way = Way {
+        let way = AddressPair {
             interface: link.interface,
             source: header.source.into(),
             destination: header.destination.into(),
@@ -184,7 +184,7 @@ impl Stack<'_> {
         let header = Ipv6Header::parse(packet)?;
         let packet = packet.slice(0, IPV6_LEN + header.payload_len);
         self.counters.ipv6.received.count(packet.len());
-        let way = Way {
+        let way = AddressPair {
             interface: link.interface,
             source: header.source.into(),
             destination: header.destination.into(),
@@ -266,7 +266,7 @@ impl Stack<'_> {
     #[inline]
     fn admit(
         &mut self,
-        way: Way,
+        way: AddressPair,
         check: impl FnOnce(&Self, &Interface, Delivery) -> Result<(), Drop>,
     ) -> Result<Delivery, Drop> {
         if self.admitted == Some(way) {

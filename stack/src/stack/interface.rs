@@ -4,17 +4,15 @@ use core::net::IpAddr;
 
 use heapless::Vec;
 
+use crate::base::packet_queue::PacketQueue;
+use crate::base::wakers::Wakers;
 #[cfg(feature = "slaac")]
 use crate::config::ipv6::Autoconf;
 use crate::device::{Capabilities, Device, Mac, TX_PIECES};
 use crate::error::Error;
 use crate::ip::addresses::ADDRESSES_MAX;
 use crate::link::announce::Announcements;
-use crate::queue::PacketQueue;
-use crate::wakers::Wakers;
 
-/// More interfaces than any machine that this is for has; look-ups of addresses walk them.
-pub(crate) const INTERFACES_MAX: usize = 16;
 /// Packets that wait for room in one device.
 pub(crate) const QUEUE_MAX: usize = 256;
 /// All hosts of each family, and one group for each address.

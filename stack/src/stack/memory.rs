@@ -7,12 +7,12 @@ use super::FragmentSlot;
 use super::{Bucket, Interface, NeighborSlot, Slot, Storage};
 #[cfg(feature = "multicast")]
 use super::{GroupSlot, MembershipSlot};
-use crate::datagram::DatagramSocket;
+use crate::base::pool::Pool;
 use crate::ip::addresses::Address;
 use crate::ip::learnt::LearntRoute;
 use crate::ip::routes::Route;
-use crate::pool::Pool;
 use crate::tcp::{Connection, ListenerEntry, OptionsEntry, Place, TcpStorage, TimeWaitEntry};
+use crate::udp::DatagramSocket;
 
 /// Bytes of a block, with the number that leads to the next: a third of a frame, so that little is
 /// lost at the end of each queue.

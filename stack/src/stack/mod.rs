@@ -28,22 +28,19 @@ mod tcp;
 mod tcp_calls;
 mod udp;
 
-pub use crate::demux::Bucket;
+pub use crate::base::demux::Bucket;
+pub use crate::base::slab::Slot;
 #[cfg(feature = "multicast")]
 pub use crate::ip::groups::{GroupSlot, MembershipSlot};
 #[cfg(feature = "fragments")]
 pub use crate::ip::reassembly::FragmentSlot;
 pub use crate::link::neighbor::{NeighborSlot, Resolution};
-pub use crate::slab::Slot;
 pub use addresses::Assignment;
 #[cfg(feature = "dhcpv4")]
 pub use dhcp::{DHCP_METRIC, DhcpMemory};
 pub use egress::Devices;
 #[cfg(feature = "multicast")]
 pub use groups::Membership;
-#[cfg(feature = "multicast")]
-pub(crate) use groups::Multicast;
-pub(crate) use interface::INTERFACES_MAX;
 pub use interface::Interface;
 #[cfg(feature = "fragments")]
 pub(crate) use interface::QUEUE_MAX;
@@ -51,10 +48,14 @@ pub use memory::Memory;
 pub use storage::{Limits, Storage};
 pub use tcp_calls::{ListenerHandle, Readiness, TcpHandle};
 
+use crate::base::pool::Pool;
+use crate::base::random::Random;
+use crate::base::rate::TokenBucket;
+use crate::base::slab::{Key, Slab};
+use crate::base::wakers::Wakers;
 #[cfg(feature = "slaac")]
 use crate::config::Resolvers;
 use crate::counters::{Counters, Drop};
-use crate::datagram::Datagrams;
 use crate::events::{Event, Events};
 use crate::ip::addresses::Addresses;
 use crate::ip::icmp::error_bucket;
@@ -64,13 +65,9 @@ use crate::ip::path_mtu::PathMtus;
 use crate::ip::routes::Routes;
 use crate::ip::{InterfaceId, Path};
 use crate::link::neighbor::Neighbors;
-use crate::pool::Pool;
-use crate::random::Random;
-use crate::rate::TokenBucket;
-use crate::slab::{Key, Slab};
 use crate::tcp::Tcp;
 use crate::time::{Instant, earlier};
-use crate::wakers::Wakers;
+use crate::udp::Datagrams;
 use core::task::Waker;
 use managed::ManagedSlice;
 
@@ -109,7 +106,7 @@ pub struct Stack<'a> {
     /// The [`paths::address_bit`] of each address of ours.
     own_addresses: u64,
     /// The way of the last packet that was let in for an address of ours.
-    admitted: Option<ingress::Way>,
+    admitted: Option<ingress::AddressPair>,
     /// The last frame with a segment for a connection.
     flow: Option<flow::Flow>,
     /// The connection that the frame under way had a good segment for.
@@ -123,9 +120,9 @@ pub struct Stack<'a> {
     #[cfg(feature = "fragments")]
     reassembly: crate::ip::reassembly::Reassembly<'a>,
     /// The path that TCP took last.
-    tcp_way: Option<(tcp::Way, Path)>,
+    tcp_way: Option<(tcp::RouteCacheKey, Path)>,
     /// The path that an answer took last.
-    answer_way: Option<(tcp::Way, Path)>,
+    answer_way: Option<(tcp::RouteCacheKey, Path)>,
 }
 
 impl<'a> Stack<'a> {
@@ -186,7 +183,7 @@ impl<'a> Stack<'a> {
         assert!(self.pool.capacity() == 0, "a stack is given memory once");
         let mut random = Random::new(seed);
         self.pool = storage.pool;
-        self.interfaces = Slab::new(storage.interfaces, INTERFACES_MAX);
+        self.interfaces = Slab::new(storage.interfaces, crate::ip::INTERFACES_MAX);
         self.neighbors.start(storage.neighbors, random.key());
         self.addresses = Addresses::new(storage.addresses);
         self.routes = Routes::new(storage.routes);

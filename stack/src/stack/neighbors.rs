@@ -4,6 +4,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::ingress::is_claimable;
 use super::{Resolution, Stack};
+use crate::base::packet_queue::{Frame, PacketQueue};
+use crate::base::pool::Need;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::device::Mac;
@@ -12,8 +14,6 @@ use crate::ip::addresses::ALL_NODES;
 use crate::ip::icmp::host_unreachable;
 use crate::ip::{InterfaceId, PacketMeta, Path, group_mac, solicited_node};
 use crate::link::neighbor::{Due, Evidence, NeighborKey, Purpose};
-use crate::pool::Need;
-use crate::queue::{Frame, PacketQueue};
 use crate::time::Instant;
 #[cfg(feature = "slaac")]
 use crate::wire::icmpv6;

@@ -10,13 +10,13 @@ use super::FragmentSlot;
 #[cfg(feature = "multicast")]
 use super::{GroupSlot, MembershipSlot};
 use super::{Interface, NeighborSlot, Slot};
-use crate::datagram::DatagramSocket;
-use crate::demux::Bucket;
+use crate::base::demux::Bucket;
+use crate::base::pool::Pool;
 use crate::ip::addresses::Address;
 use crate::ip::learnt::LearntRoute;
 use crate::ip::routes::Route;
-use crate::pool::Pool;
 use crate::tcp::TcpStorage;
+use crate::udp::DatagramSocket;
 
 /// Everything that a stack keeps its state in. Without a heap, [`Memory`](super::Memory) fills it in
 /// common sizes; with one, `Storage::heap`.
@@ -156,12 +156,12 @@ mod tests {
 
     use super::*;
     use crate::counters::Drop;
-    use crate::datagram::DatagramKind;
     use crate::device::{Capabilities, Mac, RxFrame};
     use crate::error::Error;
     use crate::ip::addresses::Cidr;
     use crate::stack::{Memory, Stack};
     use crate::time::Instant;
+    use crate::udp::DatagramKind;
     use crate::wire::{ArpOperation, ArpPacket};
 
     /// A stack in a static has no memory at first: every call fails, and nothing panics. With memory it is as if it

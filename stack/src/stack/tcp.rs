@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use super::egress::answer_to;
 use super::{Resolution, Stack};
+use crate::base::slab::Key;
 use crate::bytes::Bytes;
 use crate::counters::{Drop, TcpCount};
 use crate::device::segment::{TcpFrame, transmit};
@@ -14,10 +15,9 @@ use crate::ip::path_mtu;
 use crate::ip::{self, IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::link::neighbor::{NeighborKey, Purpose};
 use crate::seq::Seq;
-use crate::slab::Key;
-use crate::tcp::segment::{Flags, Mark, Options, Plan, PlanKind, Reset};
-use crate::tcp::soft::SoftError;
-use crate::tcp::tcb::Dropped;
+use crate::tcp::connection::soft_error::SoftError;
+use crate::tcp::connection::tcb::Dropped;
+use crate::tcp::segment::{EcnCodepoint, Flags, Options, Plan, PlanKind, Reset};
 use crate::tcp::{ConnectionEvent, Handshaking, IpFields, Opened, Outcome, Refused, Reply, Tuple};
 use crate::time::Instant;
 use crate::wire::tcp::{TCP_LEN_MAX, TcpHeader, parse_tcp};
@@ -30,7 +30,7 @@ const EGRESS_BUDGET: usize = 64;
 const TEXT_MAX: usize = 65_535 - 40 - 60;
 
 /// What a way is remembered by: peer, own address, interface, and the state of the routes.
-pub(super) type Way = (IpAddr, IpAddr, InterfaceId, u32);
+pub(super) type RouteCacheKey = (IpAddr, IpAddr, InterfaceId, u32);
 
 /// The first step of a segment's way.
 enum Hop {
@@ -65,9 +65,9 @@ impl Stack<'_> {
         let Some((remote_port, local_port, mut segment)) = parse_tcp(packet) else {
             return self.count_drop(Drop::TcpMalformed, now);
         };
-        segment.mark = Mark::of(meta.ecn);
+        segment.mark = EcnCodepoint::of(meta.ecn);
         if let Some(len) = meta.segment_len {
-            segment.packets = segment.text.len().div_ceil(usize::from(len.max(1))).max(1) as u16;
+            segment.packets = segment.payload.len().div_ceil(usize::from(len.max(1))).max(1) as u16;
         }
         let tuple = Tuple { local: meta.destination, remote: meta.source, local_port, remote_port };
         let Some(interface) = self.interfaces.get(meta.interface.0) else { return };
@@ -100,7 +100,7 @@ impl Stack<'_> {
             None => {}
             Some(Handshaking::CookieSent) => handshakes.cookies_sent += 1,
             Some(Handshaking::CookieAccepted) => handshakes.cookies_accepted += 1,
-            Some(Handshaking::GaveWay) => handshakes.gave_way += 1,
+            Some(Handshaking::Evicted) => handshakes.gave_way += 1,
         }
         if let Some(event) = outcome.event {
             let (local_port, remote) = (tuple.local_port, (tuple.remote, tuple.remote_port).into());
@@ -118,7 +118,7 @@ impl Stack<'_> {
         if let Some(mtu) = outcome.path_mtu {
             self.learn_path(tuple.remote, mtu, now);
         }
-        if outcome.suspect
+        if outcome.negative_advice
             && let Some(path) = self.tcp_path(tuple, interface)
         {
             self.suspect_neighbor(&path);
@@ -277,7 +277,7 @@ impl Stack<'_> {
         true
     }
 
-    /// Most bytes of text in one plan.
+    /// Most bytes of payload in one plan.
     fn text_max(&self) -> u32 {
         TEXT_MAX.min((TX_PIECES - 2) * self.pool.block_len()) as u32
     }
@@ -349,7 +349,7 @@ impl Stack<'_> {
     ) -> Sent {
         let Some(c) = self.tcp.at(index) else { return Sent::Nothing };
         let mut payload = Pieces::new();
-        let len = c.text(&self.pool, plan, &mut payload);
+        let len = c.payload(&self.pool, plan, &mut payload);
         plan.cut_to(len as u32);
         let header = TcpHeader {
             source_port: c.tuple.local_port,
@@ -500,7 +500,7 @@ fn drop_name(refused: Refused) -> Drop {
             Dropped::Paws => Drop::TcpPaws,
             Dropped::TooManyHoles => Drop::TcpTooManyHoles,
             Dropped::NoMemory => Drop::TcpNoMemory,
-            Dropped::Senseless => Drop::TcpSenseless,
+            Dropped::InvalidForState => Drop::TcpSenseless,
         },
     }
 }

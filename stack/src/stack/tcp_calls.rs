@@ -5,16 +5,16 @@ use core::net::{IpAddr, SocketAddr};
 use core::task::Waker;
 
 use super::Stack;
+use crate::base::slab::Key;
 use crate::counters::{Drop, TcpCounts};
-use crate::datagram::with_zone;
 use crate::error::Error;
 use crate::ip::{self, InterfaceId};
-use crate::slab::Key;
 use crate::tcp::segment::Reset;
 use crate::tcp::{
     Connection, Interest, IpFields, Opened, Reply, State, TcpConfig, TcpInfo, TcpOptions, Tuple,
 };
 use crate::time::Instant;
+use crate::udp::with_zone;
 
 /// Names a connection for as long as its application holds it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -342,11 +342,11 @@ impl Stack<'_> {
 
     /// Resets a connection that nobody holds, if a new one needs its place. True: there is one now.
     pub(super) fn tcp_give_up_orphan(&mut self, opened: Opened, now: Instant) -> bool {
-        let superfluous = self.tcp.superfluous(opened, now);
-        if let Some(key) = superfluous {
+        let evictable = self.tcp.evictable(opened, now);
+        if let Some(key) = evictable {
             self.tcp_abort(TcpHandle(key), now);
         }
-        superfluous.is_some()
+        evictable.is_some()
     }
 
     fn send_reset(&mut self, reset: Option<(Connection, Reset, IpFields)>, now: Instant) {

@@ -466,11 +466,11 @@ fn a_flow_ends_with_its_address() {
 fn memory_from_elsewhere_wakes_a_writer() {
     let mut world = World::new();
     let (client, _) = world.connect(7);
-    let mut hog = crate::pool::Chain::new();
+    let mut hog = crate::base::pool::Chain::new();
     let count = std::sync::Arc::new(Woken::default());
     let Host { stack, .. } = &mut world.hosts[0];
     let most = stack.pool.available();
-    assert!(hog.reserve(&mut stack.pool, most, crate::pool::Need::Control));
+    assert!(hog.reserve(&mut stack.pool, most, crate::base::pool::Need::Control));
     assert_eq!(stack.tcp_write(client, b"text", world.now), Err(Error::WouldBlock));
     stack.tcp_register(client, Readiness::Writable, &count.clone().into(), world.now);
     while world.turn() {}

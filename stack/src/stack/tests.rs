@@ -6,11 +6,11 @@ use std::vec::Vec;
 
 use super::*;
 use crate::counters::{Counters, Traffic};
-use crate::datagram::DatagramKind;
 use crate::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
 use crate::error::Error;
 use crate::ip;
 use crate::ip::addresses::Cidr;
+use crate::udp::DatagramKind;
 
 /// A device that keeps what is sent.
 struct Wire {
@@ -155,9 +155,9 @@ mod udp;
 mod unreachable;
 
 fn ping(from: &mut Host, to: IpAddr) {
+    use crate::base::pool::Need;
     use crate::bytes::Bytes;
     use crate::link::neighbor::Purpose;
-    use crate::pool::Need;
     use crate::wire::{IcmpHeader, IpHeader, icmpv4, icmpv6, protocol};
     let path = from.stack.path(to, None, None).unwrap();
     let (kind, transport) = match to {

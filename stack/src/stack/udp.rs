@@ -6,19 +6,17 @@ use core::task::Waker;
 use super::Stack;
 use super::egress::Devices;
 use super::icmp::icmp_message;
+use crate::base::pool::Need;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
-#[cfg(feature = "fragments")]
-use crate::datagram::DontFragment;
-use crate::datagram::{
-    DatagramHandle, DatagramKind, DatagramSocket, Families, Received, Undelivered, with_zone,
-};
 use crate::device::RxChecksum;
 use crate::error::Error;
 use crate::ip::{self, IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::link::neighbor::Purpose;
-use crate::pool::Need;
 use crate::time::Instant;
+#[cfg(feature = "fragments")]
+use crate::udp::DontFragment;
+use crate::udp::{DatagramHandle, DatagramKind, DatagramSocket, Families, Received, Undelivered, with_zone};
 use crate::wire::{
     HOP_LIMIT, ICMP_LEN, IcmpHeader, IpHeader, UDP_LEN, UdpHeader, icmpv4, icmpv6, protocol, pseudo_header,
 };

@@ -71,7 +71,7 @@ pub struct TcpOptions {
     /// the end of their handshake; others open as usual. The data of a SYN may come twice, as a
     /// second connection: only for requests that bear that. Default 0: no.
     pub fast_open_backlog: u16,
-    /// Most bytes of text in a segment, both ways: the MSS that is offered, options of the header
+    /// Most bytes of payload in a segment, both ways: the MSS that is offered, options of the header
     /// counted in. At least 64. Counts at the handshake only. Default: what the interface's MTU takes.
     pub max_segment: Option<u16>,
     /// Bytes that may be queued for sending, at least 1. Default: `TcpConfig::send_buffer`.

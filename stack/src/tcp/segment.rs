@@ -1,8 +1,11 @@
-//! A segment as the engine sees it: numbers, flags, options and text, without a wire format.
+//! A segment as the engine sees it: numbers, flags, options and payload, without a wire format.
 
-use super::ranges::Range;
+use crate::base::demux::hash_addresses;
 use crate::bytes::Bytes;
-use crate::seq::Seq;
+use crate::seq::{Range, Seq};
+
+use core::hash::{Hash, Hasher};
+use core::net::IpAddr;
 use core::ops::BitOr;
 
 /// The control bits of a segment (RFC 9293 §3.1).
@@ -62,7 +65,7 @@ impl core::fmt::Debug for Flags {
 
 /// The ECN field of the IP header (RFC 3168 §5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum Mark {
+pub(crate) enum EcnCodepoint {
     #[default]
     NotEct = 0,
     Ect1 = 1,
@@ -70,19 +73,19 @@ pub(crate) enum Mark {
     Ce = 3,
 }
 
-impl Mark {
+impl EcnCodepoint {
     /// What the lowest two bits mean.
-    pub(crate) const fn of(bits: u8) -> Mark {
+    pub(crate) const fn of(bits: u8) -> EcnCodepoint {
         match bits & 3 {
-            0 => Mark::NotEct,
-            1 => Mark::Ect1,
-            2 => Mark::Ect0,
-            _ => Mark::Ce,
+            0 => EcnCodepoint::NotEct,
+            1 => EcnCodepoint::Ect1,
+            2 => EcnCodepoint::Ect0,
+            _ => EcnCodepoint::Ce,
         }
     }
 }
 
-/// The AccECN option (RFC 9768 §3.2.3): bytes of text that arrived with each mark, 24 bits of them.
+/// The AccECN option (RFC 9768 §3.2.3): bytes of payload that arrived with each mark, 24 bits of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct EcnBytes {
     pub(crate) e0: u32,
@@ -237,23 +240,23 @@ pub(crate) struct Segment<'a> {
     pub(crate) urgent: u16,
     pub(crate) options: Options,
     /// The ECN field of its packet.
-    pub(crate) mark: Mark,
+    pub(crate) mark: EcnCodepoint,
     /// How many packets a device merged into it.
     pub(crate) packets: u16,
-    pub(crate) text: Bytes<'a>,
+    pub(crate) payload: Bytes<'a>,
 }
 
 impl Segment<'_> {
-    /// SEG.LEN: text, SYN and FIN.
+    /// SEG.LEN: payload, SYN and FIN.
     pub(crate) fn len(&self) -> u32 {
-        self.text.len() as u32 + self.flags.len()
+        self.payload.len() as u32 + self.flags.len()
     }
 }
 
 /// What may stand beside ACK in a plain segment: PSH, and what ECN says.
 pub(crate) const PLAIN_FLAGS: u16 = 0x1c8;
 
-/// What nearly every segment is: an acknowledgment without options but timestamps, with text or
+/// What nearly every segment is: an acknowledgment without options but timestamps, with payload or
 /// without.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain<'a> {
@@ -265,29 +268,29 @@ pub(crate) struct Plain<'a> {
     pub(crate) window: u16,
     pub(crate) timestamps: Option<Timestamps>,
     /// The ECN field of its packet.
-    pub(crate) mark: Mark,
+    pub(crate) mark: EcnCodepoint,
     /// A device merged several packets into it.
     pub(crate) is_merged: bool,
-    pub(crate) text: Bytes<'a>,
+    pub(crate) payload: Bytes<'a>,
 }
 
 impl<'a> Plain<'a> {
     /// `segment`, if that is one.
     pub(crate) fn of(segment: &Segment<'a>) -> Option<Self> {
-        let Segment { seq, ack, flags, window, urgent: _, options, mark, packets, text } = *segment;
+        let Segment { seq, ack, flags, window, urgent: _, options, mark, packets, payload } = *segment;
         let (timestamps, is_merged) = (options.timestamps, packets > 1);
         let is_plain =
             flags.0 & !PLAIN_FLAGS == Flags::ACK.0 && options == Options { timestamps, ..Options::default() };
-        is_plain.then_some(Plain { seq, ack, flags, window, timestamps, mark, is_merged, text })
+        is_plain.then_some(Plain { seq, ack, flags, window, timestamps, mark, is_merged, payload })
     }
 }
 
 impl<'a> From<&Plain<'a>> for Segment<'a> {
     fn from(plain: &Plain<'a>) -> Self {
-        let Plain { seq, ack, flags, window, timestamps, mark, is_merged, text } = *plain;
+        let Plain { seq, ack, flags, window, timestamps, mark, is_merged, payload } = *plain;
         let options = Options { timestamps, ..Options::default() };
         let packets = 1 + u16::from(is_merged); // two stand for any number
-        Segment { seq, ack, flags, window, urgent: 0, options, mark, packets, text }
+        Segment { seq, ack, flags, window, urgent: 0, options, mark, packets, payload }
     }
 }
 
@@ -303,11 +306,11 @@ pub(crate) struct Plan {
     pub(crate) window: u16,
     pub(crate) options: Options,
     /// The ECN field of its packet.
-    pub(crate) mark: Mark,
-    /// Where the text starts in the send queue, and its length.
+    pub(crate) mark: EcnCodepoint,
+    /// Where the payload starts in the send queue, and its length.
     pub(crate) offset: u32,
     pub(crate) len: u32,
-    /// Text bytes per segment when it is cut: it may be many segments long.
+    /// Payload bytes per segment when it is cut: it may be many segments long.
     pub(crate) mss: u16,
     /// The right edge of the window that it advertises.
     pub(crate) edge: Seq,
@@ -318,7 +321,7 @@ pub(crate) struct Plan {
 pub(crate) enum PlanKind {
     /// SYN or SYN-ACK, first or again.
     Handshake,
-    /// Text or FIN from SND.NXT on.
+    /// Payload or FIN from SND.NXT on.
     Data,
     /// What is lost, again.
     Retransmit,
@@ -333,7 +336,7 @@ pub(crate) enum PlanKind {
 }
 
 impl Plan {
-    /// The device took only the first `len` bytes of text.
+    /// The device took only the first `len` bytes of payload.
     pub(crate) fn cut_to(&mut self, len: u32) {
         if len < self.len {
             self.len = len;
@@ -341,7 +344,7 @@ impl Plan {
         }
     }
 
-    /// How many segments on the wire its first `len` bytes of text are.
+    /// How many segments on the wire its first `len` bytes of payload are.
     pub(crate) fn segments(&self, len: u32) -> u32 {
         len.div_ceil(u32::from(self.mss)).max(1)
     }
@@ -376,4 +379,44 @@ impl Reset {
             Some(Reset { seq: Seq(0), ack: Some(segment.seq + segment.len()), timestamps: None })
         }
     }
+}
+
+/// Names a connection: local and remote address and port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Tuple {
+    pub(crate) local: IpAddr,
+    pub(crate) remote: IpAddr,
+    pub(crate) local_port: u16,
+    pub(crate) remote_port: u16,
+}
+
+impl Hash for Tuple {
+    /// By words, since it is done for each segment of a connection that is not the last one's.
+    #[inline(always)]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_addresses(self.local, self.remote, state);
+        state.write_u32(u32::from(self.local_port) << 16 | u32::from(self.remote_port));
+    }
+}
+
+/// The answer to a segment that TCP itself can't give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reply {
+    Reset(Reset),
+    /// A bare acknowledgment from TIME-WAIT or SYN-RECEIVED.
+    Ack {
+        seq: Seq,
+        ack: Seq,
+        /// As it stands in the header.
+        window: u16,
+        timestamps: Option<Timestamps>,
+    },
+    /// A SYN-ACK of which nothing is remembered.
+    SynAck {
+        seq: Seq,
+        ack: Seq,
+        flags: Flags,
+        window: u16,
+        options: Options,
+    },
 }

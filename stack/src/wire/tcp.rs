@@ -1,10 +1,10 @@
 //! TCP headers: from a packet to the engine's segment, and from its plan to a header.
 
 use crate::bytes::Bytes;
-use crate::seq::Seq;
-use crate::tcp::ranges::Range;
+use crate::seq::{Range, Seq};
+
 use crate::tcp::segment::{
-    EcnBytes, FastOpen, Flags, Mark, Options, PLAIN_FLAGS, Plain, Sack, Segment, Timestamps,
+    EcnBytes, EcnCodepoint, FastOpen, Flags, Options, PLAIN_FLAGS, Plain, Sack, Segment, Timestamps,
 };
 use smoltcp::wire::TcpPacket;
 
@@ -43,9 +43,9 @@ pub(crate) fn parse_tcp(packet: Bytes<'_>) -> Option<(u16, u16, Segment<'_>)> {
         window: view.window_len(),
         urgent: view.urgent_at(),
         options: parse_options(options),
-        mark: Mark::NotEct,
+        mark: EcnCodepoint::NotEct,
         packets: 1,
-        text: packet.slice(header_len, usize::MAX),
+        payload: packet.slice(header_len, usize::MAX),
     };
     Some((view.src_port(), view.dst_port(), segment))
 }
@@ -73,11 +73,11 @@ pub(crate) fn parse_plain(packet: Bytes<'_>) -> Option<Plain<'_>> {
         seq: Seq(word(4)),
         ack: Seq(word(8)),
         flags: Flags(offset_and_flags & 0x1ff),
-        mark: Mark::NotEct,
+        mark: EcnCodepoint::NotEct,
         is_merged: false,
         window: u16::from_be_bytes([fixed[14], fixed[15]]),
         timestamps,
-        text: packet.slice(header_len, usize::MAX),
+        payload: packet.slice(header_len, usize::MAX),
     })
 }
 
@@ -283,12 +283,12 @@ mod tests {
             let mut buf = [0; 64];
             let header = header(options);
             let len = header.emit(&mut buf);
-            let text = b"text";
-            let parts: [&[u8]; 2] = [&buf[..len], text];
+            let payload = b"text";
+            let parts: [&[u8]; 2] = [&buf[..len], payload];
             let (source, destination, s) = parse_tcp(Bytes::new(&parts)).unwrap();
             assert_eq!((source, destination), (80, 50_000));
             assert_eq!((s.seq, s.ack, s.flags), (header.seq, header.ack, header.flags));
-            assert_eq!((s.window, s.options, s.text.front()), (0x8001, options, &text[..]));
+            assert_eq!((s.window, s.options, s.payload.front()), (0x8001, options, &payload[..]));
         }
     }
 

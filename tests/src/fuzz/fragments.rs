@@ -5,12 +5,12 @@
 //! Each four bytes of an input are a fragment, or time that passes: flags, identification, offset, length.
 
 use crate::kernel::noise;
-use barenet::datagram::{DatagramHandle, DatagramKind};
 use barenet::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
 use barenet::ip::InterfaceId;
 use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, Stack, Storage};
 use barenet::time::{Duration, Instant};
+use barenet::udp::{DatagramHandle, DatagramKind};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The flags of a step.

@@ -2,12 +2,12 @@
 
 use super::input::{Call, Fate, Input, Machine, Side, Step};
 use super::wire;
-use barenet::datagram::{DatagramHandle, DatagramKind};
 use barenet::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
 use barenet::ip::InterfaceId;
 use barenet::ip::addresses::Cidr;
 use barenet::stack::{ListenerHandle, Readiness, Stack, Storage, TcpHandle};
 use barenet::time::{Duration, Instant};
+use barenet::udp::{DatagramHandle, DatagramKind};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::task::Waker;

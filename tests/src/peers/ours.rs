@@ -2,12 +2,12 @@
 
 use super::smol::{v4, v6};
 use super::world::Read;
-use barenet::datagram::DatagramHandle;
 use barenet::device::Device;
 use barenet::ip::InterfaceId;
 use barenet::ip::addresses::Cidr;
 use barenet::stack::{Devices, Limits, ListenerHandle, Stack, Storage, TcpHandle};
 use barenet::time::Instant;
+use barenet::udp::DatagramHandle;
 use barenet::{Congestion, Error, State, TcpConfig};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 

@@ -1,7 +1,7 @@
 //! Datagrams in fragments, each way.
 
-use barenet::datagram::DontFragment;
 use barenet::stack::Limits;
+use barenet::udp::DontFragment;
 use barenet::{Error, Net, PingSocket, UdpSocket};
 use barenet_drivers::middleware::{Faults, Rates};
 use barenet_tests::kernel::{Family, beside, beside_wrapped, noise};

@@ -1,10 +1,10 @@
 //! Path MTU with the kernel as a router: two stacks of ours on two TAPs, and a smaller link behind it
 //! than either knows of.
 
-use barenet::datagram::DontFragment;
 use barenet::device::{Capabilities, Device, LinkState, Mac, RxFrame, TxError, TxFrame};
 use barenet::ip::addresses::Cidr;
 use barenet::stack::{Limits, Stack, Storage};
+use barenet::udp::DontFragment;
 use barenet::wait::Threads;
 use barenet::{Error, Net, TcpListener, TcpStream, UdpSocket};
 use barenet_drivers::tap::{self, Options, Tap};

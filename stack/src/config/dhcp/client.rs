@@ -5,11 +5,11 @@ use core::net::Ipv4Addr;
 use super::lease::Lease;
 use super::request::Outgoing;
 use super::{DhcpConfig, Verdict};
+use crate::base::random::Random;
 use crate::config::link_local::LinkLocal;
 use crate::counters::Drop;
 use crate::device::Mac;
 use crate::link::probe::{ProbeStep, Probing};
-use crate::random::Random;
 use crate::time::{Duration, Instant, earlier};
 use crate::wire::{DhcpKind, DhcpMessage, option};
 

@@ -5,9 +5,9 @@ use std::string::ToString;
 use std::vec::Vec;
 
 use super::*;
+use crate::base::random::Random;
 use crate::counters::Drop;
 use crate::device::Mac;
-use crate::random::Random;
 use crate::time::Instant;
 use crate::wire::{DhcpKind, DhcpMessage};
 

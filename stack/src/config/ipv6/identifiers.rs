@@ -5,8 +5,8 @@ use core::net::Ipv6Addr;
 
 use siphasher::sip::SipHasher24;
 
+use crate::base::random::Random;
 use crate::device::Mac;
-use crate::random::Random;
 
 /// An address in the upper 64 bits of a prefix.
 pub(crate) fn address(prefix: Ipv6Addr, identifier: u64) -> Ipv6Addr {

@@ -1,6 +1,6 @@
 //! When an interface asks for routers (RFC 4861 §6.3.7, RFC 7559).
 
-use crate::random::Random;
+use crate::base::random::Random;
 use crate::time::{Duration, Instant};
 
 /// First interval (RFC 7559 §2, IRT: RFC 4861's RTR_SOLICITATION_INTERVAL).

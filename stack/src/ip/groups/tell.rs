@@ -3,8 +3,8 @@
 use core::net::IpAddr;
 
 use super::{Groups, Place, Querier, Record, SOURCES_MAX, Telling, Wish, passes};
+use crate::base::random::Random;
 use crate::ip::InterfaceId;
-use crate::random::Random;
 use crate::time::{Duration, Instant, earlier};
 use crate::wire::{GroupMessage, Query, RecordKind};
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::vec::Vec;
 
 use super::*;
-use crate::random::Random;
-use crate::slab::Key;
+use crate::base::random::Random;
+use crate::base::slab::Key;
 use crate::time::Duration;
 use crate::wire::{GroupMessage, Query, RecordKind as K};
 

@@ -3,7 +3,7 @@
 use std::vec::Vec;
 
 use super::*;
-use crate::slab::{Slab, Slot};
+use crate::base::slab::{Slab, Slot};
 
 const T0: Instant = Instant::from_millis(1000);
 

@@ -5,7 +5,7 @@
 use std::vec::Vec;
 
 use super::*;
-use crate::slab::Key as SlabKey;
+use crate::base::slab::Key as SlabKey;
 
 const T0: Instant = Instant::from_millis(1000);
 
@@ -374,7 +374,7 @@ fn interface_that_is_gone_takes_its_fragments_along() {
 /// whose parts all came, byte for byte.
 #[test]
 fn random_fragments_never_make_a_wrong_byte() {
-    let mut random = crate::random::Random::new([3; 32]);
+    let mut random = crate::base::random::Random::new([3; 32]);
     let mut whole = 0;
     for round in 0..400 {
         let mut t = Table::new(4, 1 << 16);

@@ -3,8 +3,8 @@
 use core::net::IpAddr;
 
 use super::{DELAY, Evidence, FAILED, IN_USE, NeighborKey, Resolution, Times};
+use crate::base::packet_queue::PacketQueue;
 use crate::device::Mac;
-use crate::queue::PacketQueue;
 use crate::time::Instant;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

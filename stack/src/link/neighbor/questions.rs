@@ -3,7 +3,7 @@
 //! verified all of them together (RFC 6583 §3).
 
 use super::RETRANS;
-use crate::rate::TokenBucket;
+use crate::base::rate::TokenBucket;
 use crate::time::{Duration, Instant};
 
 /// Neighbours whose entry was evicted less than an interval after they were asked. Beyond that many

@@ -5,7 +5,7 @@ use managed::ManagedSlice;
 
 use super::NeighborKey;
 use super::entry::{Class, Entry};
-use crate::demux::HashKey;
+use crate::base::demux::HashKey;
 use crate::time::Instant;
 
 /// The end of a chain.

@@ -1,9 +1,9 @@
 use std::vec::Vec;
 
 use super::*;
+use crate::base::random::Random;
+use crate::base::slab::{Slab, Slot};
 use crate::bytes::Bytes;
-use crate::random::Random;
-use crate::slab::{Slab, Slot};
 
 const T0: Instant = Instant::from_millis(10_000);
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 7]);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::device::loopback::Loopback;
 use crate::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
-use crate::stack::INTERFACES_MAX;
+use crate::ip::INTERFACES_MAX;
 use managed::ManagedSlice;
 
 /// A device that lives as long as somebody holds it.

@@ -8,10 +8,10 @@ use std::task::Wake;
 use std::vec::Vec;
 
 use super::*;
+use crate::net::wait::Spin;
 use crate::platform::Platform;
 use crate::stack::{Limits, Stack, Storage};
 use crate::time::Instant;
-use crate::wait::Spin;
 
 #[derive(Default)]
 struct Machine(AtomicU64);
@@ -173,7 +173,7 @@ fn a_waiting_server_is_stopped() {
 /// A way of waiting that has room for a job now and then.
 struct Crowded(AtomicUsize);
 
-impl crate::wait::Wait for Crowded {
+impl crate::net::wait::Wait for Crowded {
     fn block_on(
         &self,
         net: &Net,

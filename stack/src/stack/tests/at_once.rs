@@ -3,8 +3,8 @@
 use core::net::SocketAddr;
 
 use super::*;
-use crate::datagram::DatagramHandle;
 use crate::ip::routes::Route;
+use crate::udp::DatagramHandle;
 
 /// The only device, or none.
 struct Only<'a>(Option<(InterfaceId, &'a mut Wire)>);

@@ -4,8 +4,8 @@ use core::net::SocketAddr;
 
 use super::input::{PEER, fix_ipv4, host, icmp, introduce, ndp_to, packet_to, v6};
 use super::*;
-use crate::datagram::{DatagramHandle, DontFragment};
 use crate::time::Duration;
+use crate::udp::{DatagramHandle, DontFragment};
 use crate::wire::{FragmentHeader, UdpHeader, icmpv4, icmpv6, protocol};
 
 fn bind(host: &mut Host, v4_only: bool, port: u16) -> DatagramHandle {

@@ -3,9 +3,9 @@
 use core::net::SocketAddr;
 
 use super::*;
-use crate::datagram::DatagramHandle;
 use crate::device::RxFrame;
 use crate::time::Duration;
+use crate::udp::DatagramHandle;
 use crate::wire::{self, Checksum, HEADERS_LEN_MAX, IpHeader, LinkPath, UdpHeader, igmp, mld, protocol};
 
 const GROUP: &str = "239.1.2.3";

@@ -4,9 +4,9 @@ use core::net::SocketAddr;
 
 use super::*;
 use crate::counters::TcpCount;
-use crate::datagram::DatagramKind;
 use crate::tcp::{State, TcpOptions};
 use crate::time::Duration;
+use crate::udp::DatagramKind;
 
 const PORT: u16 = 80;
 const KIB: usize = 1024;

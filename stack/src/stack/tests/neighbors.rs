@@ -4,9 +4,9 @@ use core::net::SocketAddr;
 
 use super::input::{PEER, fix_ipv4, icmp, packet_to};
 use super::*;
-use crate::datagram::{DatagramHandle, DatagramKind};
 use crate::ip::addresses::Cidr;
 use crate::time::Duration;
+use crate::udp::{DatagramHandle, DatagramKind};
 use crate::wire::{ArpOperation, ArpPacket, icmpv4, protocol};
 
 pub(super) fn at(ms: u64) -> Instant {

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
 use super::*;
-use crate::datagram::{DatagramHandle, DatagramKind};
 use crate::ip::routes::Route;
 use crate::tcp::{SynCookies, TcpOptions};
+use crate::udp::{DatagramHandle, DatagramKind};
 
 #[derive(Default)]
 struct Count(AtomicUsize);

@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 
 use super::input::packet_to;
 use super::*;
-use crate::datagram::{DatagramHandle, DatagramKind};
+use crate::udp::{DatagramHandle, DatagramKind};
 use crate::wire::{UdpHeader, protocol};
 
 const ANY_V4: &str = "0.0.0.0";
@@ -174,7 +174,7 @@ fn a_datagram_too_long_is_refused() {
     let mut a = Host::new(1);
     let client = bind(&mut a, ANY_V6, 0);
     #[cfg(feature = "fragments")]
-    a.stack.datagram_set_dont_fragment(client, crate::datagram::DontFragment::Yes).unwrap();
+    a.stack.datagram_set_dont_fragment(client, crate::udp::DontFragment::Yes).unwrap();
     let error = Error::MessageTooLong { limit: 1472 };
     assert_eq!(send(&mut a, client, at("10.0.0.2", 7), &[0; 1473]), Err(error));
     assert_eq!(send(&mut a, client, at("10.0.0.2", 7), &[0; 1472]), Ok(1472));

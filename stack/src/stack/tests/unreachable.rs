@@ -4,10 +4,10 @@ use core::net::{SocketAddr, SocketAddrV6};
 
 use super::neighbors::{asked, at};
 use super::*;
-use crate::datagram::DatagramKind;
 use crate::device::Mac;
 use crate::ip::routes::Route;
 use crate::stack::TcpHandle;
+use crate::udp::DatagramKind;
 use crate::wire::{ArpOperation, ArpPacket, protocol};
 
 /// A connection from 10.0.0.1 to 10.0.0.2, which then falls silent.

@@ -10,7 +10,7 @@
 
 use super::super::segment::{Flags, Segment};
 use super::{Receive, SackUse};
-use crate::pool::{Chain, Need, Pool, to_u32};
+use crate::base::pool::{Chain, Need, Pool, to_u32};
 use crate::seq::Seq;
 
 /// The largest window that a header tells without a scale.
@@ -37,8 +37,8 @@ fn smaller(queue: &Chain, pool: &Pool<'_>, limit: usize) -> usize {
 }
 
 /// Is a segment in the window of `wnd` from `nxt` on, in any state? Two kinds are taken beyond the table of the RFC: at a
-/// closed window acknowledgment, reset and window count, though not the text (H029); and a peer that has used up the
-/// window has no other number than its end for a bare acknowledgment. The text of a reset means nothing (SHLD-2).
+/// closed window acknowledgment, reset and window count, though not the payload (H029); and a peer that has used up the
+/// window has no other number than its end for a bare acknowledgment. The payload of a reset means nothing (SHLD-2).
 //= rfc9293#3.10.7.4: the table of four cases
 //= rfc5961#3.2: of a reset the number counts
 pub(crate) fn is_acceptable(segment: &Segment<'_>, nxt: Seq, wnd: u32) -> bool {
@@ -140,7 +140,7 @@ impl Receive {
             || (self.wnd() < self.mss as u32 && opening >= self.opening_least(most, pool))
     }
 
-    /// There may be memory again for text that found none: true once.
+    /// There may be memory again for payload that found none: true once.
     pub(crate) fn reopens(&mut self) -> bool {
         core::mem::take(&mut self.refused)
     }

@@ -3,9 +3,9 @@
 
 use super::{Send, Sendable};
 use crate::tcp::config::TcpConfig;
+use crate::tcp::context::Context;
 use crate::tcp::options::TcpOptions;
-use crate::tcp::scoreboard::Stamp;
-use crate::tcp::tcb::Cx;
+use crate::tcp::send::scoreboard::XmitTime;
 use crate::time::{Duration, Instant};
 
 /// How long a small window is left unused in the hope of a larger one.
@@ -138,10 +138,10 @@ impl Send {
 
     /// Has the loop slept through the timer? Then what is in flight counts from now: nobody looked when its
     /// answers came, and they may be lost.
-    pub(crate) fn note_gap(&mut self, cx: &mut Cx<'_, '_>) {
+    pub(crate) fn note_gap(&mut self, cx: &mut Context<'_, '_>) {
         let Some(at) = self.timer_at(cx.options).filter(|at| *at + GAP <= cx.now) else { return };
         self.since = since_after_gap(self.since, at, self.was_tried(), cx.now);
-        let now = Stamp::of(cx.now);
+        let now = XmitTime::of(cx.now);
         self.scoreboard.edit(cx.pool, |records| {
             // Sent again, as far as samples of the round trip go.
             records.each(|_, record| (record.sent, record.again) = (now, true));
@@ -155,14 +155,14 @@ impl Send {
     }
 
     /// Has the user's patience ended (RFC 9293 §3.10.1)? It is time alone.
-    pub(crate) fn is_out_of_patience(&self, cx: &Cx<'_, '_>) -> bool {
+    pub(crate) fn is_out_of_patience(&self, cx: &Context<'_, '_>) -> bool {
         let waits = self.timer != SendTimer::Off;
         waits && cx.options.user_timeout.is_some_and(|patience| cx.now.since(self.since) >= patience)
     }
 
     /// Has the peer been silent for R2, which is time and retransmissions?
     //= rfc9293#3.8.3 MUST-20, SHLD-11
-    pub(crate) fn is_given_up(&self, cx: &Cx<'_, '_>) -> bool {
+    pub(crate) fn is_given_up(&self, cx: &Context<'_, '_>) -> bool {
         self.was_tried() && cx.now.since(self.since) >= cx.data_timeout()
     }
 }

@@ -48,7 +48,7 @@ fn a_reset_in_a_simultaneous_open() {
     assert_eq!(b.connected(), Err(Error::ConnectionRefused));
 }
 
-/// B01: a SYN with window 0 and a last ACK with 0x8000: text goes at once, not as a probe.
+/// B01: a SYN with window 0 and a last ACK with 0x8000: payload goes at once, not as a probe.
 #[test]
 fn a_window_that_opens_with_the_last_ack() {
     let mut b = Bench::listening(quiet(), 4);
@@ -70,7 +70,7 @@ fn writing_and_reading_in_syn_sent() {
     assert_eq!(b.read(10), Err(Error::WouldBlock));
     b.get(segment(Flags::SYN | Flags::ACK, 0, 1).mss(1460));
     let out = b.out();
-    assert!(out.iter().any(|o| o.text == b"early"), "{out:?}");
+    assert!(out.iter().any(|o| o.payload == b"early"), "{out:?}");
     let mut b = Bench::connecting(quiet());
     b.out();
     b.write(b"early").unwrap();
@@ -79,7 +79,7 @@ fn writing_and_reading_in_syn_sent() {
     assert_eq!(b.write(b"x"), Err(Error::ConnectionRefused));
 }
 
-/// B05: text and FINs beyond the window are answered once in half a second, in CLOSING too; at the
+/// B05: payload and FINs beyond the window are answered once in half a second, in CLOSING too; at the
 /// edge of a closed window always.
 #[test]
 fn beyond_the_window() {
@@ -165,7 +165,7 @@ fn the_fin_is_repeated() {
     }
 }
 
-/// B08: text goes into a window that is partly open, up to its edge.
+/// B08: payload goes into a window that is partly open, up to its edge.
 #[test]
 fn a_window_that_is_partly_open() {
     let mut b = Bench::server();
@@ -178,7 +178,7 @@ fn a_window_that_is_partly_open() {
 }
 
 /// B10: our timestamps never go back, and echo the peer's last that counted; an old one is
-/// acknowledged and its text dropped.
+/// acknowledged and its payload dropped.
 #[test]
 fn timestamps_in_order() {
     let mut b = Bench::server_with(quiet(), syn().ts(1000, 0));

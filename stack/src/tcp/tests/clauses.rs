@@ -25,7 +25,7 @@ fn options_may_come_at_any_time() {
     let mut b = Bench::server_with(quiet(), syn().ts(100, 0));
     let echo = |b: &mut Bench, ms| b.advance(ms).pop().map(|(_, o)| o.options.timestamps.unwrap().echo);
     b.get(data(1, 1, b"abc").ts(200, 0).mss(99).scale(3));
-    assert_eq!(echo(&mut b, 50), Some(200), "a segment with text");
+    assert_eq!(echo(&mut b, 50), Some(200), "a segment with payload");
     b.get(fin(4, 1).ts(300, 0));
     assert_eq!(b.out().pop().map(|o| o.options.timestamps.unwrap().echo), Some(300), "a FIN");
     assert_eq!(b.state(), State::CloseWait);
@@ -58,7 +58,7 @@ fn segment_sizes_are_agreed_on() {
 #[test]
 fn the_offered_mss_follows_the_mtu() {
     for (mtu, v6, mss) in [(1500, false, 1460), (1500, true, 1440), (9000, false, 8960), (1280, true, 1220)] {
-        assert_eq!(crate::tcp::tcb::Mss::for_mtu(mtu, v6).ours, mss);
+        assert_eq!(crate::tcp::connection::tcb::Mss::for_mtu(mtu, v6).ours, mss);
     }
 }
 
@@ -184,7 +184,7 @@ fn early_segments_are_kept() {
     assert_eq!(b.read(20).unwrap(), b"abcdefghij");
 }
 
-/// T15, F10: text whose acknowledgment is too old or too new is a guess: it is not taken.
+/// T15, F10: payload whose acknowledgment is too old or too new is a guess: it is not taken.
 //= rfc9293#3.10.7.4 MAY-12
 //= rfc5961#5.2
 #[test]
@@ -197,7 +197,7 @@ fn text_with_an_implausible_acknowledgment() {
     assert_eq!(b.read(10).unwrap(), b"right");
 }
 
-/// T01: whoever lets go of a connection can't read from it any more, and text that comes afterwards
+/// T01: whoever lets go of a connection can't read from it any more, and payload that comes afterwards
 /// is answered with a reset.
 //= rfc9293#3.6.1 MAY-1, SHLD-3
 #[test]
@@ -226,11 +226,11 @@ fn a_fin_that_nobody_answers() {
     }
 }
 
-/// H037: numbers half of the space away, in every field that has one, are neither text nor an acknowledgment, and
+/// H037: numbers half of the space away, in every field that has one, are neither payload nor an acknowledgment, and
 /// the connection goes on.
 #[test]
 fn numbers_half_the_space_away() {
-    use crate::tcp::ranges::Range;
+    use crate::seq::Range;
     for distance in [(1 << 31) - 1, 1 << 31, (1 << 31) + 1] {
         let mut b = Bench::server_with(quiet(), syn().sack_permitted());
         b.write(&pattern(3_000)).unwrap();
@@ -239,7 +239,7 @@ fn numbers_half_the_space_away() {
             for flags in
                 [Flags::ACK, Flags::ACK | Flags::FIN, Flags::RST, Flags::SYN, Flags::ACK | Flags::URG]
             {
-                b.get(segment(flags, 1 + seq, upto).text(b"no"));
+                b.get(segment(flags, 1 + seq, upto).payload(b"no"));
             }
         }
         let mut far = ack(1, 1);

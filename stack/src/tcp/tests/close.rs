@@ -13,7 +13,7 @@ fn closing_after_the_peer() {
     b.shutdown();
     assert_eq!(b.write(b"x"), Err(Error::ClosedLocally));
     let out = b.out();
-    assert!(out.len() == 1 && out[0].is(FIN_ACK) && out[0].text == b"rest" && out[0].ack == 2, "{out:?}");
+    assert!(out.len() == 1 && out[0].is(FIN_ACK) && out[0].payload == b"rest" && out[0].ack == 2, "{out:?}");
     assert_eq!(b.state(), State::LastAck);
     b.get(ack(2, 6));
     assert_eq!(b.state(), State::Closed);
@@ -26,7 +26,7 @@ fn closing_after_the_peer() {
 #[test]
 fn a_fin_before_its_data() {
     let mut b = Bench::server();
-    b.get(fin(5, 1).text(b"efgh"));
+    b.get(fin(5, 1).payload(b"efgh"));
     b.get(fin(9, 1));
     assert_eq!(b.read(10), Err(Error::WouldBlock));
     b.out();
@@ -44,7 +44,7 @@ fn a_fin_before_its_data() {
 fn nothing_counts_behind_a_fin() {
     let mut b = Bench::server();
     b.get(data(5, 1, b"behind"));
-    b.get(fin(1, 1).text(b"abcd"));
+    b.get(fin(1, 1).payload(b"abcd"));
     assert_eq!(b.read(20).unwrap(), b"abcd");
     assert_eq!(b.read(20).unwrap(), b"");
     b.get(data(6, 1, b"more"));
@@ -54,12 +54,12 @@ fn nothing_counts_behind_a_fin() {
     assert_eq!(b.pool.in_use(), 0);
 }
 
-/// H015: a FIN in a segment whose text is known counts.
+/// H015: a FIN in a segment whose payload is known counts.
 #[test]
 fn a_fin_with_old_text() {
     let mut b = Bench::server();
     b.get(data(1, 1, b"abcd"));
-    b.get(fin(1, 1).text(b"abcd"));
+    b.get(fin(1, 1).payload(b"abcd"));
     assert_eq!(b.read(20).unwrap(), b"abcd");
     assert_eq!(b.read(20).unwrap(), b"");
     assert_eq!(b.out()[0].ack, 6);
@@ -306,7 +306,7 @@ fn lost_data_is_told_by_a_reset() {
     assert_eq!(timestamps.map(|t| t.echo), Some(80), "RFC 7323 section 3.2");
 }
 
-/// H254, H270, M2, E2: whatever ends a connection, the reader first gets what came in order, text and FIN; then the
+/// H254, H270, M2, E2: whatever ends a connection, the reader first gets what came in order, payload and FIN; then the
 /// error, on every call. What lies beyond a hole is no use to it. Writers are told at once.
 #[test]
 fn an_error_after_what_came_before_it() {
@@ -330,7 +330,7 @@ fn an_error_after_what_came_before_it() {
             b.write(b"ours").unwrap();
             b.out();
             let waits = b.wait(Interest::Read);
-            b.get(if closes { fin(1, 1) } else { ack(1, 1) }.text(b"theirs"));
+            b.get(if closes { fin(1, 1) } else { ack(1, 1) }.payload(b"theirs"));
             if !closes {
                 b.get(data(20, 1, b"beyond"));
             }
@@ -356,7 +356,7 @@ fn an_error_after_what_came_before_it() {
     }
 }
 
-/// H253: closing with unread text: the peer gets what was written, as far as its window takes it, then the
+/// H253: closing with unread payload: the peer gets what was written, as far as its window takes it, then the
 /// reset. What still comes is acknowledged and dropped, and does not end it sooner.
 //= rfc9293#3.10.4
 #[test]
@@ -382,7 +382,7 @@ fn an_answer_before_the_reset() {
 }
 
 /// A peer that writes all before it reads: what the reset waits for finds its window closed, so its own
-/// text has to get through, in whatever order and however little memory is left, and its FIN too.
+/// payload has to get through, in whatever order and however little memory is left, and its FIN too.
 //= rfc9293#3.6.1 SHLD-3
 #[test]
 fn a_reset_that_waits_does_not_stall_the_peer() {
@@ -390,16 +390,16 @@ fn a_reset_that_waits_does_not_stall_the_peer() {
     b.write(&pattern(2 * MSS as usize)).unwrap();
     assert_eq!((b.close(), brief(&b.out())), (None, vec![(1, MSS, 1)]));
     let in_use = b.pool.in_use();
-    let text = pattern(MSS as usize);
+    let payload = pattern(MSS as usize);
     let mut nxt = 1;
     for turn in 0..100 {
         if turn % 3 == 0 {
-            b.get(data(nxt + MSS, 1 + MSS, &text).win(0));
+            b.get(data(nxt + MSS, 1 + MSS, &payload).win(0));
             assert_eq!(b.out().last().unwrap().ack, nxt, "turn {turn}");
             nxt += MSS;
-            b.get(data(nxt - MSS, 1 + MSS, &text).win(0));
+            b.get(data(nxt - MSS, 1 + MSS, &payload).win(0));
         } else {
-            b.get(data(nxt, 1 + MSS, &text).win(0));
+            b.get(data(nxt, 1 + MSS, &payload).win(0));
         }
         nxt += MSS;
         let out = [b.out(), b.advance(200).into_iter().map(|(_, o)| o).collect()].concat();
@@ -415,26 +415,26 @@ fn a_reset_that_waits_does_not_stall_the_peer() {
     assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
 }
 
-/// Text out of order that nobody will read needs no memory either: none was promised for it.
+/// Payload out of order that nobody will read needs no memory either: none was promised for it.
 #[test]
 fn a_reset_that_waits_keeps_no_text() {
     let mut b = Bench::server_with(quiet(), syn().win(0));
     b.write(b"answer").unwrap();
     assert_eq!(b.close(), None);
-    let mut hog = crate::pool::Chain::new();
-    while hog.append(&mut b.pool, &pattern(500), crate::pool::Need::Window) == 500 {}
-    let text = pattern(MSS as usize);
+    let mut hog = crate::base::pool::Chain::new();
+    while hog.append(&mut b.pool, &pattern(500), crate::base::pool::Need::Window) == 500 {}
+    let payload = pattern(MSS as usize);
     let in_use = b.pool.in_use();
     for n in 1..20 {
-        b.get(data(1 + n * MSS, 1, &text).win(0));
+        b.get(data(1 + n * MSS, 1, &payload).win(0));
         assert!(b.pool.in_use() <= in_use + 2 * b.pool.block_len(), "more than ranges and their log of {n}");
     }
-    b.get(data(1, 1, &text).win(0));
+    b.get(data(1, 1, &payload).win(0));
     assert_eq!(b.out().last().unwrap().ack, 1 + 20 * MSS);
     hog.clear(&mut b.pool);
 }
 
-/// The same where the text comes after the close, with a FIN on its way; and where reading was shut.
+/// The same where the payload comes after the close, with a FIN on its way; and where reading was shut.
 #[test]
 fn an_answer_before_the_reset_for_late_text() {
     let mut b = Bench::server();
@@ -495,8 +495,8 @@ fn a_full_buffer_takes_last_words() {
     b.tcp.settings.config.send_buffer = u32::MAX;
     while b.write(&pattern(10_000)).is_ok() {}
     assert_eq!(last_words(&mut b, 4_096), Ok(()));
-    let mut hog = crate::pool::Chain::new();
-    while hog.append(&mut b.pool, &pattern(500), crate::pool::Need::Control) == 500 {}
+    let mut hog = crate::base::pool::Chain::new();
+    while hog.append(&mut b.pool, &pattern(500), crate::base::pool::Need::Control) == 500 {}
     assert_eq!(last_words(&mut b, 1), Err(Error::WouldBlock));
     hog.clear(&mut b.pool);
 }
@@ -510,7 +510,7 @@ fn last_words_before_the_reset() {
     let key = b.key.unwrap();
     assert!(b.tcp.let_go(key, false, b.now, &mut b.pool).is_none());
     let out = b.out();
-    assert!(out.len() == 1 && out[0].text == b"last words" && !out[0].flags.has(Flags::FIN), "{out:?}");
+    assert!(out.len() == 1 && out[0].payload == b"last words" && !out[0].flags.has(Flags::FIN), "{out:?}");
     b.get(ack(1, 11));
     assert!(matches!(b.replies[..], [Reply::Reset(r)] if r.seq == b.iss + 11), "{:?}", b.replies);
     assert_eq!((b.tcp.len(), b.pool.in_use()), (0, 0));
@@ -535,13 +535,13 @@ fn a_fin_at_a_closed_window() {
     assert_eq!(b.state(), State::FinWait2);
 }
 
-/// H020: a reset is a reset, whatever else the segment says; text in it does no harm.
+/// H020: a reset is a reset, whatever else the segment says; payload in it does no harm.
 //= rfc9293#3.5.3 SHLD-2
 #[test]
 fn a_reset_with_other_flags() {
     for flags in [Flags::SYN, Flags::FIN, Flags::SYN | Flags::FIN | Flags::ACK, Flags::ACK] {
         let mut b = Bench::server();
-        b.get(segment(flags | Flags::RST, 1, 1).text(b"because"));
+        b.get(segment(flags | Flags::RST, 1, 1).payload(b"because"));
         assert_eq!(b.read(1), Err(Error::ConnectionReset), "{flags:?}");
         assert_eq!((b.replies.len(), b.pool.in_use()), (0, 0));
     }
@@ -553,7 +553,7 @@ fn a_reset_with_other_flags() {
 #[test]
 fn a_reset_after_the_fin() {
     let mut b = Bench::server();
-    b.get(fin(1, 1).text(b"all"));
+    b.get(fin(1, 1).payload(b"all"));
     b.write(b"answer").unwrap();
     b.out();
     b.get(rst(5));
@@ -606,7 +606,7 @@ fn the_oldest_time_wait_gives_way() {
     assert_eq!(b.tcp.time_waits(), 0);
 }
 
-/// RFC 1122 §4.2.2.13: until the reset may go, text is acknowledged and dropped, however much of it there is, and
+/// RFC 1122 §4.2.2.13: until the reset may go, payload is acknowledged and dropped, however much of it there is, and
 /// the window stays open for it: a peer that writes all before it reads would else stall.
 #[test]
 fn text_before_the_reset_takes_no_memory() {
@@ -626,12 +626,12 @@ fn text_before_the_reset_takes_no_memory() {
     assert!(matches!(b.replies[..], [Reply::Reset(_)]));
 }
 
-/// H013: text beyond a hole that ends where the FIN is stays, and the FIN counts when the hole is filled; text behind
+/// H013: payload beyond a hole that ends where the FIN is stays, and the FIN counts when the hole is filled; payload behind
 /// the FIN goes.
 #[test]
 fn text_beyond_a_hole_and_the_fin() {
     let mut b = Bench::server();
-    b.get(fin(6, 1).text(b"beyond"));
+    b.get(fin(6, 1).payload(b"beyond"));
     b.get(data(1, 1, b"first"));
     assert_eq!((b.read(20), b.read(20)), (Ok(b"firstbeyond".to_vec()), Ok(vec![])));
     let mut b = Bench::server();
@@ -641,7 +641,7 @@ fn text_beyond_a_hole_and_the_fin() {
     assert_eq!((b.read(20), b.read(20)), (Ok(b"firstbeyond".to_vec()), Ok(vec![])));
     let mut b = Bench::server();
     b.get(data(6, 1, b"beyond"));
-    b.get(fin(6, 1).text(b"bey"));
+    b.get(fin(6, 1).payload(b"bey"));
     b.get(data(1, 1, b"first"));
     assert_eq!((b.read(20), b.read(20)), (Ok(b"firstbey".to_vec()), Ok(vec![])));
 }

@@ -43,12 +43,12 @@ fn a_small_window_opens_by_half() {
 fn the_edge_never_moves_back() {
     let mut b = Bench::server_with(buffer(200_000), syn().scale(3));
     let mut edge = 0;
-    let mut hog = crate::pool::Chain::new();
+    let mut hog = crate::base::pool::Chain::new();
     for n in 0..600u32 {
         b.get(data(1 + n * 100, 1, &pattern(100)));
         if n % 3 == 0 {
             let _ = b.read(250);
-            hog.append(&mut b.pool, &pattern(6_000), crate::pool::Need::Control);
+            hog.append(&mut b.pool, &pattern(6_000), crate::base::pool::Need::Control);
         }
         for out in b.out() {
             let now = out.ack + (u32::from(out.window) << 2);
@@ -60,7 +60,7 @@ fn the_edge_never_moves_back() {
     hog.clear(&mut b.pool);
 }
 
-/// H029: at a closed window the text is refused, and the rest still counts: acknowledgment, window
+/// H029: at a closed window the payload is refused, and the rest still counts: acknowledgment, window
 /// and reset.
 //= rfc9293#3.10.7.4 MUST-66
 #[test]
@@ -81,7 +81,7 @@ fn a_closed_window_is_not_deaf() {
         assert!(b.out().iter().any(|o| o.ack == 1_001));
     }
     for seq in [500, 1_002, 3_000] {
-        let outside = Some(Refused::Engine(crate::tcp::tcb::Dropped::OutOfWindow));
+        let outside = Some(Refused::Engine(crate::tcp::connection::tcb::Dropped::OutOfWindow));
         assert_eq!(b.get(ack(seq, 5)), outside, "{seq}: nothing but RCV.NXT is inside");
     }
     b.get(rst(1_001));
@@ -90,7 +90,7 @@ fn a_closed_window_is_not_deaf() {
 }
 
 /// A pure acknowledgment at the right edge counts: a peer that has filled our window, or whose
-/// text was lost, has no other number to send it with.
+/// payload was lost, has no other number to send it with.
 #[test]
 fn an_acknowledgment_at_the_edge() {
     let mut b = Bench::server_with(buffer(2_000), syn());
@@ -118,7 +118,7 @@ fn an_older_window_is_not_taken() {
     assert_eq!(sent, 5_000 - 2 * MSS, "an older acknowledgment does not close it");
 }
 
-/// H031: text of the peer's that was late, with a higher number and an older acknowledgment than what
+/// H031: payload of the peer's that was late, with a higher number and an older acknowledgment than what
 /// came before: its window counts from there, not from SND.UNA.
 //= rfc9293#3.10.7.4 fifth: SND.UNA =< SEG.ACK
 #[test]
@@ -132,7 +132,7 @@ fn a_window_with_an_old_acknowledgment() {
     assert!(b.out().iter().all(|o| o.len() == 0), "the window is closed");
 }
 
-/// The peer sends old text again, with an acknowledgment that is new: its window is counted from
+/// The peer sends old payload again, with an acknowledgment that is new: its window is counted from
 /// there, so that nothing goes beyond the edge that the peer told.
 #[test]
 fn a_new_acknowledgment_in_old_text() {
@@ -216,11 +216,11 @@ fn hole_filled_quick_acks_start_again() {
     assert_eq!(then, [1, 1, 1, 0, 1, 0]);
 }
 
-/// H038: urgent text stays in the stream.
+/// H038: urgent payload stays in the stream.
 #[test]
 fn urgent_text_is_text() {
     let mut b = Bench::server();
-    b.get(segment(Flags::ACK | Flags(0x20), 1, 1).text(b"urgent"));
+    b.get(segment(Flags::ACK | Flags(0x20), 1, 1).payload(b"urgent"));
     assert_eq!(b.read(9).unwrap(), b"urgent");
 }
 
@@ -389,7 +389,7 @@ fn each_segment_beyond_a_hole_is_answered() {
     assert_eq!(brief(&b.out()), [(1, 0, 4_001)], "the hole is filled in part: at once, and once");
 }
 
-/// Text from before and behind the window is cut off; what lies inside counts.
+/// Payload from before and behind the window is cut off; what lies inside counts.
 //= rfc9293#3.10.7.4
 #[test]
 fn text_is_cut_to_the_window() {
@@ -397,7 +397,7 @@ fn text_is_cut_to_the_window() {
     b.get(data(1, 1, b"abcd"));
     b.get(data(3, 1, b"cdef"));
     assert_eq!(b.read(9).unwrap(), b"abcdef");
-    b.get(fin(7, 1).text(&pattern(5_000)));
+    b.get(fin(7, 1).payload(&pattern(5_000)));
     let got = b.read(9_999).unwrap();
     assert!(got.len() < 2_001 && got[..] == pattern(5_000)[..got.len()]);
     assert_eq!(b.state(), State::Established, "the FIN lay outside");

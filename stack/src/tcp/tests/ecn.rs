@@ -22,7 +22,7 @@ fn answer(config: TcpConfig, asked: u8) -> u8 {
     let mut b = Bench::listening(config, 1);
     b.get(In { flags: Flags::SYN | Flags::ace(asked), ..syn() });
     let out = b.out();
-    assert!(out.len() == 1 && out[0].flags.has(SYN_ACK) && out[0].mark == Mark::NotEct);
+    assert!(out.len() == 1 && out[0].flags.has(SYN_ACK) && out[0].mark == EcnCodepoint::NotEct);
     ace(&out[0])
 }
 
@@ -94,7 +94,7 @@ fn what_answers_mean() {
         assert_eq!((info.ecn, info.accurate_ecn), expected, "{answer:#b}");
         b.out();
         b.write(b"x").unwrap();
-        let is_marked = b.out()[0].mark == Mark::Ect0;
+        let is_marked = b.out()[0].mark == EcnCodepoint::Ect0;
         assert_eq!(is_marked, matches!(answer, 0b001 | 0b101 | 0b010), "our SYN bore no mark: {answer:#b}");
     }
 }
@@ -145,7 +145,7 @@ fn both_ask_at_once() {
         let info = b.info();
         assert_eq!((info.ecn, info.accurate_ecn), (agreed, false), "{ecn:?} {asked:#b}");
         b.write(b"x").unwrap();
-        assert_eq!(b.out()[0].mark == Mark::Ect0, agreed);
+        assert_eq!(b.out()[0].mark == EcnCodepoint::Ect0, agreed);
     }
 }
 
@@ -166,10 +166,10 @@ fn a_syn_that_gets_no_answer_stops_asking() {
     b.get(ack(1, 1));
     b.accept();
     b.write(b"x").unwrap();
-    assert_eq!(b.out()[0].mark, Mark::NotEct, "nobody knows which SYN-ACK got through");
+    assert_eq!(b.out()[0].mark, EcnCodepoint::NotEct, "nobody knows which SYN-ACK got through");
 }
 
-/// T08: new text is ECN-capable; SYNs, acknowledgments, a FIN alone, probes and what is sent again
+/// T08: new payload is ECN-capable; SYNs, acknowledgments, a FIN alone, probes and what is sent again
 /// are not.
 //= rfc3168#6.1.4
 //= rfc3168#6.1.5
@@ -178,21 +178,21 @@ fn a_syn_that_gets_no_answer_stops_asking() {
 fn only_new_text_is_capable() {
     for mut b in [classic_server(), accurate_server()] {
         b.write(&pattern(3000)).unwrap();
-        assert!(b.out().iter().all(|o| o.mark == Mark::Ect0));
+        assert!(b.out().iter().all(|o| o.mark == EcnCodepoint::Ect0));
         let again = b.advance(300);
-        assert_eq!((again[0].1.seq, again[0].1.mark), (1, Mark::NotEct));
+        assert_eq!((again[0].1.seq, again[0].1.mark), (1, EcnCodepoint::NotEct));
         b.get(ack(1, 3001).win(0));
         b.get(data(1, 3001, b"in").win(0));
         b.advance(50);
         b.write(b"more").unwrap();
         let probe = b.advance(4000);
         assert!(probe.iter().any(|(_, o)| o.kind == PlanKind::Probe));
-        assert!(probe.iter().all(|(_, o)| o.mark == Mark::NotEct));
+        assert!(probe.iter().all(|(_, o)| o.mark == EcnCodepoint::NotEct));
     }
     let mut b = classic_server();
     b.shutdown();
     let out = b.out();
-    assert!(out[0].is(Flags::ACK | Flags::FIN) && out[0].mark == Mark::NotEct);
+    assert!(out[0].is(Flags::ACK | Flags::FIN) && out[0].mark == EcnCodepoint::NotEct);
 }
 
 /// T08: without congestion control nothing would slow down.
@@ -206,7 +206,7 @@ fn nothing_is_marked_that_would_not_slow_down() {
     b.get(ack(1, 1));
     b.accept();
     b.write(b"x").unwrap();
-    assert_eq!(b.out()[0].mark, Mark::NotEct);
+    assert_eq!(b.out()[0].mark, EcnCodepoint::NotEct);
 }
 
 /// T08: a mark is told with every acknowledgment until CWR comes, and at once.
@@ -214,24 +214,24 @@ fn nothing_is_marked_that_would_not_slow_down() {
 #[test]
 fn ece_until_cwr() {
     let mut b = classic_server();
-    b.get(data(1, 1, b"a").mark(Mark::Ect0));
-    b.get(data(2, 1, b"b").mark(Mark::Ce));
+    b.get(data(1, 1, b"a").mark(EcnCodepoint::Ect0));
+    b.get(data(2, 1, b"b").mark(EcnCodepoint::Ce));
     assert!(b.out()[0].is(Flags::ACK | ECE));
-    b.get(data(3, 1, b"c").mark(Mark::Ect0));
+    b.get(data(3, 1, b"c").mark(EcnCodepoint::Ect0));
     assert!(b.advance(50)[0].1.is(Flags::ACK | ECE));
     b.write(b"x").unwrap();
-    assert!(b.out()[0].is(Flags::ACK | ECE), "with text too");
-    b.get(In { flags: Flags::ACK | CWR, ..data(4, 2, b"d").mark(Mark::Ect0) });
+    assert!(b.out()[0].is(Flags::ACK | ECE), "with payload too");
+    b.get(In { flags: Flags::ACK | CWR, ..data(4, 2, b"d").mark(EcnCodepoint::Ect0) });
     assert!(b.advance(50)[0].1.is(Flags::ACK));
-    b.get(In { flags: Flags::ACK | CWR, ..data(5, 2, b"e").mark(Mark::Ce) });
+    b.get(In { flags: Flags::ACK | CWR, ..data(5, 2, b"e").mark(EcnCodepoint::Ce) });
     assert!(b.out()[0].is(Flags::ACK | ECE), "the mark is newer than the CWR");
     assert_eq!(b.info().marks_received, 2);
     let mut b = Bench::server();
-    b.get(data(1, 1, b"a").mark(Mark::Ce));
+    b.get(data(1, 1, b"a").mark(EcnCodepoint::Ce));
     assert!(b.advance(50)[0].1.is(Flags::ACK), "nobody asked for it");
 }
 
-/// T08: ECE halves the window, once for what was in flight, and CWR goes with the next new text, on
+/// T08: ECE halves the window, once for what was in flight, and CWR goes with the next new payload, on
 /// one segment.
 //= rfc3168#6.1.2
 #[test]
@@ -247,7 +247,7 @@ fn one_reduction_in_a_round() {
     }
     assert_eq!(b.info().ecn_reductions, 1, "all of it was sent before the reduction");
     let out = b.out();
-    assert!(out[0].flags.has(CWR) && out[0].mark == Mark::Ect0 && out[0].len() == MSS);
+    assert!(out[0].flags.has(CWR) && out[0].mark == EcnCodepoint::Ect0 && out[0].len() == MSS);
     assert!(out.len() > 1 && out[1..].iter().all(|o| !o.flags.has(CWR)));
     b.get(In { flags: Flags::ACK | ECE, ..ack(1, 1 + 11 * MSS) });
     assert_eq!(b.info().ecn_reductions, 2, "of the next round");
@@ -277,12 +277,12 @@ fn a_loss_counts_as_the_reduction() {
 fn a_path_that_loses_what_is_marked() {
     let mut b = classic_server();
     let mut at = 1;
-    for expected in [Mark::Ect0, Mark::Ect0, Mark::NotEct] {
+    for expected in [EcnCodepoint::Ect0, EcnCodepoint::Ect0, EcnCodepoint::NotEct] {
         b.write(&[7; 100]).unwrap();
         let out = b.out();
         assert_eq!((out[0].seq, out[0].mark), (at, expected));
-        if expected == Mark::Ect0 {
-            assert_eq!(b.advance(500)[0].1.mark, Mark::NotEct);
+        if expected == EcnCodepoint::Ect0 {
+            assert_eq!(b.advance(500)[0].1.mark, EcnCodepoint::NotEct);
         }
         at += 100;
         b.get(ack(1, at));
@@ -295,9 +295,12 @@ fn a_path_that_loses_what_is_marked() {
 //= rfc9768#3.2.1
 #[test]
 fn an_accurate_answer() {
-    for (mark, expected) in
-        [(Mark::NotEct, 0b010), (Mark::Ect1, 0b011), (Mark::Ect0, 0b100), (Mark::Ce, 0b110)]
-    {
+    for (mark, expected) in [
+        (EcnCodepoint::NotEct, 0b010),
+        (EcnCodepoint::Ect1, 0b011),
+        (EcnCodepoint::Ect0, 0b100),
+        (EcnCodepoint::Ce, 0b110),
+    ] {
         let mut b = Bench::listening(quiet(), 1);
         b.get(In { flags: Flags::SYN | Flags::ace(0b111), ..syn().mark(mark) });
         let out = b.out();
@@ -308,14 +311,17 @@ fn an_accurate_answer() {
     }
 }
 
-/// T08: the client's first acknowledgment says how the SYN-ACK arrived, before any text; a repeated
+/// T08: the client's first acknowledgment says how the SYN-ACK arrived, before any payload; a repeated
 /// SYN-ACK is answered in the same way.
 //= rfc9768#3.2.2.1
 #[test]
 fn an_accurate_third_segment() {
-    for (mark, expected) in
-        [(Mark::NotEct, 0b010), (Mark::Ect1, 0b011), (Mark::Ect0, 0b100), (Mark::Ce, 0b110)]
-    {
+    for (mark, expected) in [
+        (EcnCodepoint::NotEct, 0b010),
+        (EcnCodepoint::Ect1, 0b011),
+        (EcnCodepoint::Ect0, 0b100),
+        (EcnCodepoint::Ce, 0b110),
+    ] {
         let mut b = Bench::connecting(on());
         b.out();
         b.write(b"text").unwrap();
@@ -323,9 +329,9 @@ fn an_accurate_third_segment() {
         b.get(syn_ack.mark(mark));
         let out = b.out();
         assert_eq!((out[0].kind, ace(&out[0]), out[0].len()), (PlanKind::Ack, expected, 0));
-        let count = if mark == Mark::Ce { 6 } else { 5 };
+        let count = if mark == EcnCodepoint::Ce { 6 } else { 5 };
         assert_eq!((out[1].len(), ace(&out[1])), (4, count), "a counter from now on");
-        b.get(syn_ack.mark(Mark::NotEct));
+        b.get(syn_ack.mark(EcnCodepoint::NotEct));
         assert_eq!(ace(&b.out()[0]), 0b010);
     }
 }
@@ -341,7 +347,7 @@ fn an_accurate_server_and_its_path() {
         b.write(b"x").unwrap();
         let out = b.out();
         let is_intact = matches!(third, 0b010 | 0b001 | 0b101 | 0b111);
-        assert_eq!(out[0].mark == Mark::Ect0, is_intact, "{third:#b}");
+        assert_eq!(out[0].mark == EcnCodepoint::Ect0, is_intact, "{third:#b}");
         assert_eq!(ace(&out[0]), 5, "feedback goes on in any case");
     }
     let mut b = accurate_server();
@@ -349,7 +355,7 @@ fn an_accurate_server_and_its_path() {
     b.out();
     b.get(told(2, 0));
     b.write(b"y").unwrap();
-    assert_eq!(b.out()[0].mark, Mark::NotEct, "the field was zeroed");
+    assert_eq!(b.out()[0].mark, EcnCodepoint::NotEct, "the field was zeroed");
     assert_eq!(b.info().ecn_reductions, 0);
 }
 
@@ -361,27 +367,27 @@ fn an_accurate_receiver_counts() {
     let mut b = accurate_server();
     let mut at = 1;
     for n in 1..=20u8 {
-        b.get(In { flags: Flags::ACK | Flags::ace(5), ..data(at, 1, &[n; 10]).mark(Mark::Ce) });
+        b.get(In { flags: Flags::ACK | Flags::ace(5), ..data(at, 1, &[n; 10]).mark(EcnCodepoint::Ce) });
         at += 10;
         let out = b.out();
         assert_eq!((out.len(), ace(&out[0])), (1, (5 + n) & 7));
         let bytes = EcnBytes { e0: 1, ce: u32::from(n) * 10, e1: 1 };
         assert_eq!(out[0].options.ecn_bytes, Some(bytes));
     }
-    b.get(In { flags: Flags::ACK | Flags::ace(5), ..data(at, 1, &[0; 10]).mark(Mark::Ect0) });
+    b.get(In { flags: Flags::ACK | Flags::ace(5), ..data(at, 1, &[0; 10]).mark(EcnCodepoint::Ect0) });
     let out = b.advance(50);
     let bytes = EcnBytes { e0: 11, ce: 200, e1: 1 };
     assert_eq!(out[0].1.options.ecn_bytes, Some(bytes), "a second time, should the first be lost");
-    b.get(In { flags: Flags::ACK | Flags::ace(5), ..data(at + 10, 1, &[0; 10]).mark(Mark::Ect0) });
+    b.get(In { flags: Flags::ACK | Flags::ace(5), ..data(at + 10, 1, &[0; 10]).mark(EcnCodepoint::Ect0) });
     assert_eq!(b.advance(50)[0].1.options.ecn_bytes, None);
 }
 
-/// T08: no segment of a long one may lose a bit of the counter: with CWR in it, text goes segment by
+/// T08: no segment of a long one may lose a bit of the counter: with CWR in it, payload goes segment by
 /// segment.
 #[test]
 fn a_counter_with_the_bit_of_cwr() {
     let mut b = accurate_server();
-    b.get(In { flags: Flags::ACK | Flags::ace(5), ..data(1, 1, b"x").mark(Mark::Ce) });
+    b.get(In { flags: Flags::ACK | Flags::ace(5), ..data(1, 1, b"x").mark(EcnCodepoint::Ce) });
     b.write(&pattern(5000)).unwrap();
     let index = b.tcp.next_ready(b.interface).unwrap();
     let plan = b.tcp.plan(index, 65_535, b.now, &b.pool).unwrap();
@@ -415,5 +421,5 @@ fn an_accurate_sender_reacts() {
     b.get(back);
     assert_eq!(b.info().ecn_reductions, 2, "a counter never goes back");
     let out = b.out();
-    assert!(!out.is_empty() && out.iter().all(|o| o.mark == Mark::Ect0 && ace(o) == 5));
+    assert!(!out.is_empty() && out.iter().all(|o| o.mark == EcnCodepoint::Ect0 && ace(o) == 5));
 }

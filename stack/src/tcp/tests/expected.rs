@@ -8,7 +8,7 @@ impl Bench {
     fn takes(&mut self, s: In<'_>, is_whole: bool) -> bool {
         let key = self.key.unwrap();
         self.tcp.connections.activate(key.index, self.now);
-        let parts = [s.text];
+        let parts = [s.payload];
         let segment = s.segment(self.iss, &parts);
         let plain = Plain::of(&segment).unwrap();
         let taken = self.tcp.take_expected(key, &plain, || is_whole, self.now, &mut self.pool);
@@ -17,7 +17,7 @@ impl Bench {
     }
 }
 
-/// Text in order and an acknowledgment of something new need no more than this, and come to the same.
+/// Payload in order and an acknowledgment of something new need no more than this, and come to the same.
 #[test]
 fn what_is_expected_is_taken() {
     let mut b = Bench::server();
@@ -35,7 +35,7 @@ fn what_is_expected_is_taken() {
     assert_eq!((waits.get(), b.info().in_flight), (1, 0));
 }
 
-/// A request, and an answer: text that acknowledges what was sent before it, with the same window or another one.
+/// A request, and an answer: payload that acknowledges what was sent before it, with the same window or another one.
 /// The connection is then what the ordinary steps make of it.
 #[test]
 fn text_with_news_comes_to_the_same_as_step_by_step() {
@@ -58,13 +58,13 @@ fn text_with_news_comes_to_the_same_as_step_by_step() {
         let [mut short, mut long] = [bench(window), bench(window)];
         assert!(short.takes(s, true), "{what}");
         let key = long.key.unwrap();
-        let parts = [s.text];
+        let parts = [s.payload];
         let segment = s.segment(long.iss, &parts);
         let c = long.tcp.connections.at_mut(key.index).unwrap();
         let mut cx = long.tcp.settings.cx(c.profile, long.now, &mut long.pool);
         let effects = c.tcb.on_segment(&segment, &mut cx);
         assert_eq!((effects.dropped, effects.end), (None, None), "{what}");
-        // Which block of the pool holds the text depends on what is done first.
+        // Which block of the pool holds the payload depends on what is done first.
         let is_state = |field: &&str| !field.contains("head: ") && !field.starts_with("tail: ");
         let [short, long] = [&short, &long].map(|b| {
             let all = format!("{:?}", b.tcp.at(key.index).unwrap().tcb);
@@ -84,10 +84,10 @@ fn what_is_not_expected_is_left() {
     for (what, s, is_whole) in [
         ("a wrong checksum", next(), false),
         ("a hole before it", In { seq: 2, ..next() }, true),
-        ("text that was there", In { seq: 0, ..next() }, true),
+        ("payload that was there", In { seq: 0, ..next() }, true),
         ("an older acknowledgment", In { ack: 0, ..next() }, true),
         ("one of what was never sent", In { ack: 2, ..next() }, true),
-        ("text beyond the window", next().text(&pattern(2_001)), true),
+        ("payload beyond the window", next().payload(&pattern(2_001)), true),
         ("an old timestamp", next().ts(4, 0), true),
     ] {
         assert!(!server().takes(s, is_whole), "{what}");

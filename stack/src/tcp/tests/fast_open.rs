@@ -38,7 +38,7 @@ fn accepted(b: &mut Bench) -> Result<(), Error> {
 fn opened() -> Bench {
     let mut b = server(4);
     let cookie = cookie(&mut b);
-    b.get(syn().fast_open(cookie).text(b"0123456789"));
+    b.get(syn().fast_open(cookie).payload(b"0123456789"));
     accepted(&mut b).unwrap();
     assert_eq!(brief(&b.out()), [(0, 0, 11)]);
     b
@@ -68,14 +68,14 @@ fn a_cookie_for_who_asks() {
     }
 }
 
-/// T09: text with a good cookie is readable before the third segment, and what is written goes out
+/// T09: payload with a good cookie is readable before the third segment, and what is written goes out
 /// before it.
 //= rfc7413#4.2.2
 #[test]
 fn text_is_there_at_once() {
     let mut b = server(4);
     let cookie = cookie(&mut b);
-    b.get(syn().fast_open(cookie).text(b"0123456789").scale(3).sack_permitted().ts(7, 0));
+    b.get(syn().fast_open(cookie).payload(b"0123456789").scale(3).sack_permitted().ts(7, 0));
     accepted(&mut b).unwrap();
     assert_eq!((b.state(), b.read(100).unwrap()), (State::SynReceived, b"0123456789".to_vec()));
     b.write(b"answer").unwrap();
@@ -93,13 +93,13 @@ fn text_is_there_at_once() {
     assert_eq!(b.read(100).unwrap(), b"more");
 }
 
-/// T09: a wrong cookie opens as usual, its text is not acknowledged, and a good cookie comes back.
+/// T09: a wrong cookie opens as usual, its payload is not acknowledged, and a good cookie comes back.
 //= rfc7413#4.2.2
 #[test]
 fn a_wrong_cookie() {
     let mut b = server(4);
     let good = cookie(&mut b);
-    b.get(syn().fast_open(FastOpen::new(&[9; 8], false).unwrap()).text(b"0123456789"));
+    b.get(syn().fast_open(FastOpen::new(&[9; 8], false).unwrap()).payload(b"0123456789"));
     assert_eq!(accepted(&mut b), Err(Error::WouldBlock));
     let out = b.out();
     assert_eq!((brief(&out), out[0].options.fast_open), (vec![(0, 0, 1)], Some(good)));
@@ -116,32 +116,32 @@ fn an_old_cookie() {
     let mut b = server(4);
     let old = cookie(&mut b);
     b.now += hours(4);
-    b.get(syn().fast_open(old).text(b"text"));
+    b.get(syn().fast_open(old).payload(b"text"));
     let out = b.out();
     assert_eq!(brief(&out), [(0, 0, 5)]);
     let new = out[0].options.fast_open.unwrap();
     assert_ne!(new, old);
     b.get(rst(5));
     b.now += hours(4);
-    b.get(syn().fast_open(old).text(b"text"));
+    b.get(syn().fast_open(old).payload(b"text"));
     assert_eq!(brief(&b.out()), [(0, 0, 1)]);
     b.get(rst(1));
-    b.get(syn().fast_open(new).text(b"text"));
+    b.get(syn().fast_open(new).payload(b"text"));
     assert_eq!(brief(&b.out()), [(0, 0, 5)]);
 }
 
-/// T09, H006: the SYN again, with its text, gets the SYN-ACK again, and the text counts once.
+/// T09, H006: the SYN again, with its payload, gets the SYN-ACK again, and the payload counts once.
 #[test]
 fn the_syn_comes_twice() {
     let mut b = opened();
-    b.get(syn().text(b"0123456789"));
+    b.get(syn().payload(b"0123456789"));
     assert_eq!(brief(&b.out()), [(0, 0, 11)]);
     b.get(ack(11, 1));
     assert_eq!((b.state(), b.read(100).unwrap()), (State::Established, b"0123456789".to_vec()));
     assert_eq!((b.read(100), accepted(&mut b)), (Err(Error::WouldBlock), Err(Error::WouldBlock)));
 }
 
-/// T09: the SYN-ACK is repeated, text is not, until the client answers; then it goes again, if the
+/// T09: the SYN-ACK is repeated, payload is not, until the client answers; then it goes again, if the
 /// client had no use for it.
 #[test]
 fn the_syn_ack_is_lost() {
@@ -172,7 +172,7 @@ fn nobody_answers() {
 #[test]
 fn a_reset_instead_of_the_third_segment() {
     let mut b = opened();
-    assert_eq!(b.get(ack(11, 100)), Some(Refused::Engine(crate::tcp::tcb::Dropped::BadAck)));
+    assert_eq!(b.get(ack(11, 100)), Some(Refused::Engine(crate::tcp::connection::tcb::Dropped::BadAck)));
     assert!(matches!(b.replies.pop(), Some(Reply::Reset(_))));
     assert!(b.get(ack(11, 0)).is_some() && b.replies.pop().is_some());
     assert_eq!(b.state(), State::SynReceived);
@@ -201,7 +201,7 @@ fn so_many_and_no_more() {
     let cookie = cookie(&mut b);
     let early = |b: &mut Bench| {
         b.tuple.remote_port += 1;
-        b.get(syn().fast_open(cookie).text(b"text"));
+        b.get(syn().fast_open(cookie).payload(b"text"));
         b.out()[0].ack == 5
     };
     assert!(early(&mut b) && !early(&mut b));
@@ -238,7 +238,7 @@ fn not_under_a_flood() {
     let options = TcpOptions { fast_open_backlog: 4, ..TcpOptions::default() };
     let config = TcpConfig { options, syn_cookies: SynCookies::Always, ..quiet() };
     let mut b = Bench::listening(config, 4);
-    b.get(syn().fast_open(request()).text(b"text"));
+    b.get(syn().fast_open(request()).payload(b"text"));
     let reply = b.replies.pop().unwrap();
     let Reply::SynAck { ack, options, .. } = reply else { panic!("{reply:?}") };
     assert_eq!((ack, options.fast_open), (PEER_ISS + 1, None));
@@ -279,7 +279,7 @@ fn the_first_write_goes_with_the_syn() {
     assert_eq!((b.connected(), b.state(), b.out()), (Ok(()), State::SynSent, vec![]));
     b.write(b"request").unwrap();
     let out = b.out();
-    assert!(out.len() == 1 && out[0].is(Flags::SYN) && out[0].text == b"request");
+    assert!(out.len() == 1 && out[0].is(Flags::SYN) && out[0].payload == b"request");
     assert_eq!(out[0].options.fast_open, Some(known_cookie()));
     b.write(b"more").unwrap();
     assert!(b.out().is_empty());
@@ -297,20 +297,20 @@ fn a_syn_that_waits_for_text_has_no_timeout() {
     b.configure(|options| options.user_timeout = Some(Duration::from_secs(5)));
     assert_eq!((b.advance(600_000), b.state()), (vec![], State::SynSent));
     b.write(b"late").unwrap();
-    assert_eq!(b.out()[0].text, b"late");
+    assert_eq!(b.out()[0].payload, b"late");
     assert!(b.advance(4_900).iter().all(|(_, out)| out.is(Flags::SYN)));
     assert_eq!(b.state(), State::SynSent);
     b.advance(200);
     assert_eq!(b.read(9), Err(Error::TimedOut));
 }
 
-/// T09: text with the SYN-ACK, which acknowledges ours.
+/// T09: payload with the SYN-ACK, which acknowledges ours.
 #[test]
 fn the_answer_comes_with_the_syn_ack() {
     let mut b = client();
     b.write(b"request").unwrap();
     b.out();
-    b.get(syn_ack(8).text(b"answer"));
+    b.get(syn_ack(8).payload(b"answer"));
     assert_eq!((b.read(100).unwrap(), brief(&b.out())), (b"answer".to_vec(), vec![(8, 0, 7)]));
 }
 
@@ -325,7 +325,7 @@ fn the_server_takes_part_of_it_or_nothing() {
     b.out();
     b.get(syn_ack(4));
     let out = b.out();
-    assert_eq!((brief(&out), &out[0].text[..]), (vec![(4, 4, 1)], &b"uest"[..]));
+    assert_eq!((brief(&out), &out[0].payload[..]), (vec![(4, 4, 1)], &b"uest"[..]));
     connect(&mut b);
     b.write(b"request").unwrap();
     assert_eq!(b.out()[0].options.fast_open, Some(known_cookie()));
@@ -368,7 +368,7 @@ fn no_more_than_fits() {
     assert_eq!(out[0].len() + rest, 3000);
 }
 
-/// T09: a SYN that nobody answers goes again without text and option, and so do the next ones.
+/// T09: a SYN that nobody answers goes again without payload and option, and so do the next ones.
 //= rfc7413#4.1.3.1
 #[test]
 fn a_box_that_dislikes_it() {
@@ -383,7 +383,7 @@ fn a_box_that_dislikes_it() {
     assert_eq!(b.out()[0].options.fast_open, None);
 }
 
-/// T09: who reads first, waits for readable, or shuts down, sends the SYN without text.
+/// T09: who reads first, waits for readable, or shuts down, sends the SYN without payload.
 #[test]
 fn nothing_to_go_with_the_syn() {
     for send in [
@@ -396,7 +396,7 @@ fn nothing_to_go_with_the_syn() {
         let mut b = client();
         send(&mut b);
         let out = b.out();
-        assert!(out.len() == 1 && out[0].is(Flags::SYN) && out[0].text.is_empty());
+        assert!(out.len() == 1 && out[0].is(Flags::SYN) && out[0].payload.is_empty());
         b.get(syn_ack(1));
         assert!(!b.out().is_empty());
     }
@@ -409,7 +409,7 @@ fn let_go_at_once() {
     let mut b = client();
     b.write(b"request").unwrap();
     assert!(b.close().is_none());
-    assert_eq!(b.out()[0].text, b"request");
+    assert_eq!(b.out()[0].payload, b"request");
     b.get(syn_ack(1));
     let out = b.out();
     assert!(brief(&out) == [(1, 7, 1)] && out[0].flags.has(Flags::FIN));
@@ -437,7 +437,7 @@ fn refused_after_all() {
     assert_eq!(b.count(TcpCount::FailedOpens), 1);
 }
 
-/// T09, H004: both open at once, and the SYN had text.
+/// T09, H004: both open at once, and the SYN had payload.
 #[test]
 fn both_at_once() {
     let mut b = client();
@@ -445,7 +445,7 @@ fn both_at_once() {
     b.out();
     b.get(syn());
     let out = b.out();
-    assert!(out[0].is(Flags::SYN | Flags::ACK) && out[0].text.is_empty());
+    assert!(out[0].is(Flags::SYN | Flags::ACK) && out[0].payload.is_empty());
     assert_eq!(out[0].options.fast_open, None);
     b.get(ack(1, 8));
     assert_eq!((b.state(), b.out()), (State::Established, vec![]));

@@ -176,19 +176,19 @@ fn a_full_accept_queue_holds_the_handshake_back() {
     assert_eq!(b.tcp.accept(b.listener.unwrap()), Err(Error::WouldBlock));
 }
 
-/// MUST-10: text and FIN on the SYN of a peer that opens at the same time wait for the connection, and those of
+/// MUST-10: payload and FIN on the SYN of a peer that opens at the same time wait for the connection, and those of
 /// its SYN-ACK count, too; what came on both, or finds no memory, counts once.
 //= rfc9293#3.10.7.3
 #[test]
 fn text_of_a_simultaneous_open() {
     type Syn = In<'static>;
-    let syn_ack = |text: &'static [u8]| segment(Flags::SYN | Flags::ACK, 0, 1).mss(1460).text(text);
+    let syn_ack = |payload: &'static [u8]| segment(Flags::SYN | Flags::ACK, 0, 1).mss(1460).payload(payload);
     let open = |first: Syn, second: Syn, leaves: usize| {
         let mut b = Bench::connecting(quiet());
         b.out();
-        let mut hog = crate::pool::Chain::new();
+        let mut hog = crate::base::pool::Chain::new();
         while leaves > 0 && b.pool.available() > leaves {
-            hog.append(&mut b.pool, &pattern(500), crate::pool::Need::Control);
+            hog.append(&mut b.pool, &pattern(500), crate::base::pool::Need::Control);
         }
         b.get(first);
         hog.clear(&mut b.pool);
@@ -196,9 +196,11 @@ fn text_of_a_simultaneous_open() {
         b.get(second);
         b
     };
-    for first in
-        [syn().text(b"abc"), syn().text(b"abc"), In { flags: Flags::SYN | Flags::FIN, ..syn().text(b"abc") }]
-    {
+    for first in [
+        syn().payload(b"abc"),
+        syn().payload(b"abc"),
+        In { flags: Flags::SYN | Flags::FIN, ..syn().payload(b"abc") },
+    ] {
         let ends = first.flags.has(Flags::FIN);
         let nxt = if ends { 5 } else { 4 };
         let mut b = open(first, ack(nxt, 1), 0);
@@ -210,7 +212,7 @@ fn text_of_a_simultaneous_open() {
                 false => (State::Established, None),
             }
         );
-        // A lone segment's text may wait for its acknowledgment, a FIN does not.
+        // A lone segment's payload may wait for its acknowledgment, a FIN does not.
         let out = if ends { b.out() } else { b.advance(40).into_iter().map(|(_, out)| out).collect() };
         assert_eq!((out[0].ack, b.pool.in_use()), (nxt, 0));
         let mut b = open(first, syn_ack(b"abcde"), 0);
@@ -221,12 +223,12 @@ fn text_of_a_simultaneous_open() {
         (b.read(9).unwrap(), b.read(9).unwrap(), b.state()),
         (b"abc".to_vec(), vec![], State::CloseWait)
     );
-    let mut b = open(syn().text(b"abc"), ack(1, 1).text(b"abc"), 1_000);
+    let mut b = open(syn().payload(b"abc"), ack(1, 1).payload(b"abc"), 1_000);
     assert_eq!(b.read(9).unwrap(), b"abc");
 
     let mut b = Bench::connecting(quiet());
     b.out();
-    b.get(syn().text(b"abc"));
+    b.get(syn().payload(b"abc"));
     b.get(rst(1));
     assert_eq!((b.read(9), b.pool.in_use()), (Err(Error::ConnectionRefused), 0));
 }
@@ -278,7 +280,7 @@ fn syn_sent_believes_only_an_answer() {
     b.get(rst(0));
     b.get(segment(SYN_ACK, 0, 2));
     assert_eq!(b.replies, [Reply::Reset(Reset { seq: b.iss + 2, ack: None, timestamps: None })]);
-    b.get(fin(0, 1).text(b"x"));
+    b.get(fin(0, 1).payload(b"x"));
     assert_eq!(b.state(), State::SynSent);
     b.get(segment(Flags::RST | Flags::ACK, 0, 1));
     assert_eq!(b.connected(), Err(Error::ConnectionRefused));
@@ -289,7 +291,7 @@ fn syn_sent_believes_only_an_answer() {
 #[test]
 fn a_reset_for_a_segment_without_ack() {
     let mut b = Bench::new(quiet());
-    b.get(segment(Flags::FIN, 10, 0).text(b"abc"));
+    b.get(segment(Flags::FIN, 10, 0).payload(b"abc"));
     assert_eq!(b.replies, [Reply::Reset(Reset { seq: Seq(0), ack: Some(PEER_ISS + 14), timestamps: None })]);
     b.replies.clear();
     b.get(rst(10));
@@ -335,7 +337,7 @@ fn what_the_peer_did_not_say() {
     assert_eq!(b.out()[0].len(), 1_220);
 }
 
-/// H023: the window of a SYN is not scaled, the peer's or ours: text beyond ours is not taken, however large the
+/// H023: the window of a SYN is not scaled, the peer's or ours: payload beyond ours is not taken, however large the
 /// buffer is, until a later segment offers more.
 //= rfc7323#2.2
 #[test]
@@ -383,15 +385,15 @@ fn a_shift_is_at_most_14() {
 }
 
 /// H004: in a simultaneous open only a SYN is the SYN again: what has its number, and no flag that counts, is dropped
-/// with its text, although that reaches into the window.
+/// with its payload, although that reaches into the window.
 #[test]
 fn text_without_a_syn_in_syn_received() {
     let mut b = Bench::connecting(quiet());
     b.out();
     b.get(syn());
     b.out();
-    let dropped = b.get(segment(Flags::PSH, 0, 0).text(b"not the SYN's"));
-    assert_eq!(dropped, Some(Refused::Engine(crate::tcp::tcb::Dropped::Senseless)));
+    let dropped = b.get(segment(Flags::PSH, 0, 0).payload(b"not the SYN's"));
+    assert_eq!(dropped, Some(Refused::Engine(crate::tcp::connection::tcb::Dropped::InvalidForState)));
     b.get(ack(1, 1));
     assert_eq!((b.state(), b.read(20)), (State::Established, Err(Error::WouldBlock)));
 }

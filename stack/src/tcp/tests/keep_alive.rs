@@ -13,7 +13,7 @@ fn sent(b: &mut Bench, seconds: u64) -> Vec<(u64, u32, u32)> {
     b.advance(seconds * 1000).iter().map(|(ms, o)| (ms / 1000, o.seq, o.len())).collect()
 }
 
-/// T12: off by default; on, it asks after two hours, without text, nine times, 75 s apart, and then the
+/// T12: off by default; on, it asks after two hours, without payload, nine times, 75 s apart, and then the
 /// peer is given up and told.
 //= rfc9293#3.8.4 MAY-5, MUST-24, MUST-25, MUST-27, MUST-28, SHLD-12
 #[test]

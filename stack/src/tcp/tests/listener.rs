@@ -1,7 +1,7 @@
 //! The listener: SYN queue, accept queue, cookies, limits.
 
 use super::*;
-use crate::slab::Slot;
+use crate::base::slab::Slot;
 use crate::tcp::Handshaking;
 
 const SYN_ACK: Flags = Flags(0x12);
@@ -135,7 +135,7 @@ fn a_cookie_keeps_the_options() {
             assert_eq!(b.get(ack(1, 1).win(1).ts(1_001, clock)), None);
             b.accept();
             let c = b.tcp.connection(b.key.unwrap()).unwrap();
-            let crate::tcp::tcb::Phase::Synchronized(s) = &c.tcb.phase else { panic!() };
+            let crate::tcp::connection::tcb::Phase::Synchronized(s) = &c.tcb.phase else { panic!() };
             assert_eq!(s.send.wnd, 1 << scale.unwrap_or(0).min(14));
             assert_eq!(b.info().sack, sack_permitted);
             b.get(rst(1).ts(1_001, clock));
@@ -317,7 +317,7 @@ fn a_late_client_is_told() {
 
 /// H058, H010: outside a flood no more cookies go out than both queues have room for. In one, when most
 /// do not come back, they go out without a bound; and who brings one back waits in the table, beyond the
-/// backlog: its text is dropped only if half of that is full, and comes again.
+/// backlog: its payload is dropped only if half of that is full, and comes again.
 #[test]
 fn a_flood_lifts_the_bound_of_cookies() {
     let mut b = Bench::listening(quiet(), 1);
@@ -485,8 +485,8 @@ fn no_connection_without_memory() {
     }
     while b.write(&pattern(500)).is_ok() {}
     b.out();
-    let mut hog = crate::pool::Chain::new();
-    hog.append(&mut b.pool, &pattern(4_000), crate::pool::Need::Send);
+    let mut hog = crate::base::pool::Chain::new();
+    hog.append(&mut b.pool, &pattern(4_000), crate::base::pool::Need::Send);
     let mut other = b.tuple;
     other.remote_port = 9;
     let refused = b.get_from(other, segment(Flags::SYN, 0, 0).mss(1460));
@@ -561,7 +561,7 @@ fn listeners_by_port_and_address() {
 fn what_listeners_do_is_told() {
     let mut b = Bench::listening(quiet(), 1);
     let told = |b: &mut Bench, s: In<'_>| {
-        let parts = [s.text];
+        let parts = [s.payload];
         let segment = s.segment(b.iss, &parts);
         let (tuple, interface) = (b.tuple, b.interface);
         let outcome = b.tcp.on_segment(&tuple, interface, MTU, &segment, b.now, &mut b.pool);
@@ -579,7 +579,7 @@ fn what_listeners_do_is_told() {
     b.accept();
     b.advance(3_100);
     b.client_at(3);
-    assert_eq!(told(&mut b, syn()), Some(Handshaking::GaveWay));
+    assert_eq!(told(&mut b, syn()), Some(Handshaking::Evicted));
 }
 
 /// H058: in a flood segments get lost, too. One that comes before the first of its client, which

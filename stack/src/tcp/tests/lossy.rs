@@ -26,9 +26,9 @@ struct Line {
     sent: u64,
     random: Random,
     faults: Faults,
-    /// Text segments that were lost, by their number.
+    /// Payload segments that were lost, by their number.
     drop_text: VecDeque<u64>,
-    texts: u64,
+    payloads: u64,
 }
 
 impl Line {
@@ -45,7 +45,7 @@ impl Line {
             random: Random::new([seed; 32]),
             faults: Faults::default(),
             drop_text: VecDeque::new(),
-            texts: 0,
+            payloads: 0,
         };
         let c = &mut line.ends[0];
         c.key = Some(c.tcp.connect(c.tuple, c.interface, c.mtu, None, c.now, &mut c.pool).unwrap());
@@ -96,8 +96,8 @@ impl Line {
     fn send(&mut self, from: usize, out: Out) {
         self.sent += 1;
         if from == 0 && out.len() > 0 {
-            self.texts += 1;
-            if self.drop_text.front() == Some(&self.texts) {
+            self.payloads += 1;
+            if self.drop_text.front() == Some(&self.payloads) {
                 self.drop_text.pop_front();
                 return;
             }
@@ -117,7 +117,7 @@ impl Line {
     }
 
     fn arrive(&mut self, to: usize, out: &Out) {
-        let parts = [&out.text[..]];
+        let parts = [&out.payload[..]];
         let segment = Segment {
             seq: Seq(out.seq),
             ack: Seq(out.ack),
@@ -127,7 +127,7 @@ impl Line {
             options: out.options,
             mark: out.mark,
             packets: 1,
-            text: Bytes::new(&parts),
+            payload: Bytes::new(&parts),
         };
         let b = &mut self.ends[to];
         b.now = self.now;

@@ -1,8 +1,9 @@
 //! What a connection takes, and what happens when there is no room.
 
 use super::*;
-use crate::demux::Bucket;
-use crate::tcp::{Dropped, Opened, Place, TimeWaitEntry};
+use crate::base::demux::Bucket;
+use crate::tcp::connection::tcb::Dropped;
+use crate::tcp::{Opened, Place, TimeWaitEntry};
 
 /// Bytes that an idle connection takes at most, with everything that leads to it.
 const IDLE_MOST: usize = 256;
@@ -40,7 +41,7 @@ fn what_idles_is_parked_and_what_happens_finds_it() {
     let mut b = Bench::server_with(TcpConfig::default(), syn().mss(1460).scale(7).ts(1, 0));
     assert!(is_parked(&b));
     b.get(data(1, 1, &pattern(1000)).ts(2, 1));
-    assert!(!is_parked(&b), "an acknowledgment is owed, and text was not read");
+    assert!(!is_parked(&b), "an acknowledgment is pending_ack, and payload was not read");
     b.out();
     assert!(!is_parked(&b));
     b.read(2000).unwrap();
@@ -164,7 +165,7 @@ fn which_orphan_gives_way() {
         let own = ours_is_older.then(|| ours(&mut b));
         let mut theirs = vec![];
         for port in 1..=7 {
-            assert_eq!(b.tcp.superfluous(Opened::ByPeer, b.now), None);
+            assert_eq!(b.tcp.evictable(Opened::ByPeer, b.now), None);
             (b.tuple.remote_port, b.iss) = (port, Seq(0));
             b.get(syn());
             b.out();
@@ -175,10 +176,10 @@ fn which_orphan_gives_way() {
                 let_go_with_text(&mut b);
             }
         }
-        let by_peer = b.tcp.superfluous(Opened::ByPeer, b.now);
+        let by_peer = b.tcp.evictable(Opened::ByPeer, b.now);
         match own {
-            Some(own) => assert_eq!((by_peer, b.tcp.superfluous(Opened::ByUs, b.now)), (None, Some(own))),
-            None => assert_eq!((by_peer, b.tcp.superfluous(Opened::ByUs, b.now)), (Some(theirs[0]), None)),
+            Some(own) => assert_eq!((by_peer, b.tcp.evictable(Opened::ByUs, b.now)), (None, Some(own))),
+            None => assert_eq!((by_peer, b.tcp.evictable(Opened::ByUs, b.now)), (Some(theirs[0]), None)),
         }
     }
 }
@@ -191,7 +192,7 @@ fn let_go_with_text(b: &mut Bench) {
     b.out();
 }
 
-/// H237: the heap gives less than the pool was promised, and text inside the window finds no memory. The peer is
+/// H237: the heap gives less than the pool was promised, and payload inside the window finds no memory. The peer is
 /// told that the window is closed, and so asks with patience, where in silence it would give up. It opens at
 /// a probe that finds memory, and when the heap has some again.
 #[test]

@@ -35,16 +35,16 @@ mod user;
 
 use super::config::{SynCookies, TcpConfig};
 use super::options::TcpOptions;
-use super::segment::{Flags, Mark, Options, PlanKind, Reset, Segment, Timestamps};
+use super::segment::{EcnCodepoint, Flags, Options, PlanKind, Reset, Segment, Timestamps};
 use super::{Connection, Interest, Outcome, Refused, Reply, State, Tcp, TcpStorage, Tuple};
+use crate::base::pool::Pool;
+use crate::base::random::Random;
+use crate::base::slab::{Key, Slab, Slot};
 use crate::bytes::Bytes;
 use crate::counters::TcpCount;
 use crate::error::Error;
 use crate::ip::InterfaceId;
-use crate::pool::Pool;
-use crate::random::Random;
 use crate::seq::Seq;
-use crate::slab::{Key, Slab, Slot};
 use crate::time::{Duration, Instant};
 use core::net::IpAddr;
 use managed::ManagedSlice;
@@ -66,10 +66,10 @@ struct In<'a> {
     window: u16,
     urgent: u16,
     options: Options,
-    mark: Mark,
+    mark: EcnCodepoint,
     /// How many a device merged into it.
     packets: u16,
-    text: &'a [u8],
+    payload: &'a [u8],
 }
 
 fn segment<'a>(flags: Flags, seq: u32, ack: u32) -> In<'a> {
@@ -80,9 +80,9 @@ fn segment<'a>(flags: Flags, seq: u32, ack: u32) -> In<'a> {
         window: 65_535,
         urgent: 0,
         options: Options::default(),
-        mark: Mark::NotEct,
+        mark: EcnCodepoint::NotEct,
         packets: 1,
-        text: &[],
+        payload: &[],
     }
 }
 
@@ -90,8 +90,8 @@ fn ack<'a>(seq: u32, ack: u32) -> In<'a> {
     segment(Flags::ACK, seq, ack)
 }
 
-fn data(seq: u32, ack: u32, text: &[u8]) -> In<'_> {
-    In { text, ..segment(Flags::ACK | Flags::PSH, seq, ack) }
+fn data(seq: u32, ack: u32, payload: &[u8]) -> In<'_> {
+    In { payload, ..segment(Flags::ACK | Flags::PSH, seq, ack) }
 }
 
 fn fin<'a>(seq: u32, ack: u32) -> In<'a> {
@@ -130,17 +130,17 @@ impl<'a> In<'a> {
         self.options.window_scale = Some(shift);
         self
     }
-    fn mark(self, mark: Mark) -> Self {
+    fn mark(self, mark: EcnCodepoint) -> Self {
         In { mark, ..self }
     }
     /// A device merged so many segments into it.
     fn merged(self, packets: u16) -> Self {
         In { packets, ..self }
     }
-    fn text(self, text: &'a [u8]) -> Self {
-        In { text, ..self }
+    fn payload(self, payload: &'a [u8]) -> Self {
+        In { payload, ..self }
     }
-    /// With the numbers that it has on the wire; `parts` are its text.
+    /// With the numbers that it has on the wire; `parts` are its payload.
     fn segment<'p>(&self, iss: Seq, parts: &'p [&'p [u8]]) -> Segment<'p> {
         Segment {
             seq: PEER_ISS + self.seq,
@@ -151,7 +151,7 @@ impl<'a> In<'a> {
             options: self.options,
             mark: self.mark,
             packets: self.packets,
-            text: Bytes::new(parts),
+            payload: Bytes::new(parts),
         }
     }
 }
@@ -165,8 +165,8 @@ struct Out {
     flags: Flags,
     window: u16,
     options: Options,
-    mark: Mark,
-    text: Vec<u8>,
+    mark: EcnCodepoint,
+    payload: Vec<u8>,
 }
 
 impl Out {
@@ -174,7 +174,7 @@ impl Out {
         self.flags.without(Flags::PSH) == flags
     }
     fn len(&self) -> u32 {
-        self.text.len() as u32
+        self.payload.len() as u32
     }
 }
 
@@ -291,7 +291,7 @@ impl Bench {
     }
 
     fn get(&mut self, s: In<'_>) -> Option<Refused> {
-        let parts = [s.text];
+        let parts = [s.payload];
         let segment = s.segment(self.iss, &parts);
         let (tuple, interface) = (self.tuple, self.interface);
         let outcome = self.tcp.on_segment(&tuple, interface, self.mtu, &segment, self.now, &mut self.pool);
@@ -331,9 +331,9 @@ impl Bench {
                 self.iss = plan.seq;
             }
             let mut pieces = heapless::Vec::<&[u8], 200>::new();
-            let len = self.tcp.at(index).unwrap().text(&self.pool, &plan, &mut pieces);
+            let len = self.tcp.at(index).unwrap().payload(&self.pool, &plan, &mut pieces);
             assert_eq!(len as u32, plan.len);
-            let text = pieces.concat();
+            let payload = pieces.concat();
             drop(pieces);
             let out = Out {
                 kind: plan.kind,
@@ -343,20 +343,20 @@ impl Bench {
                 window: plan.window,
                 options: plan.options,
                 mark: plan.mark,
-                text,
+                payload,
             };
             // A long plan goes out in segments.
             let mss = u32::from(plan.mss).max(1);
             let parts = out.len().div_ceil(mss).max(1);
             for n in 0..parts {
                 let from = (n * mss) as usize;
-                let to = (from + mss as usize).min(out.text.len());
+                let to = (from + mss as usize).min(out.payload.len());
                 let last = n + 1 == parts;
                 let flags = if last { out.flags } else { out.flags.without(Flags::FIN | Flags::PSH) };
                 all.push(Out {
                     seq: out.seq + n * mss,
                     flags,
-                    text: out.text[from..to].to_vec(),
+                    payload: out.payload[from..to].to_vec(),
                     ..out.clone()
                 });
             }

@@ -123,7 +123,7 @@ impl Pair {
         while let Some(index) = a.tcp.next_ready(a.interface) {
             let Some(plan) = a.tcp.plan(index, 65_535, a.now, &a.pool) else { continue };
             let mut pieces = heapless::Vec::<&[u8], 8>::new();
-            a.tcp.at(index).unwrap().text(&a.pool, &plan, &mut pieces);
+            a.tcp.at(index).unwrap().payload(&a.pool, &plan, &mut pieces);
             let segment = Segment {
                 seq: plan.seq,
                 ack: plan.ack,
@@ -133,7 +133,7 @@ impl Pair {
                 options: plan.options,
                 mark: plan.mark,
                 packets: 1,
-                text: Bytes::new(&pieces),
+                payload: Bytes::new(&pieces),
             };
             let is_lost = plan.len > 1_000 && core::mem::take(&mut self.loses);
             if !is_lost {

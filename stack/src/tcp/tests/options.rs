@@ -158,12 +158,12 @@ fn quick_acks() {
     };
     assert!(!answered(&mut b, 1), "the classic policy");
     b.configure(|o| o.quick_acks = Some(2));
-    assert_eq!(b.out().len(), 1, "what is owed goes now");
+    assert_eq!(b.out().len(), 1, "what is pending_ack goes now");
     assert_eq!([2, 3, 4].map(|seq| answered(&mut b, seq)), [true, true, false]);
     b.configure(|o| o.quick_acks = Some(255));
     assert!((5..600).all(|seq| answered(&mut b, seq)));
     b.configure(|o| o.quick_acks = Some(9));
-    assert_eq!(b.out(), [], "nothing is owed");
+    assert_eq!(b.out(), [], "nothing is pending_ack");
     b.configure(|o| o.quick_acks = Some(0));
     assert!(!answered(&mut b, 600));
     assert_eq!(b.advance(100).len(), 1);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::tcp::config::PathProbing;
 
-/// How many bytes of text the segments hold.
+/// How many bytes of payload the segments hold.
 fn lens(out: &[Out]) -> Vec<u32> {
     out.iter().map(Out::len).collect()
 }
@@ -39,7 +39,7 @@ fn a_router_says_what_fits() {
     assert!(b.too_big(1400));
     let out = b.out();
     assert_eq!((out[0].seq, &lens(&out)[..10], out[10].len()), (1, &[1360; 10][..], 1000));
-    assert!(out[..10].iter().all(|o| o.text == pattern(100_000)[o.seq as usize - 1..][..1360]));
+    assert!(out[..10].iter().all(|o| o.payload == pattern(100_000)[o.seq as usize - 1..][..1360]));
     assert_eq!((b.info().cwnd, b.info().path_mtu, b.info().mss), (cwnd, 1400, 1360));
     for _ in 0..4 {
         b.get(ack(1, 1));

@@ -142,7 +142,7 @@ fn a_loop_that_is_always_late() {
     assert_eq!(b.read(1), Err(Error::TimedOut));
 }
 
-/// H010, H026: nor does a loop that is always late wait for ever where nothing can be sent: text, a SYN-ACK or a SYN that
+/// H010, H026: nor does a loop that is always late wait for ever where nothing can be sent: payload, a SYN-ACK or a SYN that
 /// no neighbour takes.
 #[test]
 fn always_late_loop_nothing_can_be_sent_times_out() {

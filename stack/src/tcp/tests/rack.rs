@@ -1,7 +1,7 @@
 //! SACK at the sender: what goes out again, and when (RFC 6675, RFC 8985), and what is taken back.
 
 use super::*;
-use crate::tcp::ranges::Range;
+use crate::seq::Range;
 use crate::tcp::segment::Sack;
 use crate::tcp::{RecoveryPhase, TcpInfo};
 
@@ -77,7 +77,7 @@ fn a_lost_retransmission() {
 }
 
 /// T05: so it is with timestamps: what comes back with blocks is of what arrived in order, and says nothing of
-/// when the text in the blocks was sent.
+/// when the payload in the blocks was sent.
 //= rfc8985#6.2
 #[test]
 fn a_lost_retransmission_with_timestamps() {
@@ -487,7 +487,7 @@ fn a_fin_is_no_part_of_the_tail() {
     b.shutdown();
     assert_eq!(b.out().len(), 1);
     let again: Vec<Out> = b.advance(250).into_iter().map(|(_, out)| out).collect();
-    assert_eq!(again.iter().map(|out| out.text.len()).sum::<usize>(), (10 * MSS) as usize);
+    assert_eq!(again.iter().map(|out| out.payload.len()).sum::<usize>(), (10 * MSS) as usize);
 }
 
 /// H054: without timestamps, two acknowledgments of what was sent once show that nothing was lost.

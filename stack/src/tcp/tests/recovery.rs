@@ -18,7 +18,7 @@ const fn nth(n: u32) -> u32 {
     1 + n * MSS
 }
 
-/// H041: what carries no text carries the highest number ever sent, also after a timeout.
+/// H041: what carries no payload carries the highest number ever sent, also after a timeout.
 //= rfc9293#3.10.7.4
 #[test]
 fn acknowledgments_carry_the_highest_number() {
@@ -44,7 +44,7 @@ fn acknowledgments_beside_a_probe() {
     assert!(out[0].kind == PlanKind::Ack && out[0].seq == 1, "{out:?}");
 }
 
-/// H042: the first two duplicates send new text.
+/// H042: the first two duplicates send new payload.
 //= rfc3042#2
 #[test]
 fn limited_transmit() {
@@ -91,7 +91,7 @@ fn each_duplicate_inflates_the_window() {
     assert_eq!(out[1].seq, nth(10));
 }
 
-/// T05: new text counts as sent in recovery. Of eighteen segments seventeen arrive, one after the other:
+/// T05: new payload counts as sent in recovery. Of eighteen segments seventeen arrive, one after the other:
 /// what goes out for them is spread over all of them.
 //= rfc9937#6
 #[test]
@@ -110,7 +110,7 @@ fn new_text_is_part_of_what_recovery_measures_out() {
     assert_eq!(sent, [1, 1, 1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 1]);
 }
 
-/// What is sent again is what was sent: a retransmission takes no new text along.
+/// What is sent again is what was sent: a retransmission takes no new payload along.
 #[test]
 fn a_retransmission_is_no_longer_than_what_was_sent() {
     let mut b = Bench::server();
@@ -169,7 +169,7 @@ fn a_small_segment_is_sent_again_in_time() {
     assert!(again.iter().all(|(_, o)| o.kind == PlanKind::Retransmit));
 }
 
-/// H049: after a timeout the RTO falls back as soon as text is acknowledged that was sent once.
+/// H049: after a timeout the RTO falls back as soon as payload is acknowledged that was sent once.
 //= rfc6298#5
 #[test]
 fn the_timeout_falls_back() {
@@ -186,7 +186,7 @@ fn the_timeout_falls_back() {
     assert_eq!(b.advance(1_000)[0].0, 200);
 }
 
-/// H049: nor need there be new text: while one segment after the other is acknowledged that was sent
+/// H049: nor need there be new payload: while one segment after the other is acknowledged that was sent
 /// again, each further loss costs one timeout, not a minute.
 #[test]
 fn repeated_losses_after_a_timeout() {
@@ -270,7 +270,7 @@ fn a_plan_is_cut_at_segments() {
     assert_eq!(out.iter().map(|o| o.len()).collect::<Vec<_>>(), [MSS, MSS, MSS, MSS, MSS, 100]);
 }
 
-/// H041, the other way round: text that we have, sent again with an acknowledgment that is new. Else
+/// H041, the other way round: payload that we have, sent again with an acknowledgment that is new. Else
 /// two ends that both repeat themselves would never hear each other.
 #[test]
 fn an_acknowledgment_in_text_that_we_have() {
@@ -283,7 +283,7 @@ fn an_acknowledgment_in_text_that_we_have() {
     assert_eq!(b.advance(1_000).len(), 2, "too far back to be true");
 }
 
-/// H041: text that filled what was left of a small window counts as sent: the peer may have it.
+/// H041: payload that filled what was left of a small window counts as sent: the peer may have it.
 #[test]
 fn acknowledgments_beside_a_small_window() {
     let mut b = Bench::server_with(quiet(), syn().win(10_000));
@@ -296,7 +296,7 @@ fn acknowledgments_beside_a_small_window() {
     assert_eq!(b.out()[0].seq, 1_051);
 }
 
-/// T05: the FIN of a tail goes again with the text before it, whole: what the probe brings, the peer can
+/// T05: the FIN of a tail goes again with the payload before it, whole: what the probe brings, the peer can
 /// tell of.
 //= rfc8985#7.3
 #[test]
@@ -310,7 +310,7 @@ fn a_probe_of_a_fin_takes_text_along() {
     assert_eq!(b.out()[0].seq, nth(3));
     let again = b.advance(250);
     let probe = &again[0].1;
-    assert_eq!((probe.seq, probe.text.len()), (nth(2), MSS as usize));
+    assert_eq!((probe.seq, probe.payload.len()), (nth(2), MSS as usize));
     assert!(probe.flags.has(Flags::FIN));
 
     // A tail that is shorter goes whole.
@@ -321,7 +321,7 @@ fn a_probe_of_a_fin_takes_text_along() {
     b.shutdown();
     assert_eq!(b.out().len(), 1);
     let probe = &b.advance(250)[0].1;
-    assert_eq!((probe.kind, probe.seq, &probe.text[..]), (PlanKind::TailProbe, 1, &b"short"[..]));
+    assert_eq!((probe.kind, probe.seq, &probe.payload[..]), (PlanKind::TailProbe, 1, &b"short"[..]));
     assert!(probe.flags.has(Flags::FIN));
 }
 
@@ -436,7 +436,7 @@ fn a_spurious_timeout_without_sack() {
     };
     let (mut b, cwnd) = timed_out();
     b.get(ack(1, nth(1)));
-    assert_eq!(b.out().iter().map(|o| o.seq).collect::<Vec<_>>(), [nth(10), nth(11)], "new text shows it");
+    assert_eq!(b.out().iter().map(|o| o.seq).collect::<Vec<_>>(), [nth(10), nth(11)], "new payload shows it");
     b.get(ack(1, nth(2)));
     assert_eq!(b.info().recovery, crate::tcp::RecoveryPhase::Open);
     assert!(b.info().cwnd >= cwnd);

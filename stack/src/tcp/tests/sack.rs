@@ -103,7 +103,7 @@ fn every_range_that_fits() {
     assert_eq!(all, (1..=7).map(|n| (200 * n, 200 * n + 100)).collect());
 }
 
-/// The blocks take their room from the text.
+/// The blocks take their room from the payload.
 //= rfc9293#3.7.1 MUST-16
 #[test]
 fn blocks_beside_text() {
@@ -116,7 +116,7 @@ fn blocks_beside_text() {
     assert_eq!(out.iter().map(Out::len).sum::<u32>(), 2 * MSS);
 }
 
-/// H044: however small the segments are, blocks leave room for text beside them.
+/// H044: however small the segments are, blocks leave room for payload beside them.
 #[test]
 fn blocks_leave_room_for_text() {
     for mtu in 68..110 {

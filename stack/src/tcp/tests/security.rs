@@ -1,12 +1,12 @@
 use super::*;
 
 /// H057, T15, F10: a reset counts only at exactly the next number; inside the window it is challenged,
-/// outside dropped. Text in front of that number does not move it there.
+/// outside dropped. Payload in front of that number does not move it there.
 //= rfc5961#3
 #[test]
 fn a_reset_must_be_exact() {
     let blind = pattern(1_400);
-    for reset in [rst(2), rst(60_000), rst(0), rst(0).text(&blind), rst(0x8000_0000)] {
+    for reset in [rst(2), rst(60_000), rst(0), rst(0).payload(&blind), rst(0x8000_0000)] {
         let mut b = Bench::server();
         b.get(data(1, 1, b"x"));
         b.out();
@@ -93,7 +93,7 @@ fn an_acknowledgment_of_the_future() {
     b.shutdown();
     b.out();
     let dropped = b.get(ack(1, 103));
-    assert!(matches!(dropped, Some(Refused::Engine(crate::tcp::tcb::Dropped::BadAck))));
+    assert!(matches!(dropped, Some(Refused::Engine(crate::tcp::connection::tcb::Dropped::BadAck))));
     assert!(b.out()[0].is(Flags::ACK));
     assert_eq!(b.state(), State::FinWait1);
     b.get(ack(1, 102));
@@ -156,7 +156,7 @@ fn a_timestamp_ages() {
 }
 
 /// F31: two ends that disagree about their numbers do not answer each other for ever: neither one whose
-/// acknowledgments are too new, nor one whose text is too old.
+/// acknowledgments are too new, nor one whose payload is too old.
 //= rfc5961#7
 #[test]
 fn no_war_of_acknowledgments() {
@@ -167,18 +167,18 @@ fn no_war_of_acknowledgments() {
         for _ in 0..100 {
             for o in a.out() {
                 segments += 1;
-                b.get(data(o.seq.wrapping_add(shift), o.ack.wrapping_sub(shift), &o.text));
+                b.get(data(o.seq.wrapping_add(shift), o.ack.wrapping_sub(shift), &o.payload));
             }
             for o in b.out() {
                 segments += 1;
-                a.get(data(o.seq.wrapping_add(shift), o.ack.wrapping_sub(shift), &o.text));
+                a.get(data(o.seq.wrapping_add(shift), o.ack.wrapping_sub(shift), &o.payload));
             }
         }
         assert!(segments <= 4, "{shift:#x}: {segments}");
     }
 }
 
-/// H062, H063, F11: thousands of small pieces with holes cost bounded memory, and the text that is
+/// H062, H063, F11: thousands of small pieces with holes cost bounded memory, and the payload that is
 /// missing is always taken.
 #[test]
 fn holes_without_number() {
@@ -243,7 +243,7 @@ fn ephemeral_ports_are_spread() {
 //= rfc6056#3.3
 #[test]
 fn every_ephemeral_port_is_drawn() {
-    use crate::tcp::{EPHEMERAL, EPHEMERAL_FIRST};
+    use crate::tcp::table::{EPHEMERAL, EPHEMERAL_FIRST};
     let mut b = Bench::new(quiet());
     b.tcp.ports = 5 * EPHEMERAL;
     let mut round = || -> Vec<u16> {
@@ -339,8 +339,8 @@ fn a_listener_on_any_port() {
 //= rfc5927#4.1
 #[test]
 fn an_error_about_what_was_not_sent() {
-    use crate::tcp::soft::SoftError;
-    use crate::tcp::tcb::Phase;
+    use crate::tcp::connection::soft_error::SoftError;
+    use crate::tcp::connection::tcb::Phase;
     let mut b = Bench::connecting(quiet());
     let key = b.key.unwrap();
     let Phase::SynSent(h) = &b.tcp.connection(key).unwrap().tcb.phase else { panic!() };

@@ -1,7 +1,7 @@
 //! The state machine as a table: every state, every kind of segment, the reply and the next state.
 //!
 //! `states.table` is read top down and the first row that fits counts. Every combination of state,
-//! flags, sequence number, acknowledgment number and text is made and compared. What was seen, and
+//! flags, sequence number, acknowledgment number and payload is made and compared. What was seen, and
 //! what calls and timers do, draws the diagram in ARCHITECTURE.md.
 
 use super::*;
@@ -48,7 +48,7 @@ struct Kind {
     flags: u16,
     seq: usize,
     ack: usize,
-    text: bool,
+    payload: bool,
 }
 
 impl Scene {
@@ -130,7 +130,7 @@ impl Scene {
     fn state(&mut self) -> &'static str {
         let b = &mut self.bench;
         match b.tcp.find(&b.tuple) {
-            Some(id) if id & crate::tcp::TIME_WAIT != 0 => "TIME-WAIT",
+            Some(id) if id & crate::tcp::table::TIME_WAIT != 0 => "TIME-WAIT",
             Some(id) => name(&b.tcp.connections.look(id).unwrap().tcb),
             None if b.listener.is_some() => "LISTEN",
             None => "CLOSED",
@@ -154,13 +154,13 @@ impl Scene {
     //= rfc9293#3.4
     fn acceptable(&self, segment: &In<'_>) -> bool {
         let flags = segment.flags;
-        let len = segment.text.len() as u32 + flags.has(Flags::SYN) as u32 + flags.has(Flags::FIN) as u32;
+        let len = segment.payload.len() as u32 + flags.has(Flags::SYN) as u32 + flags.has(Flags::FIN) as u32;
         let inside = |at: u32| at.wrapping_sub(self.rcv_nxt) < EDGE - self.rcv_nxt;
         inside(segment.seq) || (len > 0 && inside(segment.seq.wrapping_add(len - 1)))
     }
 
     /// The segment of a kind; `None` where the connection has no such number.
-    fn segment<'a>(&self, kind: Kind, text: &'a [u8]) -> Option<In<'a>> {
+    fn segment<'a>(&self, kind: Kind, payload: &'a [u8]) -> Option<In<'a>> {
         let number = match ACKS[kind.ack] {
             "ancient" => self.una.wrapping_sub(1 << 20),
             "old" => self.una.wrapping_sub(1),
@@ -170,8 +170,8 @@ impl Scene {
             _ => self.nxt + 1,
         };
         let seq = self.seq(kind);
-        let text = if kind.text { text } else { &[] };
-        Some(segment(Flags(kind.flags), seq, number).text(text))
+        let payload = if kind.payload { payload } else { &[] };
+        Some(segment(Flags(kind.flags), seq, number).payload(payload))
     }
 
     /// What the segment brings about: everything sent at once, or within the delay of an ACK.
@@ -195,7 +195,7 @@ impl Scene {
 }
 
 /// The state's name; a SYN-RECEIVED that an active open led to in small letters (MUST-11).
-fn name(tcb: &crate::tcp::tcb::Tcb) -> &'static str {
+fn name(tcb: &crate::tcp::connection::tcb::Tcb) -> &'static str {
     match tcb.state() {
         State::SynSent => "SYN-SENT",
         State::SynReceived if tcb.is_opening() => "syn-received",
@@ -212,7 +212,7 @@ fn name(tcb: &crate::tcp::tcb::Tcb) -> &'static str {
 
 fn sent(out: &Out) -> &'static str {
     let flags = out.flags.without(Flags::PSH);
-    match (flags, out.text.is_empty()) {
+    match (flags, out.payload.is_empty()) {
         (Flags::SYN, _) => "syn",
         (f, _) if f == Flags::SYN | Flags::ACK => "syn-ack",
         (Flags::ACK, true) => "ack",
@@ -231,8 +231,8 @@ struct Row<'t> {
 fn rows() -> Vec<Row<'static>> {
     let lines = TABLE.lines().enumerate().filter(|(_, l)| !l.is_empty() && !l.starts_with('#'));
     lines
-        .map(|(line, text)| {
-            let cells: Vec<&str> = text.split('|').map(str::trim).collect();
+        .map(|(line, payload)| {
+            let cells: Vec<&str> = payload.split('|').map(str::trim).collect();
             Row { line: line + 1, cells: cells.try_into().expect("seven cells") }
         })
         .collect()
@@ -240,7 +240,7 @@ fn rows() -> Vec<Row<'static>> {
 
 impl Row<'_> {
     fn fits(&self, state: &str, kind: Kind, acceptable: bool) -> bool {
-        let [states, flags, seqs, acks, text, ..] = self.cells;
+        let [states, flags, seqs, acks, payload, ..] = self.cells;
         let one_of = |list: &str, it: &str| list == "any" || list.split(' ').any(|name| name == it);
         let mut wanted = true;
         let flags_fit = flags == "any"
@@ -257,7 +257,7 @@ impl Row<'_> {
             _ => (None, seqs),
         };
         let seq_fits = wanted_acceptable.is_none_or(|w| w == acceptable) && one_of(seqs, SEQS[kind.seq]);
-        let text_fits = text == "any" || (text == "text") == kind.text;
+        let text_fits = payload == "any" || (payload == "payload") == kind.payload;
         one_of(states, state) && flags_fit && seq_fits && one_of(acks, ACKS[kind.ack]) && text_fits
     }
 }
@@ -269,15 +269,16 @@ fn kinds() -> impl Iterator<Item = Kind> {
     flags.flat_map(|flags| {
         let seqs = 0..SEQS.len();
         seqs.flat_map(move |seq| {
-            (0..ACKS.len()).flat_map(move |ack| [false, true].map(|text| Kind { flags, seq, ack, text }))
+            (0..ACKS.len())
+                .flat_map(move |ack| [false, true].map(|payload| Kind { flags, seq, ack, payload }))
         })
     })
 }
 
 fn describe(kind: Kind) -> String {
     let flags: String = FLAGS.iter().filter(|(_, f)| Flags(kind.flags).has(*f)).map(|(c, _)| *c).collect();
-    let text = if kind.text { "text" } else { "no text" };
-    std::format!("[{flags}] seq {}, ack {}, {text}", SEQS[kind.seq], ACKS[kind.ack])
+    let payload = if kind.payload { "payload" } else { "no payload" };
+    std::format!("[{flags}] seq {}, ack {}, {payload}", SEQS[kind.seq], ACKS[kind.ack])
 }
 
 /// H250, T01, H020, H021, H022, H025, H057, MUST-11: every segment of RFC 9293 §3.10.7 in every state.
@@ -412,18 +413,18 @@ fn note(all: &mut Transitions, from: &'static str, to: &'static str, parts: BTre
 }
 
 fn diagram(all: &Transitions) -> String {
-    let mut text = String::from("```mermaid\nstateDiagram-v2\n");
+    let mut payload = String::from("```mermaid\nstateDiagram-v2\n");
     let id = |state: &str| state.replace('-', "_");
     for state in ALL.iter().filter(|s| **s != "syn-received") {
-        writeln!(text, "    {}: {state}", id(state)).unwrap();
+        writeln!(payload, "    {}: {state}", id(state)).unwrap();
     }
     for ((from, to), labels) in all {
         let mut labels: Vec<String> =
             labels.iter().map(|parts| parts.iter().copied().collect::<Vec<_>>().join(" and ")).collect();
         labels.sort();
-        writeln!(text, "    {} --> {}: {}", id(from), id(to), labels.join(" / ")).unwrap();
+        writeln!(payload, "    {} --> {}: {}", id(from), id(to), labels.join(" / ")).unwrap();
     }
-    text + "```\n"
+    payload + "```\n"
 }
 
 /// T01: the diagram in ARCHITECTURE.md is what the code does. `BLESS=1` writes it anew.

@@ -18,7 +18,7 @@ fn data_without_an_answer_times_out() {
     assert_eq!(b.pool.in_use(), 0);
 }
 
-/// H026: a window that closes over text in flight turns retransmission into probing, and some timer
+/// H026: a window that closes over payload in flight turns retransmission into probing, and some timer
 /// always runs. MUST-34, MUST-35.
 //= rfc9293#3.8.6 MUST-34, MUST-35
 #[test]
@@ -130,9 +130,9 @@ fn an_orphan_gives_memory_up_that_others_want() {
             b.write(b"hello?").unwrap();
         }
         b.close();
-        let mut hog = crate::pool::Chain::new();
+        let mut hog = crate::base::pool::Chain::new();
         let most = b.pool.available() - if wanted { 0 } else { b.pool.capacity() / 2 };
-        assert!(hog.reserve(&mut b.pool, most, crate::pool::Need::Control));
+        assert!(hog.reserve(&mut b.pool, most, crate::base::pool::Need::Control));
         b.out();
         b.advance(10_000);
         let gone = queued && wanted;

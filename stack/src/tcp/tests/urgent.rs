@@ -21,7 +21,7 @@ fn urgent_data_is_in_line() {
     assert_eq!((b.urgent(), told.get()), (Some(8), 1));
     assert_eq!(b.read(7).unwrap(), b"before!");
     assert_eq!(b.urgent(), Some(1));
-    // The same mark again is no news; a farther one is, without any text of its own.
+    // The same mark again is no news; a farther one is, without any payload of its own.
     let told = b.wait(Interest::Read);
     b.get(ack(14, 1).urgent(1));
     assert_eq!((b.urgent(), told.get()), (Some(7), 1));
@@ -60,10 +60,10 @@ fn urgent_at_a_closed_window() {
     b.get(data(2_001, 1, b"!").urgent(1));
     assert_eq!(b.urgent(), Some(2_001));
     assert_eq!(b.read(9_999).unwrap().len(), 2_000);
-    assert_eq!(b.urgent(), Some(1), "its text did not come");
+    assert_eq!(b.urgent(), Some(1), "its payload did not come");
 }
 
-/// F08: pointers to nowhere: none, beyond the text, in retransmissions, in SYNs, far outside the window.
+/// F08: pointers to nowhere: none, beyond the payload, in retransmissions, in SYNs, far outside the window.
 #[test]
 fn odd_pointers_do_no_harm() {
     let mut b = Bench::listening(quiet(), 1);

@@ -98,8 +98,8 @@ fn connectors_are_woken() {
 #[test]
 fn a_writer_that_waits_for_memory() {
     let mut b = Bench::server();
-    let mut hog = crate::pool::Chain::new();
-    while hog.append(&mut b.pool, &pattern(500), crate::pool::Need::Control) == 500 {}
+    let mut hog = crate::base::pool::Chain::new();
+    while hog.append(&mut b.pool, &pattern(500), crate::base::pool::Need::Control) == 500 {}
     assert_eq!(b.write(b"x"), Err(Error::WouldBlock));
     assert!(!b.is_ready(Interest::Write));
     let waits = b.wait(Interest::Write);
@@ -138,9 +138,9 @@ fn a_window_that_waits_for_memory() {
         b.get(data(1 + n * 1_000, 1, &pattern(1_000)));
     }
     b.read(4_000).unwrap();
-    let mut hog = crate::pool::Chain::new();
+    let mut hog = crate::base::pool::Chain::new();
     while b.pool.available() > 2_000 {
-        hog.append(&mut b.pool, &pattern(500), crate::pool::Need::Control);
+        hog.append(&mut b.pool, &pattern(500), crate::base::pool::Need::Control);
     }
     assert_eq!(b.out().iter().map(|o| (o.ack, o.window)).collect::<Vec<_>>(), [(4_001, 0)]);
     assert_eq!(b.advance(1_000), []);
@@ -200,9 +200,9 @@ fn unread_text_leaves_memory() {
 #[test]
 fn a_large_frame_in_little_memory() {
     let mut b = Bench::server();
-    let mut hog = crate::pool::Chain::new();
+    let mut hog = crate::base::pool::Chain::new();
     while b.pool.available() > (1 << 20) / 8 + 10_000 {
-        hog.append(&mut b.pool, &pattern(500), crate::pool::Need::Control);
+        hog.append(&mut b.pool, &pattern(500), crate::base::pool::Need::Control);
     }
     let waits = b.wait(Interest::Read);
     b.get(data(1, 1, &pattern(20_000)));
@@ -234,10 +234,10 @@ fn an_early_writer_leaves_memory() {
     assert!(!b.is_ready(Interest::Write));
     b.out();
     b.get(segment(Flags::SYN | Flags::ACK, 0, 1).mss(1460));
-    assert_eq!(b.out()[0].text[..], pattern(10_000)[..MSS as usize]);
+    assert_eq!(b.out()[0].payload[..], pattern(10_000)[..MSS as usize]);
 }
 
-/// M17: reads no more. What lay unread costs no memory, writing goes on, and so does the peer's FIN; text
+/// M17: reads no more. What lay unread costs no memory, writing goes on, and so does the peer's FIN; payload
 /// that still comes is answered with a reset, so that the peer's writes fail.
 //= rfc9293#3.6.1 SHLD-3
 #[test]
@@ -251,7 +251,7 @@ fn shutdown_of_reading() {
     assert_eq!((waits.get(), b.pool.in_use()), (1, 0));
     assert_eq!(b.read(9).unwrap(), b"");
     b.write(b"still").unwrap();
-    assert!(b.out().iter().any(|o| o.text == b"still"));
+    assert!(b.out().iter().any(|o| o.payload == b"still"));
     b.get(data(1, 6, b"unread"));
     assert_eq!((b.state(), b.out().len()), (State::Established, 1), "what was received already does no harm");
     b.get(data(7, 6, b"more"));
@@ -262,7 +262,7 @@ fn shutdown_of_reading() {
     b.tcp.shutdown_read(b.key.unwrap(), b.now, &mut b.pool).unwrap();
     b.get(fin(1, 1));
     b.write(b"still").unwrap();
-    assert!(b.out().iter().any(|o| o.text == b"still"));
+    assert!(b.out().iter().any(|o| o.payload == b"still"));
     b.get(ack(2, 6));
     b.close();
     assert!(b.out()[0].flags.has(Flags::FIN));
@@ -289,7 +289,7 @@ fn peek_read_and_readiness_agree() {
     assert_eq!(b.read(1), Err(Error::WouldBlock));
     let mut b = Bench::server();
     assert_eq!((b.peek(), b.is_ready(Interest::Read)), (Err(Error::WouldBlock), false));
-    b.get(fin(1, 1).text(b"end"));
+    b.get(fin(1, 1).payload(b"end"));
     assert_eq!((b.peek().unwrap(), b.is_ready(Interest::Read)), (b"end".to_vec(), true));
     assert_eq!(b.read(9).unwrap(), b"end");
     assert_eq!((b.peek().unwrap(), b.is_ready(Interest::Read)), (vec![], true));
@@ -304,7 +304,7 @@ fn peek_read_and_readiness_agree() {
 #[test]
 fn unread_bytes_outlive_the_connection() {
     let mut b = Bench::server();
-    b.get(fin(1, 1).text(b"to be read"));
+    b.get(fin(1, 1).payload(b"to be read"));
     b.shutdown();
     b.out();
     b.get(ack(12, 2));
@@ -315,7 +315,7 @@ fn unread_bytes_outlive_the_connection() {
     assert_eq!((b.write(b"x"), b.pool.in_use()), (Err(Error::ClosedLocally), 0));
 }
 
-/// What `is_ready` says of reading is what a read gives: text, the end, or an error. So it is for one that
+/// What `is_ready` says of reading is what a read gives: payload, the end, or an error. So it is for one that
 /// has shut its reading half itself.
 #[test]
 fn readable_is_what_a_read_gives() {
@@ -349,8 +349,8 @@ fn readable_is_what_a_read_gives() {
 /// some; then the least there is, so that nobody who writes a little waits for those that write much.
 #[test]
 fn what_a_writer_gets_as_memory_runs_out() {
-    use crate::pool::{Chain, Need};
-    use crate::tcp::user::memory_share;
+    use crate::base::pool::{Chain, Need};
+    use crate::tcp::connection::user::memory_share;
     let pool = &mut Pool::growing(64 * 16_384, 16_384);
     let mut hog = Chain::new();
     let mut take_all_beyond = |pool: &mut Pool<'_>, need| {

@@ -1,0 +1,14 @@
+//! Data structures and sources that know no protocol.
+
+pub(crate) mod demux;
+#[cfg(feature = "alloc")]
+pub(crate) mod heap;
+pub(crate) mod list;
+pub(crate) mod packet_queue;
+pub mod pool;
+pub(crate) mod random;
+pub(crate) mod rate;
+pub(crate) mod slab;
+pub(crate) mod sync;
+pub(crate) mod wakers;
+pub(crate) mod wheel;

@@ -1,0 +1,382 @@
+//! UDP sockets.
+
+use core::fmt;
+use core::future::poll_fn;
+#[cfg(feature = "multicast")]
+use core::net::IpAddr;
+use core::net::SocketAddr;
+use core::task::{Context, Poll};
+
+use super::{ToListenAddr, ToSocketAddrs};
+use crate::error::Error;
+#[cfg(feature = "multicast")]
+use crate::ip::InterfaceId;
+use crate::net::Net;
+#[cfg(feature = "multicast")]
+use crate::stack::Membership;
+use crate::stack::Stack;
+use crate::time::Duration;
+#[cfg(feature = "fragments")]
+use crate::udp::DontFragment;
+use crate::udp::{DatagramHandle, DatagramKind, Received};
+
+/// A UDP socket. What it sends may be lost, doubled or reordered on the way; what it receives is
+/// whole datagrams.
+///
+/// ```no_run
+/// # fn example(net: &barenet::Net) -> Result<(), barenet::Error> {
+/// use barenet::UdpSocket;
+/// let socket = UdpSocket::bind(net, 7)?;
+/// let mut buf = [0; 1500];
+/// loop {
+///     let (len, peer) = socket.recv_from(&mut buf)?;
+///     socket.send_to(&buf[..len], peer)?;
+/// }
+/// # }
+/// ```
+///
+/// An error that ICMP told about an earlier datagram of a connected socket
+/// ([`Error::ConnectionRefused`], [`Error::HostUnreachable`], [`Error::NetUnreachable`]) is
+/// reported once: by the next call that sends, or by the one that receives after the datagrams that had come
+/// before it.
+///
+/// Calls take `&self`: tasks may share a socket, and each datagram goes to one of them. Dropping
+/// it closes it; datagrams that are already on their way out are still sent.
+pub struct UdpSocket {
+    net: Net,
+    handle: DatagramHandle,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+}
+
+impl UdpSocket {
+    /// Opens a socket on a local address and port; port 0 stands for a free one at random. A bare
+    /// port, or `[::]:port`, serves both families: IPv4 peers then have mapped addresses
+    /// (`::ffff:192.0.2.1`).
+    ///
+    /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`] for an address that is not ours,
+    /// [`Error::TooManySockets`]. A socket with an address of its own and one for every address
+    /// may share a port; the former gets what is for its address.
+    pub fn bind(net: &Net, local: impl ToListenAddr) -> Result<UdpSocket, Error> {
+        Self::open(net, local.to_listen_addr()?, false)
+    }
+
+    /// As [`bind`](UdpSocket::bind), but an IPv6 address that stands for all serves IPv6 only.
+    pub fn bind_v6_only(net: &Net, local: impl ToListenAddr) -> Result<UdpSocket, Error> {
+        Self::open(net, local.to_listen_addr()?, true)
+    }
+
+    fn open(net: &Net, local: SocketAddr, v6_only: bool) -> Result<UdpSocket, Error> {
+        let handle = net.call(|stack, _| stack.datagram_bind(DatagramKind::Udp, local, v6_only))?;
+        Ok(UdpSocket { net: net.clone(), handle, read_timeout: None, write_timeout: None })
+    }
+
+    /// Binds the socket to one peer: [`send`](UdpSocket::send) goes there, and only its datagrams
+    /// are received. With several addresses, to the first that has a route. Nothing is sent.
+    pub fn connect(&self, peer: impl ToSocketAddrs) -> Result<(), Error> {
+        let mut last = Error::NoMatchingAddresses;
+        for address in peer.to_socket_addrs()? {
+            match self.net.call(|stack, _| stack.datagram_connect(self.handle, address)) {
+                Ok(()) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// [`send_to`](UdpSocket::send_to) in poll form; `None`: to the connected peer.
+    pub fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+        to: Option<SocketAddr>,
+    ) -> Poll<Result<usize, Error>> {
+        let waker = Some(cx.waker());
+        pending(self.net.call_sending(|stack, devices, now| {
+            stack.datagram_send_at_once(self.handle, to, data, waker, devices, now)
+        }))
+    }
+
+    /// [`recv_datagram`](UdpSocket::recv_datagram) in poll form.
+    pub fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Received, Error>> {
+        self.poll_receive(cx, buf, false)
+    }
+
+    fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+        peek: bool,
+    ) -> Poll<Result<Received, Error>> {
+        let waker = Some(cx.waker());
+        let result = self.net.call(|stack, _| stack.datagram_receive(self.handle, buf, peek, waker));
+        match result {
+            // Nothing can come any more: an address went with its device.
+            Err(Error::WouldBlock | Error::AddrNotAvailable) if self.net.is_cut_off() => {
+                Poll::Ready(Err(Error::DeviceGone))
+            }
+            result => pending(result),
+        }
+    }
+
+    /// Sends a datagram to the connected peer, waiting for room in the device's queue.
+    ///
+    /// [`Error::NotConnected`], and all that [`send_to`](UdpSocket::send_to) reports.
+    pub fn send(&self, data: &[u8]) -> Result<usize, Error> {
+        self.net.wait_for(self.write_timeout, |cx| self.poll_send_to(cx, data, None))
+    }
+
+    /// Sends a datagram, waiting for room in the device's queue, and returns its length.
+    ///
+    /// [`Error::MessageTooLong`] with the limit: 65,507 bytes over IPv4 and 65,527 over IPv6, where datagrams may be
+    /// fragmented (`set_dont_fragment`); [`Error::OutOfMemory`] for one beyond a quarter of the memory,
+    /// [`Error::NetUnreachable`] without a route, [`Error::BroadcastNotAllowed`],
+    /// [`Error::AddrInvalid`] for port 0, an unspecified address or the wrong family.
+    pub fn send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
+        let to = first(to)?;
+        self.net.wait_for(self.write_timeout, |cx| self.poll_send_to(cx, data, Some(to)))
+    }
+
+    /// Receives a datagram from the connected peer (or from anyone) and returns its length, cut
+    /// to `buf`. 0 is an empty datagram: there is no end.
+    pub fn recv(&self, buf: &mut [u8]) -> Result<usize, Error> {
+        self.recv_datagram(buf).map(|received| received.len)
+    }
+
+    /// Receives a datagram, and who sent it.
+    pub fn recv_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
+        self.recv_datagram(buf).map(|received| (received.len, received.from))
+    }
+
+    /// Receives a datagram and all that is known of it: also whether `buf` was too small for it,
+    /// which address it was sent to, its hop limit and when it came.
+    pub fn recv_datagram(&self, buf: &mut [u8]) -> Result<Received, Error> {
+        self.net.wait_for(self.read_timeout, |cx| self.poll_recv(cx, buf))
+    }
+
+    /// As [`recv_from`](UdpSocket::recv_from), but the datagram stays.
+    pub fn peek_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
+        let peek = |cx: &mut Context<'_>| self.poll_receive(cx, buf, true);
+        self.net.wait_for(self.read_timeout, peek).map(|received| (received.len, received.from))
+    }
+
+    /// Receives what is there, without waiting: [`Error::WouldBlock`] if nothing is.
+    pub fn try_recv_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
+        let received = self.net.attempt(|stack, _| stack.datagram_receive(self.handle, buf, false, None))?;
+        Ok((received.len, received.from))
+    }
+
+    /// Sends without waiting: [`Error::WouldBlock`] if there is no room.
+    pub fn try_send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
+        let to = first(to)?;
+        self.net.attempt_sending(|stack, devices, now| {
+            stack.datagram_send_at_once(self.handle, Some(to), data, None, devices, now)
+        })
+    }
+
+    /// [`recv_from`](UdpSocket::recv_from) for an executor.
+    pub async fn recv_from_async(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
+        let received = poll_fn(|cx| self.poll_recv(cx, buf)).await?;
+        Ok((received.len, received.from))
+    }
+
+    /// [`send_to`](UdpSocket::send_to) for an executor.
+    pub async fn send_to_async(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
+        let to = first(to)?;
+        poll_fn(|cx| self.poll_send_to(cx, data, Some(to))).await
+    }
+
+    /// [`send`](UdpSocket::send) for an executor.
+    pub async fn send_async(&self, data: &[u8]) -> Result<usize, Error> {
+        poll_fn(|cx| self.poll_send_to(cx, data, None)).await
+    }
+
+    fn stack<R>(&self, call: impl FnOnce(&mut Stack<'static>) -> R) -> R {
+        self.net.with_stack(call)
+    }
+
+    /// The local address and port; the address is unspecified while the socket serves all.
+    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
+        self.stack(|stack| stack.datagram_local(self.handle))
+    }
+
+    /// The connected peer, or [`Error::NotConnected`].
+    pub fn peer_addr(&self) -> Result<SocketAddr, Error> {
+        self.stack(|stack| stack.datagram_peer(self.handle))
+    }
+
+    /// Allows sending to broadcast addresses. Default false.
+    pub fn set_broadcast(&self, on: bool) -> Result<(), Error> {
+        self.stack(|stack| stack.datagram_set_broadcast(self.handle, on))
+    }
+
+    /// May it send to broadcast addresses?
+    pub fn broadcast(&self) -> Result<bool, Error> {
+        self.stack(|stack| stack.datagram_broadcast(self.handle))
+    }
+
+    /// Sets the TTL or hop limit of what is sent, 1 to 255. `None`, the default: 64, and 1 to
+    /// multicast groups.
+    pub fn set_ttl(&self, ttl: Option<u8>) -> Result<(), Error> {
+        self.stack(|stack| stack.datagram_set_hop_limit(self.handle, ttl))
+    }
+
+    /// The TTL or hop limit, if one was set.
+    pub fn ttl(&self) -> Result<Option<u8>, Error> {
+        self.stack(|stack| stack.datagram_hop_limit(self.handle))
+    }
+
+    /// Sets what is done with datagrams that are larger than their path. The default:
+    /// [`DontFragment::No`], they are sent in fragments.
+    ///
+    /// ```no_run
+    /// # fn example(net: &barenet::Net) -> Result<(), barenet::Error> {
+    /// use barenet::udp::DontFragment;
+    /// let socket = barenet::UdpSocket::bind(net, 0)?;
+    /// socket.connect("192.0.2.7:5000")?;
+    /// // Find out by itself what gets through (RFC 8899): what routers say is only a hint.
+    /// socket.set_dont_fragment(DontFragment::Probe)?;
+    /// let packet = socket.path_mtu("192.0.2.7:5000")?; // with 20 bytes of IPv4 and 8 of UDP
+    /// socket.send(&[0; 9000][..usize::from(packet).min(9000) - 28])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "fragments")]
+    pub fn set_dont_fragment(&self, choice: DontFragment) -> Result<(), Error> {
+        self.stack(|stack| stack.datagram_set_dont_fragment(self.handle, choice))
+    }
+
+    /// What is done with datagrams that are larger than their path.
+    #[cfg(feature = "fragments")]
+    pub fn dont_fragment(&self) -> Result<DontFragment, Error> {
+        self.stack(|stack| stack.datagram_dont_fragment(self.handle))
+    }
+
+    /// The largest IP packet in bytes, headers included, that fits through the path to `to`, as far as is known: the
+    /// MTU of its interface, or less if a router has said so in the last ten minutes (RFC 1191, RFC 8201).
+    ///
+    /// [`Error::NetUnreachable`] without a route.
+    #[cfg(feature = "fragments")]
+    pub fn path_mtu(&self, to: impl ToSocketAddrs) -> Result<u16, Error> {
+        let to = first(to)?;
+        self.stack(|stack| stack.datagram_path_mtu(self.handle, to))
+    }
+
+    /// Joins a multicast group, by `interface` or, without one, by that of the route to it: datagrams to the group and
+    /// the socket's port are received from then on, and routers are told (IGMPv3, MLDv2).
+    ///
+    /// ```no_run
+    /// # fn example(net: &barenet::Net) -> Result<(), barenet::Error> {
+    /// use barenet::stack::Membership;
+    /// let socket = barenet::UdpSocket::bind(net, 5000)?;
+    /// let group = "239.1.2.3".parse().unwrap();
+    /// socket.join(group, None, Membership::AnySource)?;
+    /// socket.join(group, None, Membership::Blocked("192.0.2.66".parse().unwrap()))?;
+    /// // Of this group one source alone (RFC 4607).
+    /// let group = "232.1.2.3".parse().unwrap();
+    /// socket.join(group, None, Membership::Source("192.0.2.7".parse().unwrap()))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`Error::InvalidInput`] says what is wrong: the address is no group, the source is no host or of the other family,
+    /// the socket is a member already or in the other way, the group has 64 sources, the interface 16 groups.
+    /// [`Error::AddrInvalid`]: the socket does not speak the group's family. [`Error::DeviceGone`]: there is no such
+    /// interface. [`Error::OutOfMemory`]: the table of memberships is full.
+    #[cfg(feature = "multicast")]
+    pub fn join(
+        &self,
+        group: IpAddr,
+        interface: Option<InterfaceId>,
+        membership: Membership,
+    ) -> Result<(), Error> {
+        self.net.call(|stack, now| stack.datagram_join(self.handle, group, interface, membership, now))
+    }
+
+    /// Takes back what [`join`](UdpSocket::join) has joined; with [`Membership::AnySource`] all that the socket has of
+    /// the group.
+    ///
+    /// [`Error::InvalidInput`]: it is no member. Else as there.
+    #[cfg(feature = "multicast")]
+    pub fn leave(
+        &self,
+        group: IpAddr,
+        interface: Option<InterfaceId>,
+        membership: Membership,
+    ) -> Result<(), Error> {
+        self.net.call(|stack, now| stack.datagram_leave(self.handle, group, interface, membership, now))
+    }
+
+    /// Sets the TTL or hop limit of what is sent to groups, 1 to 255 ([`Error::InvalidInput`] else). The default, 1, keeps
+    /// it on the link (RFC 1112 §6.1).
+    #[cfg(feature = "multicast")]
+    pub fn set_multicast_ttl(&self, ttl: u32) -> Result<(), Error> {
+        self.stack(|stack| stack.datagram_set_multicast_ttl(self.handle, ttl))
+    }
+
+    /// Says whether sockets of this stack, this one too, hear what is sent to groups that they joined. Default true.
+    #[cfg(feature = "multicast")]
+    pub fn set_multicast_loop(&self, on: bool) -> Result<(), Error> {
+        self.stack(|stack| stack.datagram_set_multicast_loop(self.handle, on))
+    }
+
+    /// Sets the interface by which it sends to groups; `None`, the default: that of the route.
+    ///
+    /// [`Error::DeviceGone`]: there is no such interface.
+    #[cfg(feature = "multicast")]
+    pub fn set_multicast_interface(&self, interface: Option<InterfaceId>) -> Result<(), Error> {
+        self.stack(|stack| stack.datagram_set_multicast_interface(self.handle, interface))
+    }
+
+    /// The longest that a receive waits before [`Error::TimedOut`]; `None`, the default: for ever.
+    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.read_timeout = timeout;
+    }
+
+    /// The longest that a send waits before [`Error::TimedOut`]; `None`, the default: for ever.
+    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.write_timeout = timeout;
+    }
+
+    /// The network that it is a socket of.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+}
+
+impl Drop for UdpSocket {
+    fn drop(&mut self) {
+        self.net.let_go(|stack, now| {
+            #[cfg(feature = "multicast")]
+            stack.datagram_leave_all(self.handle, now);
+            let _ = now;
+            stack.datagram_close(self.handle);
+        });
+    }
+}
+
+impl fmt::Debug for UdpSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.local_addr(), self.peer_addr()) {
+            (Ok(local), Ok(peer)) => write!(f, "UdpSocket({local} <-> {peer})"),
+            (Ok(local), Err(_)) => write!(f, "UdpSocket({local})"),
+            (Err(_), _) => f.write_str("UdpSocket(closed)"),
+        }
+    }
+}
+
+/// A datagram is sent once, so only the first address counts.
+fn first(to: impl ToSocketAddrs) -> Result<SocketAddr, Error> {
+    to.to_socket_addrs()?.first().copied().ok_or(Error::NoMatchingAddresses)
+}
+
+/// "Would block" as "pending": the waker was registered by the call.
+pub(super) fn pending<R>(result: Result<R, Error>) -> Poll<Result<R, Error>> {
+    match result {
+        Err(Error::WouldBlock) => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests;

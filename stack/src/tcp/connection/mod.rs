@@ -1,0 +1,20 @@
+//! One connection, as a function of its state, what came in and the time (RFC 9293 §3.10).
+//!
+//! Files are split by question: [`input`] what came in, [`output`] what goes out, [`timers`] what time
+//! did, [`user`] what the application asked for; [`tcb`] is the state itself, [`idle`] the same in
+//! little memory while the connection is at rest.
+
+pub(crate) mod ecn;
+pub(crate) mod fast_open;
+pub(crate) mod header_prediction;
+pub(crate) mod idle;
+pub(crate) mod info;
+pub(crate) mod input;
+pub(crate) mod keep_alive;
+pub(crate) mod output;
+pub(crate) mod path;
+pub(crate) mod soft_error;
+pub(crate) mod tcb;
+pub(crate) mod timers;
+pub(crate) mod urgent;
+pub(crate) mod user;

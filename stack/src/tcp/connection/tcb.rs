@@ -1,0 +1,611 @@
+//! The state of one connection: a type for each phase, holding only that phase's own data.
+
+use super::ecn::{Ecn, Negotiation};
+use super::fast_open::PendingFastOpen;
+use super::info::Stats;
+use super::keep_alive::KeepAliveProbes;
+use crate::base::pool::Need;
+use crate::base::pool::{Audit, Chain, Pool};
+use crate::base::slab::Key;
+use crate::error::Error;
+use crate::seq::Seq;
+use crate::tcp::Reply;
+use crate::tcp::connection::soft_error::SoftError;
+use crate::tcp::context::Context;
+use crate::tcp::options::TcpOptions;
+use crate::tcp::receive::{LEAST, PendingAck, Receive};
+use crate::tcp::segment::{FastOpen, Reset, Segment, Timestamps};
+use crate::tcp::send::plpmtud::{HEADERS_V4, HEADERS_V6};
+use crate::tcp::send::timer::LOOK;
+use crate::tcp::send::{Fin, Send, SendTimer};
+use crate::time::{Instant, first_of};
+
+/// How a connection came to be (RFC 9293 §3.5, MUST-11).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    Active,
+    /// On this listener.
+    Passive(u32),
+}
+
+/// Which side's FIN came first decides who stays in TIME-WAIT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Closing {
+    /// Neither side has closed.
+    Neither,
+    /// Our FIN was sent before the peer's arrived.
+    LocalFirst,
+    /// The peer's FIN arrived before ours was sent.
+    RemoteFirst,
+}
+
+/// SYN-SENT and SYN-RECEIVED.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    pub(crate) origin: Origin,
+    pub(crate) iss: Seq,
+    /// RCV.NXT, once the peer's SYN has come.
+    pub(crate) rcv_nxt: Seq,
+    pub(crate) mss: Mss,
+    pub(crate) peer: PeerSyn,
+    pub(crate) ecn: Negotiation,
+    /// The Fast Open option of the SYN or SYN-ACK.
+    pub(crate) fast_open: Option<FastOpen>,
+    /// The application goes on without waiting: what it writes first may go with the SYN.
+    pub(crate) is_fast_open: bool,
+    /// The MSS that the server offered earlier, and bytes of payload that our SYN brought.
+    pub(crate) fast_open_mss: u16,
+    pub(crate) fast_open_len: u16,
+    /// How often the SYN or SYN-ACK was sent.
+    pub(crate) transmissions: u8,
+    /// When it was first sent; before that, when it was first to be sent.
+    pub(crate) first_sent: Instant,
+    /// The client has answered, with a cookie or while the accept queue was full: its address is no
+    /// forgery, and when the answer that counts comes tells nothing of the RTT.
+    pub(crate) answered: bool,
+    /// `None`: it is to be sent now, and if no device takes it, that is looked at again at `look_at`.
+    pub(crate) retransmit_at: Option<Instant>,
+    pub(crate) look_at: Instant,
+    /// It is to be sent, first or again.
+    pub(crate) send: bool,
+    /// Written before the connection was established.
+    pub(crate) queue: Chain,
+    /// Payload of the peer's SYN, where both opened at once, and whether a FIN followed it.
+    pub(in crate::tcp) received: Chain,
+    pub(in crate::tcp) received_fin: bool,
+    /// For the window that the SYN or SYN-ACK offered: empty, but promised.
+    pub(crate) offered: Chain,
+    /// The application has closed its side.
+    pub(crate) fin: bool,
+    /// The application will read nothing.
+    pub(crate) read_shut: bool,
+    pub(crate) soft: Option<SoftError>,
+}
+
+/// Segment sizes that the path and the address family imply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Mss {
+    /// What we offer: the interface's MTU less the headers.
+    pub(crate) ours: u16,
+    /// What the path to the peer takes.
+    pub(crate) path: u16,
+    /// Bytes of the headers of IP and TCP.
+    pub(crate) headers: u8,
+    /// What the peer can take if it does not say.
+    pub(crate) default_mss: u16,
+}
+
+impl Mss {
+    //= rfc9293#3.7.1 MUST-15: 536 for IPv4, 1220 for IPv6 (H036)
+    pub(crate) fn for_mtu(mtu: u16, v6: bool) -> Mss {
+        let (headers, default_mss) = if v6 { (HEADERS_V6, 1220) } else { (HEADERS_V4, 536) };
+        let path = mtu.saturating_sub(headers.into());
+        Mss { ours: path, path, headers, default_mss }
+    }
+}
+
+/// What the peer's SYN said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PeerSyn {
+    pub(crate) mss: Option<u16>,
+    pub(crate) window_scale: Option<u8>,
+    pub(crate) timestamp: Option<u32>,
+    pub(crate) sack_permitted: bool,
+}
+
+impl PeerSyn {
+    pub(crate) fn of(segment: &Segment<'_>) -> Self {
+        let o = &segment.options;
+        PeerSyn {
+            mss: o.mss,
+            //= rfc7323#2.3: a larger shift is used as 14 (H032)
+            window_scale: o.window_scale.map(|s| s.min(14)),
+            timestamp: o.timestamps.map(|t| t.value),
+            sack_permitted: o.sack_permitted,
+        }
+    }
+}
+
+/// ESTABLISHED and every state of closing: the sequence numbers of both sides are known.
+#[derive(Debug)]
+pub(crate) struct Synchronized {
+    pub(crate) send: Send,
+    pub(crate) receive: Receive,
+    pub(crate) ecn: Ecn,
+    pub(crate) closing: Closing,
+    /// No challenge ACK before this time (RFC 5961 §7).
+    pub(crate) challenge_at: Instant,
+    /// FIN-WAIT-2 of a connection that nobody holds ends then.
+    pub(crate) orphan_until: Option<Instant>,
+    /// When anything last came from the peer.
+    pub(crate) last_received_at: Instant,
+    /// What [`Tcb::has_progressed`] saw last.
+    pub(crate) moved: u32,
+    pub(crate) asking: KeepAliveProbes,
+    /// RCV.UP, if it is ahead of what was read.
+    pub(crate) urgent: Option<Seq>,
+    pub(crate) soft: Option<SoftError>,
+    /// Until the third segment, where the SYN brought payload (RFC 7413).
+    pub(crate) opening: Option<PendingFastOpen>,
+    /// The reader was told of the peer's FIN.
+    pub(crate) end_read: bool,
+    /// The peer has to learn that something is lost: by a reset, once it has what was written.
+    pub(crate) resets: bool,
+    pub(crate) stats: Stats,
+}
+
+/// The phases.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // most connections are synchronized; a box would need a heap
+pub(crate) enum Phase {
+    SynSent(Handshake),
+    SynReceived(Handshake),
+    Synchronized(Synchronized),
+    /// The connection is no more; what the application has yet to learn is left.
+    Over(Over),
+}
+
+/// What a connection leaves behind for its application. What came before the end comes first: the reader
+/// gets the payload, and the peer's FIN, then the error.
+#[derive(Default, Debug)]
+pub(crate) struct Over {
+    /// In-order bytes that were not read.
+    pub(crate) unread: Chain,
+    /// The peer's FIN had come, and the reader was not told.
+    pub(crate) end_unread: bool,
+    /// Why it ended; `None`: both sides closed it in order.
+    pub(crate) error: Option<Error>,
+    /// The handshake had been completed.
+    pub(crate) established: bool,
+    /// The peer had acknowledged all that was written, and our FIN if there was one.
+    pub(crate) acknowledged: bool,
+    /// The application closed its own side: later writes are its own fault.
+    pub(crate) closed_locally: bool,
+    /// The peer's FIN had come.
+    pub(crate) closed_by_peer: bool,
+    pub(crate) stats: Stats,
+}
+
+/// What else a step did, beside changing the connection.
+#[derive(Default, Debug)]
+pub(crate) struct Effects {
+    /// Send this, now.
+    pub(crate) reset: Option<Reset>,
+    /// Send this acknowledgment, now.
+    pub(crate) challenge: Option<Reply>,
+    /// There is something new to read, or the end, or an error.
+    pub(crate) readable: bool,
+    /// There is room to write, or an error.
+    pub(crate) writable: bool,
+    /// The handshake is complete.
+    pub(crate) established: bool,
+    /// It was there for `accept` before: now it counts no more for the limit of this listener.
+    pub(crate) opened: Option<Key>,
+    /// The connection is over.
+    pub(crate) end: Option<End>,
+    /// The peer's urgent data reaches farther than before.
+    pub(crate) urgent: bool,
+    /// The way to the peer may be broken: a hint to those who find the way.
+    pub(crate) negative_advice: bool,
+    /// The path carries no larger packets than this.
+    pub(crate) path_mtu: Option<u16>,
+    /// The segment was dropped for this reason.
+    pub(crate) dropped: Option<Dropped>,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// Both sides closed and both FINs are acknowledged; we wait for 2 MSL.
+    TimeWait(TimeWaitStart),
+    /// Both sides closed, and the peer does the waiting.
+    Closed,
+    /// With an error.
+    Failed(Error),
+    /// A half-open connection of a listener goes without anybody noticing.
+    HalfOpenDropped,
+}
+
+/// What TIME-WAIT needs to know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TimeWaitStart {
+    pub(crate) snd_nxt: Seq,
+    pub(crate) rcv_nxt: Seq,
+    pub(crate) ts_recent: Option<u32>,
+    pub(crate) ts_offset: u32,
+    /// The peer's FIN has just come.
+    pub(crate) acknowledge: bool,
+}
+
+/// Why the engine dropped a segment, or part of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Dropped {
+    /// Outside the receive window.
+    OutOfWindow,
+    /// Its acknowledgment is of something never sent, or far too old.
+    BadAck,
+    /// SYN, RST or data that a blind attacker could have sent (RFC 5961).
+    Challenged,
+    /// An old duplicate by its timestamp (PAWS).
+    Paws,
+    /// Its payload makes a hole too many.
+    TooManyHoles,
+    /// No memory for its payload: what the window promised was not there, or the window was closed.
+    NoMemory,
+    /// No ACK, or a flag that means nothing in this state.
+    InvalidForState,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Tcb {
+    pub(crate) phase: Phase,
+    /// Added to the clock for our timestamps, so that they say nothing about the uptime.
+    pub(crate) ts_offset: u32,
+    pub(crate) send_limit: u32,
+    pub(crate) receive_limit: u32,
+    /// No application holds the connection any more: the stack carries it to its end.
+    pub(crate) orphan: bool,
+}
+
+/// The states of RFC 9293 §3.3.2, as users know them. TIME-WAIT and CLOSED connections are not
+/// connections any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[allow(missing_docs)] // the RFC's names
+pub enum State {
+    SynSent,
+    SynReceived,
+    Established,
+    FinWait1,
+    FinWait2,
+    CloseWait,
+    Closing,
+    LastAck,
+    Closed,
+}
+
+impl Tcb {
+    /// An active open: a SYN is to be sent.
+    pub(crate) fn connect(iss: Seq, ts_offset: u32, mss: Mss, cx: &Context<'_, '_>) -> Self {
+        let handshake = Handshake::new(Origin::Active, iss, mss, cx);
+        Tcb::new(Phase::SynSent(handshake), ts_offset, cx)
+    }
+
+    /// A passive open by `syn` on a listener: a SYN-ACK is to be sent.
+    pub(crate) fn accept(
+        listener: u32,
+        syn: &Segment<'_>,
+        iss: Seq,
+        ts_offset: u32,
+        mss: Mss,
+        cx: &Context<'_, '_>,
+    ) -> Self {
+        Tcb::new(Phase::SynReceived(Handshake::answer(listener, syn, iss, mss, cx)), ts_offset, cx)
+    }
+
+    /// The SYN-ACK went out some time ago, as a cookie, and is repeated if the acknowledgment of it can't be
+    /// used. Its window is promised now that the connection has its place.
+    pub(crate) fn resume(&mut self, cx: &mut Context<'_, '_>) {
+        let window = self.receive_limit.min(LEAST);
+        if let Phase::SynReceived(h) = &mut self.phase {
+            h.answered = true;
+            h.on_sent(window, cx);
+        }
+    }
+
+    fn new(phase: Phase, ts_offset: u32, cx: &Context<'_, '_>) -> Self {
+        let (send_limit, receive_limit) = cx.limits();
+        Tcb { phase, ts_offset, send_limit, receive_limit, orphan: false }
+    }
+
+    /// The state in the words of RFC 9293.
+    pub(crate) fn state(&self) -> State {
+        match &self.phase {
+            Phase::SynSent(_) => State::SynSent,
+            Phase::SynReceived(_) => State::SynReceived,
+            Phase::Synchronized(s) => s.state(),
+            Phase::Over(_) => State::Closed,
+        }
+    }
+
+    /// The shift for our windows that fits the receive buffer (RFC 7323 §2.3: at most 14).
+    pub(crate) fn window_scale(&self) -> u8 {
+        window_scale(self.receive_limit)
+    }
+
+    /// The connection is over: keep what its application has yet to learn.
+    pub(crate) fn finish(&mut self, error: Option<Error>, pool: &mut Pool<'_>) {
+        let over = Over { error, ..Over::default() };
+        let phase = core::mem::replace(&mut self.phase, Phase::Over(over));
+        let Phase::Over(over) = &mut self.phase else { return };
+        match phase {
+            Phase::SynSent(mut h) | Phase::SynReceived(mut h) => {
+                h.queue.clear(pool);
+                h.received.clear(pool);
+                h.offered.clear(pool);
+            }
+            Phase::Synchronized(mut s) => {
+                over.established = true;
+                over.acknowledged = s.is_acknowledged();
+                s.send.queue.clear(pool);
+                s.send.scoreboard.clear(pool, s.send.una);
+                over.closed_locally = s.send.fin != Fin::Open;
+                over.closed_by_peer = s.receive.finished;
+                over.end_unread = s.receive.finished && !s.end_read;
+                over.stats = s.stats;
+                over.unread = s.receive.into_rest(pool);
+            }
+            Phase::Over(before) => *over = before,
+        }
+    }
+
+    /// Gives all memory back: the connection is about to be forgotten.
+    pub(crate) fn clear(&mut self, pool: &mut Pool<'_>) {
+        self.finish(None, pool);
+        if let Phase::Over(over) = &mut self.phase {
+            over.unread.clear(pool);
+        }
+    }
+
+    /// Would `plan` find something to send now? Cheap, and never a false no.
+    pub(crate) fn wants_output(&self) -> bool {
+        match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => h.send,
+            Phase::Synchronized(s) => {
+                s.receive.pending_ack == PendingAck::Now
+                    || s.opening.as_ref().is_some_and(|o| o.send)
+                    || s.send.resendable(u32::MAX).is_some()
+                    || s.send.recovery.probe_is_due()
+                    || s.send.probes_closed_window()
+                    || s.asking.due
+                    || s.send.has_sendable()
+            }
+            Phase::Over(_) => false,
+        }
+    }
+
+    /// When `on_timer` wants to be called.
+    pub(crate) fn deadline(&self, options: &TcpOptions) -> Option<Instant> {
+        match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => Some(h.deadline(options)),
+            Phase::Synchronized(s) => {
+                let ack = match s.receive.pending_ack {
+                    PendingAck::By(at) => Some(at),
+                    PendingAck::Nothing | PendingAck::Now => None,
+                };
+                let [timer, gate] = s.send.deadlines(options);
+                first_of([timer, gate, ack, s.orphan_until, s.asking.at])
+            }
+            Phase::Over(_) => None,
+        }
+    }
+
+    /// Does its window wait for memory that others hold?
+    pub(crate) fn is_narrow(&self) -> bool {
+        matches!(&self.phase, Phase::Synchronized(s) if s.receive.is_narrow())
+    }
+
+    /// Others gave memory back: the peer is told, if the window can be wider now.
+    pub(crate) fn widen(&mut self, pool: &Pool<'_>) {
+        if let Phase::Synchronized(s) = &mut self.phase
+            && (s.receive.reopens() || (s.receive.is_narrow() && s.receive.wants_update(pool)))
+        {
+            s.receive.pending_ack = PendingAck::Now;
+        }
+    }
+
+    /// Has the peer closed its window over payload that waits? A FIN holds no memory.
+    pub(crate) fn is_stalled(&self) -> bool {
+        matches!(&self.phase, Phase::Synchronized(s)
+            if s.send.wnd == 0 && !s.send.queue.is_empty() && matches!(s.send.timer, SendTimer::Persist(_)))
+    }
+
+    /// How often in a row the timer of what is sent fired in vain.
+    pub(crate) fn probes(&self) -> u8 {
+        match &self.phase {
+            Phase::Synchronized(s) => s.send.rtt.backoff(),
+            Phase::SynSent(_) | Phase::SynReceived(_) | Phase::Over(_) => 0,
+        }
+    }
+
+    /// Is the connection established, or was it, or need nobody wait for that? `WouldBlock`: not yet.
+    pub(crate) fn connected(&self) -> Result<(), Error> {
+        match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) if h.is_fast_open => Ok(()),
+            Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
+            Phase::Synchronized(_) => Ok(()),
+            // What came since is for the reader, and how it ended as well.
+            Phase::Over(over) if over.established => Ok(()),
+            Phase::Over(over) => over.error.map_or(Ok(()), Err),
+        }
+    }
+
+    /// Is the handshake of an active open under way?
+    pub(crate) fn is_opening(&self) -> bool {
+        match &self.phase {
+            Phase::SynSent(_) => true,
+            Phase::SynReceived(h) => h.origin == Origin::Active,
+            Phase::Synchronized(_) | Phase::Over(_) => false,
+        }
+    }
+
+    /// Did the peer begin the handshake, and does it go on? Whether it exists is not known until then.
+    pub(crate) fn is_half_open(&self) -> bool {
+        matches!(&self.phase, Phase::SynReceived(h) if h.origin != Origin::Active)
+    }
+
+    /// Did the peer begin the handshake, and was nothing sent to it yet? Its neighbour was never known.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.is_half_open() && matches!(&self.phase, Phase::SynReceived(h) if h.transmissions == 0)
+    }
+
+    /// Has the peer acknowledged or sent something new since this was last asked?
+    pub(crate) fn has_progressed(&mut self) -> bool {
+        let Phase::Synchronized(s) = &mut self.phase else { return false };
+        let moved = s.stats.bytes_moved();
+        core::mem::replace(&mut s.moved, moved) != moved
+    }
+
+    /// The largest packet that the path to the peer takes, as far as interface and routers say.
+    pub(crate) fn path_mtu(&self) -> Option<u16> {
+        match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => Some(h.mss.path + u16::from(h.mss.headers)),
+            Phase::Synchronized(s) => Some(s.send.size.path_mtu()),
+            Phase::Over(_) => None,
+        }
+    }
+
+    /// A reset that ends the connection on the peer's side, if the peer knows of it.
+    pub(crate) fn reset(&self, now: Instant) -> Option<Reset> {
+        match &self.phase {
+            Phase::SynSent(_) | Phase::Over(_) => None,
+            Phase::SynReceived(h) => Some(Reset { seq: h.iss + 1, ack: Some(h.rcv_nxt), timestamps: None }),
+            Phase::Synchronized(s) => Some(s.reset(now)),
+        }
+    }
+
+    /// Our own invariants, for tests and the simulation.
+    pub(crate) fn check(&self, pool: &Pool<'_>, audit: &mut Audit) {
+        match &self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => h.offered.audit(pool, audit),
+            Phase::Synchronized(s) => {
+                s.send.check(s.receive.nxt);
+                s.receive.check(pool, audit);
+                s.ecn.check(s.send.una);
+                let urgent = s.urgent.is_none_or(|up| up.is_near(s.receive.nxt));
+                assert!(urgent, "the end of urgent data was left behind");
+            }
+            Phase::Over(_) => {}
+        }
+    }
+}
+
+/// The shift for our windows that fits the receive buffer (RFC 7323 §2.3: at most 14).
+pub(in crate::tcp) fn window_scale(receive_limit: u32) -> u8 {
+    (0..14).find(|s| receive_limit >> s <= 0xffff).unwrap_or(14)
+}
+
+impl Handshake {
+    /// Is this acknowledgment of our SYN, and of nothing that it did not bring?
+    pub(in crate::tcp) fn is_acknowledged_by(&self, ack: Seq) -> bool {
+        self.transmissions > 0 && ack.within(self.iss + 1, u32::from(self.fast_open_len) + 1)
+    }
+
+    /// That of a listener which answers this SYN: a SYN-ACK is to be sent.
+    pub(in crate::tcp) fn answer(
+        listener: u32,
+        syn: &Segment<'_>,
+        iss: Seq,
+        mss: Mss,
+        cx: &Context<'_, '_>,
+    ) -> Self {
+        let mut handshake = Handshake::new(Origin::Passive(listener), iss, mss, cx);
+        handshake.rcv_nxt = syn.seq + 1;
+        handshake.peer = PeerSyn::of(syn);
+        handshake.ecn.on_syn(syn);
+        handshake
+    }
+
+    /// In SYN-RECEIVED.
+    pub(in crate::tcp) fn reset(&self) -> Reset {
+        Reset { seq: self.iss + 1, ack: Some(self.rcv_nxt), timestamps: None }
+    }
+
+    fn new(origin: Origin, iss: Seq, mss: Mss, cx: &Context<'_, '_>) -> Self {
+        let most = cx.options.max_segment.unwrap_or(u16::MAX);
+        Handshake {
+            origin,
+            iss,
+            rcv_nxt: Seq(0),
+            mss: Mss { ours: mss.ours.min(most), ..mss },
+            peer: PeerSyn::default(),
+            ecn: Negotiation::new(cx.config.ecn),
+            fast_open: None,
+            is_fast_open: false,
+            fast_open_mss: 0,
+            fast_open_len: 0,
+            transmissions: 0,
+            first_sent: cx.now,
+            answered: false,
+            retransmit_at: None,
+            look_at: cx.now + LOOK,
+            send: true,
+            queue: Chain::new(),
+            received: Chain::new(),
+            received_fin: false,
+            offered: Chain::new(),
+            fin: false,
+            read_shut: false,
+            soft: None,
+        }
+    }
+}
+
+impl Synchronized {
+    pub(crate) fn state(&self) -> State {
+        match (self.closing, self.send.fin, self.receive.finished) {
+            (_, Fin::Open, false) if self.opening.is_some() => State::SynReceived,
+            (_, Fin::Open, false) => State::Established,
+            (_, Fin::Open, true) => State::CloseWait,
+            (_, Fin::Queued, false) => State::FinWait1,
+            (_, Fin::Acked, false) => State::FinWait2,
+            (Closing::LocalFirst, Fin::Queued, true) => State::Closing,
+            (_, Fin::Queued, true) => State::LastAck,
+            (_, Fin::Acked, true) => State::Closed,
+        }
+    }
+
+    /// Has the peer acknowledged all that was written, and our FIN if there is one?
+    pub(in crate::tcp) fn is_acknowledged(&self) -> bool {
+        self.send.queue.is_empty() && self.send.fin != Fin::Queued
+    }
+
+    pub(in crate::tcp) fn reset(&self, now: Instant) -> Reset {
+        let value = (now.millis() as u32).wrapping_add(self.send.ts_offset);
+        let timestamps = self.receive.ts_recent.map(|echo| Timestamps { value, echo });
+        Reset { seq: self.send.seq_without_text(), ack: Some(self.receive.nxt), timestamps }
+    }
+
+    /// The end of the connection, once both FINs are acknowledged.
+    pub(crate) fn end(&self) -> Option<End> {
+        if self.send.fin != Fin::Acked || !self.receive.finished {
+            return None;
+        }
+        Some(match self.closing {
+            Closing::RemoteFirst => End::Closed,
+            Closing::LocalFirst | Closing::Neither => End::TimeWait(TimeWaitStart {
+                snd_nxt: self.send.max,
+                rcv_nxt: self.receive.nxt,
+                ts_recent: self.receive.ts_recent,
+                ts_offset: self.send.ts_offset,
+                acknowledge: self.receive.pending_ack != PendingAck::Nothing,
+            }),
+        })
+    }
+}
+
+/// Would a writer find memory that has nothing queued?
+pub(in crate::tcp) fn has_memory(pool: &Pool<'_>) -> bool {
+    pool.beyond(Need::Send) > 0
+}

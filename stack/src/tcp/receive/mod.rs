@@ -1,0 +1,683 @@
+//! The receiving half of a synchronized connection: RCV.* of RFC 9293 §3.3.1.
+
+#![warn(clippy::cast_possible_truncation)]
+
+pub(crate) mod ranges;
+mod window;
+
+pub(super) use window::{LEAST, first_window, is_acceptable};
+
+use super::config::TcpConfig;
+use super::segment::{SACK_BLOCKS, Sack, Timestamps};
+use crate::base::pool::{Audit, Chain, Need, Pool, to_u32};
+use crate::bytes::Bytes;
+use crate::seq::Range;
+use crate::seq::Seq;
+use crate::tcp::codec::{Packer, Unpacker};
+use crate::tcp::context::Context;
+use crate::time::{Duration, Instant};
+use ranges::{Inserted, Ranges};
+
+/// An older timestamp says nothing any more: a peer's clock may have gone half around.
+//= rfc7323#5.5
+const TIMESTAMP_AGE: Duration = Duration::from_secs(24 * 24 * 3600);
+/// Duplicate acknowledgments for one frame that a device merged: as many as mean a loss.
+const DUPLICATES_MAX: u32 = 3;
+
+/// Acknowledgments after the last loss that was seen for which the path counts as lossy.
+const LOSSY: u8 = 64;
+
+/// What a buffer begins with that is tuned.
+pub(super) const START: u32 = 64 * 1024;
+
+/// The round-trip time of a connection whose SYN was sent again, and which has nothing else to measure.
+//= rfc6298#2.1: as long as the first timeout
+const RTT_UNKNOWN: Duration = Duration::from_secs(1);
+
+/// What a receive buffer of at most `limit` begins with.
+fn start(limit: u32, cx: &Context<'_, '_>) -> u32 {
+    if cx.tuned().1 { limit.min(START) } else { limit }
+}
+
+/// Acknowledgment that is owed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PendingAck {
+    Nothing,
+    /// By this time at the latest.
+    By(Instant),
+    /// With the next turn.
+    Now,
+}
+
+/// What acknowledgments say beside RCV.NXT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SackUse {
+    /// Nothing: one of the ends does not do SACK.
+    Off,
+    /// What lies beyond holes (RFC 2018).
+    Holes,
+    /// And what came twice (RFC 2883).
+    WithDuplicates,
+}
+
+/// RCV.* and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Receive {
+    /// RCV.NXT
+    pub(crate) nxt: Seq,
+    /// RCV.NXT + RCV.WND as last advertised. It never moves back.
+    pub(crate) edge: Seq,
+    /// In-order bytes that were not read yet, then, after holes, those out of order.
+    queue: Chain,
+    /// How many of them are in order.
+    readable: u32,
+    ranges: Ranges,
+    /// Sequence number of the peer's FIN, once seen.
+    pub(crate) fin: Option<Seq>,
+    /// RCV.NXT has passed the FIN.
+    pub(crate) finished: bool,
+    /// The application reads no more.
+    pub(crate) shut: bool,
+    /// Largest number of bytes held, and what that may grow to.
+    limit: u32,
+    limit_max: u32,
+    /// Bytes that the reader took since then, a round trip ago at most while it reads,
+    taken: u32,
+    taken_since: Instant,
+    /// and in the round trip before.
+    taken_before: u32,
+    /// Shift of the windows that we advertise.
+    scale: u8,
+    pub(crate) pending_ack: PendingAck,
+    /// Duplicate acknowledgments among those that are owed: one for each segment beyond a hole, by
+    /// which the sender counts.
+    duplicates: u32,
+    /// Bytes received since the last acknowledgment.
+    unacked: u32,
+    /// Segments that are still acknowledged at once.
+    quickack: u8,
+    /// The peer's segment size as seen: the largest segment so far, up to our own MSS (H034).
+    mss_seen: u16,
+    /// Our own MSS: what a full segment is at most.
+    mss: u16,
+    /// TS.Recent; `None`: timestamps are not in use.
+    pub(crate) ts_recent: Option<u32>,
+    /// When it came.
+    ts_recent_at: Instant,
+    /// Last.ACK.sent
+    pub(crate) last_ack: Seq,
+    /// How many acknowledgments it takes to believe that the path does not lose segments any more.
+    recent_loss: u8,
+    /// Segments with payload since the last acknowledgment.
+    arrived: u8,
+    pub(crate) sack: SackUse,
+    /// What came twice, and is told with the next acknowledgment; empty: nothing.
+    pub(crate) dsack: Range,
+    /// Payload inside the window found no memory, because the heap gave less than the pool was promised: the
+    /// window is told to be closed until payload finds memory, or others give some back.
+    refused: bool,
+}
+
+/// What came of payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reassembly {
+    /// RCV.NXT moved on.
+    InOrder,
+    /// It is kept for later.
+    OutOfOrder,
+    /// It makes a hole too many.
+    Refused,
+    /// There was no memory for it.
+    Dropped,
+}
+
+impl Receive {
+    /// As many bytes as `queue`, which is empty, was promised are the window that the peer knows of. A peer that
+    /// takes small segments sends no larger ones, as far as anybody can tell yet.
+    #[expect(clippy::too_many_arguments)] // all of them what the handshake has found out
+    pub(crate) fn new(
+        nxt: Seq,
+        queue: Chain,
+        scale: u8,
+        mss: u16,
+        peer_mss: u16,
+        limit: u32,
+        ts_recent: Option<u32>,
+        cx: &Context<'_, '_>,
+    ) -> Self {
+        Receive {
+            nxt,
+            edge: nxt + queue.reach(),
+            queue,
+            readable: 0,
+            ranges: Ranges::default(),
+            fin: None,
+            finished: false,
+            shut: false,
+            limit: start(limit, cx),
+            limit_max: limit,
+            taken: 0,
+            taken_since: cx.now,
+            taken_before: 0,
+            scale,
+            pending_ack: PendingAck::Nothing,
+            duplicates: 0,
+            unacked: 0,
+            quickack: cx.options.quick_acks.unwrap_or(cx.config.quick_acks),
+            mss_seen: mss.min(peer_mss).min(536),
+            mss,
+            ts_recent,
+            ts_recent_at: cx.now,
+            last_ack: nxt,
+            recent_loss: 0,
+            arrived: 0,
+            sack: SackUse::Off,
+            dsack: Range::default(),
+            refused: false,
+        }
+    }
+
+    /// See [`park`](crate::tcp::connection::idle): everything was read, nothing is missing or owed.
+    pub(super) fn park(&self, to: &mut Packer) -> Option<()> {
+        let Receive {
+            nxt,
+            edge,
+            queue,
+            readable: _,
+            ranges,
+            fin,
+            finished,
+            shut,
+            limit,
+            limit_max,
+            taken,
+            taken_since,
+            taken_before,
+            scale,
+            pending_ack,
+            duplicates,
+            unacked,
+            quickack,
+            mss_seen,
+            mss,
+            ts_recent,
+            ts_recent_at,
+            last_ack,
+            recent_loss: _,
+            arrived: _,
+            sack,
+            dsack,
+            refused,
+        } = self;
+        let awaits = !queue.is_empty() || !ranges.is_empty() || (fin.is_some() && !finished);
+        if awaits || *refused || *pending_ack != PendingAck::Nothing || *duplicates > 0 || !dsack.is_empty() {
+            return None;
+        }
+        to.word(nxt.0);
+        to.near(*edge, *nxt);
+        to.near(*last_ack, *nxt);
+        let [holes, with_duplicates] = [SackUse::Holes, SackUse::WithDuplicates].map(|all| all == *sack);
+        to.bits([*finished, *shut, ts_recent.is_some(), holes, with_duplicates]);
+        to.instant(*taken_since);
+        for number in [
+            *limit,
+            limit_max - limit,
+            *taken,
+            *taken_before,
+            u32::from(*scale),
+            *unacked,
+            u32::from(*quickack),
+            u32::from(*mss_seen),
+        ] {
+            to.number(number);
+        }
+        to.number(*mss);
+        if let Some(recent) = ts_recent {
+            to.word(*recent);
+            to.instant(*ts_recent_at);
+        }
+        Some(())
+    }
+
+    /// The other way.
+    #[expect(clippy::cast_possible_truncation)] // each as it was packed
+    pub(super) fn unpark(from: &mut Unpacker<'_>) -> Receive {
+        let nxt = Seq(from.word());
+        let (edge, last_ack) = (from.near(nxt), from.near(nxt));
+        let [finished, shut, timestamps, holes, with_duplicates] = from.bits();
+        let taken_since = from.instant();
+        let [limit, more, taken, taken_before] = core::array::from_fn(|_| from.number() as u32);
+        let (scale, unacked) = (from.number() as u8, from.number() as u32);
+        let (quickack, mss_seen, mss) = (from.number() as u8, from.number() as u16, from.number() as u16);
+        let (ts_recent, ts_recent_at) = match timestamps {
+            true => (Some(from.word()), from.instant()),
+            false => (None, Instant::ZERO),
+        };
+        Receive {
+            nxt,
+            edge,
+            queue: Chain::with_promise(if finished || shut { 0 } else { edge.since(nxt) }),
+            readable: 0,
+            ranges: Ranges::default(),
+            fin: finished.then(|| nxt - 1),
+            finished,
+            shut,
+            limit,
+            limit_max: limit + more,
+            taken,
+            taken_since,
+            taken_before,
+            scale,
+            pending_ack: PendingAck::Nothing,
+            duplicates: 0,
+            unacked,
+            quickack,
+            mss_seen,
+            mss,
+            ts_recent,
+            ts_recent_at,
+            last_ack,
+            recent_loss: 0,
+            arrived: 0,
+            sack: match (holes, with_duplicates) {
+                (_, true) => SackUse::WithDuplicates,
+                (true, _) => SackUse::Holes,
+                _ => SackUse::Off,
+            },
+            dsack: Range::default(),
+            refused: false,
+        }
+    }
+
+    /// RCV.WND: what the peer may still send of what it was told.
+    pub(crate) fn wnd(&self) -> u32 {
+        self.edge.since(self.nxt)
+    }
+
+    /// Another largest window: what the scale can express of it. The edge stays where it is.
+    pub(crate) fn set_limit(&mut self, limit: u32, cx: &Context<'_, '_>) {
+        self.limit_max = limit.min((u16::MAX as u32) << self.scale);
+        let least = start(self.limit_max, cx);
+        self.limit = self.limit.clamp(least, self.limit_max);
+    }
+
+    /// The reader took `bytes`: the window is to hold twice what it took in this round trip and the one
+    /// before. In slow start a sender has twice as much in flight with each round trip, so the window
+    /// opens by two bytes with each that is read: in one step at the end of a round trip it would stall
+    /// the sender, who would then send all of the step at once. As long as the buffer may grow, this is
+    /// where it does.
+    pub(crate) fn tune(&mut self, bytes: u32, rtt: Option<Duration>, now: Instant) {
+        if self.limit >= self.limit_max {
+            return;
+        }
+        let rtt = rtt.unwrap_or(RTT_UNKNOWN);
+        let age = now.since(self.taken_since);
+        if age >= rtt {
+            self.taken_before = if age < rtt + rtt { self.taken } else { 0 };
+            (self.taken, self.taken_since) = (0, now);
+        }
+        self.taken = self.taken.saturating_add(bytes);
+        let wanted = self.taken.saturating_add(self.taken_before).saturating_mul(2);
+        self.limit = self.limit.max(wanted).min(self.limit_max);
+    }
+
+    /// So many segments from now on are acknowledged at once; `u8::MAX`: all.
+    pub(crate) fn set_quick(&mut self, segments: u8) {
+        self.quickack = segments;
+        if segments > 0 && self.unacked > 0 {
+            self.pending_ack = PendingAck::Now;
+        }
+    }
+
+    /// The largest window.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// What that may grow to.
+    pub(super) fn limit_max(&self) -> u32 {
+        self.limit_max
+    }
+
+    /// Shift of our windows.
+    pub(crate) fn mss(&self) -> u16 {
+        self.mss
+    }
+
+    pub(crate) fn scale(&self) -> u8 {
+        self.scale
+    }
+
+    /// The largest segment so far.
+    pub(crate) fn mss_seen(&self) -> u16 {
+        self.mss_seen
+    }
+
+    pub(crate) fn readable(&self) -> u32 {
+        self.readable
+    }
+
+    /// May bytes beyond RCV.NXT be missing?
+    pub(crate) fn has_hole(&self) -> bool {
+        !self.ranges.is_empty()
+    }
+
+    /// Is it an old duplicate by its timestamp (PAWS)?
+    //= rfc7323#5.3 R1
+    #[inline]
+    pub(crate) fn is_old(&self, timestamps: Option<Timestamps>, now: Instant) -> bool {
+        let (Some(recent), Some(ts)) = (self.ts_recent, timestamps) else { return false };
+        Seq(ts.value).before(Seq(recent)) && now.since(self.ts_recent_at) <= TIMESTAMP_AGE
+    }
+
+    /// Remembers the timestamp of a segment from `seq` on that lies in the window and is not old.
+    //= rfc7323#5.3 R3
+    #[inline]
+    pub(crate) fn take_timestamp(&mut self, seq: Seq, timestamps: Option<Timestamps>, now: Instant) {
+        if let (Some(_), Some(ts)) = (self.ts_recent, timestamps)
+            && seq.at_or_before(self.last_ack)
+        {
+            self.ts_recent = Some(ts.value);
+            self.ts_recent_at = now;
+        }
+    }
+
+    /// Takes payload that starts at `seq`, cut to the window by the caller.
+    pub(crate) fn payload(&mut self, pool: &mut Pool<'_>, seq: Seq, payload: Bytes<'_>) -> Reassembly {
+        let len = to_u32(payload.len());
+        self.note_segment(len);
+        if self.shut {
+            return self.text_for_nobody(pool, seq, len);
+        }
+        if seq != self.nxt || !self.ranges.is_empty() {
+            return self.text_with_holes(pool, seq, payload);
+        }
+        if !self.append(pool, payload) {
+            self.refused = true;
+            return Reassembly::Dropped;
+        }
+        self.advance(len);
+        Reassembly::InOrder
+    }
+
+    /// The peer's segments are as large as this one at least. If this one finds memory, the peer is to know.
+    #[inline]
+    fn note_segment(&mut self, len: u32) {
+        if self.reopens() {
+            self.pending_ack = PendingAck::Now;
+        }
+        self.mss_seen = self.mss_seen.max(u16::try_from(len).unwrap_or(u16::MAX).min(self.mss));
+    }
+
+    /// So much payload came in order.
+    #[inline]
+    fn advance(&mut self, len: u32) {
+        self.readable += len;
+        self.nxt += len;
+        self.unacked += len;
+    }
+
+    /// Takes payload at RCV.NXT, where nothing is missing and somebody reads. False: there is no
+    /// memory for all of it, and nothing was done.
+    #[inline(always)] // at every frame
+    pub(crate) fn expected_payload(&mut self, pool: &mut Pool<'_>, payload: Bytes<'_>) -> bool {
+        let len = payload.len();
+        if !(self.queue.append_in_place(pool, payload) || self.append(pool, payload)) {
+            return false;
+        }
+        let len = to_u32(len);
+        self.note_segment(len);
+        self.advance(len);
+        true
+    }
+
+    /// Appends payload inside the window, for which there is memory. False: there was none all the same,
+    /// because the heap failed, and nothing was done.
+    fn append(&mut self, pool: &mut Pool<'_>, payload: Bytes<'_>) -> bool {
+        let before = self.queue.len();
+        for piece in payload.chunks() {
+            if self.queue.append(pool, piece, Need::Window) < piece.len() {
+                self.queue.truncate(pool, before);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Payload that nobody reads is remembered, not kept: no memory was promised for it.
+    fn text_for_nobody(&mut self, pool: &mut Pool<'_>, seq: Seq, len: u32) -> Reassembly {
+        let new = Range { start: seq, end: seq + len };
+        if let Some(duplicate) = self.ranges.duplicate(pool, self.nxt, new) {
+            self.note_duplicate(duplicate);
+        }
+        if seq != self.nxt {
+            return match self.ranges.insert(pool, self.nxt, new, self.ranges_most()) {
+                Inserted::Kept => Reassembly::OutOfOrder,
+                Inserted::Refused => Reassembly::Refused,
+            };
+        }
+        let nxt = self.ranges.advance(pool, new.end);
+        self.unacked += nxt.since(self.nxt);
+        self.nxt = nxt;
+        Reassembly::InOrder
+    }
+
+    fn text_with_holes(&mut self, pool: &mut Pool<'_>, seq: Seq, payload: Bytes<'_>) -> Reassembly {
+        let in_order = seq == self.nxt;
+        let offset = (self.readable + seq.since(self.nxt)) as usize;
+        if !self.queue.reserve(pool, offset + payload.len(), Need::Window) {
+            self.queue.truncate(pool, self.queue.len());
+            self.refused = true;
+            return Reassembly::Dropped;
+        }
+        let end = seq + to_u32(payload.len());
+        let duplicate = self.ranges.duplicate(pool, self.nxt, Range { start: seq, end });
+        let (most, new) = (self.ranges_most(), Range { start: seq, end });
+        if !in_order && self.ranges.insert(pool, self.nxt, new, most) == Inserted::Refused {
+            self.queue.truncate(pool, self.queue.len());
+            return Reassembly::Refused;
+        }
+        if let Some(duplicate) = duplicate {
+            self.note_duplicate(duplicate);
+        }
+        let mut at = offset;
+        for piece in payload.chunks() {
+            at += self.queue.write(pool, at, piece);
+        }
+        if !in_order {
+            return Reassembly::OutOfOrder;
+        }
+        let nxt = self.ranges.advance(pool, end);
+        self.readable += nxt.since(self.nxt);
+        self.unacked += nxt.since(self.nxt);
+        self.nxt = nxt;
+        Reassembly::InOrder
+    }
+
+    /// So much of a segment was here already. Of several parts the first is told.
+    //= rfc2883#4
+    pub(crate) fn note_duplicate(&mut self, range: Range) {
+        self.recent_loss = LOSSY;
+        if self.sack == SackUse::WithDuplicates && self.dsack.is_empty() {
+            self.dsack = range;
+        }
+    }
+
+    /// The blocks of the next acknowledgment: what came twice, then what lies beyond holes.
+    //= rfc2018#4
+    //= rfc2883#4: the duplicate comes first
+    pub(crate) fn sack_blocks(&self, pool: &Pool<'_>) -> Sack {
+        let mut sack = Sack::default();
+        if self.sack != SackUse::Off && (self.has_hole() || !self.dsack.is_empty()) {
+            if !self.dsack.is_empty() {
+                sack.push(self.dsack);
+            }
+            self.ranges.report(pool, self.nxt, self.sack_room(), &mut sack);
+        }
+        sack
+    }
+
+    /// How many ranges may lie beyond RCV.NXT.
+    fn ranges_most(&self) -> usize {
+        ranges::most(self.limit, self.mss_seen)
+    }
+
+    /// How many ranges fit in an acknowledgment.
+    fn sack_room(&self) -> usize {
+        SACK_BLOCKS - usize::from(self.ts_recent.is_some()) - usize::from(!self.dsack.is_empty())
+    }
+
+    /// The peer's FIN has come: bytes queued beyond a hole might lie behind it. The peer sends again
+    /// those that do not.
+    pub(crate) fn forget_out_of_order(&mut self, pool: &mut Pool<'_>) {
+        if self.has_hole()
+            && self
+                .fin
+                .is_some_and(|f| self.shut || to_u32(self.queue.len()) > self.readable + f.since(self.nxt))
+        {
+            self.ranges.clear(pool);
+            self.queue.truncate(pool, self.readable as usize);
+        }
+    }
+
+    /// Takes the peer's FIN if everything before it is here. True if that just happened.
+    pub(crate) fn reach_fin(&mut self, pool: &mut Pool<'_>) -> bool {
+        if self.finished || self.fin != Some(self.nxt) {
+            return false;
+        }
+        self.nxt += 1;
+        self.edge = self.edge.later_of(self.nxt);
+        self.finished = true;
+        self.keep_promise(pool);
+        true
+    }
+
+    /// Nobody reads any more, and what is here is dropped. Payload that still comes is dropped, and
+    /// answered by a reset.
+    pub(crate) fn shut(&mut self, pool: &mut Pool<'_>) {
+        self.clear(pool);
+        self.shut = true;
+    }
+
+    /// Decides when payload that came in order is acknowledged: with every second segment, however small. Who
+    /// sends small ones may be waiting for the acknowledgment (Nagle's rule), and can't know our measure.
+    //= rfc9293#3.8.6.3 SHLD-19: at least every second full-sized segment, which one may be that a device merged
+    #[inline]
+    pub(crate) fn schedule_ack(&mut self, now: Instant, config: &TcpConfig, is_merged: bool) {
+        // With a small buffer the peer can't send that much before it has to wait for us.
+        let full = (2 * self.mss_seen as u32).min(self.limit / 2);
+        self.duplicates = 0;
+        self.arrived = self.arrived.saturating_add(1 + u8::from(is_merged));
+        if self.arrived >= 2 || self.unacked >= full || self.quickack > 0 {
+            self.quickack = if self.quickack == u8::MAX { u8::MAX } else { self.quickack.saturating_sub(1) };
+            self.pending_ack = PendingAck::Now;
+        } else if self.pending_ack == PendingAck::Nothing {
+            self.pending_ack = PendingAck::By(now + config.ack_delay());
+        }
+    }
+
+    /// Payload has filled a hole, in whole or in part. As many segments as at the start are acknowledged at once: the
+    /// sender's window is small again.
+    pub(crate) fn owe_at_hole(&mut self, quick_acks: u8) {
+        self.pending_ack = PendingAck::Now;
+        self.quickack = self.quickack.max(quick_acks);
+    }
+
+    /// Payload came beyond a hole, in so many segments: an acknowledgment for each. Only a device that merged
+    /// them knows how many there were: a long segment may be one.
+    //= rfc5681#4.2
+    pub(crate) fn owe_duplicate(&mut self, segments: u16) {
+        self.duplicates += u32::from(segments).min(DUPLICATES_MAX);
+        self.arrived = self.arrived.saturating_add(1);
+        self.recent_loss = LOSSY;
+        self.pending_ack = PendingAck::Now;
+    }
+
+    /// Does an acknowledgment with this edge stand for several, where segments came as a batch? Where
+    /// payload gets lost acknowledgments do as well, and if this one does, the sender has no other to
+    /// go by: it goes out twice. One for every second segment would be more.
+    //= rfc5681#4.2: not more than one for each segment
+    fn is_worth_repeating(&self, edge: Seq) -> bool {
+        let told = self.nxt.since(self.last_ack) + edge.later_of(self.edge).since(self.edge);
+        self.recent_loss > 0
+            && self.arrived > 1
+            && self.sack != SackUse::Off
+            && told > 2 * u32::from(self.mss_seen)
+    }
+
+    /// An acknowledgment went out, `bare` or with payload.
+    pub(crate) fn on_ack_sent(&mut self, pool: &mut Pool<'_>, edge: Seq, bare: bool) {
+        let repeat = bare && self.is_worth_repeating(edge);
+        self.edge = self.edge.later_of(edge);
+        self.keep_promise(pool);
+        // With payload it would not count as a duplicate.
+        self.duplicates = self.duplicates.saturating_sub(bare as u32) + repeat as u32;
+        let more = self.sack != SackUse::Off
+            && self.has_hole()
+            && self.ranges.on_reported(pool, self.nxt, self.sack_room());
+        self.dsack = Range::default();
+        self.pending_ack = if self.duplicates > 0 || more { PendingAck::Now } else { PendingAck::Nothing };
+        self.unacked = 0;
+        self.arrived = 0;
+        self.recent_loss = self.recent_loss.saturating_sub(1);
+        self.last_ack = self.nxt;
+    }
+
+    /// The number of the next byte to be read.
+    pub(crate) fn read_to(&self) -> Seq {
+        self.nxt - self.readable - u32::from(self.finished)
+    }
+
+    /// Moves readable bytes to the application.
+    pub(crate) fn read(&mut self, pool: &mut Pool<'_>, to: &mut [u8]) -> usize {
+        let done = self.peek(pool, to);
+        self.consume(pool, done);
+        done
+    }
+
+    /// Copies readable bytes, which stay.
+    pub(crate) fn peek(&self, pool: &Pool<'_>, to: &mut [u8]) -> usize {
+        let want = to.len().min(self.readable as usize);
+        self.queue.copy_out(pool, 0, &mut to[..want])
+    }
+
+    /// Drops `n` readable bytes from the front.
+    pub(crate) fn consume(&mut self, pool: &mut Pool<'_>, n: usize) {
+        let n = n.min(self.readable as usize);
+        self.readable -= to_u32(n);
+        self.queue.consume(pool, n);
+    }
+
+    /// Gives all memory back.
+    pub(crate) fn clear(&mut self, pool: &mut Pool<'_>) {
+        self.queue.clear(pool);
+        self.ranges.clear(pool);
+        self.readable = 0;
+        self.dsack = Range::default();
+    }
+
+    /// What is left for the reader when the connection itself is over.
+    pub(crate) fn into_rest(mut self, pool: &mut Pool<'_>) -> Chain {
+        self.ranges.clear(pool);
+        self.queue.truncate(pool, self.readable as usize);
+        self.queue.promise(pool, 0);
+        self.queue
+    }
+
+    /// Our own invariants, for tests and the simulation.
+    pub(crate) fn check(&self, pool: &Pool<'_>, audit: &mut Audit) {
+        let marks = [Some(self.edge), Some(self.last_ack), self.fin];
+        assert!(
+            marks.iter().flatten().all(|seq| seq.is_near(self.nxt)),
+            "a number was left behind: {self:?}"
+        );
+        let told = self.dsack.is_empty() || self.dsack.end.is_near(self.nxt);
+        assert!(told, "a duplicate of long ago is still to be told");
+        let open = if self.finished || self.shut { 0 } else { self.wnd() };
+        assert_eq!(self.queue.reach(), self.readable + open, "memory for the window is not promised");
+        self.queue.audit(pool, audit);
+        assert!(self.nxt.at_or_before(self.edge), "the window edge is behind RCV.NXT");
+        assert!(self.readable as usize <= self.queue.len(), "more readable than queued");
+        assert!(!self.ranges.is_empty() || self.queue.len() == self.readable as usize, "bytes of no range");
+    }
+}

@@ -1,0 +1,233 @@
+//! The application's calls, by key.
+
+use super::{Connection, Interest, Starved, Tcp, passive};
+use crate::base::pool::Pool;
+use crate::base::slab::Key;
+use crate::base::wakers::{self, Others};
+use crate::error::Error;
+use crate::tcp::connection::tcb::has_memory;
+use crate::tcp::context::Context;
+use crate::tcp::options::{IpFields, TcpOptions};
+use crate::tcp::segment::Reset;
+use crate::time::Instant;
+use core::task::Waker;
+
+impl Tcp<'_> {
+    pub(in crate::tcp) fn with<R>(
+        &mut self,
+        key: Key,
+        now: Instant,
+        pool: &mut Pool<'_>,
+        call: impl FnOnce(&mut Connection, &mut Context<'_, '_>) -> R,
+    ) -> Result<R, Error> {
+        let c = self.connections.activated(key, now)?;
+        let mut cx = self.settings.cx(c.profile, now, pool);
+        let result = call(c, &mut cx);
+        let changes = c.changes(cx.options);
+        self.reschedule(key.index, changes);
+        Ok(result)
+    }
+
+    /// As `with`, but one that idles stays so: it has nothing to give.
+    fn with_reader<R>(
+        &mut self,
+        key: Key,
+        now: Instant,
+        pool: &mut Pool<'_>,
+        call: impl FnOnce(&mut Connection, &mut Context<'_, '_>) -> R,
+    ) -> Result<R, Error> {
+        match self.connections.idle(key) {
+            Some(mut copy) => {
+                let mut cx = self.settings.cx(copy.profile, now, pool);
+                Ok(call(&mut copy, &mut cx))
+            }
+            None => self.with(key, now, pool, call),
+        }
+    }
+
+    pub(crate) fn read(
+        &mut self,
+        key: Key,
+        to: &mut [u8],
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<usize, Error> {
+        // What idles has nothing but the end to give, and remembers that it did.
+        if self.connections.idle(key).is_some_and(|c| c.tcb.is_readable()) {
+            self.connections.activate(key.index, now);
+        }
+        let read = self.with_reader(key, now, pool, |c, cx| c.tcb.read(to, cx))?;
+        if read.is_ok() {
+            self.feed_starved(pool);
+        }
+        read
+    }
+
+    pub(crate) fn peek(
+        &mut self,
+        key: Key,
+        to: &mut [u8],
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<usize, Error> {
+        self.with_reader(key, now, pool, |c, cx| c.tcb.peek(to, cx))?
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        key: Key,
+        data: &[u8],
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<usize, Error> {
+        self.with(key, now, pool, |c, cx| c.tcb.write(data, cx))?
+    }
+
+    pub(crate) fn write_whole(
+        &mut self,
+        key: Key,
+        data: &[u8],
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<(), Error> {
+        self.with(key, now, pool, |c, cx| c.tcb.write_whole(data, cx))?
+    }
+
+    pub(crate) fn is_ready(
+        &mut self,
+        key: Key,
+        interest: Interest,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<bool, Error> {
+        match interest {
+            Interest::Read => self.with_reader(key, now, pool, |c, _| c.tcb.is_readable()),
+            Interest::Write => self.with(key, now, pool, |c, cx| c.tcb.is_writable(cx)),
+        }
+    }
+
+    /// `waker` is woken when the connection can be read, or can be written.
+    pub(crate) fn register(
+        &mut self,
+        key: Key,
+        interest: Interest,
+        waker: &Waker,
+        now: Instant,
+        pool: &Pool<'_>,
+    ) {
+        if !self.keep_waker(key, interest, waker, now) {
+            return self.woken.push(waker.clone());
+        }
+        // Who reads first has nothing to go with the SYN.
+        if interest == Interest::Read
+            && let Some(c) = self.connections.get_mut(key)
+            && c.tcb.stop_waiting_for_payload()
+        {
+            self.after(key.index);
+        }
+        // A writer that waits for its peer alone has nothing to do with others' memory.
+        if interest == Interest::Write && !has_memory(pool) {
+            self.starved.push(&mut Starved(&mut self.connections), key.index);
+        }
+    }
+
+    /// False: it is to ask again.
+    fn keep_waker(&mut self, key: Key, interest: Interest, waker: &Waker, now: Instant) -> bool {
+        let place = match interest {
+            Interest::Read => self.connections.reader(key),
+            // One that idles can be written.
+            Interest::Write => self.connections.get_mut(key).map(|c| &mut c.writer),
+        };
+        let Some(place) = place else { return false };
+        // Only a connection in use has room for a second task.
+        let is_taken = place.as_ref().is_some_and(|known| !known.will_wake(waker));
+        if !is_taken {
+            wakers::register(place, &mut Others::new(), waker, &mut self.woken);
+            return true;
+        }
+        let Ok(c) = self.connections.activated(key, now) else { return false };
+        let place = match interest {
+            Interest::Read => &mut c.reader,
+            Interest::Write => &mut c.writer,
+        };
+        wakers::register(place, &mut c.others, waker, &mut self.woken);
+        true
+    }
+
+    pub(crate) fn shutdown_write(
+        &mut self,
+        key: Key,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<(), Error> {
+        self.with(key, now, pool, |c, cx| c.tcb.shutdown_write(cx))
+    }
+
+    pub(crate) fn shutdown_read(&mut self, key: Key, now: Instant, pool: &mut Pool<'_>) -> Result<(), Error> {
+        self.with(key, now, pool, |c, cx| c.tcb.shutdown_read(cx))?;
+        if let Some(c) = self.connections.get_mut(key) {
+            c.wake_reader(&mut self.woken);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn take_error(&mut self, key: Key, now: Instant) -> Result<Option<Error>, Error> {
+        Ok(self.connections.activated(key, now)?.tcb.take_error())
+    }
+
+    pub(crate) fn options(&self, key: Key) -> Result<&TcpOptions, Error> {
+        let profile = self.connections.look_by(key).ok_or(Error::StaleHandle)?.profile;
+        Ok(self.settings.options(profile))
+    }
+
+    pub(crate) fn set_options(
+        &mut self,
+        key: Key,
+        options: TcpOptions,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<(), Error> {
+        let c = self.connections.activated(key, now)?;
+        let before = *self.settings.options(c.profile);
+        c.profile = self.settings.change(c.profile, options)?;
+        self.with(key, now, pool, |c, cx| c.tcb.take_options(&before, cx))
+    }
+
+    /// ABORT (RFC 9293 §3.10.5): the connection ends at once, and the peer is told.
+    pub(crate) fn abort(
+        &mut self,
+        key: Key,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Option<(Connection, Reset, IpFields)> {
+        let c = self.connections.look_by(key)?;
+        let (reset, fields) = (c.tcb.reset(now), self.settings.options(c.profile).ip_fields());
+        let c = self.take_out(key, pool)?;
+        reset.map(|reset| (c, reset, fields))
+    }
+
+    pub(in crate::tcp) fn take_out(&mut self, key: Key, pool: &mut Pool<'_>) -> Option<Connection> {
+        let passive_on = passive(&self.connections.look_by(key)?.tcb);
+        self.forget(key.index);
+        if let Some(listener) = passive_on {
+            self.half_open_ends(listener, key.index);
+        }
+        let mut c = self.connections.remove(key.index)?;
+        if let Some(listener) = c.tcb.opening() {
+            self.fast_open_ends(listener, None);
+        }
+        self.settings.release(c.profile);
+        c.tcb.clear(pool);
+        c.wake_both(&mut self.woken);
+        self.feed_starved(pool);
+        Some(c)
+    }
+}
+
+impl Tcp<'_> {
+    /// Bytes up to the end of the urgent data.
+    //= rfc9293#3.8.5 MUST-33
+    pub(crate) fn urgent(&self, key: Key) -> Result<Option<u32>, Error> {
+        Ok(self.connections.look_by(key).ok_or(Error::StaleHandle)?.tcb.urgent_left())
+    }
+}

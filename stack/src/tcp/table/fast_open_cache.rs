@@ -1,0 +1,114 @@
+//! Fast Open as a client (RFC 7413): the cookies of servers, and the payload that goes with a SYN.
+//!
+//! With the cookie of a server at hand, `connect` sends nothing: the first write does, and goes with
+//! the SYN. Without one, the SYN asks for it. A SYN that is not answered in time goes again without
+//! payload and without the option, which some box on the way may dislike; there Fast Open rests then.
+
+use super::Tcp;
+use crate::counters::TcpCount;
+use crate::tcp::connection::fast_open::Asked;
+use crate::tcp::connection::tcb::{Phase, Tcb};
+use crate::tcp::segment::Tuple;
+use crate::tcp::segment::{FastOpen, Segment};
+use crate::time::{Duration, Instant};
+use core::net::IpAddr;
+use heapless::Vec;
+
+/// Servers that are remembered.
+//= rfc7413#4.1.3
+const PLACES: usize = 16;
+/// So long Fast Open rests with a server with which it did not work.
+//= rfc7413#4.1.3.1
+const PAUSE: Duration = Duration::from_secs(600);
+
+/// What is known of a server.
+#[derive(Clone, Copy, Debug)]
+struct Server {
+    address: IpAddr,
+    /// Cookies are for one of our addresses.
+    local: IpAddr,
+    known: Known,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Known {
+    /// Its cookie, and the MSS that it offered.
+    Cookie(FastOpen, u16),
+    /// It does not do Fast Open, or the way to it does not.
+    Refuses { until: Instant },
+}
+
+/// What was learned of servers, the latest last.
+#[derive(Debug)]
+pub(in crate::tcp) struct CookieJar {
+    servers: Vec<Server, PLACES>,
+}
+
+impl CookieJar {
+    pub(in crate::tcp) const EMPTY: CookieJar = CookieJar { servers: Vec::new() };
+
+    fn find(&self, tuple: &Tuple) -> Option<&Known> {
+        let is_it = |s: &&Server| s.address == tuple.remote && s.local == tuple.local;
+        self.servers.iter().find(is_it).map(|s| &s.known)
+    }
+
+    fn note(&mut self, tuple: &Tuple, known: Known) {
+        let (address, local) = (tuple.remote, tuple.local);
+        self.servers.retain(|s| s.address != address || s.local != local);
+        if self.servers.is_full() {
+            self.servers.remove(0);
+        }
+        // There is room now.
+        let _ = self.servers.push(Server { address, local, known });
+    }
+}
+
+impl Tcp<'_> {
+    /// The SYN of a new connection may bring payload, or asks for a cookie.
+    pub(in crate::tcp) fn prepare_fast_open(&self, tuple: &Tuple, tcb: &mut Tcb, now: Instant) {
+        let Phase::SynSent(h) = &mut tcb.phase else { return };
+        match self.cookie_jar.find(tuple) {
+            Some(Known::Cookie(cookie, mss)) => {
+                h.fast_open = Some(*cookie);
+                h.fast_open_mss = *mss;
+                // The first write sends it.
+                (h.is_fast_open, h.send) = (true, false);
+            }
+            Some(Known::Refuses { until }) if now < *until => {}
+            Some(Known::Refuses { .. }) | None => h.fast_open = Some(FastOpen::default()),
+        }
+    }
+
+    /// What came of it, when a segment was taken.
+    //= rfc7413#4.1.3
+    pub(in crate::tcp) fn learn_fast_open(
+        &mut self,
+        index: u32,
+        asked: Asked,
+        segment: &Segment<'_>,
+        now: Instant,
+    ) {
+        let Some(c) = self.connections.at(index) else { return };
+        let Phase::Synchronized(s) = &c.tcb.phase else { return };
+        let tuple = c.tuple;
+        let accepted = s.stats.bytes_acked > 0;
+        if accepted {
+            self.settings.counts.add(TcpCount::FastOpensActive, 1);
+        }
+        match segment.options.fast_open.filter(|option| !option.cookie().is_empty()) {
+            Some(cookie) => {
+                let default_mss = if tuple.remote.is_ipv6() { 1220 } else { 536 };
+                let mss = segment.options.mss.unwrap_or(default_mss);
+                self.cookie_jar.note(&tuple, Known::Cookie(cookie, mss));
+            }
+            None if !accepted && asked.payload > 0 => self.pause_fast_open(&tuple, now),
+            None => {}
+        }
+    }
+
+    /// Fast Open rests with a server that did not answer, or did not take the payload.
+    //= rfc7413#4.1.3.1
+    pub(in crate::tcp) fn pause_fast_open(&mut self, tuple: &Tuple, now: Instant) {
+        self.cookie_jar.note(tuple, Known::Refuses { until: now + PAUSE });
+    }
+}

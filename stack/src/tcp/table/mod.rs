@@ -1,0 +1,733 @@
+//! All connections of a stack, and which segment is for which.
+//!
+//! [`active_open`], [`passive_open`], [`waiting`] (TIME-WAIT), [`scheduler`], [`orphans`] and [`calls`]
+//! are about all of them; what happens to one is in [`connection`](super::connection).
+
+mod active_open;
+mod calls;
+mod connections;
+mod fast_open;
+mod fast_open_cache;
+mod fast_path;
+mod icmp;
+pub(crate) mod isn;
+mod listener;
+mod orphans;
+mod passive_open;
+mod scheduler;
+mod settings;
+pub(crate) mod syn_cookies;
+mod time_wait;
+mod waiting;
+
+pub use connections::Place;
+pub use settings::OptionsEntry;
+pub(crate) use settings::Profile;
+pub use time_wait::TimeWaitEntry;
+
+use super::connection::soft_error::SoftError;
+use super::connection::tcb::{Dropped, Effects, End, Origin, Phase, Tcb};
+use super::options::{IpFields, TcpOptions};
+use super::segment::{Plain, Plan, Reply, Segment, Tuple};
+use crate::base::demux::{Bucket, Demux, HashKey};
+use crate::base::list::{Link, Links, List, NONE};
+use crate::base::pool::{Audit, Cursor, Pool};
+use crate::base::random::Random;
+use crate::base::slab::{Key, Slab, Slot};
+use crate::base::wakers::{Others, Woken};
+use crate::base::wheel::{Node, Nodes, Wheel};
+use crate::counters::TcpCount;
+use crate::error::Error;
+use crate::ip::InterfaceId;
+use crate::time::{Duration, Instant, earlier};
+pub(crate) use connections::Opened;
+use connections::{ConnectionRef, Connections};
+
+use core::task::Waker;
+use fast_open_cache::CookieJar;
+use listener::Listener;
+use managed::ManagedSlice;
+use settings::Settings;
+use time_wait::TimeWaits;
+
+/// Marks a number in the demux as one of TIME-WAIT.
+pub(in crate::tcp) const TIME_WAIT: u32 = 1 << 31;
+/// Marks a number in the demux as a listener's.
+const LISTENER: u32 = 1 << 30;
+/// Ephemeral ports: three quarters of all, chosen at random (RFC 6056 §3.2, H060).
+pub(in crate::tcp) const EPHEMERAL_FIRST: u16 = 16_384;
+pub(in crate::tcp) const EPHEMERAL: u64 = 65_536 - EPHEMERAL_FIRST as u64;
+/// How long a timer waits while all connections in use are busy.
+const CROWDED: Duration = Duration::from_millis(10);
+/// How many ports are tried at random, before all are, one after the other.
+pub(in crate::tcp) const EPHEMERAL_TRIES: usize = 64;
+
+/// A connection in use, with its places in the tables.
+#[derive(Debug)]
+pub struct Connection {
+    pub(crate) tuple: Tuple,
+    pub(crate) interface: InterfaceId,
+    pub(crate) tcb: Tcb,
+    /// Its options.
+    pub(crate) profile: Profile,
+    /// Its number in the table of connections.
+    index: u32,
+    /// Used since the table looked for one to park.
+    is_referenced: bool,
+    /// In the demux under `hash`.
+    known: bool,
+    hash: u32,
+    timer: Node,
+    /// In a list of those that can send, or of those that are blocked.
+    ready: Link,
+    blocked: bool,
+    starved: Link,
+    narrow: Link,
+    stalled: Link,
+    orphaned: Link,
+    /// Among the half-open ones of its listener, or among those that are late.
+    half_open: Link,
+    is_late: bool,
+    /// Which other connection waits for `accept` after this one.
+    next_waiting: u32,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    /// Tasks that read, or write, besides the first that does.
+    others: Others,
+}
+
+impl Connection {
+    /// Who reads is to be woken.
+    #[inline]
+    fn wake_reader(&mut self, woken: &mut Woken) {
+        woken.take(&mut self.reader);
+        self.others.wake(woken);
+    }
+
+    /// Who writes, or waits for the peer to acknowledge, is to be woken.
+    #[inline]
+    fn wake_writer(&mut self, woken: &mut Woken) {
+        woken.take(&mut self.writer);
+        self.others.wake(woken);
+    }
+
+    fn wake_both(&mut self, woken: &mut Woken) {
+        self.wake_reader(woken);
+        self.wake_writer(woken);
+    }
+
+    /// Where it has to be in the tables, if that is not where it is.
+    fn changes(&self, options: &TcpOptions) -> Changes {
+        let is_ready = !self.ready.is_queued() && self.tcb.wants_output();
+        Changes {
+            // A timer that fires too early is set again then.
+            timer: self.tcb.deadline(options).filter(|at| !self.timer.fires_by(*at)),
+            ready: is_ready.then(|| ready_list(self.interface)),
+            is_other_stall: self.tcb.is_stalled() != self.stalled.is_queued(),
+        }
+    }
+
+    /// A stable pseudo-random value for the flow label of IPv6 (RFC 6437 §3, H082).
+    pub(crate) fn flow_hash(&self) -> u32 {
+        self.hash & 0xf_ffff
+    }
+
+    /// The payload of `plan`, in pieces.
+    pub(crate) fn payload<'p, const N: usize>(
+        &self,
+        pool: &'p Pool<'_>,
+        plan: &Plan,
+        pieces: &mut heapless::Vec<&'p [u8], N>,
+    ) -> usize {
+        if plan.len == 0 {
+            return 0;
+        }
+        let s = match &self.tcb.phase {
+            Phase::Synchronized(s) => s,
+            Phase::SynSent(h) => {
+                let mut cursor = Cursor::FRONT;
+                return h.queue.pieces(pool, &mut cursor, 0, plan.len as usize, pieces);
+            }
+            Phase::SynReceived(_) | Phase::Over(_) => return 0,
+        };
+        let mut cursor = s.send.cursor.get();
+        let found = s.send.queue.pieces(pool, &mut cursor, plan.offset as usize, plan.len as usize, pieces);
+        s.send.cursor.set(cursor);
+        found
+    }
+}
+
+/// What a step of a connection changed in the tables.
+struct Changes {
+    /// To be looked at by then.
+    timer: Option<Instant>,
+    /// The list of those with something to send.
+    ready: Option<usize>,
+    /// It is in the list of those that are stalled and should not be, or the reverse.
+    is_other_stall: bool,
+}
+
+/// Which list of connections that can send an interface has.
+fn ready_list(interface: InterfaceId) -> usize {
+    interface.0.index as usize % READY_LISTS
+}
+
+/// The memory of TCP's tables.
+pub struct TcpStorage<'a> {
+    /// One for each connection.
+    pub connections: ManagedSlice<'a, Slot<Place>>,
+    /// One for each connection that is in use at the same time: that has something queued, in
+    /// flight or owed. The others are kept in their [`Place`].
+    pub active: ManagedSlice<'a, Slot<Connection>>,
+    /// To how many `active` returns when fewer are busy, if it is on the heap.
+    pub active_target: usize,
+    /// One for each listening port.
+    pub listeners: ManagedSlice<'a, Slot<ListenerEntry>>,
+    /// One for each connection in TIME-WAIT; with too few the oldest give way.
+    pub time_waits: ManagedSlice<'a, TimeWaitEntry>,
+    /// One for each set of socket options that differs from those of all others; with none, no option
+    /// can be set.
+    pub options: ManagedSlice<'a, Slot<OptionsEntry>>,
+    /// The look-up table: twice as many as connections, TIME-WAITs and listeners together.
+    pub buckets: ManagedSlice<'a, Bucket>,
+}
+
+/// A listener in its table.
+#[derive(Debug)]
+pub struct ListenerEntry(Listener);
+
+/// All of TCP.
+pub(crate) struct Tcp<'a> {
+    pub(crate) settings: Settings<'a>,
+    pub(in crate::tcp) connections: Connections<'a>,
+    listeners: Slab<'a, ListenerEntry>,
+    time_waits: TimeWaits<'a>,
+    demux: Demux<'a>,
+    pub(in crate::tcp) key: HashKey,
+    wheel: Wheel,
+    /// Connections with something to send, for each interface.
+    ready: [List; READY_LISTS],
+    /// Connections with something to send, whose neighbour's address is not known yet.
+    blocked: List,
+    /// Connections whose writer waits for memory of the pool.
+    starved: List,
+    /// Connections with next to no window, whose peer waits for memory.
+    narrow: List,
+    /// Connections with payload for a peer that keeps its window closed, the longest first.
+    stalled: List,
+    /// Connections that nobody holds, the oldest first.
+    orphans: List,
+    /// Tasks to be woken.
+    pub(crate) woken: Woken,
+    /// Half-open connections of all listeners.
+    half_open: usize,
+    /// What is known of servers that do TCP Fast Open.
+    cookie_jar: CookieJar,
+    /// The connection that the last segment was for.
+    last: u32,
+    /// Ports that were drawn, from a random number on.
+    pub(in crate::tcp) ports: u64,
+}
+
+/// One for each interface that a stack can have.
+const READY_LISTS: usize = crate::ip::INTERFACES_MAX;
+
+/// What a listener does that is no drop, for the counters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Handshaking {
+    CookieSent,
+    CookieAccepted,
+    /// A half-open connection gave way to another.
+    Evicted,
+}
+
+/// What became of a segment.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) reply: Option<Reply>,
+    /// Of the connection or listener that replies; the stack's own, if it is none.
+    pub(crate) fields: Option<IpFields>,
+    pub(crate) dropped: Option<Refused>,
+    pub(crate) event: Option<ConnectionEvent>,
+    /// The path to the peer carries no larger packets than this.
+    pub(crate) path_mtu: Option<u16>,
+    pub(crate) handshaking: Option<Handshaking>,
+    /// The way to the peer may be broken.
+    pub(crate) negative_advice: bool,
+}
+
+/// Why a segment came to nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refused {
+    Engine(Dropped),
+    /// No connection and no listener: answered with a reset.
+    NoConnection,
+    /// The SYN queue of the listener is full.
+    SynQueueFull,
+    /// The accept queue of the listener is full.
+    AcceptQueueFull,
+    /// There are as many connections as listeners may open, or no memory to serve another.
+    AcceptLimit,
+    /// It acknowledges no cookie that a listener has sent of late.
+    BadCookie,
+    /// The table of connections is full.
+    TableFull,
+}
+
+/// What happened to a connection, for the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ConnectionEvent {
+    Established,
+    Closed,
+    Failed(Error),
+    /// It goes on, with a problem.
+    Troubled(Error),
+    /// The peer has something urgent in its stream.
+    Urgent,
+}
+
+struct Timers<'t, 'a>(&'t mut Connections<'a>);
+struct Ready<'t, 'a>(&'t mut Connections<'a>);
+struct Starved<'t, 'a>(&'t mut Connections<'a>);
+struct Narrow<'t, 'a>(&'t mut Connections<'a>);
+struct Stalled<'t, 'a>(&'t mut Connections<'a>);
+struct HalfOpen<'t, 'a>(&'t mut Connections<'a>);
+struct Orphaned<'t, 'a>(&'t mut Connections<'a>);
+
+/// The tables only ever name entries that exist.
+const EXISTS: &str = "a table names a connection that does not exist";
+
+impl Nodes for Timers<'_, '_> {
+    fn node(&mut self, index: u32) -> &mut Node {
+        self.0.timer(index).expect(EXISTS)
+    }
+}
+impl Links for Ready<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        &mut self.0.at_mut(index).expect(EXISTS).ready
+    }
+}
+impl Links for Starved<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        &mut self.0.at_mut(index).expect(EXISTS).starved
+    }
+}
+impl Links for Narrow<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        &mut self.0.at_mut(index).expect(EXISTS).narrow
+    }
+}
+impl Links for Stalled<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        &mut self.0.at_mut(index).expect(EXISTS).stalled
+    }
+}
+impl Links for HalfOpen<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        &mut self.0.at_mut(index).expect(EXISTS).half_open
+    }
+}
+impl Links for Orphaned<'_, '_> {
+    fn link(&mut self, index: u32) -> &mut Link {
+        self.0.orphaned(index).expect(EXISTS)
+    }
+}
+impl<'a> Tcp<'a> {
+    /// Without memory: no connection has a place.
+    pub(crate) const fn empty() -> Self {
+        Tcp {
+            settings: Settings::empty(),
+            connections: Connections::empty(),
+            listeners: Slab::empty(),
+            time_waits: TimeWaits::empty(),
+            demux: Demux::empty(),
+            key: HashKey([0; 16]),
+            wheel: Wheel::new(),
+            ready: [List::EMPTY; READY_LISTS],
+            blocked: List::EMPTY,
+            starved: List::EMPTY,
+            narrow: List::EMPTY,
+            stalled: List::EMPTY,
+            orphans: List::EMPTY,
+            woken: Woken::new(),
+            half_open: 0,
+            cookie_jar: CookieJar::EMPTY,
+            last: NONE,
+            ports: 0,
+        }
+    }
+
+    /// The memory, and what nobody can foresee; before there is a connection.
+    pub(crate) fn start(&mut self, storage: TcpStorage<'a>, limit: usize, random: &mut Random) {
+        self.settings.start(storage.options, limit);
+        self.connections =
+            Connections::new(storage.connections, storage.active, limit, storage.active_target);
+        self.listeners = Slab::new(storage.listeners, limit);
+        self.time_waits.start(storage.time_waits, limit);
+        self.demux = Demux::new(storage.buckets);
+        self.key = HashKey(random.key());
+        self.ports = random.next_u32().into();
+    }
+
+    /// A look at a connection.
+    pub(crate) fn connection(&self, key: Key) -> Option<ConnectionRef<'_>> {
+        self.connections.look_by(key)
+    }
+
+    /// Live connections, half-open ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The connection in this place, if it is in use.
+    pub(crate) fn at(&self, index: u32) -> Option<&Connection> {
+        self.connections.at(index)
+    }
+
+    /// Connections in TIME-WAIT.
+    pub(crate) fn time_waits(&self) -> usize {
+        self.time_waits.len()
+    }
+
+    pub(in crate::tcp) fn find(&mut self, tuple: &Tuple) -> Option<u32> {
+        if let Some(c) = self.connections.at(self.last)
+            && c.known
+            && c.tuple == *tuple
+        {
+            return Some(self.last);
+        }
+        let hash = self.key.hash(tuple);
+        let (connections, time_waits) = (&self.connections, &self.time_waits);
+        let found = self.demux.find(hash, |id| match id & TIME_WAIT {
+            0 => connections.is_of(id, tuple),
+            _ => time_waits.get(id & !TIME_WAIT).is_some_and(|t| t.tuple == *tuple && !t.is_aside),
+        })?;
+        if found & TIME_WAIT == 0 {
+            self.last = found;
+        }
+        Some(found)
+    }
+
+    /// The connection of the last segment, if that was of `tuple`.
+    pub(crate) fn last_of(&self, tuple: &Tuple) -> Option<Key> {
+        self.connections.at(self.last).filter(|c| c.known && c.tuple == *tuple)?;
+        self.connections.key(self.last)
+    }
+
+    /// A segment has arrived for `tuple`, seen from this side.
+    pub(crate) fn on_segment(
+        &mut self,
+        tuple: &Tuple,
+        interface: InterfaceId,
+        mtu: u16,
+        segment: &Segment<'_>,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Outcome {
+        match self.find(tuple) {
+            Some(id) if id & TIME_WAIT == 0 => self.for_connection(id, segment, now, pool),
+            Some(id) => self.for_time_wait(id & !TIME_WAIT, interface, mtu, segment, now, pool),
+            None => self.for_listener(tuple, interface, mtu, segment, now, pool),
+        }
+    }
+
+    pub(super) fn for_connection(
+        &mut self,
+        index: u32,
+        segment: &Segment<'_>,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Outcome {
+        if let Some(key) = self.connections.key(index)
+            && let Some(plain) = Plain::of(segment)
+            && self.take_expected(key, &plain, || true, now, pool)
+        {
+            return Outcome::default();
+        }
+        if !self.connections.activate(index, now) {
+            return Outcome { dropped: Some(Refused::TableFull), ..Outcome::default() };
+        }
+        // H010: with the accept queue full, the last ACK of the handshake is as good as lost.
+        if self.must_wait(index, segment) {
+            return Outcome { dropped: Some(Refused::AcceptQueueFull), ..Outcome::default() };
+        }
+        if self.defers(index, segment, now) {
+            return Outcome::default();
+        }
+        let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };
+        let (was_passive, asked) = (passive(&c.tcb), c.tcb.fast_open_request());
+        let mut cx = self.settings.cx(c.profile, now, pool);
+        let effects = c.tcb.on_segment(segment, &mut cx);
+        c.tcb.watch_orphan(now, &cx);
+        if let Some(asked) = asked {
+            self.learn_fast_open(index, asked, segment, now);
+        }
+        self.apply(index, was_passive, &effects, now, pool)
+    }
+
+    /// Carries out what a step of the engine brought about.
+    fn apply(
+        &mut self,
+        index: u32,
+        was_passive: Option<u32>,
+        effects: &Effects,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Outcome {
+        let mut outcome = Outcome {
+            reply: effects.reset.map(Reply::Reset).or(effects.challenge),
+            // Now, since the options may go with the connection.
+            fields: self.connections.at(index).map(|c| self.settings.options(c.profile).ip_fields()),
+            dropped: effects.dropped.map(Refused::Engine),
+            path_mtu: effects.path_mtu,
+            ..Outcome::default()
+        };
+        if effects.established {
+            outcome.event = Some(ConnectionEvent::Established);
+            if let Some(listener) = was_passive {
+                self.settings.counts.add(TcpCount::PassiveOpens, 1);
+                self.half_open_ends(listener, index);
+                if let Some((tuple, hash)) = self.connections.at(index).map(|c| (c.tuple, c.hash)) {
+                    self.leave_wait(&tuple, hash);
+                }
+                self.queue_for_accept(listener, index);
+            }
+        }
+        if let Some(listener) = effects.opened {
+            self.fast_open_ends(listener, None);
+        }
+        if effects.urgent {
+            outcome.event = outcome.event.or(Some(ConnectionEvent::Urgent));
+        }
+        if let Some(c) = self.connections.at_mut(index) {
+            if effects.readable || effects.end.is_some() {
+                c.wake_reader(&mut self.woken);
+            }
+            if effects.writable || effects.established || effects.end.is_some() {
+                c.wake_writer(&mut self.woken);
+            }
+        }
+        match effects.end {
+            Some(end) => {
+                if let End::TimeWait(start) = end
+                    && start.acknowledge
+                {
+                    outcome.reply = Some(start.acknowledgment(now));
+                }
+                outcome.event = Some(self.end(index, end, was_passive, now, pool));
+            }
+            None => self.after(index),
+        }
+        outcome
+    }
+
+    /// The connection is over: off the tables, but for what its application has yet to learn.
+    fn end(
+        &mut self,
+        index: u32,
+        end: End,
+        was_passive: Option<u32>,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> ConnectionEvent {
+        self.count_end(index, end);
+        self.forget(index);
+        if let Some(listener) = was_passive
+            && matches!(end, End::HalfOpenDropped | End::Failed(_))
+        {
+            self.half_open_ends(listener, index);
+        }
+        let error = match end {
+            // What kept the peer from answering says more.
+            End::Failed(Error::TimedOut) => Some(self.soft_error_of(index).unwrap_or(Error::TimedOut)),
+            End::Failed(error) => Some(error),
+            End::TimeWait(_) | End::Closed | End::HalfOpenDropped => None,
+        };
+        if let Some(listener) = self.connections.at(index).and_then(|c| c.tcb.opening()) {
+            self.fast_open_ends(listener, Some(now).filter(|_| end == End::Failed(Error::ConnectionReset)));
+        }
+        if let Some(c) = self.connections.at_mut(index) {
+            let (tuple, hash) = (c.tuple, c.hash);
+            c.tcb.finish(error, pool);
+            let unowned = c.tcb.orphan || end == End::HalfOpenDropped;
+            if let End::TimeWait(start) = end {
+                self.wait(&tuple, &start, hash, now);
+            }
+            if unowned {
+                self.discard(index, pool);
+            }
+        }
+        error.map_or(ConnectionEvent::Closed, ConnectionEvent::Failed)
+    }
+
+    fn count_end(&self, index: u32, end: End) {
+        let counts = &self.settings.counts;
+        let was_open =
+            self.connections.at(index).is_some_and(|c| c.tcb.connected().is_ok() && !c.tcb.is_opening());
+        match (end, was_open) {
+            (End::Failed(_) | End::HalfOpenDropped, false) => counts.add(TcpCount::FailedOpens, 1),
+            (End::Failed(_) | End::HalfOpenDropped, true) => counts.add(TcpCount::FailedConnections, 1),
+            (End::TimeWait(_) | End::Closed, _) => {}
+        }
+        if end == End::Failed(Error::TimedOut) {
+            counts.add(TcpCount::TimedOut, 1);
+        }
+    }
+
+    /// No segment, timer or turn is for this connection any more.
+    fn forget(&mut self, index: u32) {
+        self.wheel.cancel(&mut Timers(&mut self.connections), index);
+        if let Some(c) = self.connections.at(index) {
+            let (list, blocked) = (ready_list(c.interface), c.blocked);
+            let list = if blocked { &mut self.blocked } else { &mut self.ready[list] };
+            list.remove(&mut Ready(&mut self.connections), index);
+            self.starved.remove(&mut Starved(&mut self.connections), index);
+            self.narrow.remove(&mut Narrow(&mut self.connections), index);
+            self.stalled.remove(&mut Stalled(&mut self.connections), index);
+        }
+        if let Some(hash) = self.connections.leave_demux(index) {
+            if let Some(tuple) = self.connections.at(index).map(|c| c.tuple) {
+                self.return_to_wait(&tuple, hash);
+            }
+            self.orphans.remove(&mut Orphaned(&mut self.connections), index);
+            self.demux.remove(hash, index);
+        }
+    }
+
+    /// Frees the connection's place. It is off the tables already.
+    fn discard(&mut self, index: u32, pool: &mut Pool<'_>) {
+        if let Some(mut c) = self.connections.remove(index) {
+            self.settings.release(c.profile);
+            c.tcb.clear(pool);
+            c.wake_both(&mut self.woken);
+        }
+    }
+
+    /// After any step: back into the queue of those with something to send, timer set.
+    fn after(&mut self, index: u32) {
+        let Some(c) = self.connections.at(index) else { return };
+        let changes = c.changes(self.settings.options(c.profile));
+        self.reschedule(index, changes);
+    }
+
+    /// Puts a connection where it has to be in the tables. Most steps leave everything as it is.
+    fn reschedule(&mut self, index: u32, changes: Changes) {
+        let Changes { timer, ready, is_other_stall } = changes;
+        if let Some(at) = timer {
+            self.wheel.arm(&mut Timers(&mut self.connections), index, at);
+        }
+        if is_other_stall {
+            self.note_stalled(index);
+        }
+        if let Some(list) = ready {
+            self.ready[list].push(&mut Ready(&mut self.connections), index);
+        }
+    }
+
+    /// To the end of the queue of those with something to send, if there is something.
+    pub(crate) fn queue_if_ready(&mut self, index: u32) {
+        let Some(c) = self.connections.at(index) else { return };
+        if !c.ready.is_queued() && c.tcb.wants_output() {
+            let list = ready_list(c.interface);
+            self.ready[list].push(&mut Ready(&mut self.connections), index);
+        }
+    }
+
+    /// Runs one connection's timers that are due; `None` when no more are.
+    pub(crate) fn expire(
+        &mut self,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Option<(Tuple, InterfaceId, Outcome)> {
+        while self.time_waits.deadline().is_some_and(|at| at <= now)
+            && let Some(oldest) = self.time_waits.oldest()
+        {
+            self.stop_waiting(oldest);
+        }
+        let mut index = self.wheel.expire(&mut Timers(&mut self.connections), now)?;
+        while !self.connections.activate(index, now) {
+            self.wheel.arm(&mut Timers(&mut self.connections), index, now + CROWDED);
+            index = self.wheel.expire(&mut Timers(&mut self.connections), now)?;
+        }
+        let c = self.connections.at_mut(index)?;
+        let (was_passive, asked) = (passive(&c.tcb), c.tcb.fast_open_request());
+        let mut cx = self.settings.cx(c.profile, now, pool);
+        let (tuple, interface) = (c.tuple, c.interface);
+        let effects = c.tcb.on_timer(&mut cx);
+        let asks = c.tcb.fast_open_request();
+        if asked.is_some() && asks.is_none() {
+            self.pause_fast_open(&tuple, now);
+        }
+        let mut outcome = self.apply(index, was_passive, &effects, now, pool);
+        if effects.negative_advice {
+            self.settings.counts.add(TcpCount::Suspicions, 1);
+            outcome.negative_advice = true;
+            //= rfc9293#3.8.3 SHLD-9
+            outcome.event = outcome.event.or(self.trouble(index, SoftError::Unanswered, now, pool).event);
+        }
+        Some((tuple, interface, outcome))
+    }
+
+    /// Fails a connection from outside: unreachable, refused by ICMP, device gone.
+    pub(crate) fn fail(&mut self, index: u32, error: Error, now: Instant, pool: &mut Pool<'_>) -> Outcome {
+        self.connections.activate(index, now);
+        let Some(c) = self.connections.at(index) else { return Outcome::default() };
+        let was_passive = passive(&c.tcb);
+        let end = if was_passive.is_some() { End::HalfOpenDropped } else { End::Failed(error) };
+        let effects = Effects { end: Some(end), ..Effects::default() };
+        self.apply(index, was_passive, &effects, now, pool)
+    }
+
+    /// The connection that an ICMP error's quoted header names.
+    pub(crate) fn quoted(&mut self, tuple: &Tuple) -> Option<u32> {
+        self.find(tuple).filter(|id| id & TIME_WAIT == 0)
+    }
+
+    /// When `expire` wants to be called.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        earlier(self.wheel.next(), self.time_waits.deadline())
+    }
+
+    /// Parks everything that is at rest.
+    #[cfg(all(test, feature = "alloc"))]
+    pub(crate) fn park_all(&mut self, now: Instant) {
+        self.connections.park_all(now);
+    }
+
+    /// Our own invariants, for tests and the simulation.
+    pub(crate) fn check(&self, pool: &Pool<'_>) {
+        let mut audit = Audit::default();
+        let next_ms = self.wheel.next().map(Instant::millis);
+        for (_, c) in self.connections.iter() {
+            c.tcb.check(pool, &mut audit);
+            let deadline = c.tcb.deadline(self.settings.options(c.profile));
+            let due_ms = deadline.filter(|_| c.known).map(|at| at.micros().div_ceil(1000));
+            assert!(
+                due_ms.is_none_or(|at| next_ms.is_some_and(|n| n <= at)),
+                "a timer is not armed: {:?}",
+                *c
+            );
+            let waits = c.known && c.tcb.wants_output();
+            assert!(!waits || c.ready.is_queued(), "something to send, and nobody will ask: {:?}", *c);
+        }
+        pool.check(&audit);
+    }
+}
+
+/// The listener of a half-open connection.
+fn passive(tcb: &Tcb) -> Option<u32> {
+    match &tcb.phase {
+        Phase::SynReceived(h) => match h.origin {
+            Origin::Passive(listener) => Some(listener),
+            Origin::Active => None,
+        },
+        _ => None,
+    }
+}
+
+/// What a task waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Interest {
+    Read,
+    Write,
+}

@@ -1,0 +1,680 @@
+//! Sockets for datagrams: UDP by port, and ICMP echo by identifier, which works the same way.
+//!
+//! The table knows which socket a datagram is for and keeps what arrived until it is read. It
+//! knows no routes and sends nothing.
+
+use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+use core::task::Waker;
+
+use managed::ManagedSlice;
+
+use crate::base::demux::{Bucket, Demux, HashKey};
+use crate::base::packet_queue::{Frame, PacketQueue};
+use crate::base::pool::{Need, Pool};
+use crate::base::random::Random;
+use crate::base::slab::{Key, Slab, Slot};
+use crate::base::wakers::{Wakers, Woken};
+use crate::error::Error;
+use crate::ip::{InterfaceId, PacketMeta, Path};
+use crate::time::Instant;
+
+/// What a socket sends to groups with.
+#[cfg(feature = "multicast")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Multicast {
+    pub(crate) ttl: u8,
+    pub(crate) is_looped: bool,
+    pub(crate) interface: Option<InterfaceId>,
+}
+
+#[cfg(feature = "multicast")]
+impl Multicast {
+    pub(crate) const DEFAULT: Multicast = Multicast { ttl: 1, is_looped: true, interface: None };
+}
+
+/// Names a socket of a stack; after the socket was closed it names nothing (H221).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DatagramHandle(Key);
+
+#[cfg(all(test, feature = "multicast", feature = "alloc"))]
+impl DatagramHandle {
+    pub(crate) const fn of_key(key: Key) -> Self {
+        DatagramHandle(key)
+    }
+}
+
+/// What the datagrams of a socket are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DatagramKind {
+    /// UDP; a port is a port.
+    Udp,
+    /// ICMP echo; the local port is the identifier, and the peer's the sequence number.
+    Echo,
+}
+
+/// Which addresses a socket without a local address of its own serves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Families {
+    V4,
+    V6,
+    /// IPv6, and IPv4 in mapped form.
+    Both,
+}
+
+impl Families {
+    pub(crate) const fn has(self, address: IpAddr) -> bool {
+        matches!(
+            (self, address),
+            (Families::Both, _) | (Families::V4, IpAddr::V4(_)) | (Families::V6, IpAddr::V6(_))
+        )
+    }
+
+    const fn overlap(self, other: Families) -> bool {
+        !matches!((self, other), (Families::V4, Families::V6) | (Families::V6, Families::V4))
+    }
+}
+
+/// What is done with a datagram that is larger than its path.
+#[cfg(feature = "fragments")]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DontFragment {
+    /// It is sent in fragments. What is smaller still goes with IPv4's DF, so that routers tell what would fit.
+    #[default]
+    No,
+    /// It is refused with [`Error::MessageTooLong`], by what is known of the path.
+    Yes,
+    /// It is sent whole if its interface can, whatever routers have said of the path: for programs that
+    /// find out themselves what gets through (RFC 8899). Larger ones are refused.
+    Probe,
+}
+
+/// Ephemeral ports (RFC 6056 §3.2 asks for a large range): the lower ones are left to servers.
+const EPHEMERAL: core::ops::RangeInclusive<u16> = 20_000..=65_535;
+
+/// Bytes of the pool that one socket's unread datagrams may hold, unless that is more than an
+/// eighth of the pool (H196).
+const RECEIVE_MAX: usize = 128 * 1024;
+
+/// One socket.
+#[derive(Debug)]
+pub struct DatagramSocket {
+    pub(crate) kind: DatagramKind,
+    pub(crate) families: Families,
+    /// `None`: every address of the families.
+    pub(crate) local: Option<IpAddr>,
+    pub(crate) port: u16,
+    /// Only this interface's datagrams.
+    pub(crate) zone: Option<InterfaceId>,
+    pub(crate) peer: Option<(IpAddr, u16)>,
+    pub(crate) hop_limit: Option<u8>,
+    pub(crate) broadcast: bool,
+    #[cfg(feature = "fragments")]
+    pub(crate) dont_fragment: DontFragment,
+    #[cfg(feature = "multicast")]
+    pub(crate) multicast: Multicast,
+    /// What ICMP said, once: to the next sender at once, to readers after what came before it.
+    error: Option<PendingError>,
+    pub(crate) readers: Wakers,
+    received: PacketQueue,
+    receive_max: usize,
+    /// The path of the last datagram that it sent, and what that was found for.
+    last_path: Option<LastPath>,
+}
+
+/// A path, which is good for the same peer as long as nothing has changed that paths depend on.
+#[derive(Clone, Copy, Debug)]
+struct LastPath {
+    to: IpAddr,
+    /// The zone of a link-local address, else 0.
+    scope: u32,
+    /// See [`Stack::paths_epoch`](crate::stack::Stack::paths_epoch).
+    epoch: u32,
+    path: Path,
+}
+
+/// What ICMP said of a datagram that was sent.
+#[derive(Clone, Copy, Debug)]
+struct PendingError {
+    what: Error,
+    /// Datagrams that had come before it and are not read yet.
+    ahead: usize,
+}
+
+impl DatagramSocket {
+    /// The pending error, which is forgotten.
+    pub(crate) fn take_error(&mut self) -> Option<Error> {
+        self.error.take().map(|error| error.what)
+    }
+
+    /// The path to this peer, if it is known.
+    pub(crate) fn known_path(&self, to: &SocketAddr, epoch: u32) -> Option<Path> {
+        let last = self.last_path.as_ref()?;
+        (last.epoch == epoch && last.to == to.ip() && last.scope == scope(to)).then_some(last.path)
+    }
+
+    /// Remembers the path to this peer.
+    pub(crate) fn note_path(&mut self, to: &SocketAddr, epoch: u32, path: Path) {
+        self.last_path = Some(LastPath { to: to.ip(), scope: scope(to), epoch, path });
+    }
+
+    /// Something of the socket has changed that its paths depend on.
+    #[cfg(feature = "multicast")]
+    pub(crate) fn forget_path(&mut self) {
+        self.last_path = None;
+    }
+
+    /// Does the socket want this datagram, and how specific is it about it (H137)?
+    fn rank(&self, meta: &PacketMeta, source: (IpAddr, u16)) -> Option<u8> {
+        let address_fits = match self.local {
+            Some(local) => local == meta.destination,
+            None => self.families.has(meta.destination),
+        };
+        let peer_fits = self.peer.is_none_or(|peer| match self.kind {
+            DatagramKind::Udp => peer == source,
+            DatagramKind::Echo => peer.0 == source.0,
+        });
+        let zone_fits = self.zone.is_none_or(|zone| zone == meta.interface);
+        let rank = 8 * u8::from(self.peer.is_some())
+            + 4 * u8::from(self.local.is_some())
+            + 2 * u8::from(self.zone.is_some())
+            + u8::from(self.families != Families::Both);
+        (address_fits && peer_fits && zone_fits).then_some(rank)
+    }
+
+    /// Would both want some datagram, with nothing to prefer one by?
+    fn conflicts(&self, families: Families, local: Option<IpAddr>, zone: Option<InterfaceId>) -> bool {
+        let same = self.zone == zone && self.local == local;
+        same && self.peer.is_none() && self.families.overlap(families)
+    }
+}
+
+/// A datagram as it was received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Received {
+    /// Bytes that were copied.
+    pub len: usize,
+    /// Bytes that the datagram has; more than `len` if the buffer was too small and the rest is
+    /// lost.
+    pub datagram_len: usize,
+    /// Who sent it. A socket of both families sees IPv4 addresses in mapped form.
+    pub from: SocketAddr,
+    /// Which address it was sent to.
+    pub to: IpAddr,
+    /// Its TTL or hop limit on arrival.
+    pub hop_limit: u8,
+    /// When it arrived.
+    pub at: Instant,
+}
+
+/// What is kept before each datagram: hop limit, family, port, zone, time, source, destination.
+const RECORD_LEN: usize = 48;
+
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(a) => a.to_ipv6_mapped().octets(),
+        IpAddr::V6(a) => a.octets(),
+    }
+}
+
+fn record(meta: &PacketMeta, port: u16, zone: u32, now: Instant) -> [u8; RECORD_LEN] {
+    let mut record = [0; RECORD_LEN];
+    (record[0], record[1]) = (meta.hop_limit, u8::from(meta.source.is_ipv4()));
+    record[2..4].copy_from_slice(&port.to_le_bytes());
+    record[4..8].copy_from_slice(&zone.to_le_bytes());
+    record[8..16].copy_from_slice(&now.micros().to_le_bytes());
+    record[16..32].copy_from_slice(&octets(meta.source));
+    record[32..].copy_from_slice(&octets(meta.destination));
+    record
+}
+
+fn array<const N: usize>(record: &[u8; RECORD_LEN], at: usize) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&record[at..at + N]);
+    array
+}
+
+fn unrecord(record: &[u8; RECORD_LEN], mapped: bool) -> Received {
+    let is_v4 = record[1] != 0 && !mapped;
+    let address = |at: usize| match is_v4 {
+        true => IpAddr::from(array::<4>(record, at + 12)),
+        false => IpAddr::from(array::<16>(record, at)),
+    };
+    let (from, port) = (address(16), u16::from_le_bytes(array(record, 2)));
+    Received {
+        len: 0,
+        datagram_len: 0,
+        from: with_zone(from, port, u32::from_le_bytes(array(record, 4))),
+        to: address(32),
+        hop_limit: record[0],
+        at: Instant::from_micros(u64::from_le_bytes(array(record, 8))),
+    }
+}
+
+fn scope(address: &SocketAddr) -> u32 {
+    match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(address) => address.scope_id(),
+    }
+}
+
+/// An address with the zone that a link-local one needs.
+pub(crate) fn with_zone(address: IpAddr, port: u16, zone: u32) -> SocketAddr {
+    match address {
+        IpAddr::V6(a) if a.is_unicast_link_local() => SocketAddrV6::new(a, port, 0, zone).into(),
+        other => SocketAddr::new(other, port),
+    }
+}
+
+/// Where the sockets of a port are looked for. No secret: which ports are in use is no peer's choice, and
+/// all sockets of one lie together under any hash.
+fn port_hash(kind: DatagramKind, port: u16) -> u32 {
+    let number = u32::from(port) << 1 | u32::from(kind == DatagramKind::Echo);
+    // Fibonacci hashing: the upper bits depend on all others.
+    number.wrapping_mul(0x9e37_79b9).rotate_left(16)
+}
+
+/// All datagram sockets.
+pub(crate) struct Datagrams<'a> {
+    slab: Slab<'a, DatagramSocket>,
+    demux: Demux<'a>,
+    /// Of flow labels.
+    hash: HashKey,
+    /// Tasks to be woken, those that wait to send among them.
+    pub(crate) woken: Woken,
+    /// Which groups they hear.
+    #[cfg(feature = "multicast")]
+    pub(crate) groups: crate::ip::groups::Groups<'a>,
+}
+
+/// Why a datagram was not delivered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Undelivered {
+    NoSocket,
+    QueueFull,
+    OutOfMemory,
+}
+
+impl<'a> Datagrams<'a> {
+    /// Without a place for a socket.
+    pub(crate) const fn empty() -> Self {
+        Datagrams {
+            slab: Slab::empty(),
+            demux: Demux::empty(),
+            hash: HashKey([0; 16]),
+            woken: Woken::new(),
+            #[cfg(feature = "multicast")]
+            groups: crate::ip::groups::Groups::empty(),
+        }
+    }
+
+    /// The places; before there is a socket.
+    pub(crate) fn start(
+        &mut self,
+        slots: ManagedSlice<'a, Slot<DatagramSocket>>,
+        buckets: ManagedSlice<'a, Bucket>,
+        limit: usize,
+        key: [u8; 16],
+    ) {
+        (self.slab, self.demux, self.hash) = (Slab::new(slots, limit), Demux::new(buckets), HashKey(key));
+    }
+
+    pub(crate) fn get(&self, handle: DatagramHandle) -> Result<&DatagramSocket, Error> {
+        self.slab.get(handle.0).ok_or(Error::StaleHandle)
+    }
+
+    pub(crate) fn get_mut(&mut self, handle: DatagramHandle) -> Result<&mut DatagramSocket, Error> {
+        self.slab.get_mut(handle.0).ok_or(Error::StaleHandle)
+    }
+
+    /// Looks at the sockets of a port; the walk ends when `visit` says so.
+    fn visit(&self, kind: DatagramKind, port: u16, mut visit: impl FnMut(u32, &DatagramSocket) -> bool) {
+        let hash = port_hash(kind, port);
+        self.demux.find(hash, |index| {
+            let socket = self.slab.at(index).filter(|s| (s.kind, s.port) == (kind, port));
+            socket.is_some_and(|s| visit(index, s))
+        });
+    }
+
+    /// Is there a socket that wants a datagram between these ports?
+    pub(crate) fn has_socket(&self, kind: DatagramKind, meta: &PacketMeta, ports: (u16, u16)) -> bool {
+        let mut wanted = false;
+        self.visit(kind, ports.1, |_, socket| {
+            wanted |= socket.rank(meta, (meta.source, ports.0)).is_some();
+            wanted
+        });
+        wanted
+    }
+
+    /// Connects a socket to a peer, from a local address if it is not to stay as it is, and through a
+    /// zone.
+    ///
+    /// [`Error::AddrInUse`]: another socket is connected there from the same address and port: nothing
+    /// could tell their datagrams apart.
+    pub(crate) fn connect(
+        &mut self,
+        handle: DatagramHandle,
+        peer: (IpAddr, u16),
+        local: Option<IpAddr>,
+        zone: Option<InterfaceId>,
+    ) -> Result<(), Error> {
+        let socket = self.get(handle)?;
+        let (kind, port, zone) = (socket.kind, socket.port, zone.or(socket.zone));
+        let (local, families) = (local.or(socket.local), socket.families);
+        // Echo requests are told apart by their identifier alone.
+        let same_peer = |other: (IpAddr, u16)| match kind {
+            DatagramKind::Udp => other == peer,
+            DatagramKind::Echo => other.0 == peer.0,
+        };
+        let mut taken = false;
+        self.visit(kind, port, |index, other| {
+            let same = other.peer.is_some_and(same_peer) && (other.local, other.zone) == (local, zone);
+            taken |= index != handle.0.index && same && other.families.overlap(families);
+            taken
+        });
+        if taken {
+            return Err(Error::AddrInUse);
+        }
+        let socket = self.get_mut(handle)?;
+        (socket.peer, socket.local, socket.zone) = (Some(peer), local, zone);
+        socket.last_path = None;
+        Ok(())
+    }
+
+    fn is_used(&self, kind: DatagramKind, port: u16) -> bool {
+        let mut used = false;
+        self.visit(kind, port, |_, _| {
+            used = true;
+            true
+        });
+        used
+    }
+
+    /// A new socket. Port 0: one that nobody else uses, at random (H139).
+    pub(crate) fn bind(
+        &mut self,
+        kind: DatagramKind,
+        (families, local, zone): (Families, Option<IpAddr>, Option<InterfaceId>),
+        port: u16,
+        receive_max: usize,
+        random: &mut Random,
+    ) -> Result<DatagramHandle, Error> {
+        let port = match port {
+            0 => self.free_port(kind, random).ok_or(Error::AddrInUse)?,
+            port => port,
+        };
+        let mut taken = false;
+        self.visit(kind, port, |_, other| {
+            taken |= other.conflicts(families, local, zone);
+            taken
+        });
+        if taken {
+            return Err(Error::AddrInUse);
+        }
+        let socket = DatagramSocket {
+            kind,
+            families,
+            local,
+            port,
+            zone,
+            peer: None,
+            hop_limit: None,
+            broadcast: false,
+            #[cfg(feature = "fragments")]
+            dont_fragment: DontFragment::No,
+            #[cfg(feature = "multicast")]
+            multicast: Multicast::DEFAULT,
+            error: None,
+            readers: Wakers::new(),
+            received: PacketQueue::new(),
+            receive_max: receive_max.min(RECEIVE_MAX),
+            last_path: None,
+        };
+        let key = self.slab.insert(socket).map_err(|_| Error::TooManySockets)?;
+        if !self.demux.insert(port_hash(kind, port), key.index) {
+            self.slab.remove(key.index);
+            return Err(Error::TooManySockets);
+        }
+        Ok(DatagramHandle(key))
+    }
+
+    fn free_port(&self, kind: DatagramKind, random: &mut Random) -> Option<u16> {
+        let span = u32::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
+        let first = random.below(span);
+        // One step suffices unless a good part of the range is used.
+        let mut ports = (0..span).map(|i| EPHEMERAL.start() + ((first + i) % span) as u16);
+        ports.find(|port| !self.is_used(kind, *port))
+    }
+
+    /// The flow label of a flow: stable, not guessable, never 0 (RFC 6437 §3). It costs a hash, so
+    /// it is made for IPv6 only.
+    pub(crate) fn flow_label(&self, source: IpAddr, destination: IpAddr, ports: (u16, u16)) -> u32 {
+        match destination {
+            IpAddr::V4(_) => 0,
+            IpAddr::V6(_) => (self.hash.hash(&(source, destination, ports)) & 0xf_ffff).max(1),
+        }
+    }
+
+    /// A keyed hash, for numbers that nobody foresees.
+    #[cfg(feature = "fragments")]
+    pub(crate) fn keyed(&self, of: &impl core::hash::Hash) -> u32 {
+        self.hash.hash(of)
+    }
+
+    /// Could a socket have sent a datagram from `local` to `peer`? A connected one to its peer only.
+    #[cfg(feature = "fragments")]
+    pub(crate) fn may_have_sent(
+        &self,
+        kind: DatagramKind,
+        local: (IpAddr, u16),
+        peer: (IpAddr, u16),
+    ) -> bool {
+        let mut found = false;
+        self.visit(kind, local.1, |_, socket| {
+            let same_port = |p: (IpAddr, u16)| kind == DatagramKind::Echo || p.1 == peer.1;
+            found |= socket.families.has(local.0)
+                && socket.local.is_none_or(|l| l == local.0)
+                && socket.peer.is_none_or(|p| p.0 == peer.0 && same_port(p));
+            found
+        });
+        found
+    }
+
+    /// Tells a socket that wants to know that a datagram did not fit through its path.
+    #[cfg(feature = "fragments")]
+    pub(crate) fn set_too_long(
+        &mut self,
+        kind: DatagramKind,
+        local: (IpAddr, u16),
+        peer: (IpAddr, u16),
+        limit: u16,
+    ) {
+        let too_long = Error::MessageTooLong { limit };
+        self.tell(kind, local, peer, too_long, |socket| socket.dont_fragment != DontFragment::No);
+    }
+
+    /// Closes a socket; what was not read is lost.
+    pub(crate) fn close(&mut self, handle: DatagramHandle, pool: &mut Pool<'_>) {
+        let Some(socket) = self.slab.get_mut(handle.0) else { return };
+        socket.received.clear(pool);
+        socket.readers.wake(&mut self.woken);
+        let hash = port_hash(socket.kind, socket.port);
+        self.demux.remove(hash, handle.0.index);
+        self.slab.remove(handle.0.index);
+    }
+
+    /// `waker` is woken when there is something to receive.
+    pub(crate) fn wait(&mut self, handle: DatagramHandle, waker: &Waker) -> Result<(), Error> {
+        let socket = self.slab.get_mut(handle.0).ok_or(Error::StaleHandle)?;
+        socket.readers.register(waker, &mut self.woken);
+        Ok(())
+    }
+
+    /// Wakes whoever waits for a datagram.
+    pub(crate) fn wake_all(&mut self) {
+        self.slab.for_each_mut(|socket| socket.readers.wake(&mut self.woken));
+    }
+
+    /// Gives a datagram to the one socket that is most specific about it (H137, H144), or, if it
+    /// went to a group, to each that wants it.
+    pub(crate) fn deliver(
+        &mut self,
+        kind: DatagramKind,
+        meta: &PacketMeta,
+        ports: (u16, u16),
+        payload: crate::bytes::Bytes<'_>,
+        pool: &mut Pool<'_>,
+        now: Instant,
+    ) -> Result<(), Undelivered> {
+        let zone = meta.interface.zone();
+        let record = record(meta, ports.0, zone, now);
+        let frame = Frame::new([&record, &[]], payload);
+        let source = (meta.source, ports.0);
+        if meta.link_broadcast {
+            return self.deliver_to_all(kind, meta, ports, &frame, pool);
+        }
+        let mut best: Option<(u8, u32)> = None;
+        self.visit(kind, ports.1, |index, socket| {
+            let rank = socket.rank(meta, source).map(|rank| (rank, index));
+            best = best.max(rank);
+            false
+        });
+        let (_, index) = best.ok_or(Undelivered::NoSocket)?;
+        self.slab.at_mut(index).ok_or(Undelivered::NoSocket)?.keep(&frame, pool, &mut self.woken)
+    }
+
+    fn deliver_to_all(
+        &mut self,
+        kind: DatagramKind,
+        meta: &PacketMeta,
+        ports: (u16, u16),
+        frame: &Frame<'_>,
+        pool: &mut Pool<'_>,
+    ) -> Result<(), Undelivered> {
+        let mut result = Err(Undelivered::NoSocket);
+        let hash = port_hash(kind, ports.1);
+        let (slab, woken) = (&mut self.slab, &mut self.woken);
+        self.demux.find(hash, |index| {
+            #[cfg(feature = "multicast")]
+            if !hears(&self.groups, slab, index, meta) {
+                return false;
+            }
+            if let Some(socket) = slab.at_mut(index)
+                && (socket.kind, socket.port) == (kind, ports.1)
+                && socket.rank(meta, (meta.source, ports.0)).is_some()
+            {
+                result = socket.keep(frame, pool, woken);
+            }
+            false
+        });
+        result
+    }
+
+    /// Copies the oldest unread datagram into `buf` and forgets it, or only looks at it.
+    pub(crate) fn receive(
+        &mut self,
+        handle: DatagramHandle,
+        buf: &mut [u8],
+        peek: bool,
+        pool: &mut Pool<'_>,
+    ) -> Result<Received, Error> {
+        let socket = self.get_mut(handle)?;
+        if socket.error.is_some_and(|error| error.ahead == 0)
+            && let Some(error) = socket.take_error()
+        {
+            return Err(error);
+        }
+        let mapped = socket.families == Families::Both;
+        let in_one_piece = socket.received.front(pool).and_then(|packet| packet.split_first_chunk());
+        let received = if let Some((record, data)) = in_one_piece {
+            let len = data.len().min(buf.len());
+            buf[..len].copy_from_slice(&data[..len]);
+            Received { len, datagram_len: data.len(), ..unrecord(record, mapped) }
+        } else {
+            let len = socket.received.front_len(pool).ok_or(Error::WouldBlock)?;
+            let mut record = [0; RECORD_LEN];
+            socket.received.copy_front(pool, 0, &mut record);
+            let copied = socket.received.copy_front(pool, RECORD_LEN, buf);
+            Received { len: copied, datagram_len: len - RECORD_LEN, ..unrecord(&record, mapped) }
+        };
+        if !peek {
+            socket.received.pop_one(pool, RECORD_LEN + received.datagram_len);
+            socket.error.iter_mut().for_each(|error| error.ahead = error.ahead.saturating_sub(1));
+        }
+        Ok(received)
+    }
+
+    /// An error about a datagram from `local` to `peer`: told to the socket that is connected
+    /// there (H083, H093). False: there is none.
+    pub(crate) fn set_error(
+        &mut self,
+        kind: DatagramKind,
+        local: (IpAddr, u16),
+        peer: (IpAddr, u16),
+        error: Error,
+    ) -> bool {
+        self.tell(kind, local, peer, error, |_| true)
+    }
+
+    #[inline]
+    fn tell(
+        &mut self,
+        kind: DatagramKind,
+        local: (IpAddr, u16),
+        peer: (IpAddr, u16),
+        error: Error,
+        wants: impl Fn(&DatagramSocket) -> bool,
+    ) -> bool {
+        let mut found = None;
+        self.visit(kind, local.1, |index, socket| {
+            let same_port = kind == DatagramKind::Echo || socket.peer.is_some_and(|p| p.1 == peer.1);
+            let same_peer = same_port && socket.peer.is_some_and(|p| p.0 == peer.0);
+            if same_peer && wants(socket) && socket.local.is_none_or(|l| l == local.0) {
+                found = Some(index);
+            }
+            found.is_some()
+        });
+        let Some(socket) = found.and_then(|index| self.slab.at_mut(index)) else {
+            return false;
+        };
+        socket.error = Some(PendingError { what: error, ahead: socket.received.packets() });
+        socket.readers.wake(&mut self.woken);
+        true
+    }
+}
+
+impl DatagramSocket {
+    /// Appends a datagram to the unread ones, if there is room (H135, H197).
+    fn keep(&mut self, frame: &Frame<'_>, pool: &mut Pool<'_>, woken: &mut Woken) -> Result<(), Undelivered> {
+        if self.received.held(pool) + frame.len() > self.receive_max {
+            return Err(Undelivered::QueueFull);
+        }
+        if !self.received.push(pool, frame, Need::Bulk) {
+            return Err(Undelivered::OutOfMemory);
+        }
+        self.readers.wake(woken);
+        Ok(())
+    }
+
+    /// Is there something to receive?
+    pub(crate) fn is_readable(&self) -> bool {
+        self.error.is_some() || !self.received.is_empty()
+    }
+}
+
+/// Has a socket joined the group that a datagram is for? Groups that every host is in need no joining.
+#[cfg(feature = "multicast")]
+fn hears(
+    groups: &crate::ip::groups::Groups<'_>,
+    slab: &Slab<'_, DatagramSocket>,
+    index: u32,
+    meta: &PacketMeta,
+) -> bool {
+    let place = crate::ip::groups::Place { interface: meta.interface, group: meta.destination };
+    let Some(key) = slab.key(index).filter(|_| meta.destination.is_multicast() && !place.is_everybodys())
+    else {
+        return true;
+    };
+    groups.hears(DatagramHandle(key), place, meta.source)
+}
