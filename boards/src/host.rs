@@ -6,9 +6,8 @@
 //! | `--fibers` | a fiber per connection, all on one thread, as on bare metal; not OS threads |
 //! | `ip=…`, `gw=…` | addresses and gateways, see [`options`] |
 //!
-//! Everything else is the program's. Without addresses it asks for one by DHCP, and has fd00::2/64 behind the gateway
-//! fd00::1. A call that blocks parks its thread, and the daemon has a
-//! thread of its own; with `--fibers` see [`fiber`](crate::fiber).
+//! Everything else is the program's. Without addresses it asks for them, by DHCP and by SLAAC. A call that blocks parks its
+//! thread, and the daemon has a thread of its own; with `--fibers` see [`fiber`](crate::fiber).
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -35,9 +34,6 @@ mod platform;
 
 pub use platform::Host;
 
-/// The IPv6 address of a program that was given none.
-const ADDRESSES: [&str; 2] = ["ip=fd00::2/64", "gw=fd00::1"];
-
 /// Runs the program: brings up the network, calls `main` with it, reports what it gives back. If `main`
 /// runs in a fiber its stack has `stack_size` bytes, or the default's.
 pub fn run<R: Outcome + 'static>(main: fn(Net) -> R, stack_size: Option<usize>) -> ExitCode {
@@ -57,7 +53,7 @@ fn start(main: impl FnOnce(Net) -> bool + Send + 'static, stack_size: Option<usi
     let mut args: Vec<&'static str> = args.into_iter().map(|arg| &*arg.leak()).collect();
     let name = take_tap(&mut args)?;
     let with_fibers = take_flag(&mut args, "--fibers");
-    let options = options::parse(args, ADDRESSES).map_err(|why| why.to_string())?;
+    let options = options::parse(args).map_err(|why| why.to_string())?;
     let tap = open(&name)?;
     let machine = format!("host: Linux process on {}, TAP {}", cpu(), tap.name()).leak();
     let platform = Host::new([tap.events()]).map_err(|why| format!("can't wait for the TAP: {why}"))?;

@@ -3,11 +3,12 @@
 //! | option | meaning |
 //! |---|---|
 //! | `ip=ADDRESS/PREFIX` | an address of the interface, IPv4 or IPv6; may be repeated |
+//! | `ip=dhcp` | an IPv4 address by DHCP |
+//! | `ip=slaac` | IPv6 that configures itself |
 //! | `gw=ADDRESS` | a default gateway, IPv4 or IPv6; may be repeated |
 //!
-//! They have the same names on every board; every other argument is the program's. Without any
-//! `ip=`, the interface asks for an IPv4 address by DHCP, and the board's default addresses hold; its default gateways
-//! hold only if no `ip=` and no `gw=` was given, since they belong to the default addresses.
+//! They have the same names on every board; every other argument is the program's. Without any `ip=` both of `ip=dhcp` and
+//! `ip=slaac` hold.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -23,8 +24,10 @@ pub struct Options<'a> {
     pub addresses: Vec<Address>,
     /// Default gateways.
     pub gateways: Vec<IpAddr>,
-    /// No address was given: the network is asked for one.
-    pub automatic: bool,
+    /// A DHCP server is asked for an IPv4 address.
+    pub dhcp: bool,
+    /// IPv6 configures itself.
+    pub slaac: bool,
     /// The program's arguments, in order.
     pub args: Vec<&'a str>,
 }
@@ -58,54 +61,42 @@ impl fmt::Display for Invalid<'_> {
     }
 }
 
-/// Sorts `args`. `defaults` is written the same way: the board's `ip=` and `gw=`.
+/// Sorts `args`.
 ///
 /// ```
 /// use barenet_boards::options::parse;
 ///
-/// let args = ["ip=192.0.2.7/24", "gw=192.0.2.1", "verbose"];
-/// let options = parse(args, ["ip=10.0.2.15/24", "gw=10.0.2.2"])?;
+/// let options = parse(["ip=192.0.2.7/24", "gw=192.0.2.1", "verbose"])?;
 /// assert_eq!(options.addresses, [("192.0.2.7".parse().unwrap(), 24)]);
-/// assert_eq!(options.args, ["verbose"]);
+/// assert_eq!((options.args, options.dhcp), (vec!["verbose"], false));
 /// # Ok::<(), barenet_boards::options::Invalid>(())
 /// ```
 ///
 /// # Errors
 ///
 /// For the first option whose value is not what the table above says.
-pub fn parse<'a>(
-    args: impl IntoIterator<Item = &'a str>,
-    defaults: impl IntoIterator<Item = &'a str>,
-) -> Result<Options<'a>, Invalid<'a>> {
-    let mut given = sort(args)?;
-    let board = sort(defaults)?;
-    given.automatic = given.addresses.is_empty();
-    if given.automatic {
-        given.addresses = board.addresses;
-        if given.gateways.is_empty() {
-            given.gateways = board.gateways;
-        }
-    }
-    Ok(given)
-}
-
-fn sort<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Options<'a>, Invalid<'a>> {
-    let mut options =
-        Options { addresses: Vec::new(), gateways: Vec::new(), automatic: false, args: Vec::new() };
+pub fn parse<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Options<'a>, Invalid<'a>> {
+    let (addresses, gateways) = (Vec::new(), Vec::new());
+    let mut options = Options { addresses, gateways, dhcp: false, slaac: false, args: Vec::new() };
     for option in args {
         let invalid = |expected| Invalid { option, expected };
         match option.split_once('=') {
+            Some(("ip", "dhcp")) => options.dhcp = true,
+            Some(("ip", "slaac")) => options.slaac = true,
             Some(("ip", value)) => options.addresses.push(address(value).map_err(invalid)?),
             Some(("gw", value)) => options.gateways.push(gateway(value).map_err(invalid)?),
             _ => options.args.push(option),
         }
+    }
+    if options.addresses.is_empty() && !options.dhcp && !options.slaac {
+        (options.dhcp, options.slaac) = (true, true);
     }
     Ok(options)
 }
 
 fn address(value: &str) -> Result<Address, &'static str> {
     const EXPECTED: &str = "expected an address and its prefix length, like ip=10.0.2.15/24 or \
-                            ip=fd00::2/64";
+                            ip=fd00::2/64, or ip=dhcp or ip=slaac";
     let (address, prefix) = value.split_once('/').ok_or(EXPECTED)?;
     let address: IpAddr = address.parse().map_err(|_| EXPECTED)?;
     // `parse` would take a sign.
@@ -136,29 +127,28 @@ mod tests {
     use super::*;
     use alloc::string::ToString;
 
-    const DEFAULTS: [&str; 4] = ["ip=10.0.2.15/24", "gw=10.0.2.2", "ip=fec0::15/64", "gw=fec0::2"];
-
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
     #[test]
-    fn the_boards_defaults_hold_until_an_address_is_given() {
-        let none = parse(["80"], DEFAULTS).unwrap();
-        assert_eq!(none.addresses, [(ip("10.0.2.15"), 24), (ip("fec0::15"), 64)]);
-        assert_eq!(none.gateways, [ip("10.0.2.2"), ip("fec0::2")]);
-        assert_eq!((none.args, none.automatic), (["80"].into(), true));
-        let lone = parse(["ip=192.0.2.1/31"], DEFAULTS).unwrap();
-        assert!(!lone.automatic);
-        assert_eq!((lone.addresses, lone.gateways.len()), ([(ip("192.0.2.1"), 31)].into(), 0));
-        let gateway = parse(["gw=10.0.2.9"], DEFAULTS).unwrap();
-        assert_eq!((gateway.addresses.len(), gateway.gateways), (2, [ip("10.0.2.9")].into()));
+    fn without_an_address_the_network_is_asked() {
+        let how = |args: &[&'static str]| {
+            let options = parse(args.iter().copied()).unwrap();
+            (options.dhcp, options.slaac, options.addresses.len())
+        };
+        assert_eq!(how(&["80"]), (true, true, 0));
+        assert_eq!(how(&["gw=10.0.2.9"]), (true, true, 0));
+        assert_eq!(how(&["ip=192.0.2.1/31"]), (false, false, 1));
+        assert_eq!(how(&["ip=dhcp"]), (true, false, 0));
+        assert_eq!(how(&["ip=slaac", "ip=192.0.2.1/31"]), (false, true, 1));
+        assert_eq!(how(&["ip=dhcp", "ip=fd00::2/64"]), (true, false, 1));
     }
 
     #[test]
     fn both_may_be_repeated_and_the_rest_keeps_its_order() {
         let args = ["b", "ip=fd00::2/64", "a=1", "ip=10.0.0.2/24", "gw=fd00::1", "ipx=1"];
-        let options = parse(args, DEFAULTS).unwrap();
+        let options = parse(args).unwrap();
         assert_eq!(options.addresses, [(ip("fd00::2"), 64), (ip("10.0.0.2"), 24)]);
         assert_eq!(options.gateways, [ip("fd00::1")]);
         assert_eq!(options.args, ["b", "a=1", "ipx=1"]);
@@ -185,7 +175,7 @@ mod tests {
             "gw=ff02::1",
         ];
         for option in bad {
-            let text = parse([option], DEFAULTS).unwrap_err().to_string();
+            let text = parse([option]).unwrap_err().to_string();
             assert!(text.contains(option) && !text.contains('\n'), "{text}");
         }
     }

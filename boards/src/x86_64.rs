@@ -50,9 +50,6 @@ mod segments;
 pub(crate) use console::print;
 pub use exit::{QEMU_FAILURE, QEMU_SUCCESS};
 
-/// Without options the interface asks for an IPv4 address; that of IPv6 is what QEMU's user network expects.
-const DEFAULTS: [&str; 2] = ["ip=fec0::15/64", "gw=fec0::2"];
-
 // SAFETY: `main` is the one that defines it, with this signature; a second one is a linker's error.
 unsafe extern "Rust" {
     /// The program, as [`main`](crate::main) expands it: true for success.
@@ -97,7 +94,7 @@ fn run(info: &StartInfoReader<'_, IdentityMap>) -> Result<bool, String> {
     let words = command_line(info)?;
     let bus = Bus::of_machine(&words)?;
     let words = words.into_iter().filter(|word| !mmio::is_option(word));
-    let options = options::parse(words, DEFAULTS).map_err(|why| why.to_string())?;
+    let options = options::parse(words).map_err(|why| why.to_string())?;
     program::init(options.args.clone().leak(), describe(machine, &bus).leak(), machine);
 
     let seed = entropy(&bus)?;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 /// The guest's network.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Network {
-    /// QEMU's own, behind address translation: it takes no privilege. The guest is 10.0.2.15 and
-    /// fec0::15, the host 10.0.2.2 and fec0::2.
+    /// QEMU's own, behind address translation: it takes no privilege. The guest is 10.0.2.15 and forms an address of
+    /// fec0::/64, the host is 10.0.2.2 and fec0::2.
     User(Vec<Forward>),
     /// A TAP of this host, by name.
     Tap(String),

@@ -44,6 +44,9 @@ pub enum Event {
     AddressDeprecated(InterfaceId, IpAddr),
     /// An address is gone.
     AddressRemoved(InterfaceId, IpAddr),
+    /// What routers told an interface of themselves, prefixes, routes, MTU, name servers or domains is other than before; see
+    /// [`Net::configuration`](crate::Net::configuration). Lifetimes that are merely renewed are no change.
+    ConfigurationChanged(InterfaceId),
     /// A TCP connection came about: local port, peer.
     ConnectionEstablished(u16, SocketAddr),
     /// Both sides have closed it.

@@ -8,5 +8,6 @@ pub mod netns;
 pub mod packetdrill;
 pub mod peers;
 pub mod runner;
+pub mod servers;
 pub mod sim;
 pub mod size;

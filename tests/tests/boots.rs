@@ -5,6 +5,7 @@ use barenet_tests::judge::judge;
 use barenet_tests::kernel::noise;
 use barenet_tests::netns::{self, KERNEL_V4, KERNEL_V6, STACK_V4, STACK_V6};
 use barenet_tests::runner::cargo;
+use barenet_tests::servers::Server;
 use pcap_file::pcap::PcapReader;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -49,7 +50,12 @@ impl Guest {
         console.read_line(&mut line).unwrap();
         let said = [machine, "virtio-net at", "MAC 52:54:00:12:34:56"];
         assert!(said.iter().all(|word| board.contains(word)), "the board on {machine} says `{board}`");
-        assert!(addresses.starts_with("eth2: ") && addresses.contains(" 10.0."), "{addresses}");
+        let known: &[&str] = match network.contains(&"--tap") {
+            true => &["eth2: ", " 10.0.0."],
+            // QEMU's own network has a DHCP server and a router that advertises itself.
+            false => &["eth2: ", " 10.0.2.15/24 (DHCP from 10.0.2.2)", " fec0::", "/64 (SLAAC, stable)"],
+        };
+        assert!(known.iter().all(|word| addresses.contains(word)), "{addresses}");
         assert!(line.contains(" on "), "{example} on {machine} says `{line}`, not where it listens");
         // What it says later must not fill the pipe and stop it.
         thread::spawn(move || std::io::copy(&mut console, &mut std::io::stderr()));
@@ -237,6 +243,50 @@ fn a_guest_on_a_tap_gives_back_4_mb() {
             for address in [IpAddr::from(STACK_V4), STACK_V6.into()] {
                 echo_4_mb(connect((address, 7000)).unwrap(), machine);
             }
+        });
+    }
+}
+
+/// I06: without an address a program has those of both families, from DHCP and from a router's prefix, and shows them.
+#[test]
+fn ifconfig_shows_what_dhcp_and_slaac_gave() {
+    let _alone = one_guest_at_a_time();
+    for machine in MACHINES {
+        let output = cargo_qemu(&["ifconfig", "--machine", machine]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let has = |words: [&str; 3]| text.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        assert!(
+            output.status.success() && has(["inet 10.0.2.15/24", "DHCP, preferred", "valid 86"]),
+            "{text}"
+        );
+        assert!(has(["inet6 fec0::", "/64 SLAAC, preferred", "valid 86"]), "{text}");
+        assert!(has(["inet6 fe80::", "link-local", "valid for ever"]), "{text}");
+        assert!(
+            has(["default router 10.0.2.2", "", ""]) && has(["default router fe80::2", "", ""]),
+            "{text}"
+        );
+    }
+}
+
+/// The same on a TAP with dnsmasq(8), which serves both families.
+#[test]
+fn a_guest_on_a_tap_takes_what_dnsmasq_gives() {
+    let _alone = one_guest_at_a_time();
+    for machine in MACHINES {
+        netns::run(|| {
+            let name = tap::create(tap::Options::new().name("tap0")).unwrap();
+            let own = [(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)];
+            tap::configure(&name, &own).unwrap();
+            let _server = Server::dnsmasq(&[
+                "--dhcp-range=10.0.0.50,10.0.0.59,2m",
+                "--dhcp-range=::,constructor:tap0,ra-only",
+                "--enable-ra",
+                "--ra-param=tap0,4",
+            ]);
+            let output = cargo_qemu(&["ifconfig", "--machine", machine, "--tap", &name]).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && text.contains("inet 10.0.0.5"), "{text}");
+            assert!(text.contains("inet6 fd00::") && text.contains("SLAAC, preferred"), "{text}");
         });
     }
 }

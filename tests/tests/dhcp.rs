@@ -9,80 +9,34 @@ use barenet::time::Duration;
 use barenet::wait::Threads;
 use barenet::{Error, Net, TcpStream};
 use barenet_drivers::tap::{self, Tap};
-use barenet_qemu::install;
 use barenet_tests::kernel::{Daemon, PATIENCE, machine, within};
 use barenet_tests::netns::{self, KERNEL_V4, MAC};
+use barenet_tests::servers::Server;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 
 const CONFIG: DhcpConfig =
     DhcpConfig { conflict_detection: ConflictDetection::Once, requests: &[150], ..DhcpConfig::DEFAULT };
 
-/// A server that ends with this value, and its configuration.
-struct Server(Child, PathBuf);
-
-impl Server {
-    fn start(program: &str, folder: PathBuf, args: &[&str]) -> Server {
-        let mut command = Command::new(program);
-        command.args(args).env("KEA_LOCKFILE_DIR", "none").env("KEA_PIDFILE_DIR", &folder);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
-        let child = command.spawn().unwrap_or_else(|why| panic!("{program}: {why}"));
-        Server(child, folder)
-    }
-
-    fn dnsmasq(args: &[&str]) -> Server {
-        let folder = folder();
-        let leases = format!("--dhcp-leasefile={}", folder.join("leases").display());
-        let fixed =
-            ["--no-daemon", "--no-resolv", "--no-hosts", "--no-ping", "--conf-file=/dev/null", "--port=0"];
-        let place = ["--interface=tap0", "--bind-interfaces", "--pid-file=", &leases];
-        Server::start("dnsmasq", folder.clone(), &[&fixed[..], &place, args].concat())
-    }
-
-    /// Leases of so many seconds, renewed after a third, from these last bytes of 10.0.0.0/24.
-    fn kea(seconds: u32, pool: (u8, u8)) -> Server {
-        let folder = folder();
-        // The route is 172.16/16 by 10.0.0.1.
-        let (from, to) = pool;
-        let (renew, rebind) = (seconds / 3, seconds * 2 / 3);
-        let config = format!(
-            r#"{{"Dhcp4": {{
-                "interfaces-config": {{"interfaces": ["tap0"]}},
-                "lease-database": {{"type": "memfile", "persist": false}},
-                "authoritative": true,
-                "valid-lifetime": {seconds}, "renew-timer": {renew}, "rebind-timer": {rebind},
-                "subnet4": [{{"subnet": "10.0.0.0/24", "pools": [{{"pool": "10.0.0.{from} - 10.0.0.{to}"}}],
-                    "option-data": [
-                        {{"name": "routers", "data": "10.0.0.1"}},
-                        {{"code": 121, "space": "dhcp4", "csv-format": false, "data": "10AC100A000001"}}
-                    ]}}]
-            }}}}"#
-        );
-        let file = folder.join("kea.conf");
-        std::fs::write(&file, config).unwrap();
-        Server::start("kea-dhcp4", folder.clone(), &["-c", file.to_str().unwrap()])
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-        let _ = std::fs::remove_dir_all(&self.1);
-    }
-}
-
-/// A new folder for one server.
-fn folder() -> PathBuf {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("barenet-dhcp-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let folder = std::env::temp_dir().join(name);
-    std::fs::create_dir(&folder).unwrap();
-    folder
+/// Leases of so many seconds, renewed after a third, from these last bytes of 10.0.0.0/24.
+fn kea(seconds: u32, pool: (u8, u8)) -> Server {
+    // The route is 172.16/16 by 10.0.0.1.
+    let (from, to) = pool;
+    let (renew, rebind) = (seconds / 3, seconds * 2 / 3);
+    Server::kea(&format!(
+        r#"{{"Dhcp4": {{
+            "interfaces-config": {{"interfaces": ["tap0"]}},
+            "lease-database": {{"type": "memfile", "persist": false}},
+            "authoritative": true,
+            "valid-lifetime": {seconds}, "renew-timer": {renew}, "rebind-timer": {rebind},
+            "subnet4": [{{"subnet": "10.0.0.0/24", "pools": [{{"pool": "10.0.0.{from} - 10.0.0.{to}"}}],
+                "option-data": [
+                    {{"name": "routers", "data": "10.0.0.1"}},
+                    {{"code": 121, "space": "dhcp4", "csv-format": false, "data": "10AC100A000001"}}
+                ]}}]
+        }}}}"#
+    ))
 }
 
 /// Our stack on a TAP whose kernel's end is 10.0.0.1/24, with a client, beside `body`.
@@ -118,7 +72,6 @@ fn address(net: &Net, id: InterfaceId) -> Option<Ipv4Addr> {
 /// L06, L14, M32: everything that dnsmasq says arrives.
 #[test]
 fn dnsmasq_configures_the_stack() {
-    install::program("dnsmasq", "dnsmasq-base").unwrap();
     netns::run(|| {
         within(PATIENCE, || {
             with_client(|net, id| {
@@ -141,7 +94,12 @@ fn dnsmasq_configures_the_stack() {
                 );
                 assert_eq!(path("8.8.8.8").mtu, 1400);
                 let configuration = net.configuration();
-                assert!(configuration.dns_servers().eq([IpAddr::from([10, 0, 0, 3]), [10, 0, 0, 4].into()]));
+                assert!(
+                    configuration
+                        .dns_servers()
+                        .map(|s| s.address)
+                        .eq([IpAddr::from([10, 0, 0, 3]), [10, 0, 0, 4].into()])
+                );
                 let lease = configuration.lease(id).unwrap();
                 assert!(lease.ntp_servers().eq([Ipv4Addr::new(10, 0, 0, 5)]));
                 assert_eq!((lease.domain(), lease.server()), (Some("lab.example"), KERNEL_V4));
@@ -158,11 +116,10 @@ fn dnsmasq_configures_the_stack() {
 /// is another address. Then the server is gone, and the address ends with its lease.
 #[test]
 fn kea_renews_refuses_and_lets_expire() {
-    install::program("kea-dhcp4", "kea-dhcp4-server").unwrap();
     netns::run(|| {
         within(PATIENCE * 3, || {
             with_client(|net, id| {
-                let server = Server::kea(6, (100, 110));
+                let server = kea(6, (100, 110));
                 let own = lease(net, id, |_| true);
                 assert!((100..=110).contains(&own.octets()[3]), "{own}");
                 let routes = net.with_stack(|s| s.path([172, 16, 1, 1].into(), None, None)).unwrap();
@@ -181,7 +138,7 @@ fn kea_renews_refuses_and_lets_expire() {
                 assert_eq!(again, 0, "in {rounds} rounds");
 
                 drop(server);
-                let server = Server::kea(6, (200, 210));
+                let server = kea(6, (200, 210));
                 let new = lease(net, id, |lease| lease.address().address() != IpAddr::V4(own));
                 assert!((200..=210).contains(&new.octets()[3]), "{new}");
                 assert_eq!(round(&mut flow, 0), Err(Error::AddrNotAvailable));

@@ -3,6 +3,7 @@
 use barenet_drivers::tap;
 use barenet_tests::netns::{self, KERNEL_V4, KERNEL_V6};
 use barenet_tests::runner::cargo;
+use barenet_tests::servers::Server;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Output, Stdio};
@@ -40,6 +41,27 @@ fn get_the_page() {
         let mut page = String::new();
         flow.read_to_string(&mut page).unwrap();
         assert!(page.starts_with("HTTP/1.1 200") && page.contains("host: Linux"), "{page}");
+    }
+}
+
+/// A network of one family: a program starts with its address two seconds later, not after the half minute that it would wait
+/// for any.
+#[test]
+fn one_family_is_enough_to_start() {
+    let v4: &[&str] = &["--dhcp-range=10.0.0.50,10.0.0.59,2m"];
+    let v6: &[&str] = &["--dhcp-range=::,constructor:tap0,ra-only", "--enable-ra", "--ra-param=tap0,4"];
+    for (arguments, has, has_not) in [(v4, "inet 10.0.0.5", "inet6 fd00"), (v6, "inet6 fd00::", "inet 10.")] {
+        netns::run(|| {
+            let tap = tap::create(tap::Options::new().name("tap0")).unwrap();
+            let own = [(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)];
+            tap::configure(&tap, &own).unwrap();
+            let _server = Server::dnsmasq(arguments);
+            let output = cargo_host(&["ifconfig", "--tap", &tap]);
+            let text = String::from_utf8_lossy(&output.stdout);
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(text.contains(has) && !text.contains(has_not), "{text}{errors}");
+            assert!(!errors.contains("answer"), "it waited: {errors}");
+        });
     }
 }
 

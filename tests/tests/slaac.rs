@@ -6,59 +6,14 @@ use barenet::ip::addresses::{Address, AddressState, Cidr, Origin};
 use barenet::stack::{Limits, Stack, Storage};
 use barenet::wait::Threads;
 use barenet::{Error, Net, TcpListener, TcpStream};
-use barenet_qemu::install;
 use barenet_tests::kernel::{Daemon, PATIENCE, machine, within};
 use barenet_tests::netns::{self, KERNEL_V6};
+use barenet_tests::servers::Server;
 use std::io::Write;
 use std::net::{self, IpAddr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// A router daemon that ends with this value, and the folder of its configuration.
-struct Radvd(Child, PathBuf);
-
-impl Radvd {
-    /// Advertises on `tap0` what `rest` says besides.
-    fn start(rest: &str) -> Radvd {
-        // It refuses to advertise where nothing is forwarded; where this is not ours to set it says so.
-        let _ = std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1");
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("barenet-slaac-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(name);
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir(&folder).unwrap();
-        let config = folder.join("radvd.conf");
-        std::fs::write(&config, Radvd::config(rest)).unwrap();
-        let mut command = Command::new("radvd");
-        command.args(["--nodaemon", "--logmethod=stderr", "--config"]).arg(&config).arg("--pidfile");
-        command.arg(folder.join("pid")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().unwrap_or_else(|why| panic!("radvd: {why}"));
-        Radvd(child, folder)
-    }
-
-    fn config(rest: &str) -> String {
-        let fixed = "AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4;";
-        format!("interface tap0 {{ {fixed} {rest} }};\n")
-    }
-
-    /// From now on it advertises this.
-    fn rewrite(&self, rest: &str) {
-        std::fs::write(self.1.join("radvd.conf"), Radvd::config(rest)).unwrap();
-        let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
-    }
-}
-
-impl Drop for Radvd {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-        let _ = std::fs::remove_dir_all(&self.1);
-    }
-}
 
 /// Our stack on a TAP whose kernel's end is fd00::1/64, with IPv6 that configures itself, beside `body`.
 fn with_stack<F: FnOnce(&Net, InterfaceId) + Send>(config: Ipv6Config, body: F) {
@@ -113,9 +68,8 @@ fn run(program: &str, args: &[&str]) -> String {
 /// other when we connect. Router, MTU, name servers and domains are what radvd says.
 #[test]
 fn radvd_prefix_makes_addresses_that_work() {
-    install::program("radvd", "radvd").unwrap();
     with_stack(Ipv6Config::default(), |net, id| {
-        let _radvd = Radvd::start(
+        let _radvd = Server::radvd(
             "AdvLinkMTU 1400; AdvCurHopLimit 77; prefix fd00::/64 { AdvOnLink on; AdvAutonomous on; };
              route 2001:db8:7::/48 { AdvRoutePreference high; };
              RDNSS fd00::53 { }; DNSSL lab.example { };",
@@ -172,11 +126,10 @@ fn duplicate_is_found_by_both_sides() {
 /// L05, RFC 4862 §5.5.4: a prefix that radvd no longer advertises dies with its lifetime, and with it the connections from it.
 #[test]
 fn prefix_withdrawn_by_radvd_takes_address_and_connection() {
-    install::program("radvd", "radvd").unwrap();
     let config = Ipv6Config { temporary: false, ..Ipv6Config::default() };
     with_stack(config, |net, id| {
         let prefix = "prefix fd00::/64 { AdvValidLifetime 8; AdvPreferredLifetime 8; };";
-        let radvd = Radvd::start(prefix);
+        let radvd = Server::radvd(prefix);
         let own = preferred(net, id, Origin::Stable);
         let kernel = net::TcpListener::bind((KERNEL_V6, 0)).unwrap();
         let mut ours = TcpStream::connect(net, kernel.local_addr().unwrap()).unwrap();
@@ -185,7 +138,7 @@ fn prefix_withdrawn_by_radvd_takes_address_and_connection() {
         // It lives as long as it is advertised.
         thread::sleep(Duration::from_secs(9));
         assert_eq!(preferred(net, id, Origin::Stable), own);
-        radvd.rewrite("prefix fd00:0:0:1::/64 { };");
+        radvd.advertise("prefix fd00:0:0:1::/64 { };");
         assert_eq!(ours.read(&mut [0; 1]), Err(Error::AddrNotAvailable));
         assert!(addresses(net, id).iter().all(|a| a.cidr.address() != IpAddr::V6(own)));
         assert_eq!(preferred(net, id, Origin::Stable).segments()[3], 1);

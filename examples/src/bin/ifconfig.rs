@@ -25,17 +25,11 @@ fn main(net: Net) {
         configuration.addresses(id).for_each(|address| show(&configuration, address));
         if let Some(lease) = configuration.lease(id) {
             println!("    lease from {}", lease.server());
-            lease.dns_servers().for_each(|server| println!("    nameserver {server}"));
-            lease.domain().into_iter().for_each(|domain| println!("    domain {domain}"));
         }
+        configuration.default_routers(id).for_each(|router| println!("    default router {router}"));
     }
-    for route in configuration.routes() {
-        let name = configuration.name(route.interface);
-        match route.gateway {
-            Some(gateway) => println!("route {} via {gateway} on {name}", route.destination),
-            None => println!("route {} on {name}", route.destination),
-        }
-    }
+    configuration.dns_servers().for_each(|server| println!("nameserver {}", server.address));
+    configuration.search_domains().for_each(|domain| println!("search {domain}"));
 }
 
 /// One line for an address.

@@ -52,7 +52,7 @@ struct Options {
     /// Show the examples and boards
     #[arg(long)]
     list: bool,
-    /// Arguments for the example; without an address, as ip=10.0.2.15/24 and gw=10.0.2.2, it asks for one by DHCP
+    /// Arguments for the example; without an address, as ip=10.0.2.15/24 and gw=10.0.2.2, it asks for one by DHCP and SLAAC
     #[arg(last = true)]
     args: Vec<String>,
 }

@@ -1,10 +1,10 @@
-//! Name servers and search domains that the network told us of, for whoever resolves names.
-
-use core::net::IpAddr;
+//! Name servers and search domains that routers told us of (RFC 8106), for whoever resolves names.
 
 use heapless::{String, Vec};
 
+use super::DnsServer;
 use crate::ip::InterfaceId;
+use crate::ip::learnt::Learned;
 use crate::time::Instant;
 
 /// Most name servers that are kept (RFC 8106 §5.3.1 asks for three).
@@ -13,17 +13,6 @@ const SERVERS_MAX: usize = 8;
 const DOMAINS_MAX: usize = 3;
 /// Longest name as text, without the root (RFC 1035 §2.3.4).
 const NAME_MAX: usize = 253;
-
-/// A name server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DnsServer {
-    /// Where it was told; a link-local address is good there only.
-    pub interface: InterfaceId,
-    /// Its address.
-    pub address: IpAddr,
-    /// How long it may be asked; [`Instant::FAR_FUTURE`]: for ever.
-    pub until: Instant,
-}
 
 /// A domain that short names are looked for in.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,44 +47,61 @@ impl Resolvers {
         &self.domains
     }
 
-    /// Takes in a server, or takes it away if its time is over. False: there is no place for it.
-    pub(crate) fn add_server(&mut self, server: DnsServer, now: Instant) -> bool {
+    /// Takes in a server, or takes it away if its time is over.
+    pub(crate) fn add_server(&mut self, server: DnsServer, now: Instant) -> Learned {
         let same = |s: &DnsServer| (s.interface, s.address) == (server.interface, server.address);
-        if server.until <= now {
-            self.servers.retain(|s| !same(s));
-            return true;
-        }
-        match self.servers.iter_mut().find(|s| same(s)) {
-            Some(known) => known.until = server.until,
-            None => return self.servers.push(server).is_ok(),
-        }
-        true
+        let (until, at) = (server.until, self.servers.iter().position(same));
+        add(&mut self.servers, at, server, until <= now, |known| known.until = until)
     }
 
     /// The same for a search domain.
-    pub(crate) fn add_domain(&mut self, domain: SearchDomain, now: Instant) -> bool {
+    pub(crate) fn add_domain(&mut self, domain: SearchDomain, now: Instant) -> Learned {
         let same = |d: &SearchDomain| (d.interface, &d.name) == (domain.interface, &domain.name);
-        if domain.until <= now {
-            self.domains.retain(|d| !same(d));
-            return true;
-        }
-        match self.domains.iter_mut().find(|d| same(d)) {
-            Some(known) => known.until = domain.until,
-            None => return self.domains.push(domain).is_ok(),
-        }
-        true
+        let (until, at) = (domain.until, self.domains.iter().position(same));
+        add(&mut self.domains, at, domain, until <= now, |known| known.until = until)
     }
 
-    /// Forgets what its interface told, or what is too old.
-    pub(crate) fn retain(&mut self, keeps: impl Fn(InterfaceId, Instant) -> bool) {
+    /// Forgets what its interface told, or what is too old; false: there was none.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(InterfaceId, Instant) -> bool) -> bool {
+        let before = (self.servers.len(), self.domains.len());
         self.servers.retain(|s| keeps(s.interface, s.until));
         self.domains.retain(|d| keeps(d.interface, d.until));
+        before != (self.servers.len(), self.domains.len())
+    }
+
+    /// An interface some of whose servers or domains are too old.
+    pub(crate) fn expired(&self, now: Instant) -> Option<InterfaceId> {
+        let servers = self.servers.iter().map(|s| (s.interface, s.until));
+        let mut all = servers.chain(self.domains.iter().map(|d| (d.interface, d.until)));
+        all.find(|(_, until)| *until <= now).map(|(id, _)| id)
     }
 
     /// When the next of them ends.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let all = self.servers.iter().map(|s| s.until).chain(self.domains.iter().map(|d| d.until));
         all.min().filter(|at| *at < Instant::FAR_FUTURE)
+    }
+}
+
+/// What is known at `at` goes if its time is over, and else lasts longer; what is new joins the end.
+fn add<T, const N: usize>(
+    list: &mut Vec<T, N>,
+    at: Option<usize>,
+    new: T,
+    is_over: bool,
+    extend: impl FnOnce(&mut T),
+) -> Learned {
+    match at {
+        Some(at) if is_over => {
+            list.remove(at);
+            Learned::Changed
+        }
+        Some(at) => {
+            extend(&mut list[at]);
+            Learned::Same
+        }
+        None if is_over => Learned::Same,
+        None => list.push(new).map_or(Learned::Full, |()| Learned::Changed),
     }
 }
 

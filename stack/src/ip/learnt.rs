@@ -158,9 +158,14 @@ impl<'a> LearntRoutes<'a> {
         removed > 0
     }
 
-    /// Those whose time is over are gone; false: there were none.
-    pub(crate) fn expire(&mut self, now: Instant) -> bool {
-        self.next <= now && self.remove(|route| route.until <= now)
+    /// Those of an interface whose time is over are gone; `None`: there is no such interface (any more).
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<InterfaceId> {
+        if self.next > now {
+            return None;
+        }
+        let id = self.iter().find(|route| route.until <= now)?.interface;
+        self.remove(|route| route.interface == id && route.until <= now);
+        Some(id)
     }
 
     /// When [`expire`](Self::expire) has something next.

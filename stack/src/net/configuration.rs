@@ -3,16 +3,18 @@
 #[cfg(all(feature = "dhcpv4", feature = "alloc"))]
 use alloc::boxed::Box;
 use core::fmt;
-#[cfg(feature = "dhcpv4")]
 use core::net::IpAddr;
 use core::task::{Context, Poll};
 
 use super::{Locked, Net};
 #[cfg(feature = "dhcpv4")]
 use crate::config::dhcp::{DhcpClient, Lease};
+use crate::config::{DnsServer, Domain};
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::ip::addresses::Address;
+#[cfg(feature = "slaac")]
+use crate::ip::learnt::{LearntFrom, LearntRoute, Preference};
 use crate::ip::routes::Route;
 use crate::stack::{Interface, Stack};
 use crate::time::{Duration, Instant};
@@ -57,6 +59,38 @@ impl Configuration<'_> {
         self.stack().addresses().of(id)
     }
 
+    /// The default routers of an interface: those of the program and of leases, then those that advertise themselves, the
+    /// preferred ones first.
+    pub fn default_routers(&self, id: InterfaceId) -> impl Iterator<Item = IpAddr> {
+        let is_default = move |r: &&Route| r.interface == id && r.destination.prefix_len() == 0;
+        let routers = self.routes().filter(is_default).filter_map(|r| r.gateway);
+        #[cfg(feature = "slaac")]
+        let routers = {
+            let learnt = [Preference::High, Preference::Medium, Preference::Low].into_iter();
+            let of = move |p| self.routers(id).filter(move |r| r.preference == p);
+            routers.chain(learnt.flat_map(of).filter_map(|r| r.gateway).map(IpAddr::V6))
+        };
+        routers
+    }
+
+    /// The default routers that advertise themselves, with preference and lifetime.
+    #[cfg(feature = "slaac")]
+    pub fn routers(&self, id: InterfaceId) -> impl Iterator<Item = &LearntRoute> {
+        self.learnt_routes().filter(move |r| r.interface == id && r.from == LearntFrom::Router)
+    }
+
+    /// The prefixes that routers say are on the link, with their lifetimes.
+    #[cfg(feature = "slaac")]
+    pub fn prefixes(&self, id: InterfaceId) -> impl Iterator<Item = &LearntRoute> {
+        self.learnt_routes().filter(move |r| r.interface == id && r.from == LearntFrom::Prefix)
+    }
+
+    /// All that routers told us of ways: themselves, prefixes on the link, routes and redirects.
+    #[cfg(feature = "slaac")]
+    pub fn learnt_routes(&self) -> impl Iterator<Item = &LearntRoute> {
+        self.stack().learnt_routes()
+    }
+
     /// Every route, without the networks of the interfaces' own addresses.
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
         self.stack().routes()
@@ -90,11 +124,14 @@ impl Configuration<'_> {
         self.dhcp(id)?.lease()
     }
 
-    /// The servers for names that the interfaces' leases tell of.
-    #[cfg(feature = "dhcpv4")]
-    pub fn dns_servers(&self) -> impl Iterator<Item = IpAddr> {
-        let leases = self.interfaces().filter_map(|(id, _)| self.lease(id));
-        leases.flat_map(|lease| lease.dns_servers().map(IpAddr::V4))
+    /// The servers for names that DHCP servers and routers tell of: see [`Stack::dns_servers`].
+    pub fn dns_servers(&self) -> impl Iterator<Item = DnsServer> {
+        self.stack().dns_servers()
+    }
+
+    /// The domains in which short names are looked for: see [`Stack::search_domains`].
+    pub fn search_domains(&self) -> impl Iterator<Item = Domain<'_>> {
+        self.stack().search_domains()
     }
 
     /// The name of this host, as a DHCP server gave it, or as it was told to a server.

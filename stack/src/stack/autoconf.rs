@@ -9,6 +9,7 @@ use crate::config::resolvers::parse_name;
 use crate::config::{DnsServer, Ipv6Config, Resolvers, SearchDomain};
 use crate::counters::Drop;
 use crate::error::Error;
+use crate::events::Event;
 use crate::ip::addresses::{Address, AddressState, Cidr, Lifetimes, Origin};
 use crate::ip::learnt::{Learned, LearntFrom, LearntRoute, LearntRoutes, Preference};
 use crate::ip::{InterfaceId, PacketMeta};
@@ -22,8 +23,6 @@ const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 const FORMED_MAX: usize = 12;
 /// How long a redirect is followed. RFC 4861 has no limit; a router that still thinks so says it again.
 const REDIRECT: Duration = Duration::from_secs(600);
-/// Random delay before the first message of an interface (RFC 4861 §10, MAX_RTR_SOLICITATION_DELAY), in ms.
-pub(super) const DELAY_MAX_MS: u32 = 1000;
 /// The bits of a prefix that an identifier completes to an address (RFC 2464 §4).
 const FORMED_LEN: u8 = 64;
 
@@ -45,24 +44,20 @@ impl Stack<'_> {
         Ok(())
     }
 
-    /// Begins, or begins again because the link has come up, maybe elsewhere (H121): addresses are in doubt, and routers asked
-    /// for as soon as there is an address to ask from.
+    /// Begins, or begins again because the link has come up, maybe elsewhere (H121): addresses are in doubt, and meanwhile
+    /// routers asked for, from nobody's address (RFC 4862 §4).
     pub(super) fn autoconf_start(&mut self, id: InterfaceId, now: Instant) {
         let Some(config) = self.interfaces.get(id.0).and_then(|i| i.autoconf.config) else { return };
         // H118: hosts that are switched on together don't ask together.
-        let delay = Duration::from_millis(self.random.below(DELAY_MAX_MS).into());
+        let delay = config.start_delay(&mut self.random);
         self.autoconf_change(id, |autoconf| {
             (autoconf.duplicates, autoconf.temporary_duplicates) = (0, 0);
             autoconf.solicitation.stop();
         });
-        if config.dad_transmits == 0 {
-            return self.autoconf_solicit(id, now + delay);
-        }
-        if self.addresses.doubt(id, config.dad_transmits, delay, now) {
+        if config.dad_transmits > 0 && self.addresses.doubt(id, config.dad_transmits, delay, now) {
             self.addresses_changed(id);
-        } else {
-            self.autoconf_solicit(id, now + delay);
         }
+        self.autoconf_solicit(id, now + delay);
     }
 
     fn autoconf_change(&mut self, id: InterfaceId, change: impl FnOnce(&mut Autoconf)) {
@@ -80,16 +75,25 @@ impl Stack<'_> {
         });
     }
 
+    /// The link-local address can be used: routers that did not answer nobody are asked again, by somebody.
+    pub(super) fn autoconf_ask_again(&mut self, id: InterfaceId, now: Instant) {
+        let asks = |i: &Interface| i.autoconf.solicitation.deadline() < Instant::FAR_FUTURE;
+        if self.interface(id).is_some_and(asks) {
+            self.autoconf_solicit(id, now);
+        }
+    }
+
     pub(super) fn autoconf_timers(&mut self, now: Instant) {
         self.dad_timers(now);
         while let Some((id, prefix)) = self.addresses.due_temporary(now) {
             self.form_temporary(id, prefix, now);
         }
-        if self.resolvers.deadline().is_some_and(|at| at <= now) {
-            self.resolvers.retain(|_, until| until > now);
+        while let Some(id) = self.resolvers.expired(now) {
+            self.resolvers.retain(|of, until| of != id || until > now);
+            self.told_changed(id, now);
         }
-        if self.learnt.expire(now) {
-            self.routes_changed();
+        while let Some(id) = self.learnt.expire(now) {
+            self.learnt_changed(id, now);
             self.solicit_if_alone(now);
         }
         let due = |stack: &Self| {
@@ -204,20 +208,30 @@ impl Stack<'_> {
             kind && r.interface == id && r.gateway == Some(router)
         };
         if self.learnt.remove(is_through) {
-            self.routes_changed();
+            self.learnt_changed(id, now);
         }
         self.solicit_if_alone(now);
     }
 
     fn learn_route(&mut self, route: LearntRoute, now: Instant) -> Result<(), Drop> {
         match self.learnt.learn(route, now) {
-            Learned::Changed => {
-                self.routes_changed();
-                Ok(())
-            }
-            Learned::Same => Ok(()),
-            Learned::Full => Err(Drop::NdpTableFull),
+            Learned::Changed => self.learnt_changed(route.interface, now),
+            Learned::Same => {}
+            Learned::Full => return Err(Drop::NdpTableFull),
         }
+        Ok(())
+    }
+
+    /// Packets may go another way, because a router said so or ceased to.
+    fn learnt_changed(&mut self, id: InterfaceId, now: Instant) {
+        self.routes_changed();
+        self.told_changed(id, now);
+    }
+
+    /// What routers told is other than before.
+    fn told_changed(&mut self, id: InterfaceId, now: Instant) {
+        self.events.emit(now, Event::ConfigurationChanged(id));
+        self.configuration_changed();
     }
 
     fn link_parameters(&mut self, id: InterfaceId, advert: &RouterAdvert<'_>, now: Instant) {
@@ -249,7 +263,7 @@ impl Stack<'_> {
                 self.learn(id, router.into(), Some(mac), Evidence::Asked { ours: router.into() }, now);
                 Ok(())
             }
-            RouterOption::Mtu(mtu) => self.link_mtu(id, mtu),
+            RouterOption::Mtu(mtu) => self.link_mtu(id, mtu, now),
             RouterOption::Prefix { prefix, len, on_link, autonomous, valid, preferred } => {
                 if len > 128 || prefix.is_unicast_link_local() || prefix.is_multicast() || preferred > valid {
                     return Err(Drop::NdpOption);
@@ -279,19 +293,23 @@ impl Stack<'_> {
                 };
                 self.learn_route(route, now)
             }
-            RouterOption::DnsServers { lifetime, servers } => self.dns_servers(id, lifetime, servers, now),
-            RouterOption::SearchDomains { lifetime, names } => self.search_domains(id, lifetime, names, now),
+            RouterOption::DnsServers { lifetime, servers } => {
+                self.advertised_servers(id, lifetime, servers, now)
+            }
+            RouterOption::SearchDomains { lifetime, names } => {
+                self.advertised_domains(id, lifetime, names, now)
+            }
         }
     }
 
     /// Packets of IPv6 are no longer than this, on a link that takes so much.
     //= rfc4861#6.3.4
-    fn link_mtu(&mut self, id: InterfaceId, mtu: u32) -> Result<(), Drop> {
+    fn link_mtu(&mut self, id: InterfaceId, mtu: u32, now: Instant) -> Result<(), Drop> {
         let interface = self.interfaces.get_mut(id.0).ok_or(Drop::InterfaceGone)?;
         let mtu = u16::try_from(mtu).ok().filter(|mtu| (Interface::MTU_MIN_V6..=interface.mtu).contains(mtu));
         let mtu = mtu.ok_or(Drop::NdpOption)?;
         if core::mem::replace(&mut interface.autoconf.mtu, mtu) != mtu {
-            self.routes_changed();
+            self.learnt_changed(id, now);
         }
         Ok(())
     }
@@ -441,7 +459,7 @@ impl Stack<'_> {
     }
 
     /// Name servers (RFC 8106 §5.1).
-    fn dns_servers(
+    fn advertised_servers(
         &mut self,
         id: InterfaceId,
         lifetime: u32,
@@ -449,19 +467,24 @@ impl Stack<'_> {
         now: Instant,
     ) -> Result<(), Drop> {
         let until = Lifetimes::from_secs(0, lifetime, now).valid_until;
-        let mut full = false;
+        let (mut full, mut changed) = (false, false);
         for address in servers.as_chunks::<16>().0 {
             let address = IpAddr::from(*address);
             if crate::ip::is_group(address) || address.is_unspecified() || address.is_loopback() {
                 return Err(Drop::NdpOption);
             }
-            full |= !self.resolvers.add_server(DnsServer { interface: id, address, until }, now);
+            let learned = self.resolvers.add_server(DnsServer { interface: id, address, until }, now);
+            full |= learned == Learned::Full;
+            changed |= learned == Learned::Changed;
+        }
+        if changed {
+            self.told_changed(id, now);
         }
         if full { Err(Drop::NdpTableFull) } else { Ok(()) }
     }
 
     /// Search domains (RFC 8106 §5.2).
-    fn search_domains(
+    fn advertised_domains(
         &mut self,
         id: InterfaceId,
         lifetime: u32,
@@ -473,14 +496,16 @@ impl Stack<'_> {
         while names.first().is_some_and(|len| *len > 0) {
             let (name, rest) = parse_name(names).ok_or(Drop::NdpOption)?;
             names = rest;
-            if !self.resolvers.add_domain(SearchDomain { interface: id, name, until }, now) {
-                return Err(Drop::NdpTableFull);
+            match self.resolvers.add_domain(SearchDomain { interface: id, name, until }, now) {
+                Learned::Changed => self.told_changed(id, now),
+                Learned::Same => {}
+                Learned::Full => return Err(Drop::NdpTableFull),
             }
         }
         Ok(())
     }
 
-    /// What the network told us of name servers and domains.
+    /// What routers told us of name servers and domains. [`dns_servers`](Stack::dns_servers) has those of leases, too.
     pub fn resolvers(&self) -> &Resolvers {
         &self.resolvers
     }

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv6Addr};
 
-use super::{Stack, autoconf};
+use super::Stack;
 use crate::config::ipv6::dad::{Dad, DadStep};
 use crate::counters::Drop;
 use crate::device::Mac;
@@ -28,8 +28,8 @@ impl Stack<'_> {
         }
         // Many hosts may have heard what it was formed from.
         let is_formed = matches!(origin, Origin::Stable | Origin::Temporary);
-        let delay = if is_formed { self.random.below(autoconf::DELAY_MAX_MS) } else { 0 };
-        Some(Dad::start(config.dad_transmits, Duration::from_millis(delay.into()), now))
+        let delay = if is_formed { config.start_delay(&mut self.random) } else { Duration::ZERO };
+        Some(Dad::start(config.dad_transmits, delay, now))
     }
 
     pub(super) fn dad_timers(&mut self, now: Instant) {
@@ -51,7 +51,7 @@ impl Stack<'_> {
                 Some(DadStep::Unique) => {
                     self.confirm_address(id, target.into(), now);
                     if target.is_unicast_link_local() {
-                        self.autoconf_solicit(id, now);
+                        self.autoconf_ask_again(id, now);
                     }
                 }
                 None => return,

@@ -100,6 +100,16 @@ impl Interface {
         self.mtu
     }
 
+    /// Largest IPv4 packet in bytes: a lease may say less than the device.
+    pub fn mtu_v4(&self) -> u16 {
+        self.mtu_to(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED))
+    }
+
+    /// Largest IPv6 packet in bytes: routers may say less than the device.
+    pub fn mtu_v6(&self) -> u16 {
+        self.mtu_to(IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED))
+    }
+
     /// Largest packet to a destination in bytes: a lease or a router may say less than the device (RFC 4861 §6.3.4).
     pub(crate) fn mtu_to(&self, destination: IpAddr) -> u16 {
         #[cfg(feature = "dhcpv4")]

@@ -22,6 +22,7 @@ mod interface;
 mod memory;
 mod neighbors;
 mod paths;
+mod resolvers;
 mod setup;
 mod storage;
 mod tcp;

@@ -19,6 +19,8 @@ const KERNEL: [(IpAddr, u8); 2] =
 const KERNEL_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// The address that the host board gets by DHCP unless its arguments say otherwise.
 const STACK: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+/// The address of IPv6, in arguments of the host board: no router advertises a prefix in the namespace.
+const STACK_V6: [&str; 3] = ["ip=dhcp", "ip=fd00::2/64", "gw=fd00::1"];
 /// A program that has not got so far by then never will.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -62,12 +64,12 @@ pub(super) fn run() -> Result<u8> {
         }
     };
     // What a program without an address asks for; on a TAP of the system that is somebody else's.
-    let _server = match own_namespace && example::address(&options.args).is_none() {
-        true => Some(dhcp::serve(KERNEL_V4, STACK)?),
-        false => None,
-    };
-    let address = example::address(&options.args).unwrap_or(IpAddr::V4(STACK));
     let mut words = vec!["--tap".to_owned(), name];
+    if own_namespace && example::address(&options.args).is_none() {
+        dhcp::serve(KERNEL_V4, STACK)?;
+        words.extend(STACK_V6.map(str::to_owned));
+    }
+    let address = example::address(&options.args).unwrap_or(IpAddr::V4(STACK));
     words.extend(options.args);
     let mut run = cmd(program, words).unchecked();
     if options.command.is_empty() {

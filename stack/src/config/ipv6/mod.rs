@@ -9,7 +9,8 @@ pub(crate) mod identifiers;
 pub(crate) mod lifetimes;
 pub(crate) mod solicitation;
 
-use crate::time::Instant;
+use crate::random::Random;
+use crate::time::{Duration, Instant};
 use dad::Dad;
 use solicitation::Solicitation;
 
@@ -38,13 +39,31 @@ pub struct Ipv6Config {
     /// Questions before an address is used (DupAddrDetectTransmits, RFC 4862 §5.1); 0: none, which makes no sense but where
     /// nobody else can be on the link.
     pub dad_transmits: u8,
+    /// Most that is waited, at random, before the first messages, so that hosts that start together don't send together
+    /// (MAX_RTR_SOLICITATION_DELAY, RFC 4861 §10); one second.
+    pub start_delay_max: Duration,
     /// Makes the same stable addresses at each start (RFC 7217 §5); `None`: they are the same until this program ends.
     pub secret: Option<[u8; 16]>,
 }
 
 impl Default for Ipv6Config {
     fn default() -> Self {
-        Ipv6Config { autonomous: true, temporary: true, dad_transmits: 1, secret: None }
+        Ipv6Config {
+            autonomous: true,
+            temporary: true,
+            dad_transmits: 1,
+            start_delay_max: Duration::from_secs(1),
+            secret: None,
+        }
+    }
+}
+
+impl Ipv6Config {
+    /// The delay before a first message.
+    //= rfc4862#5.4.2
+    pub(crate) fn start_delay(&self, random: &mut Random) -> Duration {
+        let most = u32::try_from(self.start_delay_max.millis()).unwrap_or(u32::MAX);
+        Duration::from_millis(random.below(most.max(1)).into())
     }
 }
 

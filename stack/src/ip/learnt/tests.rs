@@ -73,8 +73,8 @@ fn route_told_again_changes_its_time_only() {
     let later = route(LearntFrom::Router, "::", 0, Some("fe80::1"), 20);
     assert_eq!(table.learn(later, T0), Learned::Same);
     assert_eq!(table.deadline(), Some(later.until));
-    assert!(!table.expire(first.until) && table.has_router(link()));
-    assert!(table.expire(later.until) && !table.has_router(link()));
+    assert!(table.expire(first.until).is_none() && table.has_router(link()));
+    assert!(table.expire(later.until) == Some(link()) && !table.has_router(link()));
     table.learn(first, T0);
     assert_eq!(table.learn(LearntRoute { until: T0, ..first }, T0), Learned::Changed);
     assert_eq!((table.iter().count(), table.deadline()), (0, None));

@@ -124,9 +124,9 @@ fn claim(host: &mut Host, target: Ipv6Addr, now: Instant) {
 }
 
 /// H097, H118, RFC 4862 §5.4: after a random delay an address in doubt is asked for from `::`, to its own group, and used a second
-/// later; then routers are asked for, from it.
+/// later. Meanwhile routers are asked for from `::` (RFC 4861 §4.1: without an option), and then from it.
 #[test]
-fn link_local_passes_detection_then_routers_are_asked_for() {
+fn link_local_passes_detection_while_routers_are_asked_for() {
     let mut host = configured(plain());
     let own = v6(host.link_local());
     assert_eq!(of(&host, Origin::LinkLocal), [(own, AddressState::Tentative)]);
@@ -138,13 +138,11 @@ fn link_local_passes_detection_then_routers_are_asked_for() {
     assert_eq!((asked.1[21], asked.1[78], asked.1.len()), (255, 14, 86), "hop limit, and a nonce alone");
     assert_eq!(of(&host, Origin::LinkLocal), [(own, AddressState::Preferred)]);
     let routers: Vec<_> = sent.iter().filter(|(_, f)| kind(f) == Some(133)).collect();
-    assert_eq!(routers[0].0, asked.0 + 1000);
-    assert_eq!(
-        (&routers[0].1[22..38], &routers[0].1[62..]),
-        (&own.octets()[..], &[1, 1, 2, 0, 0, 0, 0, 1][..])
-    );
+    let said = |at: usize| (routers[at].0, &routers[at].1[22..38], &routers[at].1[62..]);
+    assert_eq!(said(0), (asked.0, &[0; 16][..], &[][..]));
+    assert_eq!(said(1), (asked.0 + 1000, &own.octets()[..], &[1, 1, 2, 0, 0, 0, 0, 1][..]));
     // RFC 7559: 4 s, 8 s, 16 s, a tenth more or less.
-    let gaps: Vec<u64> = routers.windows(2).map(|w| w[1].0 - w[0].0).collect();
+    let gaps: Vec<u64> = routers[1..].windows(2).map(|w| w[1].0 - w[0].0).collect();
     assert!((3600..=4401).contains(&gaps[0]) && (6480..=9700).contains(&gaps[1]), "{gaps:?}");
 }
 
@@ -526,9 +524,28 @@ fn link_that_comes_back_is_asked_anew() {
     assert_eq!(of(&host, Origin::Stable), [(own, AddressState::Tentative)]);
     let sent = run(&mut host, 5004, 8000);
     let count = |wanted| sent.iter().filter(|(_, f)| kind(f) == Some(wanted)).count();
-    assert_eq!((count(135), count(133)), (2, 1), "one question for each address, one for routers");
+    assert_eq!(
+        (count(135), count(133)),
+        (2, 2),
+        "one question for each address; two for routers, as no one answers"
+    );
     assert_eq!(of(&host, Origin::Stable), [(own, AddressState::Preferred)]);
     assert_eq!(host.stack.path(ip("2001:db8:9::1"), None, None).unwrap().source, own);
+}
+
+/// RFC 4862 §4: a router that answers the first question is not asked again, and its prefix makes an address while the
+/// link-local one is still in doubt: with a short delay there is one within 1.5 s.
+#[test]
+fn router_answering_nobody_saves_the_wait_for_link_local() {
+    let config = Ipv6Config { start_delay_max: Duration::from_millis(100), ..plain() };
+    let mut host = configured(config);
+    let asked = run(&mut host, 0, 150).into_iter().find(|(_, f)| kind(f) == Some(133)).unwrap().0;
+    assert!(asked <= 100, "{asked}");
+    let advert = Advert::new(1800).prefix("2001:db8::", 64, 0xc0, 3600, 7200).frame(&host, ROUTER);
+    host.input(&advert, at(150));
+    let sent = run(&mut host, 150, 1300);
+    assert!(sent.iter().all(|(_, f)| kind(f) != Some(133)), "{sent:?}");
+    assert_eq!(of(&host, Origin::Stable)[0].1, AddressState::Preferred);
 }
 
 /// H114, RFC 4861 §6.3.4: hop limit and times of the link, within sane limits.
@@ -561,36 +578,6 @@ fn parameters_of_the_link_are_taken_over() {
     assert_eq!((sent(&mut host, 5001), host.stack.counters().drops(Drop::NdpOption)), (200, 1));
 }
 
-/// RFC 8106 §5.1, §5.2, §5.3: name servers and domains, as long as they are told.
-#[test]
-fn name_servers_and_domains_are_kept() {
-    let mut host = settled(plain());
-    let servers = |lifetime: u8| {
-        let mut option = std::vec![25, 5, 0, 0, 0, 0, 0, lifetime];
-        option.extend(v6(ip("2001:db8::53")).octets());
-        option.extend(v6(ip("fe80::53")).octets());
-        option
-    };
-    let domains = b"\x1f\x03\0\0\0\0\0\x50\x03lan\0\x03a-b\x02cd\0\0\0\0\0";
-    let advert = Advert::new(0).with(&servers(60)).with(&domains[..24]).frame(&host, ROUTER);
-    host.input(&advert, at(2000));
-    assert_eq!(drops(&host), []);
-    let found = |host: &Host| {
-        let resolvers = host.stack.resolvers();
-        let names: Vec<_> = resolvers.domains().iter().map(|d| d.name.as_str().to_owned()).collect();
-        (resolvers.servers().iter().map(|s| s.address).collect::<Vec<_>>(), names)
-    };
-    let names = std::vec!["lan".to_owned(), "a-b.cd".to_owned()];
-    assert_eq!(found(&host), (std::vec![ip("2001:db8::53"), ip("fe80::53")], names.clone()));
-    host.stack.on_timers(at(62_000));
-    assert_eq!(found(&host), (std::vec![], names));
-    let advert = Advert::new(0).with(&servers(60)).frame(&host, ROUTER);
-    host.input(&advert, at(63_000));
-    let gone = Advert::new(0).with(&servers(0)).frame(&host, ROUTER);
-    host.input(&gone, at(64_000));
-    assert!(found(&host).0.is_empty());
-}
-
 /// What belongs to an interface goes with it.
 #[test]
 fn interface_removed_takes_what_its_routers_told() {
@@ -604,3 +591,5 @@ fn interface_removed_takes_what_its_routers_told() {
     assert!(matches!(refused, Err(Error::InvalidInput(_))));
     assert_eq!(host.stack.configure_ipv6(host.id, plain(), at(3000)), Err(Error::DeviceGone));
 }
+
+mod told;
