@@ -9,7 +9,7 @@ pub(crate) mod identifiers;
 pub(crate) mod lifetimes;
 pub(crate) mod solicitation;
 
-use crate::random::Random;
+use crate::base::random::Random;
 use crate::time::{Duration, Instant};
 use dad::Dad;
 use solicitation::Solicitation;
