@@ -3,7 +3,18 @@
 //! The table knows which socket a datagram is for and keeps what arrived until it is read. It
 //! knows no routes and sends nothing.
 
-use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+mod options;
+mod received;
+
+#[cfg(feature = "fragments")]
+pub use options::DontFragment;
+#[cfg(feature = "multicast")]
+pub(crate) use options::Multicast;
+pub use received::Received;
+pub(crate) use received::with_zone;
+use received::{RECORD_LEN, record, scope, unrecord};
+
+use core::net::{IpAddr, SocketAddr};
 use core::task::Waker;
 
 use managed::ManagedSlice;
@@ -17,20 +28,6 @@ use crate::base::wakers::{Wakers, Woken};
 use crate::error::Error;
 use crate::ip::{InterfaceId, PacketMeta, Path};
 use crate::time::Instant;
-
-/// What a socket sends to groups with.
-#[cfg(feature = "multicast")]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Multicast {
-    pub(crate) ttl: u8,
-    pub(crate) is_looped: bool,
-    pub(crate) interface: Option<InterfaceId>,
-}
-
-#[cfg(feature = "multicast")]
-impl Multicast {
-    pub(crate) const DEFAULT: Multicast = Multicast { ttl: 1, is_looped: true, interface: None };
-}
 
 /// Names a socket of a stack; after the socket was closed it names nothing (H221).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -73,21 +70,6 @@ impl Families {
     const fn overlap(self, other: Families) -> bool {
         !matches!((self, other), (Families::V4, Families::V6) | (Families::V6, Families::V4))
     }
-}
-
-/// What is done with a datagram that is larger than its path.
-#[cfg(feature = "fragments")]
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum DontFragment {
-    /// It is sent in fragments. What is smaller still goes with IPv4's DF, so that routers tell what would fit.
-    #[default]
-    No,
-    /// It is refused with [`Error::MessageTooLong`], by what is known of the path.
-    Yes,
-    /// It is sent whole if its interface can, whatever routers have said of the path: for programs that
-    /// find out themselves what gets through (RFC 8899). Larger ones are refused.
-    Probe,
 }
 
 /// Ephemeral ports (RFC 6056 §3.2 asks for a large range): the lower ones are left to servers.
@@ -187,83 +169,6 @@ impl DatagramSocket {
     fn conflicts(&self, families: Families, local: Option<IpAddr>, zone: Option<InterfaceId>) -> bool {
         let same = self.zone == zone && self.local == local;
         same && self.peer.is_none() && self.families.overlap(families)
-    }
-}
-
-/// A datagram as it was received.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Received {
-    /// Bytes that were copied.
-    pub len: usize,
-    /// Bytes that the datagram has; more than `len` if the buffer was too small and the rest is
-    /// lost.
-    pub datagram_len: usize,
-    /// Who sent it. A socket of both families sees IPv4 addresses in mapped form.
-    pub from: SocketAddr,
-    /// Which address it was sent to.
-    pub to: IpAddr,
-    /// Its TTL or hop limit on arrival.
-    pub hop_limit: u8,
-    /// When it arrived.
-    pub at: Instant,
-}
-
-/// What is kept before each datagram: hop limit, family, port, zone, time, source, destination.
-const RECORD_LEN: usize = 48;
-
-fn octets(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(a) => a.to_ipv6_mapped().octets(),
-        IpAddr::V6(a) => a.octets(),
-    }
-}
-
-fn record(meta: &PacketMeta, port: u16, zone: u32, now: Instant) -> [u8; RECORD_LEN] {
-    let mut record = [0; RECORD_LEN];
-    (record[0], record[1]) = (meta.hop_limit, u8::from(meta.source.is_ipv4()));
-    record[2..4].copy_from_slice(&port.to_le_bytes());
-    record[4..8].copy_from_slice(&zone.to_le_bytes());
-    record[8..16].copy_from_slice(&now.micros().to_le_bytes());
-    record[16..32].copy_from_slice(&octets(meta.source));
-    record[32..].copy_from_slice(&octets(meta.destination));
-    record
-}
-
-fn array<const N: usize>(record: &[u8; RECORD_LEN], at: usize) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(&record[at..at + N]);
-    array
-}
-
-fn unrecord(record: &[u8; RECORD_LEN], mapped: bool) -> Received {
-    let is_v4 = record[1] != 0 && !mapped;
-    let address = |at: usize| match is_v4 {
-        true => IpAddr::from(array::<4>(record, at + 12)),
-        false => IpAddr::from(array::<16>(record, at)),
-    };
-    let (from, port) = (address(16), u16::from_le_bytes(array(record, 2)));
-    Received {
-        len: 0,
-        datagram_len: 0,
-        from: with_zone(from, port, u32::from_le_bytes(array(record, 4))),
-        to: address(32),
-        hop_limit: record[0],
-        at: Instant::from_micros(u64::from_le_bytes(array(record, 8))),
-    }
-}
-
-fn scope(address: &SocketAddr) -> u32 {
-    match address {
-        SocketAddr::V4(_) => 0,
-        SocketAddr::V6(address) => address.scope_id(),
-    }
-}
-
-/// An address with the zone that a link-local one needs.
-pub(crate) fn with_zone(address: IpAddr, port: u16, zone: u32) -> SocketAddr {
-    match address {
-        IpAddr::V6(a) if a.is_unicast_link_local() => SocketAddrV6::new(a, port, 0, zone).into(),
-        other => SocketAddr::new(other, port),
     }
 }
 

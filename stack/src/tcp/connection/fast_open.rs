@@ -10,7 +10,7 @@
 //! that the payload of a SYN comes twice (RFC 7413 §2.1).
 
 use super::ecn::{Ecn, Negotiation};
-use super::tcb::Handshake;
+use super::handshake::Handshake;
 use super::tcb::{Dropped, Effects, End, Phase, Synchronized, Tcb};
 use crate::base::demux::HashKey;
 use crate::base::slab::Key;

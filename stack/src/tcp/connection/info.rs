@@ -1,7 +1,8 @@
 //! What is known of one connection, for its application and for whoever watches.
 
 use super::ecn::Mode;
-use super::tcb::{Handshake, Over, Phase, State, Synchronized, Tcb};
+use super::handshake::Handshake;
+use super::tcb::{Over, Phase, State, Synchronized, Tcb};
 use crate::error::Error;
 use crate::tcp::codec::{Packer, Unpacker};
 use crate::tcp::config::TcpConfig;

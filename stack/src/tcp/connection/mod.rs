@@ -6,6 +6,7 @@
 
 pub(crate) mod ecn;
 pub(crate) mod fast_open;
+pub(crate) mod handshake;
 pub(crate) mod header_prediction;
 pub(crate) mod idle;
 pub(crate) mod info;

@@ -1,7 +1,8 @@
 //! What goes out: `plan` says which segment is sent next and changes nothing; `on_sent` makes it
 //! so, once the device has the frame.
 
-use super::tcb::{Closing, Handshake, Phase, Synchronized, Tcb};
+use super::handshake::Handshake;
+use super::tcb::{Closing, Phase, Synchronized, Tcb};
 use crate::base::pool::Pool;
 use crate::counters::TcpCount;
 use crate::seq::Range;

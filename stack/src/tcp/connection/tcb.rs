@@ -1,7 +1,8 @@
 //! The state of one connection: a type for each phase, holding only that phase's own data.
 
-use super::ecn::{Ecn, Negotiation};
+use super::ecn::Ecn;
 use super::fast_open::PendingFastOpen;
+use super::handshake::{Handshake, Mss, Origin};
 use super::info::Stats;
 use super::keep_alive::KeepAliveProbes;
 use crate::base::pool::Need;
@@ -14,19 +15,9 @@ use crate::tcp::connection::soft_error::SoftError;
 use crate::tcp::context::Context;
 use crate::tcp::options::TcpOptions;
 use crate::tcp::receive::{LEAST, PendingAck, Receive};
-use crate::tcp::segment::{FastOpen, Reset, Segment, Timestamps};
-use crate::tcp::send::plpmtud::{HEADERS_V4, HEADERS_V6};
-use crate::tcp::send::timer::LOOK;
+use crate::tcp::segment::{Reset, Segment, Timestamps};
 use crate::tcp::send::{Fin, Send, SendTimer};
 use crate::time::{Instant, first_of};
-
-/// How a connection came to be (RFC 9293 §3.5, MUST-11).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Origin {
-    Active,
-    /// On this listener.
-    Passive(u32),
-}
 
 /// Which side's FIN came first decides who stays in TIME-WAIT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,93 +28,6 @@ pub(crate) enum Closing {
     LocalFirst,
     /// The peer's FIN arrived before ours was sent.
     RemoteFirst,
-}
-
-/// SYN-SENT and SYN-RECEIVED.
-#[derive(Debug)]
-pub(crate) struct Handshake {
-    pub(crate) origin: Origin,
-    pub(crate) iss: Seq,
-    /// RCV.NXT, once the peer's SYN has come.
-    pub(crate) rcv_nxt: Seq,
-    pub(crate) mss: Mss,
-    pub(crate) peer: PeerSyn,
-    pub(crate) ecn: Negotiation,
-    /// The Fast Open option of the SYN or SYN-ACK.
-    pub(crate) fast_open: Option<FastOpen>,
-    /// The application goes on without waiting: what it writes first may go with the SYN.
-    pub(crate) is_fast_open: bool,
-    /// The MSS that the server offered earlier, and bytes of payload that our SYN brought.
-    pub(crate) fast_open_mss: u16,
-    pub(crate) fast_open_len: u16,
-    /// How often the SYN or SYN-ACK was sent.
-    pub(crate) transmissions: u8,
-    /// When it was first sent; before that, when it was first to be sent.
-    pub(crate) first_sent: Instant,
-    /// The client has answered, with a cookie or while the accept queue was full: its address is no
-    /// forgery, and when the answer that counts comes tells nothing of the RTT.
-    pub(crate) answered: bool,
-    /// `None`: it is to be sent now, and if no device takes it, that is looked at again at `look_at`.
-    pub(crate) retransmit_at: Option<Instant>,
-    pub(crate) look_at: Instant,
-    /// It is to be sent, first or again.
-    pub(crate) send: bool,
-    /// Written before the connection was established.
-    pub(crate) queue: Chain,
-    /// Payload of the peer's SYN, where both opened at once, and whether a FIN followed it.
-    pub(in crate::tcp) received: Chain,
-    pub(in crate::tcp) received_fin: bool,
-    /// For the window that the SYN or SYN-ACK offered: empty, but promised.
-    pub(crate) offered: Chain,
-    /// The application has closed its side.
-    pub(crate) fin: bool,
-    /// The application will read nothing.
-    pub(crate) read_shut: bool,
-    pub(crate) soft: Option<SoftError>,
-}
-
-/// Segment sizes that the path and the address family imply.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Mss {
-    /// What we offer: the interface's MTU less the headers.
-    pub(crate) ours: u16,
-    /// What the path to the peer takes.
-    pub(crate) path: u16,
-    /// Bytes of the headers of IP and TCP.
-    pub(crate) headers: u8,
-    /// What the peer can take if it does not say.
-    pub(crate) default_mss: u16,
-}
-
-impl Mss {
-    //= rfc9293#3.7.1 MUST-15: 536 for IPv4, 1220 for IPv6 (H036)
-    pub(crate) fn for_mtu(mtu: u16, v6: bool) -> Mss {
-        let (headers, default_mss) = if v6 { (HEADERS_V6, 1220) } else { (HEADERS_V4, 536) };
-        let path = mtu.saturating_sub(headers.into());
-        Mss { ours: path, path, headers, default_mss }
-    }
-}
-
-/// What the peer's SYN said.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct PeerSyn {
-    pub(crate) mss: Option<u16>,
-    pub(crate) window_scale: Option<u8>,
-    pub(crate) timestamp: Option<u32>,
-    pub(crate) sack_permitted: bool,
-}
-
-impl PeerSyn {
-    pub(crate) fn of(segment: &Segment<'_>) -> Self {
-        let o = &segment.options;
-        PeerSyn {
-            mss: o.mss,
-            //= rfc7323#2.3: a larger shift is used as 14 (H032)
-            window_scale: o.window_scale.map(|s| s.min(14)),
-            timestamp: o.timestamps.map(|t| t.value),
-            sack_permitted: o.sack_permitted,
-        }
-    }
 }
 
 /// ESTABLISHED and every state of closing: the sequence numbers of both sides are known.
@@ -504,62 +408,6 @@ impl Tcb {
 /// The shift for our windows that fits the receive buffer (RFC 7323 §2.3: at most 14).
 pub(in crate::tcp) fn window_scale(receive_limit: u32) -> u8 {
     (0..14).find(|s| receive_limit >> s <= 0xffff).unwrap_or(14)
-}
-
-impl Handshake {
-    /// Is this acknowledgment of our SYN, and of nothing that it did not bring?
-    pub(in crate::tcp) fn is_acknowledged_by(&self, ack: Seq) -> bool {
-        self.transmissions > 0 && ack.within(self.iss + 1, u32::from(self.fast_open_len) + 1)
-    }
-
-    /// That of a listener which answers this SYN: a SYN-ACK is to be sent.
-    pub(in crate::tcp) fn answer(
-        listener: u32,
-        syn: &Segment<'_>,
-        iss: Seq,
-        mss: Mss,
-        cx: &Context<'_, '_>,
-    ) -> Self {
-        let mut handshake = Handshake::new(Origin::Passive(listener), iss, mss, cx);
-        handshake.rcv_nxt = syn.seq + 1;
-        handshake.peer = PeerSyn::of(syn);
-        handshake.ecn.on_syn(syn);
-        handshake
-    }
-
-    /// In SYN-RECEIVED.
-    pub(in crate::tcp) fn reset(&self) -> Reset {
-        Reset { seq: self.iss + 1, ack: Some(self.rcv_nxt), timestamps: None }
-    }
-
-    fn new(origin: Origin, iss: Seq, mss: Mss, cx: &Context<'_, '_>) -> Self {
-        let most = cx.options.max_segment.unwrap_or(u16::MAX);
-        Handshake {
-            origin,
-            iss,
-            rcv_nxt: Seq(0),
-            mss: Mss { ours: mss.ours.min(most), ..mss },
-            peer: PeerSyn::default(),
-            ecn: Negotiation::new(cx.config.ecn),
-            fast_open: None,
-            is_fast_open: false,
-            fast_open_mss: 0,
-            fast_open_len: 0,
-            transmissions: 0,
-            first_sent: cx.now,
-            answered: false,
-            retransmit_at: None,
-            look_at: cx.now + LOOK,
-            send: true,
-            queue: Chain::new(),
-            received: Chain::new(),
-            received_fin: false,
-            offered: Chain::new(),
-            fin: false,
-            read_shut: false,
-            soft: None,
-        }
-    }
 }
 
 impl Synchronized {

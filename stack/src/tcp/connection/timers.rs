@@ -1,6 +1,7 @@
 //! What time did: retransmission, window probes, delayed acknowledgments, orphans.
 
-use super::tcb::{Effects, End, Handshake, Origin, Phase, Synchronized, Tcb};
+use super::handshake::{Handshake, Origin};
+use super::tcb::{Effects, End, Phase, Synchronized, Tcb};
 use crate::counters::TcpCount;
 use crate::error::Error;
 use crate::tcp::connection::tcb::has_memory;

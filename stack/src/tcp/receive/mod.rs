@@ -387,10 +387,10 @@ impl Receive {
         let len = to_u32(payload.len());
         self.note_segment(len);
         if self.shut {
-            return self.text_for_nobody(pool, seq, len);
+            return self.payload_for_nobody(pool, seq, len);
         }
         if seq != self.nxt || !self.ranges.is_empty() {
-            return self.text_with_holes(pool, seq, payload);
+            return self.payload_out_of_order(pool, seq, payload);
         }
         if !self.append(pool, payload) {
             self.refused = true;
@@ -445,7 +445,7 @@ impl Receive {
     }
 
     /// Payload that nobody reads is remembered, not kept: no memory was promised for it.
-    fn text_for_nobody(&mut self, pool: &mut Pool<'_>, seq: Seq, len: u32) -> Reassembly {
+    fn payload_for_nobody(&mut self, pool: &mut Pool<'_>, seq: Seq, len: u32) -> Reassembly {
         let new = Range { start: seq, end: seq + len };
         if let Some(duplicate) = self.ranges.duplicate(pool, self.nxt, new) {
             self.note_duplicate(duplicate);
@@ -462,7 +462,7 @@ impl Receive {
         Reassembly::InOrder
     }
 
-    fn text_with_holes(&mut self, pool: &mut Pool<'_>, seq: Seq, payload: Bytes<'_>) -> Reassembly {
+    fn payload_out_of_order(&mut self, pool: &mut Pool<'_>, seq: Seq, payload: Bytes<'_>) -> Reassembly {
         let in_order = seq == self.nxt;
         let offset = (self.readable + seq.since(self.nxt)) as usize;
         if !self.queue.reserve(pool, offset + payload.len(), Need::Window) {

@@ -15,6 +15,10 @@
 
 mod list;
 
+mod record;
+
+pub(crate) use record::{Record, SegmentStatus, XmitTime};
+
 use crate::base::pool::Pool;
 use crate::seq::{Range, Seq};
 
@@ -28,80 +32,6 @@ const HOLES: usize = 64;
 const SPARE: usize = 2;
 /// Bytes that are sent again as one at most.
 const LONGEST: u32 = 1 << 16;
-
-/// A point in time, in µs, on a circle of 71 minutes: two are compared that are less than half of it
-/// apart. What is in flight is sent again, or the connection ends, long before.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(crate) struct XmitTime(u32);
-
-impl XmitTime {
-    pub(crate) fn of(at: Instant) -> XmitTime {
-        XmitTime(at.micros() as u32)
-    }
-
-    /// µs from `earlier` to `self`; 0 if `earlier` is later.
-    pub(crate) fn since(self, earlier: XmitTime) -> u32 {
-        let elapsed = self.0.wrapping_sub(earlier.0);
-        if (elapsed as i32) < 0 { 0 } else { elapsed }
-    }
-
-    pub(crate) fn after(self, us: u32) -> XmitTime {
-        XmitTime(self.0.wrapping_add(us))
-    }
-
-    pub(crate) fn before(self, other: XmitTime) -> bool {
-        (self.0.wrapping_sub(other.0) as i32) < 0
-    }
-}
-
-/// What became of what was sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum SegmentStatus {
-    /// It is on its way, as far as is known.
-    Sent,
-    /// It has arrived, although what lies before has not.
-    Sacked,
-    /// It is lost, and was not sent again.
-    Lost,
-}
-
-/// A stretch of numbers, from the end of the record before.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Record {
-    pub(crate) end: Seq,
-    /// When it was last sent.
-    pub(crate) sent: XmitTime,
-    pub(crate) status: SegmentStatus,
-    /// It was sent more than once.
-    pub(crate) again: bool,
-    /// Parts of it were sent earlier than it says, for want of memory.
-    pub(crate) vague: bool,
-    /// Part of it was acknowledged, and gave a round-trip sample.
-    sampled: bool,
-}
-
-impl Record {
-    /// Does it tell all that both told?
-    fn equals(&self, next: &Record) -> bool {
-        let is_alike = (self.sent, self.again, self.vague) == (next.sent, next.again, next.vague);
-        self.status == next.status && (self.status == SegmentStatus::Sacked || is_alike)
-    }
-
-    /// Both as one. What has arrived needs no times any more.
-    fn with(&self, next: &Record) -> Record {
-        let sent = if self.sent.before(next.sent) { next.sent } else { self.sent };
-        let is_alike = self.equals(next) && self.status != SegmentStatus::Sacked;
-        let status = if self.status == next.status { self.status } else { SegmentStatus::Lost };
-        Record {
-            end: next.end,
-            sent,
-            status,
-            again: self.again || next.again,
-            vague: !is_alike || self.vague,
-            sampled: self.sampled && next.sampled,
-        }
-    }
-}
 
 /// The scoreboard of one connection.
 #[derive(Debug)]

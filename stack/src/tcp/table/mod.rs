@@ -6,13 +6,17 @@
 mod active_open;
 mod calls;
 mod connections;
+mod ends;
+mod entry;
 mod fast_open;
 mod fast_open_cache;
 mod fast_path;
 mod icmp;
 pub(crate) mod isn;
+mod links;
 mod listener;
 mod orphans;
+mod outcome;
 mod passive_open;
 mod scheduler;
 mod settings;
@@ -21,29 +25,31 @@ mod time_wait;
 mod waiting;
 
 pub use connections::Place;
+use entry::Changes;
+pub use entry::Connection;
+use links::{HalfOpen, Narrow, Orphaned, Ready, Stalled, Starved, Timers};
+pub(crate) use outcome::{ConnectionEvent, Handshaking, Outcome, Refused};
 pub use settings::OptionsEntry;
 pub(crate) use settings::Profile;
 pub use time_wait::TimeWaitEntry;
 
+use super::connection::handshake::Origin;
 use super::connection::soft_error::SoftError;
-use super::connection::tcb::{Dropped, Effects, End, Origin, Phase, Tcb};
-use super::options::{IpFields, TcpOptions};
-use super::segment::{Plain, Plan, Reply, Segment, Tuple};
+use super::connection::tcb::{Effects, End, Phase, Tcb};
+use super::segment::{Plain, Reply, Segment, Tuple};
 use crate::base::demux::{Bucket, Demux, HashKey};
-use crate::base::list::{Link, Links, List, NONE};
-use crate::base::pool::{Audit, Cursor, Pool};
+use crate::base::list::{List, NONE};
+use crate::base::pool::{Audit, Pool};
 use crate::base::random::Random;
 use crate::base::slab::{Key, Slab, Slot};
-use crate::base::wakers::{Others, Woken};
-use crate::base::wheel::{Node, Nodes, Wheel};
+use crate::base::wakers::Woken;
+use crate::base::wheel::Wheel;
 use crate::counters::TcpCount;
-use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::time::{Duration, Instant, earlier};
 pub(crate) use connections::Opened;
 use connections::{ConnectionRef, Connections};
 
-use core::task::Waker;
 use fast_open_cache::CookieJar;
 use listener::Listener;
 use managed::ManagedSlice;
@@ -61,111 +67,6 @@ pub(in crate::tcp) const EPHEMERAL: u64 = 65_536 - EPHEMERAL_FIRST as u64;
 const CROWDED: Duration = Duration::from_millis(10);
 /// How many ports are tried at random, before all are, one after the other.
 pub(in crate::tcp) const EPHEMERAL_TRIES: usize = 64;
-
-/// A connection in use, with its places in the tables.
-#[derive(Debug)]
-pub struct Connection {
-    pub(crate) tuple: Tuple,
-    pub(crate) interface: InterfaceId,
-    pub(crate) tcb: Tcb,
-    /// Its options.
-    pub(crate) profile: Profile,
-    /// Its number in the table of connections.
-    index: u32,
-    /// Used since the table looked for one to park.
-    is_referenced: bool,
-    /// In the demux under `hash`.
-    known: bool,
-    hash: u32,
-    timer: Node,
-    /// In a list of those that can send, or of those that are blocked.
-    ready: Link,
-    blocked: bool,
-    starved: Link,
-    narrow: Link,
-    stalled: Link,
-    orphaned: Link,
-    /// Among the half-open ones of its listener, or among those that are late.
-    half_open: Link,
-    is_late: bool,
-    /// Which other connection waits for `accept` after this one.
-    next_waiting: u32,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
-    /// Tasks that read, or write, besides the first that does.
-    others: Others,
-}
-
-impl Connection {
-    /// Who reads is to be woken.
-    #[inline]
-    fn wake_reader(&mut self, woken: &mut Woken) {
-        woken.take(&mut self.reader);
-        self.others.wake(woken);
-    }
-
-    /// Who writes, or waits for the peer to acknowledge, is to be woken.
-    #[inline]
-    fn wake_writer(&mut self, woken: &mut Woken) {
-        woken.take(&mut self.writer);
-        self.others.wake(woken);
-    }
-
-    fn wake_both(&mut self, woken: &mut Woken) {
-        self.wake_reader(woken);
-        self.wake_writer(woken);
-    }
-
-    /// Where it has to be in the tables, if that is not where it is.
-    fn changes(&self, options: &TcpOptions) -> Changes {
-        let is_ready = !self.ready.is_queued() && self.tcb.wants_output();
-        Changes {
-            // A timer that fires too early is set again then.
-            timer: self.tcb.deadline(options).filter(|at| !self.timer.fires_by(*at)),
-            ready: is_ready.then(|| ready_list(self.interface)),
-            is_other_stall: self.tcb.is_stalled() != self.stalled.is_queued(),
-        }
-    }
-
-    /// A stable pseudo-random value for the flow label of IPv6 (RFC 6437 §3, H082).
-    pub(crate) fn flow_hash(&self) -> u32 {
-        self.hash & 0xf_ffff
-    }
-
-    /// The payload of `plan`, in pieces.
-    pub(crate) fn payload<'p, const N: usize>(
-        &self,
-        pool: &'p Pool<'_>,
-        plan: &Plan,
-        pieces: &mut heapless::Vec<&'p [u8], N>,
-    ) -> usize {
-        if plan.len == 0 {
-            return 0;
-        }
-        let s = match &self.tcb.phase {
-            Phase::Synchronized(s) => s,
-            Phase::SynSent(h) => {
-                let mut cursor = Cursor::FRONT;
-                return h.queue.pieces(pool, &mut cursor, 0, plan.len as usize, pieces);
-            }
-            Phase::SynReceived(_) | Phase::Over(_) => return 0,
-        };
-        let mut cursor = s.send.cursor.get();
-        let found = s.send.queue.pieces(pool, &mut cursor, plan.offset as usize, plan.len as usize, pieces);
-        s.send.cursor.set(cursor);
-        found
-    }
-}
-
-/// What a step of a connection changed in the tables.
-struct Changes {
-    /// To be looked at by then.
-    timer: Option<Instant>,
-    /// The list of those with something to send.
-    ready: Option<usize>,
-    /// It is in the list of those that are stalled and should not be, or the reverse.
-    is_other_stall: bool,
-}
 
 /// Which list of connections that can send an interface has.
 fn ready_list(interface: InterfaceId) -> usize {
@@ -232,106 +133,6 @@ pub(crate) struct Tcp<'a> {
 /// One for each interface that a stack can have.
 const READY_LISTS: usize = crate::ip::INTERFACES_MAX;
 
-/// What a listener does that is no drop, for the counters.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Handshaking {
-    CookieSent,
-    CookieAccepted,
-    /// A half-open connection gave way to another.
-    Evicted,
-}
-
-/// What became of a segment.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) reply: Option<Reply>,
-    /// Of the connection or listener that replies; the stack's own, if it is none.
-    pub(crate) fields: Option<IpFields>,
-    pub(crate) dropped: Option<Refused>,
-    pub(crate) event: Option<ConnectionEvent>,
-    /// The path to the peer carries no larger packets than this.
-    pub(crate) path_mtu: Option<u16>,
-    pub(crate) handshaking: Option<Handshaking>,
-    /// The way to the peer may be broken.
-    pub(crate) negative_advice: bool,
-}
-
-/// Why a segment came to nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Refused {
-    Engine(Dropped),
-    /// No connection and no listener: answered with a reset.
-    NoConnection,
-    /// The SYN queue of the listener is full.
-    SynQueueFull,
-    /// The accept queue of the listener is full.
-    AcceptQueueFull,
-    /// There are as many connections as listeners may open, or no memory to serve another.
-    AcceptLimit,
-    /// It acknowledges no cookie that a listener has sent of late.
-    BadCookie,
-    /// The table of connections is full.
-    TableFull,
-}
-
-/// What happened to a connection, for the log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum ConnectionEvent {
-    Established,
-    Closed,
-    Failed(Error),
-    /// It goes on, with a problem.
-    Troubled(Error),
-    /// The peer has something urgent in its stream.
-    Urgent,
-}
-
-struct Timers<'t, 'a>(&'t mut Connections<'a>);
-struct Ready<'t, 'a>(&'t mut Connections<'a>);
-struct Starved<'t, 'a>(&'t mut Connections<'a>);
-struct Narrow<'t, 'a>(&'t mut Connections<'a>);
-struct Stalled<'t, 'a>(&'t mut Connections<'a>);
-struct HalfOpen<'t, 'a>(&'t mut Connections<'a>);
-struct Orphaned<'t, 'a>(&'t mut Connections<'a>);
-
-/// The tables only ever name entries that exist.
-const EXISTS: &str = "a table names a connection that does not exist";
-
-impl Nodes for Timers<'_, '_> {
-    fn node(&mut self, index: u32) -> &mut Node {
-        self.0.timer(index).expect(EXISTS)
-    }
-}
-impl Links for Ready<'_, '_> {
-    fn link(&mut self, index: u32) -> &mut Link {
-        &mut self.0.at_mut(index).expect(EXISTS).ready
-    }
-}
-impl Links for Starved<'_, '_> {
-    fn link(&mut self, index: u32) -> &mut Link {
-        &mut self.0.at_mut(index).expect(EXISTS).starved
-    }
-}
-impl Links for Narrow<'_, '_> {
-    fn link(&mut self, index: u32) -> &mut Link {
-        &mut self.0.at_mut(index).expect(EXISTS).narrow
-    }
-}
-impl Links for Stalled<'_, '_> {
-    fn link(&mut self, index: u32) -> &mut Link {
-        &mut self.0.at_mut(index).expect(EXISTS).stalled
-    }
-}
-impl Links for HalfOpen<'_, '_> {
-    fn link(&mut self, index: u32) -> &mut Link {
-        &mut self.0.at_mut(index).expect(EXISTS).half_open
-    }
-}
-impl Links for Orphaned<'_, '_> {
-    fn link(&mut self, index: u32) -> &mut Link {
-        self.0.orphaned(index).expect(EXISTS)
-    }
-}
 impl<'a> Tcp<'a> {
     /// Without memory: no connection has a place.
     pub(crate) const fn empty() -> Self {
@@ -521,88 +322,6 @@ impl<'a> Tcp<'a> {
         outcome
     }
 
-    /// The connection is over: off the tables, but for what its application has yet to learn.
-    fn end(
-        &mut self,
-        index: u32,
-        end: End,
-        was_passive: Option<u32>,
-        now: Instant,
-        pool: &mut Pool<'_>,
-    ) -> ConnectionEvent {
-        self.count_end(index, end);
-        self.forget(index);
-        if let Some(listener) = was_passive
-            && matches!(end, End::HalfOpenDropped | End::Failed(_))
-        {
-            self.half_open_ends(listener, index);
-        }
-        let error = match end {
-            // What kept the peer from answering says more.
-            End::Failed(Error::TimedOut) => Some(self.soft_error_of(index).unwrap_or(Error::TimedOut)),
-            End::Failed(error) => Some(error),
-            End::TimeWait(_) | End::Closed | End::HalfOpenDropped => None,
-        };
-        if let Some(listener) = self.connections.at(index).and_then(|c| c.tcb.opening()) {
-            self.fast_open_ends(listener, Some(now).filter(|_| end == End::Failed(Error::ConnectionReset)));
-        }
-        if let Some(c) = self.connections.at_mut(index) {
-            let (tuple, hash) = (c.tuple, c.hash);
-            c.tcb.finish(error, pool);
-            let unowned = c.tcb.orphan || end == End::HalfOpenDropped;
-            if let End::TimeWait(start) = end {
-                self.wait(&tuple, &start, hash, now);
-            }
-            if unowned {
-                self.discard(index, pool);
-            }
-        }
-        error.map_or(ConnectionEvent::Closed, ConnectionEvent::Failed)
-    }
-
-    fn count_end(&self, index: u32, end: End) {
-        let counts = &self.settings.counts;
-        let was_open =
-            self.connections.at(index).is_some_and(|c| c.tcb.connected().is_ok() && !c.tcb.is_opening());
-        match (end, was_open) {
-            (End::Failed(_) | End::HalfOpenDropped, false) => counts.add(TcpCount::FailedOpens, 1),
-            (End::Failed(_) | End::HalfOpenDropped, true) => counts.add(TcpCount::FailedConnections, 1),
-            (End::TimeWait(_) | End::Closed, _) => {}
-        }
-        if end == End::Failed(Error::TimedOut) {
-            counts.add(TcpCount::TimedOut, 1);
-        }
-    }
-
-    /// No segment, timer or turn is for this connection any more.
-    fn forget(&mut self, index: u32) {
-        self.wheel.cancel(&mut Timers(&mut self.connections), index);
-        if let Some(c) = self.connections.at(index) {
-            let (list, blocked) = (ready_list(c.interface), c.blocked);
-            let list = if blocked { &mut self.blocked } else { &mut self.ready[list] };
-            list.remove(&mut Ready(&mut self.connections), index);
-            self.starved.remove(&mut Starved(&mut self.connections), index);
-            self.narrow.remove(&mut Narrow(&mut self.connections), index);
-            self.stalled.remove(&mut Stalled(&mut self.connections), index);
-        }
-        if let Some(hash) = self.connections.leave_demux(index) {
-            if let Some(tuple) = self.connections.at(index).map(|c| c.tuple) {
-                self.return_to_wait(&tuple, hash);
-            }
-            self.orphans.remove(&mut Orphaned(&mut self.connections), index);
-            self.demux.remove(hash, index);
-        }
-    }
-
-    /// Frees the connection's place. It is off the tables already.
-    fn discard(&mut self, index: u32, pool: &mut Pool<'_>) {
-        if let Some(mut c) = self.connections.remove(index) {
-            self.settings.release(c.profile);
-            c.tcb.clear(pool);
-            c.wake_both(&mut self.woken);
-        }
-    }
-
     /// After any step: back into the queue of those with something to send, timer set.
     fn after(&mut self, index: u32) {
         let Some(c) = self.connections.at(index) else { return };
@@ -666,16 +385,6 @@ impl<'a> Tcp<'a> {
             outcome.event = outcome.event.or(self.trouble(index, SoftError::Unanswered, now, pool).event);
         }
         Some((tuple, interface, outcome))
-    }
-
-    /// Fails a connection from outside: unreachable, refused by ICMP, device gone.
-    pub(crate) fn fail(&mut self, index: u32, error: Error, now: Instant, pool: &mut Pool<'_>) -> Outcome {
-        self.connections.activate(index, now);
-        let Some(c) = self.connections.at(index) else { return Outcome::default() };
-        let was_passive = passive(&c.tcb);
-        let end = if was_passive.is_some() { End::HalfOpenDropped } else { End::Failed(error) };
-        let effects = Effects { end: Some(end), ..Effects::default() };
-        self.apply(index, was_passive, &effects, now, pool)
     }
 
     /// The connection that an ICMP error's quoted header names.

@@ -58,7 +58,7 @@ fn segment_sizes_are_agreed_on() {
 #[test]
 fn the_offered_mss_follows_the_mtu() {
     for (mtu, v6, mss) in [(1500, false, 1460), (1500, true, 1440), (9000, false, 8960), (1280, true, 1220)] {
-        assert_eq!(crate::tcp::connection::tcb::Mss::for_mtu(mtu, v6).ours, mss);
+        assert_eq!(crate::tcp::connection::handshake::Mss::for_mtu(mtu, v6).ours, mss);
     }
 }
 

@@ -27,7 +27,7 @@ struct Line {
     random: Random,
     faults: Faults,
     /// Payload segments that were lost, by their number.
-    drop_text: VecDeque<u64>,
+    drop_payload: VecDeque<u64>,
     payloads: u64,
 }
 
@@ -44,7 +44,7 @@ impl Line {
             sent: 0,
             random: Random::new([seed; 32]),
             faults: Faults::default(),
-            drop_text: VecDeque::new(),
+            drop_payload: VecDeque::new(),
             payloads: 0,
         };
         let c = &mut line.ends[0];
@@ -97,8 +97,8 @@ impl Line {
         self.sent += 1;
         if from == 0 && out.len() > 0 {
             self.payloads += 1;
-            if self.drop_text.front() == Some(&self.payloads) {
-                self.drop_text.pop_front();
+            if self.drop_payload.front() == Some(&self.payloads) {
+                self.drop_payload.pop_front();
                 return;
             }
         }
@@ -198,7 +198,7 @@ fn shares_of_the_bound() {
 fn the_tail_is_lost() {
     let took = |lost: u64| {
         let mut line = Line::new(TcpConfig::default(), Faults::default(), 1);
-        line.drop_text = (11 - lost..=10).collect();
+        line.drop_payload = (11 - lost..=10).collect();
         line.transfer(10 * 1448).millis()
     };
     // Undisturbed the last byte comes half a round trip before the last acknowledgment.

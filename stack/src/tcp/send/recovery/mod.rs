@@ -7,25 +7,27 @@
 //! what was for nothing. The rest of the sender sees three things: what is lost
 //! ([`resendable`](Send::resendable)), what is on its way ([`pipe`](Send::pipe)), and the window.
 
+mod delivery;
+mod phases;
 mod prr;
 mod rack;
 mod tail;
 mod undo;
 
-use super::congestion::{Ack, Cause};
-use super::scoreboard::{Record, Records, SegmentStatus, XmitTime};
-use crate::base::pool::Pool;
+use super::congestion::Cause;
+use super::scoreboard::{Records, SegmentStatus, XmitTime};
 use crate::counters::TcpCount;
 use crate::seq::{Range, Seq};
 use crate::tcp::codec::{Packer, Unpacker};
 use crate::tcp::context::Context;
+use delivery::News;
 
 use crate::tcp::segment::{SACK_BLOCKS, Timestamps};
 use crate::tcp::send::{Send, SendTimer};
 use crate::time::{Duration, Instant};
 use RecoveryPhase as Phase;
 use prr::Prr;
-use rack::{Rack, RttContext};
+use rack::Rack;
 use tail::Tail;
 use undo::{Frto, Undo};
 
@@ -87,48 +89,6 @@ pub(crate) struct AckEvent<'s> {
     pub(crate) elapsed: Option<Duration>,
     /// It is a duplicate as RFC 5681 §2 defines it.
     pub(crate) duplicate: bool,
-}
-
-/// What the scoreboard learned from an acknowledgment.
-#[derive(Default)]
-struct News {
-    /// Bytes that have arrived and were not known to have.
-    delivered: u32,
-    /// Of them, those that were sent once, and before the point of recovery.
-    original: u32,
-    /// When the last of those was sent of which the acknowledgment is a sample.
-    sent: Option<XmitTime>,
-    /// What was sent again is acknowledged: what lies behind may have waited for it.
-    waited: bool,
-    /// When the last of what was sent again was.
-    again: Option<XmitTime>,
-    /// Something arrived behind a gap.
-    behind: bool,
-    /// By its timestamp, it answers the last transmission of all that is acknowledged.
-    is_of_last: bool,
-    /// Bytes found lost.
-    lost: u32,
-    /// µs until something may be found lost.
-    wait: Option<u32>,
-}
-
-impl News {
-    fn note(&mut self, range: Range, record: &Record, point: Seq) {
-        let len = range.end.since(range.start);
-        self.delivered += len;
-        if record.again {
-            self.waited = true;
-            self.again = later(self.again, record.sent);
-            return;
-        }
-        if range.end.at_or_before(point) {
-            self.original += len;
-        }
-        // What is taken as lost may have been sent longer ago than stamps can tell.
-        if !self.waited && record.status != SegmentStatus::Lost && !record.vague {
-            self.sent = later(self.sent, record.sent);
-        }
-    }
 }
 
 impl Recovery {
@@ -314,107 +274,6 @@ impl Send {
         reduced
     }
 
-    /// The part of the option that says what came twice.
-    //= rfc2883#4
-    fn duplicate_in(&self, heard: &AckEvent<'_>) -> Option<Range> {
-        let (first, rest) = heard.sack.split_first()?;
-        let contained = |r: &Range| r.start.at_or_before(first.start) && first.end.at_or_before(r.end);
-        let is_old = first.end.at_or_before(heard.ack);
-        let is_duplicate = first.start.before(first.end) && (is_old || rest.first().is_some_and(contained));
-        // Nothing came twice that was never sent.
-        (self.recovery.sack && is_duplicate && first.end.at_or_before(self.max)).then_some(*first)
-    }
-
-    /// The peer says that `range` came twice. If we sent it twice, because RACK or the clock took it for lost,
-    /// more patience is due; what the network doubles says nothing of it (H276). Where nothing is spared, much
-    /// goes again of which nobody keeps count.
-    fn take_duplicate(&mut self, range: Range) {
-        let is_free = self.is_free();
-        let recovery = &mut self.recovery;
-        if recovery.tail.on_dsack(range) {
-            self.rtt.on_needless_probe();
-        }
-        if is_free || recovery.undo.is_some_and(|undo| undo.may_be_of(range)) {
-            recovery.rack.on_dsack(self.una, self.nxt);
-        }
-    }
-
-    /// Puts what was heard on the scoreboard, and looks for losses.
-    fn take_news(&mut self, heard: &AckEvent<'_>, pool: &mut Pool<'_>, now: Instant) -> News {
-        let mut news = News { is_of_last: heard.acked > 0, ..News::default() };
-        let (una, nxt, mss) = (self.una, self.nxt, self.mss);
-        let Send { scoreboard, recovery, rtt, .. } = self;
-        let Recovery { rack, point, phase, sack, .. } = recovery;
-        let judge = RttContext {
-            now: XmitTime::of(now),
-            min_rtt: rtt.min(),
-            echoed: heard.elapsed.map(|elapsed| XmitTime::of(now - elapsed)),
-        };
-        let before = scoreboard.lost();
-        scoreboard.edit(pool, |records| {
-            let mut note = |news: &mut News, range: Range, record: &Record, judge: &RttContext| {
-                news.note(range, record, *point);
-                rack.on_delivered(range, record, judge);
-            };
-            records.advance(una, |range, record| {
-                news.is_of_last &= judge.echoed.is_some_and(|at| !at.after(CLOCK).before(record.sent));
-                note(&mut news, range, record, &judge);
-            });
-            // The timestamp is of what arrived in order.
-            let judge = RttContext { echoed: None, ..judge };
-            news.waited = false;
-            if !*sack {
-                return;
-            }
-            for block in in_order(heard.sack, una) {
-                // What reaches beyond what was sent says nothing.
-                if una.before(block.end) && block.start.before(block.end) && block.end.at_or_before(nxt) {
-                    let block = Range { start: block.start.later_of(una), ..block };
-                    records.sack(block, mss, |range, record| {
-                        note(&mut news, range, record, &judge);
-                        news.behind = true;
-                    });
-                }
-            }
-            let urgent = *phase != Phase::Open || is_certain(records, mss);
-            news.wait = rack.detect(records, rtt, urgent, judge.now);
-        });
-        rack.follow(una);
-        news.lost = scoreboard.lost().saturating_sub(before);
-        news
-    }
-
-    /// A round-trip sample (RFC 6298 §3, H049): by what was sent once, or by the echoed timestamp.
-    ///
-    /// An acknowledgment may tell late of what arrived long ago, because those that told of it were
-    /// lost: after a timeout the sample would be as long as the timeout, and the next one longer still.
-    /// So what answers a duplicate gives none; what was sent once gives none if a retransmission that
-    /// was sent later has arrived, too; and the timestamp, which is of what came in order, gives none
-    /// if something arrived behind it, or if it is of an earlier transmission than the last: the back-off
-    /// then stays until something new is measured (Karn's algorithm).
-    //= rfc9293#3.8.1 MUST-18
-    fn measure(
-        &mut self,
-        heard: &AckEvent<'_>,
-        dsack: Option<Range>,
-        news: &News,
-        cx: &Context<'_, '_>,
-    ) -> Option<Duration> {
-        let is_old = news.behind || (news.again.is_some() && !news.is_of_last);
-        let by_timestamp = heard.elapsed.filter(|_| heard.acked > 0 && !is_old);
-        let sent = news.sent.filter(|sent| news.again.is_none_or(|again| again.before(*sent)));
-        let sample = sent.map(|sent| elapsed(cx.now, sent)).or(by_timestamp).filter(|_| dsack.is_none());
-        let sample = sample.map(|rtt| self.rtt.sample(rtt, cx.now, cx.config));
-        self.learn_ack_delay(heard.acked, sample);
-        // Payload of before the timeout may be all that there is to send: the back-off must not wait for
-        // new payload, or each further loss doubles it again.
-        if sample.is_some() || (heard.acked > 0 && self.recovery.answered) {
-            self.rtt.forget_back_off();
-        }
-        self.recovery.answered |= heard.acked > 0 && self.recovery.phase == Phase::Loss;
-        sample
-    }
-
     /// Is it evident now that nothing was lost (H054), by timestamps (RFC 3522), DSACK (RFC 3708) or F-RTO (RFC
     /// 5682)?
     fn shows_undo(&mut self, heard: &AckEvent<'_>, dsack: Option<Range>, news: &News) -> bool {
@@ -435,195 +294,6 @@ impl Send {
         // (H055). Other evidence is of a part of it, and may come first.
         rack.reordered |= by_dsack && undo.is_of_overtaken();
         (by_dsack || by_time || by_frto) && !undo.undone
-    }
-
-    /// Takes the last reduction of the window back, and what was found lost for none.
-    //= rfc4015#3.2
-    fn undo(&mut self, cx: &mut Context<'_, '_>) {
-        cx.count(TcpCount::Undone);
-        self.controller.undo();
-        if let Some(undo) = &mut self.recovery.undo {
-            undo.on_undone(self.nxt);
-        }
-        self.recovery.phase = Phase::Open;
-        self.recovery.frto = Frto::Off;
-        self.recovery.force = false;
-        self.scoreboard.edit(cx.pool, |records| {
-            records.each(|_, r| {
-                if r.status == SegmentStatus::Lost {
-                    r.status = SegmentStatus::Sent;
-                }
-            });
-        });
-    }
-
-    /// Without SACK: duplicates stand for segments that arrived behind a gap, and the third for the
-    /// loss of the first (RFC 5681 §3.2). In recovery each partial acknowledgment shows the next
-    /// hole (H043).
-    fn count_duplicates(&mut self, heard: &AckEvent<'_>, news: &mut News, pool: &mut Pool<'_>) {
-        let (una, mss, flight) = (self.una, self.mss as u32, self.flight());
-        let recovery = &mut self.recovery;
-        if heard.acked > 0 {
-            // Of what is acknowledged, duplicates had told already.
-            let told = recovery.arrived.min(heard.acked.saturating_sub(mss.min(heard.acked)));
-            news.delivered = news.delivered.saturating_sub(told);
-            recovery.arrived = (recovery.arrived - told).min(flight.saturating_sub(mss));
-            recovery.duplicates = 0;
-            if recovery.phase == Phase::Fast && una.before(recovery.point) {
-                //= rfc6582#3.2 step 3, partial acknowledgments
-                self.lose_first(pool);
-            } else {
-                recovery.arrived = 0;
-            }
-            return;
-        }
-        if !heard.duplicate || recovery.phase == Phase::Loss {
-            return;
-        }
-        recovery.duplicates = recovery.duplicates.saturating_add(1);
-        // Up to "recover", what was sent again for nothing makes duplicates, too: as many as it was.
-        //= rfc6582#3.2 step 2
-        let is_old = recovery.phase == Phase::Open && una.at_or_before(recovery.point);
-        let needless = if is_old { recovery.needless } else { 0 };
-        let is_loss = recovery.duplicates >= THRESHOLD.saturating_add(needless);
-        if recovery.duplicates >= THRESHOLD && !is_loss {
-            return;
-        }
-        //= rfc3042#2; H042: new payload for each; H052: for each further one too
-        let more = mss.min(flight.saturating_sub(mss + recovery.arrived));
-        recovery.arrived += more;
-        news.delivered += more;
-        if recovery.phase == Phase::Open && is_loss {
-            self.lose_first(pool);
-        }
-    }
-
-    /// The first segment is lost.
-    fn lose_first(&mut self, pool: &mut Pool<'_>) {
-        let first = Range { start: self.una, end: self.una + self.flight().min(self.mss as u32) };
-        self.scoreboard.edit(pool, |records| records.lose(first));
-        self.recovery.force = true;
-    }
-
-    /// From one phase to the next, and what may be sent in recovery. Returns whether one began.
-    fn move_on(&mut self, heard: &AckEvent<'_>, news: &News, cx: &mut Context<'_, '_>) -> bool {
-        let (una, now) = (self.una, cx.now);
-        if self.recovery.phase != Phase::Open && self.recovery.point.at_or_before(una) {
-            self.end_recovery(now);
-            //= rfc6582#4.2: it answers the last transmission, so that was needed
-            if news.is_of_last {
-                self.recovery.needless = 0;
-            }
-        }
-        // Evidence may come a round trip after the end, also where nothing was in flight then; not later.
-        self.recovery.undo.take_if(|undo| undo.until.is_some_and(|end| end.before(una)));
-        let begins = self.begins(cx);
-        if begins {
-            self.begin_fast(news.delivered, now);
-        }
-        if self.recovery.phase == Phase::Fast && news.delivered > 0 {
-            let (pipe, ssthresh) = (self.pipe(), self.controller.ssthresh());
-            let safe = heard.acked > 0 && news.lost == 0;
-            self.recovery.prr.on_ack(news.delivered, pipe, ssthresh, self.mss as u32, safe);
-        }
-        begins
-    }
-
-    fn end_recovery(&mut self, now: Instant) {
-        let recovery = &mut self.recovery;
-        let was = core::mem::replace(&mut recovery.phase, Phase::Open);
-        recovery.rack.on_recovered();
-        recovery.frto = Frto::Off;
-        recovery.arrived = 0;
-        if let Some(undo) = &mut recovery.undo {
-            undo.until = Some(self.nxt);
-        }
-        if was == Phase::Fast {
-            let srtt = self.rtt.smoothed().unwrap_or_default();
-            self.controller.on_recovered(self.pipe(), srtt, now);
-        }
-    }
-
-    /// Does fast recovery begin? Not for the loss of a probe that was longer than what the path is known
-    /// to carry: that is sent again, and says nothing of congestion.
-    fn begins(&mut self, cx: &mut Context<'_, '_>) -> bool {
-        if self.recovery.phase != Phase::Open {
-            return false;
-        }
-        let Some(lost) = self.scoreboard.next_lost() else { return false };
-        let Some(len) = self.size.on_lost(lost.start, self.scoreboard.lost(), cx.now) else { return true };
-        // Duplicates speak of a segment of usual length.
-        let probe = Range { start: lost.start, end: lost.start + len };
-        self.scoreboard.edit(cx.pool, |records| records.lose(probe));
-        self.begin_again();
-        false
-    }
-
-    /// What is lost was too long for the path: it goes again, the window as it is.
-    fn begin_again(&mut self) {
-        let recovery = &mut self.recovery;
-        (recovery.phase, recovery.point) = (Phase::Loss, self.nxt);
-        recovery.needless = 0;
-        recovery.frto = Frto::Off;
-        recovery.tail = Tail::default();
-        recovery.undo = None;
-        recovery.force = true;
-    }
-
-    /// Everything in flight was too long for the path.
-    pub(crate) fn on_too_long(&mut self, cx: &mut Context<'_, '_>) {
-        self.scoreboard.edit(cx.pool, |records| {
-            records.each(|_, record| {
-                if record.status == SegmentStatus::Sent {
-                    record.status = SegmentStatus::Lost;
-                }
-            });
-        });
-        self.begin_again();
-        self.restart_timer(cx.now, cx.config);
-    }
-
-    /// Something is lost: the window is reduced, once until all that is in flight now is acknowledged.
-    //= rfc6675#5 step 4
-    fn begin_fast(&mut self, delivered: u32, now: Instant) {
-        let flight = self.flight();
-        let on_way = flight.saturating_sub(self.scoreboard.sacked() + self.recovery.arrived);
-        self.controller.on_congestion(Cause::Loss, flight, now);
-        let recovery = &mut self.recovery;
-        recovery.phase = Phase::Fast;
-        recovery.point = self.nxt;
-        recovery.needless = 0;
-        recovery.prr = Prr::new(on_way + delivered);
-        recovery.undo = Some(Undo::new(self.una));
-        recovery.tail = Tail::default();
-        recovery.force = true;
-        if delivered == 0 {
-            // The clock found it, not an acknowledgment.
-            let (pipe, ssthresh) = (self.pipe(), self.controller.ssthresh());
-            self.recovery.prr.on_ack(0, pipe, ssthresh, self.mss as u32, false);
-        }
-    }
-
-    fn tell_controller(&mut self, acked: u32, delivered: u32, rtt: Option<Duration>, now: Instant) {
-        if delivered == 0 {
-            return;
-        }
-        // What arrives behind a gap is no sign that more could be sent.
-        let recovering = self.recovery.phase == Phase::Fast || acked == 0;
-        let (una, max) = (self.una, self.max);
-        let srtt = self.rtt.smoothed().unwrap_or(Duration::ZERO);
-        let (flight, min_rtt) = (self.pipe(), Duration::from_micros(self.rtt.min().into()));
-        self.controller.on_ack(&Ack { now, una, max, delivered, flight, rtt, srtt, min_rtt, recovering });
-    }
-
-    /// Losses may be certain in `wait` µs.
-    //= rfc8985#6.2 step 5: the reordering timer
-    fn note_wait(&mut self, wait: Option<u32>, now: Instant) {
-        if let Some(wait) = wait {
-            self.timer = SendTimer::Reorder(now + Duration::from_micros(wait.into()));
-        } else if let SendTimer::Reorder(_) = self.timer {
-            self.timer = SendTimer::Off;
-        }
     }
 
     /// The reordering timer fired. Returns whether the window was reduced.

@@ -1,0 +1,119 @@
+//! A connection in use, with its places in the tables.
+
+use super::ready_list;
+use crate::base::list::Link;
+use crate::base::pool::{Cursor, Pool};
+use crate::base::wakers::{Others, Woken};
+use crate::base::wheel::Node;
+use crate::ip::InterfaceId;
+use crate::tcp::connection::tcb::{Phase, Tcb};
+use crate::tcp::options::TcpOptions;
+use crate::tcp::segment::{Plan, Tuple};
+use crate::tcp::table::Profile;
+use crate::time::Instant;
+use core::task::Waker;
+
+/// A connection in use, with its places in the tables.
+#[derive(Debug)]
+pub struct Connection {
+    pub(crate) tuple: Tuple,
+    pub(crate) interface: InterfaceId,
+    pub(crate) tcb: Tcb,
+    /// Its options.
+    pub(crate) profile: Profile,
+    /// Its number in the table of connections.
+    pub(super) index: u32,
+    /// Used since the table looked for one to park.
+    pub(super) is_referenced: bool,
+    /// In the demux under `hash`.
+    pub(super) known: bool,
+    pub(super) hash: u32,
+    pub(super) timer: Node,
+    /// In a list of those that can send, or of those that are blocked.
+    pub(super) ready: Link,
+    pub(super) blocked: bool,
+    pub(super) starved: Link,
+    pub(super) narrow: Link,
+    pub(super) stalled: Link,
+    pub(super) orphaned: Link,
+    /// Among the half-open ones of its listener, or among those that are late.
+    pub(super) half_open: Link,
+    pub(super) is_late: bool,
+    /// Which other connection waits for `accept` after this one.
+    pub(super) next_waiting: u32,
+    pub(super) reader: Option<Waker>,
+    pub(super) writer: Option<Waker>,
+    /// Tasks that read, or write, besides the first that does.
+    pub(super) others: Others,
+}
+
+impl Connection {
+    /// Who reads is to be woken.
+    #[inline]
+    pub(super) fn wake_reader(&mut self, woken: &mut Woken) {
+        woken.take(&mut self.reader);
+        self.others.wake(woken);
+    }
+
+    /// Who writes, or waits for the peer to acknowledge, is to be woken.
+    #[inline]
+    pub(super) fn wake_writer(&mut self, woken: &mut Woken) {
+        woken.take(&mut self.writer);
+        self.others.wake(woken);
+    }
+
+    pub(super) fn wake_both(&mut self, woken: &mut Woken) {
+        self.wake_reader(woken);
+        self.wake_writer(woken);
+    }
+
+    /// Where it has to be in the tables, if that is not where it is.
+    pub(super) fn changes(&self, options: &TcpOptions) -> Changes {
+        let is_ready = !self.ready.is_queued() && self.tcb.wants_output();
+        Changes {
+            // A timer that fires too early is set again then.
+            timer: self.tcb.deadline(options).filter(|at| !self.timer.fires_by(*at)),
+            ready: is_ready.then(|| ready_list(self.interface)),
+            is_other_stall: self.tcb.is_stalled() != self.stalled.is_queued(),
+        }
+    }
+
+    /// A stable pseudo-random value for the flow label of IPv6 (RFC 6437 §3, H082).
+    pub(crate) fn flow_hash(&self) -> u32 {
+        self.hash & 0xf_ffff
+    }
+
+    /// The payload of `plan`, in pieces.
+    pub(crate) fn payload<'p, const N: usize>(
+        &self,
+        pool: &'p Pool<'_>,
+        plan: &Plan,
+        pieces: &mut heapless::Vec<&'p [u8], N>,
+    ) -> usize {
+        if plan.len == 0 {
+            return 0;
+        }
+        let s = match &self.tcb.phase {
+            Phase::Synchronized(s) => s,
+            Phase::SynSent(h) => {
+                let mut cursor = Cursor::FRONT;
+                return h.queue.pieces(pool, &mut cursor, 0, plan.len as usize, pieces);
+            }
+            Phase::SynReceived(_) | Phase::Over(_) => return 0,
+        };
+        let mut cursor = s.send.cursor.get();
+        let found = s.send.queue.pieces(pool, &mut cursor, plan.offset as usize, plan.len as usize, pieces);
+        s.send.cursor.set(cursor);
+        found
+    }
+}
+
+/// What a step of a connection changed in the tables.
+pub(super) struct Changes {
+    /// To be looked at by then.
+    pub(super) timer: Option<Instant>,
+    /// The list of those with something to send.
+    pub(super) ready: Option<usize>,
+    /// It is in the list of those that are stalled and should not be, or the reverse.
+    pub(super) is_other_stall: bool,
+}

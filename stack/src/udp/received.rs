@@ -1,0 +1,82 @@
+//! What is known of a datagram that was received, and how it is kept in the queue.
+
+use crate::ip::PacketMeta;
+use crate::time::Instant;
+use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+
+/// A datagram as it was received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Received {
+    /// Bytes that were copied.
+    pub len: usize,
+    /// Bytes that the datagram has; more than `len` if the buffer was too small and the rest is
+    /// lost.
+    pub datagram_len: usize,
+    /// Who sent it. A socket of both families sees IPv4 addresses in mapped form.
+    pub from: SocketAddr,
+    /// Which address it was sent to.
+    pub to: IpAddr,
+    /// Its TTL or hop limit on arrival.
+    pub hop_limit: u8,
+    /// When it arrived.
+    pub at: Instant,
+}
+
+/// What is kept before each datagram: hop limit, family, port, zone, time, source, destination.
+pub(super) const RECORD_LEN: usize = 48;
+
+pub(super) fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(a) => a.to_ipv6_mapped().octets(),
+        IpAddr::V6(a) => a.octets(),
+    }
+}
+
+pub(super) fn record(meta: &PacketMeta, port: u16, zone: u32, now: Instant) -> [u8; RECORD_LEN] {
+    let mut record = [0; RECORD_LEN];
+    (record[0], record[1]) = (meta.hop_limit, u8::from(meta.source.is_ipv4()));
+    record[2..4].copy_from_slice(&port.to_le_bytes());
+    record[4..8].copy_from_slice(&zone.to_le_bytes());
+    record[8..16].copy_from_slice(&now.micros().to_le_bytes());
+    record[16..32].copy_from_slice(&octets(meta.source));
+    record[32..].copy_from_slice(&octets(meta.destination));
+    record
+}
+
+pub(super) fn array<const N: usize>(record: &[u8; RECORD_LEN], at: usize) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&record[at..at + N]);
+    array
+}
+
+pub(super) fn unrecord(record: &[u8; RECORD_LEN], mapped: bool) -> Received {
+    let is_v4 = record[1] != 0 && !mapped;
+    let address = |at: usize| match is_v4 {
+        true => IpAddr::from(array::<4>(record, at + 12)),
+        false => IpAddr::from(array::<16>(record, at)),
+    };
+    let (from, port) = (address(16), u16::from_le_bytes(array(record, 2)));
+    Received {
+        len: 0,
+        datagram_len: 0,
+        from: with_zone(from, port, u32::from_le_bytes(array(record, 4))),
+        to: address(32),
+        hop_limit: record[0],
+        at: Instant::from_micros(u64::from_le_bytes(array(record, 8))),
+    }
+}
+
+pub(super) fn scope(address: &SocketAddr) -> u32 {
+    match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(address) => address.scope_id(),
+    }
+}
+
+/// An address with the zone that a link-local one needs.
+pub(crate) fn with_zone(address: IpAddr, port: u16, zone: u32) -> SocketAddr {
+    match address {
+        IpAddr::V6(a) if a.is_unicast_link_local() => SocketAddrV6::new(a, port, 0, zone).into(),
+        other => SocketAddr::new(other, port),
+    }
+}
