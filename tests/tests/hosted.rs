@@ -65,6 +65,43 @@ fn one_family_is_enough_to_start() {
     }
 }
 
+/// L19, L23: neighbours, routes and sockets in the columns of the well-known tools.
+#[test]
+fn tools_show_neighbors_routes_and_sockets() {
+    netns::run(|| {
+        let tap = tap::create(tap::Options::new().name("tap0")).unwrap();
+        tap::configure(&tap, &[(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)]).unwrap();
+        let router = ["--dhcp-range=::,constructor:tap0,ra-only", "--enable-ra", "--ra-param=tap0,4"];
+        let _server = Server::dnsmasq(&[&["--dhcp-range=10.0.0.50,10.0.0.59,2m"][..], &router].concat());
+        let shows = |tool: &str, lines: &[&[&str]]| {
+            let output = cargo_host(&[tool, "--tap", &tap]);
+            let text = String::from_utf8_lossy(&output.stdout);
+            for words in lines {
+                let has = |line: &str| {
+                    let columns: Vec<_> = line.split_whitespace().collect();
+                    columns.windows(words.len()).any(|part| part == *words)
+                };
+                assert!(text.lines().any(has), "{tool}: no {words:?} in\n{text}");
+            }
+        };
+        shows("arp", &[&["Address", "HWaddress"], &["10.0.0.1"], &["Reachable", "eth2"]]);
+        let lines: [&[&str]; 4] = [
+            &["0.0.0.0/0", "10.0.0.1", "UG", "100", "never", "eth2"],
+            &["10.0.0.0/24", "*", "U", "0"],
+            &["fd00::/64", "*", "UA", "Medium"],
+            &["UGA", "Medium"],
+        ];
+        shows("route", &lines);
+        let lines: [&[&str]; 4] = [
+            &["tcp6", "0", "128", "*:7000", "*:*", "LISTEN"],
+            &["127.0.0.1:7000", "ESTABLISHED"],
+            &["tcp", "0"],
+            &["udp6", "0", "0", "*:7001", "*:*"],
+        ];
+        shows("netstat", &lines);
+    });
+}
+
 #[test]
 fn the_status_is_the_commands() {
     let output = cargo_host(&["tcp_echo_server", "--", "sh", "-c", "echo out; exit 7"]);

@@ -63,6 +63,37 @@ pub(crate) struct NeighborKey {
     pub(crate) address: IpAddr,
 }
 
+/// How well a neighbour is known (RFC 4861 §7.3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum NeighborState {
+    /// It is being asked for.
+    Incomplete,
+    /// It was confirmed lately.
+    Reachable,
+    /// Nobody vouches for it.
+    Stale,
+    /// It is used while stale, and may be confirmed without a question.
+    Delay,
+    /// It is asked whether it is there.
+    Probe,
+    /// It did not answer just now.
+    Failed,
+}
+
+/// A neighbour as it is now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Neighbor {
+    /// Its link.
+    pub interface: InterfaceId,
+    /// Its address there.
+    pub address: IpAddr,
+    /// Its hardware address; `None`: it is not known (any more).
+    pub mac: Option<Mac>,
+    /// How well it is known.
+    pub state: NeighborState,
+}
+
 /// Whose packet goes to a neighbour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Purpose {
@@ -195,6 +226,11 @@ impl<'a> Neighbors<'a> {
     }
 
     /// The places; before there is a neighbour.
+    /// Every entry.
+    pub(crate) fn iter(&self, now: Instant) -> impl Iterator<Item = Neighbor> + '_ {
+        self.table.iter().map(move |(_, entry)| entry.view(now))
+    }
+
     pub(crate) fn start(&mut self, slots: ManagedSlice<'a, NeighborSlot>, key: [u8; 16]) {
         self.questions.start(slots.len());
         self.table = Table::new(slots, key);

@@ -16,7 +16,7 @@ use crate::ip::addresses::Address;
 #[cfg(feature = "slaac")]
 use crate::ip::learnt::{LearntFrom, LearntRoute, Preference};
 use crate::ip::routes::Route;
-use crate::stack::{Interface, Stack};
+use crate::stack::{Interface, Neighbor, SocketView, Stack};
 use crate::time::{Duration, Instant};
 
 /// How long [`Net::wait_configured`] waits unless it is told.
@@ -94,6 +94,16 @@ impl Configuration<'_> {
     /// Every route, without the networks of the interfaces' own addresses.
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
         self.stack().routes()
+    }
+
+    /// Every neighbour that is known or asked for.
+    pub fn neighbors(&self) -> impl Iterator<Item = Neighbor> + '_ {
+        self.stack().neighbors(self.now)
+    }
+
+    /// Every socket and connection: see [`Stack::sockets`].
+    pub fn sockets(&self) -> impl Iterator<Item = SocketView> + '_ {
+        self.stack().sockets(self.now)
     }
 
     /// What an interface is called.

@@ -14,7 +14,7 @@ use crate::ip::addresses::{Address, AddressState, Cidr, Lifetimes, Origin};
 use crate::ip::learnt::{Learned, LearntFrom, LearntRoute, LearntRoutes, Preference};
 use crate::ip::{InterfaceId, PacketMeta};
 use crate::link::neighbor::{Evidence, Times};
-use crate::time::{Duration, Instant, earlier};
+use crate::time::{Duration, Instant};
 use crate::wire::{Redirect, RouterAdvert, RouterOption, router_solicit};
 
 /// ff02::2, the group of every router on the link (RFC 4291 §2.7.1).
@@ -106,12 +106,6 @@ impl Stack<'_> {
                 self.send_router_solicit(id, now);
             }
         }
-    }
-
-    /// When something ends that routers told, or an interface asks for one, which the first does at `asks`.
-    pub(super) fn autoconf_deadline(&self, asks: Instant) -> Option<Instant> {
-        let ends = earlier(self.learnt.deadline(), self.resolvers.deadline());
-        earlier(Some(asks).filter(|at| *at < Instant::FAR_FUTURE), ends)
     }
 
     /// Interfaces that have lost their last router ask for another.

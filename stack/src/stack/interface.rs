@@ -12,6 +12,9 @@ use crate::device::{Capabilities, Device, Mac, TX_PIECES};
 use crate::error::Error;
 use crate::ip::addresses::ADDRESSES_MAX;
 use crate::link::announce::Announcements;
+use crate::time::Instant;
+#[cfg(feature = "slaac")]
+use crate::time::earlier;
 
 /// Packets that wait for room in one device.
 pub(crate) const QUEUE_MAX: usize = 256;
@@ -122,6 +125,17 @@ impl Interface {
         }
         let _ = destination;
         self.mtu
+    }
+
+    /// When its addresses are announced next, or routers asked for.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let announced = self.announcements.deadline();
+        #[cfg(feature = "slaac")]
+        let announced = {
+            let asks = self.autoconf.solicitation.deadline();
+            earlier(announced, (asks < Instant::FAR_FUTURE).then_some(asks))
+        };
+        announced
     }
 
     /// Is its link up, as far as its device knows?

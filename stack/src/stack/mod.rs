@@ -27,7 +27,9 @@ mod setup;
 mod storage;
 mod tcp;
 mod tcp_calls;
+mod timers;
 mod udp;
+mod views;
 
 pub use crate::base::demux::Bucket;
 pub use crate::base::slab::Slot;
@@ -48,6 +50,7 @@ pub(crate) use interface::QUEUE_MAX;
 pub use memory::Memory;
 pub use storage::{Limits, Storage};
 pub use tcp_calls::{ListenerHandle, Readiness, TcpHandle};
+pub use views::{Neighbor, NeighborState, SocketKind, SocketView};
 
 use crate::base::pool::Pool;
 use crate::base::random::Random;
@@ -67,13 +70,10 @@ use crate::ip::routes::Routes;
 use crate::ip::{InterfaceId, Path};
 use crate::link::neighbor::Neighbors;
 use crate::tcp::Tcp;
-use crate::time::{Instant, earlier};
+use crate::time::Instant;
 use crate::udp::Datagrams;
 use core::task::Waker;
 use managed::ManagedSlice;
-
-/// While the heap gives less than was promised it is asked so often: who waits for memory is woken then.
-const HEAP_INTERVAL: crate::time::Duration = crate::time::Duration::from_millis(100);
 
 /// A TCP/IP stack.
 ///
@@ -220,62 +220,6 @@ impl<'a> Stack<'a> {
     /// Bytes of the pool in use and in all.
     pub fn memory(&self) -> (usize, usize) {
         (self.pool.in_use(), self.pool.capacity())
-    }
-
-    /// All that is due at `now`. Call it after [`on_frame`](Stack::on_frame) has seen what
-    /// arrived, so that an answer that lies in the queue is not too late (H187).
-    pub fn on_timers(&mut self, now: Instant) {
-        self.pool.ask_again();
-        #[cfg(feature = "dhcpv4")]
-        self.dhcp_timers(now);
-        self.address_timers(now);
-        #[cfg(feature = "slaac")]
-        self.autoconf_timers(now);
-        self.announce(now);
-        self.neighbor_timers(now);
-        self.path_timers(now);
-        #[cfg(feature = "fragments")]
-        self.reassembly_timers(now);
-        #[cfg(feature = "multicast")]
-        self.group_timers(now);
-        self.tcp_timers(now);
-    }
-
-    /// When the stack wants a turn although nothing arrives: `now` if packets wait to be sent
-    /// (H184), except on interfaces whose device was full, which is the device's to announce; or if a
-    /// device has to be told of new addresses (H205).
-    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let mut announcement = None;
-        #[cfg(feature = "slaac")]
-        let mut asks = Instant::FAR_FUTURE;
-        for (index, i) in self.interfaces.iter() {
-            let waits = || !i.queue.is_empty() || self.tcp.has_ready(index);
-            if i.filter_is_old || (!i.device_full && waits()) {
-                return Some(now);
-            }
-            announcement = earlier(announcement, i.announcements.deadline());
-            #[cfg(feature = "slaac")]
-            {
-                asks = asks.min(i.autoconf.solicitation.deadline());
-            }
-        }
-        // Memory may come back in calls that are no part of TCP, such as reading a datagram.
-        if self.tcp.can_feed(&self.pool) {
-            return Some(now);
-        }
-        let announcement = announcement.map(|at| at.max(now));
-        let heap = self.pool.is_short().then(|| now + HEAP_INTERVAL);
-        #[cfg(feature = "multicast")]
-        let heap = earlier(heap, self.groups_deadline().map(|at| at.max(now)));
-        #[cfg(feature = "fragments")]
-        let heap = earlier(heap, self.reassembly.deadline());
-        let address = self.addresses.deadline().map(|at| at.max(now));
-        #[cfg(feature = "dhcpv4")]
-        let address = earlier(address, self.dhcp.deadline().map(|at| at.max(now)));
-        #[cfg(feature = "slaac")]
-        let address = earlier(address, self.autoconf_deadline(asks).map(|at| at.max(now)));
-        let own = earlier(earlier(announcement, address), earlier(heap, self.neighbors.next_deadline()));
-        earlier(own, self.tcp.deadline())
     }
 
     /// A task to be woken for what happened since the last call. Who drives a stack asks until there is

@@ -153,6 +153,7 @@ mod senders;
 mod tcp;
 mod udp;
 mod unreachable;
+mod views;
 
 fn ping(from: &mut Host, to: IpAddr) {
     use crate::base::pool::Need;

@@ -418,13 +418,7 @@ impl Stack<'_> {
 
     /// The local address and port (for an echo socket, its identifier).
     pub fn datagram_local(&self, handle: DatagramHandle) -> Result<SocketAddr, Error> {
-        let socket = self.datagrams.get(handle)?;
-        let any: IpAddr = match socket.families {
-            Families::V4 => Ipv4Addr::UNSPECIFIED.into(),
-            Families::V6 | Families::Both => core::net::Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let zone = socket.zone.map_or(0, InterfaceId::zone);
-        Ok(with_zone(socket.local.unwrap_or(any), socket.port, zone))
+        Ok(self.datagrams.get(handle)?.local())
     }
 
     /// The connected peer.

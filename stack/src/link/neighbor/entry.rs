@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::{DELAY, Evidence, FAILED, IN_USE, NeighborKey, Resolution, Times};
+use super::{DELAY, Evidence, FAILED, IN_USE, Neighbor, NeighborKey, NeighborState, Resolution, Times};
 use crate::base::packet_queue::PacketQueue;
 use crate::device::Mac;
 use crate::time::Instant;
@@ -78,6 +78,20 @@ impl Entry {
             State::Delay { until } | State::Failed { until } => Some(until),
             State::Reachable { .. } | State::Stale => None,
         }
+    }
+
+    /// As it is seen from outside.
+    pub(super) fn view(&self, now: Instant) -> Neighbor {
+        let state = match self.state {
+            State::Incomplete { .. } => NeighborState::Incomplete,
+            State::Reachable { until } if now < until => NeighborState::Reachable,
+            State::Reachable { .. } | State::Stale => NeighborState::Stale,
+            State::Delay { .. } => NeighborState::Delay,
+            State::Probe { .. } => NeighborState::Probe,
+            State::Failed { .. } => NeighborState::Failed,
+        };
+        let NeighborKey { interface, address } = self.key;
+        Neighbor { interface, address, mac: self.is_resolved().then_some(self.mac), state }
     }
 
     pub(super) fn is_resolved(&self) -> bool {

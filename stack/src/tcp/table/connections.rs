@@ -216,7 +216,7 @@ impl<'a> Connections<'a> {
         self.look(key.index)
     }
 
-    /// Every connection, for tests.
+    /// Every connection.
     pub(in crate::tcp) fn iter(&self) -> impl Iterator<Item = (u32, ConnectionRef<'_>)> {
         self.places.iter().filter_map(|(index, _)| Some((index, self.look(index)?)))
     }

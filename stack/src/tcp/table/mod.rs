@@ -175,6 +175,25 @@ impl<'a> Tcp<'a> {
         self.connections.look_by(key)
     }
 
+    /// Every connection, and what is known of it.
+    pub(crate) fn look_at_all(
+        &self,
+        now: Instant,
+    ) -> impl Iterator<Item = (Tuple, crate::tcp::TcpInfo)> + '_ {
+        let all = self.connections.iter();
+        all.map(move |(_, c)| (c.tuple, c.tcb.info(now, &self.settings.config)))
+    }
+
+    /// Every listener.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = &Listener> {
+        self.listeners.iter().map(|(_, entry)| &entry.0)
+    }
+
+    /// The connections that are in TIME-WAIT.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = Tuple> + '_ {
+        self.time_waits.iter()
+    }
+
     /// Live connections, half-open ones included.
     pub(crate) fn len(&self) -> usize {
         self.connections.len()

@@ -348,6 +348,13 @@ impl<'a> TimeWaits<'a> {
         }
     }
 
+    /// The connections of all records.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Tuple> + '_ {
+        let len = self.places.len() as u32;
+        let places = (0..self.span).map(move |step| (self.head + step) % len.max(1));
+        places.filter_map(|at| Some(self.get(at).filter(|record| !record.is_aside)?.tuple))
+    }
+
     /// The connection of a record.
     pub(crate) fn get(&self, at: u32) -> Option<TimeWait> {
         let entry = self.places.get(at)?;

@@ -1,0 +1,83 @@
+//! What a program may look at: neighbours and sockets, as arp(8) and netstat(8) show them.
+
+use core::net::SocketAddr;
+
+use super::Stack;
+pub use crate::link::neighbor::{Neighbor, NeighborState};
+use crate::tcp::State;
+use crate::time::Instant;
+use crate::udp::DatagramKind;
+
+/// What a socket is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SocketKind {
+    /// It takes TCP connections.
+    TcpListener,
+    /// A TCP connection.
+    Tcp(State),
+    /// What is left of a TCP connection that both sides have closed (RFC 9293 §3.3.2).
+    TcpTimeWait,
+    /// A socket for UDP datagrams.
+    Udp,
+    /// A socket for ICMP echo; its port is the identifier.
+    Ping,
+}
+
+/// A socket as it is now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SocketView {
+    /// What it is, and its state.
+    pub kind: SocketKind,
+    /// Where it is bound. The unspecified address stands for all of its family, `::` also for all of both.
+    pub local: SocketAddr,
+    /// Its peer; `None`: it has none.
+    pub peer: Option<SocketAddr>,
+    /// Payload that came and was not read, in bytes; of a listener the connections that wait to be accepted.
+    pub unread: u32,
+    /// Payload that was written and is not acknowledged, in bytes; of a listener its backlog.
+    pub unsent: u32,
+}
+
+impl Stack<'_> {
+    /// Every neighbour that is known or asked for (RFC 4861 §5.1).
+    pub fn neighbors(&self, now: Instant) -> impl Iterator<Item = Neighbor> + '_ {
+        self.neighbors.iter(now)
+    }
+
+    /// Every socket and connection, those in TIME-WAIT as well. Each takes a look at its state: a million connections take
+    /// their time.
+    pub fn sockets(&self, now: Instant) -> impl Iterator<Item = SocketView> + '_ {
+        let listeners = self.tcp.listeners().map(|l| SocketView {
+            kind: SocketKind::TcpListener,
+            local: SocketAddr::new(l.address, l.port),
+            peer: None,
+            unread: l.waiting.into(),
+            unsent: l.backlog.into(),
+        });
+        let connections = self.tcp.look_at_all(now).map(|(tuple, info)| SocketView {
+            kind: SocketKind::Tcp(info.state),
+            local: SocketAddr::new(tuple.local, tuple.local_port),
+            peer: Some(SocketAddr::new(tuple.remote, tuple.remote_port)),
+            unread: info.unread,
+            unsent: info.unsent + info.unacked,
+        });
+        let over = self.tcp.waiting().map(|tuple| SocketView {
+            kind: SocketKind::TcpTimeWait,
+            local: SocketAddr::new(tuple.local, tuple.local_port),
+            peer: Some(SocketAddr::new(tuple.remote, tuple.remote_port)),
+            unread: 0,
+            unsent: 0,
+        });
+        let datagrams = self.datagrams.iter().map(|s| SocketView {
+            kind: match s.kind {
+                DatagramKind::Udp => SocketKind::Udp,
+                DatagramKind::Echo => SocketKind::Ping,
+            },
+            local: s.local(),
+            peer: s.peer.map(|(address, port)| SocketAddr::new(address, port)),
+            unread: u32::try_from(s.held(&self.pool)).unwrap_or(u32::MAX),
+            unsent: 0,
+        });
+        listeners.chain(connections).chain(over).chain(datagrams)
+    }
+}
