@@ -252,7 +252,7 @@ fn comment<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     Some(line[at..].trim_start_matches(['/', '#', '*', ' ', '!']))
 }
 
-/// The names of rows in a comment: `MUST-18`, `H041`, `T05`, `F06`, `B01`, `R02`, `M17`, and `U4` of the contract.
+/// The names of rows in a comment: `MUST-18`, `H041`, `T05`, `F06`, `B01`, `R02`, `I06`, `L05`, and `M17`, `L19` and `U4` of the contract.
 fn ids(comment: &str) -> Vec<String> {
     let words = comment.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     let is_id = |word: &&str| {
@@ -262,7 +262,7 @@ fn ids(comment: &str) -> Vec<String> {
             Some(_) => false,
             None => {
                 word.strip_prefix('H').is_some_and(|n| digits(n, 3))
-                    || word.strip_prefix(['T', 'F', 'B', 'R', 'M']).is_some_and(|n| digits(n, 2))
+                    || word.strip_prefix(['T', 'F', 'B', 'R', 'M', 'I', 'L']).is_some_and(|n| digits(n, 2))
                     || word.strip_prefix('U').is_some_and(|n| digits(n, 1) || digits(n, 2))
             }
         }
@@ -277,8 +277,8 @@ mod tests {
     #[test]
     fn names_of_rows_are_found_in_comments() {
         assert_eq!(
-            ids("= rfc9293#3.8.3 MUST-20, SHLD-11 (H005, T04), contract U4; not RFC-9, H12, u8, R2"),
-            ["MUST-20", "SHLD-11", "H005", "T04", "U4"]
+            ids("= rfc9293#3.8.3 MUST-20, SHLD-11 (H005, T04), L05, contract U4; not RFC-9, H12, u8, R2"),
+            ["MUST-20", "SHLD-11", "H005", "T04", "L05", "U4"]
         );
         assert_eq!(comment("    let x = 1; // why", "a.rs"), Some("why"));
         assert_eq!(comment("let x = 1;", "a.rs"), None);

@@ -247,7 +247,7 @@ fn a_guest_on_a_tap_gives_back_4_mb() {
     }
 }
 
-/// I06: without an address a program has those of both families, from DHCP and from a router's prefix, and shows them.
+/// I12: without an address a program has those of both families, from DHCP and from a router's prefix, and shows them.
 #[test]
 fn ifconfig_shows_what_dhcp_and_slaac_gave() {
     let _alone = one_guest_at_a_time();

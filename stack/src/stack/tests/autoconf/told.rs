@@ -33,7 +33,7 @@ fn name_servers_and_domains_are_kept() {
     assert!(found(&host).0.is_empty());
 }
 
-/// H116: what is told anew is an event and can be waited for; the same again is none; what ends is one.
+/// H116, I12: what is told anew is an event and can be waited for; the same again is none; what ends is one.
 #[test]
 fn configuration_changed_is_told_once() {
     let mut host = settled(plain());
