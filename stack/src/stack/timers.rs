@@ -19,7 +19,8 @@ macro_rules! timers {
                 next
             }
 
-            /// What the list says is due, in its order.
+            /// What the list says is due, in its order. Its room on the call stack is not its caller's.
+            #[inline(never)]
             fn run_listed(&mut self, now: Instant) {
                 $($(#[$feature])* self.$run(now);)*
             }

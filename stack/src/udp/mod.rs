@@ -14,7 +14,7 @@ pub use received::Received;
 pub(crate) use received::with_zone;
 use received::{RECORD_LEN, record, scope, unrecord};
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 use core::task::Waker;
 
 use managed::ManagedSlice;
@@ -125,20 +125,6 @@ struct PendingError {
 }
 
 impl DatagramSocket {
-    /// The local address and port.
-    pub(crate) fn local(&self) -> SocketAddr {
-        let any: IpAddr = match self.families {
-            Families::V4 => Ipv4Addr::UNSPECIFIED.into(),
-            Families::V6 | Families::Both => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        with_zone(self.local.unwrap_or(any), self.port, self.zone.map_or(0, InterfaceId::zone))
-    }
-
-    /// Bytes of the pool that its unread datagrams hold.
-    pub(crate) fn held(&self, pool: &Pool<'_>) -> usize {
-        self.received.held(pool)
-    }
-
     /// The pending error, which is forgotten.
     pub(crate) fn take_error(&mut self) -> Option<Error> {
         self.error.take().map(|error| error.what)

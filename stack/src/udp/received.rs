@@ -1,8 +1,10 @@
-//! What is known of a datagram that was received, and how it is kept in the queue.
+//! What is known of a datagram that was received, how it is kept in the queue, and of the socket that it waits for.
 
-use crate::ip::PacketMeta;
+use super::{DatagramSocket, Families};
+use crate::base::pool::Pool;
+use crate::ip::{InterfaceId, PacketMeta};
 use crate::time::Instant;
-use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// A datagram as it was received.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,5 +80,21 @@ pub(crate) fn with_zone(address: IpAddr, port: u16, zone: u32) -> SocketAddr {
     match address {
         IpAddr::V6(a) if a.is_unicast_link_local() => SocketAddrV6::new(a, port, 0, zone).into(),
         other => SocketAddr::new(other, port),
+    }
+}
+
+impl DatagramSocket {
+    /// The local address and port.
+    pub(crate) fn local(&self) -> SocketAddr {
+        let any: IpAddr = match self.families {
+            Families::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            Families::V6 | Families::Both => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        with_zone(self.local.unwrap_or(any), self.port, self.zone.map_or(0, InterfaceId::zone))
+    }
+
+    /// Bytes of the pool that its unread datagrams hold.
+    pub(crate) fn held(&self, pool: &Pool<'_>) -> usize {
+        self.received.held(pool)
     }
 }
