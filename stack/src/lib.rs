@@ -51,6 +51,8 @@
 //! `embedded-io` and `embedded-io-async`; `log` and `defmt`: [events] printed by that crate.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
+// A part of the stack needs a part of what the rooms below it offer.
+#![cfg_attr(not(feature = "full"), allow(dead_code))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -70,6 +72,10 @@ mod platform;
 mod seq;
 mod socket;
 pub mod stack;
+#[cfg(feature = "tcp")]
+mod tcp;
+#[cfg(not(feature = "tcp"))]
+#[path = "no_tcp.rs"]
 mod tcp;
 pub mod time;
 pub mod udp;
@@ -86,13 +92,15 @@ pub use managed::ManagedSlice;
 pub use net::wait;
 pub use net::{Configuration, InterfaceName, Net, NetState};
 pub use platform::Platform;
-#[cfg(feature = "alloc")]
+#[cfg(all(feature = "tcp", feature = "alloc"))]
 pub use socket::Serve;
-pub use socket::{
-    Addresses, Shutdown, Tags, TcpBuilder, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs,
-};
-pub use socket::{PingReply, PingSocket, ReadHalf, UdpSocket, WriteHalf};
+pub use socket::{Addresses, ToListenAddr, ToSocketAddrs};
+pub use socket::{PingReply, PingSocket, UdpSocket};
+#[cfg(feature = "tcp")]
+pub use socket::{ReadHalf, Shutdown, Tags, TcpBuilder, TcpListener, TcpStream, WriteHalf};
+pub use tcp::TcpStorage;
+#[cfg(feature = "tcp")]
 pub use tcp::{
     Congestion, Connection, Ecn, KeepAlive, ListenerEntry, OptionsEntry, PathProbing, Place, RecoveryPhase,
-    State, SynCookies, TcpConfig, TcpInfo, TcpOptions, TcpStorage, TimeWaitEntry,
+    State, SynCookies, TcpConfig, TcpInfo, TcpOptions, TimeWaitEntry,
 };

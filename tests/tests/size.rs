@@ -4,7 +4,7 @@ use barenet_tests::size::{OURS, Size, measure};
 
 /// What the programs take: flash, static memory and stack in bytes. Who makes one smaller writes the new value here.
 const HELD: [(&str, [u32; 3]); 4] = [
-    ("bare", [162866, 18236, 24544]),
+    ("bare", [63318, 14268, 3864]),
     ("tcp1", [177022, 22548, 28824]),
     ("tcp8", [220482, 66420, 29208]),
     ("full", [237142, 71028, 29384]),

@@ -16,7 +16,9 @@ use crate::ip::addresses::Address;
 #[cfg(feature = "slaac")]
 use crate::ip::learnt::{LearntFrom, LearntRoute, Preference};
 use crate::ip::routes::Route;
-use crate::stack::{Interface, Neighbor, SocketView, Stack};
+#[cfg(feature = "full")]
+use crate::stack::SocketView;
+use crate::stack::{Interface, Neighbor, Stack};
 use crate::time::{Duration, Instant};
 
 /// How long [`Net::wait_configured`] waits unless it is told.
@@ -102,6 +104,7 @@ impl Configuration<'_> {
     }
 
     /// Every socket and connection: see [`Stack::sockets`].
+    #[cfg(feature = "full")]
     pub fn sockets(&self) -> impl Iterator<Item = SocketView> + '_ {
         self.stack().sockets(self.now)
     }

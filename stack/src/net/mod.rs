@@ -448,5 +448,5 @@ impl Net {
     }
 }
 
-#[cfg(all(test, feature = "alloc"))]
+#[cfg(all(test, feature = "alloc", feature = "full"))]
 mod tests;

@@ -1,23 +1,31 @@
 //! Sockets: each operation once in poll form, and blocking and async forms as thin adapters.
 
 mod addr;
-#[cfg(all(test, feature = "alloc"))]
+#[cfg(all(test, feature = "alloc", feature = "full"))]
 mod alone;
+#[cfg(feature = "tcp")]
 mod builder;
-#[cfg(feature = "embedded-io")]
+#[cfg(all(feature = "tcp", feature = "embedded-io"))]
 mod embedded;
+#[cfg(feature = "tcp")]
 mod halves;
 mod icmp;
+#[cfg(feature = "tcp")]
 mod listener;
+#[cfg(feature = "tcp")]
 mod tcp;
 mod udp;
 
 pub use addr::{Addresses, ToListenAddr, ToSocketAddrs};
+#[cfg(feature = "tcp")]
 pub use builder::TcpBuilder;
+#[cfg(feature = "tcp")]
 pub use halves::{ReadHalf, WriteHalf};
 pub use icmp::{PingReply, PingSocket};
-#[cfg(feature = "alloc")]
+#[cfg(all(feature = "tcp", feature = "alloc"))]
 pub use listener::Serve;
+#[cfg(feature = "tcp")]
 pub use listener::TcpListener;
+#[cfg(feature = "tcp")]
 pub use tcp::{Shutdown, Tags, TcpStream};
 pub use udp::UdpSocket;

@@ -494,5 +494,5 @@ impl std::io::Write for TcpStream {
     }
 }
 
-#[cfg(all(test, feature = "alloc"))]
+#[cfg(all(test, feature = "alloc", feature = "full"))]
 mod tests;

@@ -19,6 +19,7 @@ use crate::wire::{self, ETHERNET_LEN, IpHeader, LinkPath, protocol};
 /// The part of a queued frame that is handed to the device as its header: a device may ask for
 /// the headers in one piece. All headers of a packet of our own fit.
 const HEADER_LEN: usize = 128;
+#[cfg(feature = "tcp")]
 const _: () = assert!(HEADER_LEN >= wire::HEADERS_LEN_MAX + wire::tcp::TCP_LEN_MAX);
 
 /// The devices of a stack's interfaces, for a call that sends at once.

@@ -107,6 +107,14 @@ impl Flow {
 }
 
 impl Stack<'_> {
+    /// Remembers the flow of a frame that had a good segment for a connection.
+    pub(super) fn note_flow(&mut self, interface: InterfaceId, frame: &RxFrame<'_>, now: Instant) {
+        if let Some(connection) = self.served {
+            self.flow = Flow::of(interface, frame, connection);
+            self.tcp_confirms(connection, now);
+        }
+    }
+
     /// Takes the frame, if it belongs to the flow of the last one and TCP expects it. False:
     /// nothing was done.
     pub(super) fn take_expected(

@@ -2,7 +2,6 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::flow::Flow;
 use super::{Interface, Stack};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
@@ -55,10 +54,7 @@ impl Stack<'_> {
         if let Err(drop) = self.frame_input(interface, &frame, now) {
             self.count_drop(drop, now);
         }
-        if let Some(connection) = self.served {
-            self.flow = Flow::of(interface, &frame, connection);
-            self.tcp_confirms(connection, now);
-        }
+        self.note_flow(interface, &frame, now);
     }
 
     fn frame_input(&mut self, id: InterfaceId, frame: &RxFrame<'_>, now: Instant) -> Result<(), Drop> {
@@ -307,7 +303,7 @@ impl Stack<'_> {
     ) -> Result<(), Drop> {
         let payload = packet.slice(offset, usize::MAX);
         match transport {
-            protocol::TCP => {
+            protocol::TCP if cfg!(feature = "tcp") => {
                 self.counters.tcp.received.count(payload.len());
                 // H007: before any listener or reset sees it.
                 if meta.link_broadcast {

@@ -11,7 +11,7 @@ use crate::base::pool::Pool;
 use crate::ip::addresses::Address;
 use crate::ip::learnt::LearntRoute;
 use crate::ip::routes::Route;
-use crate::tcp::{Connection, ListenerEntry, OptionsEntry, Place, TcpStorage, TimeWaitEntry};
+use crate::tcp::TcpMemory;
 use crate::udp::DatagramSocket;
 
 /// Bytes of a block, with the number that leads to the next: a third of a frame, so that little is
@@ -27,8 +27,6 @@ const ADDRESSES: usize = 12;
 /// Of IPv6: some routers, some prefixes.
 const LEARNT_ROUTES: usize = LearntRoute::places(12);
 const ROUTES: usize = 8;
-/// Sets of socket options; connections with equal ones share one.
-const OPTIONS: usize = 3;
 /// Datagrams that are reassembled at a time, and the longest of them: a link's MTU (RFC 1122 §3.3.2), and what
 /// every host takes over IPv6 (RFC 8200 §5).
 #[cfg(feature = "fragments")]
@@ -97,13 +95,7 @@ pub struct Memory<
     addresses: [Option<Address>; ADDRESSES],
     learnt_routes: [Option<LearntRoute>; LEARNT_ROUTES],
     routes: [Option<Route>; ROUTES],
-    connections: [Slot<Place>; CONNECTIONS],
-    active: [Slot<Connection>; ACTIVE],
-    listeners: [Slot<ListenerEntry>; CONNECTIONS],
-    time_waits: [TimeWaitEntry; CONNECTIONS],
-    options: [Slot<OptionsEntry>; OPTIONS],
-    /// For connections, TIME-WAITs and listeners.
-    buckets: [[Bucket; 6]; CONNECTIONS],
+    tcp: TcpMemory<CONNECTIONS, ACTIVE>,
     datagrams: [Slot<DatagramSocket>; DATAGRAMS],
     datagram_buckets: [[Bucket; 2]; DATAGRAMS],
     #[cfg(feature = "fragments")]
@@ -128,12 +120,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             addresses: [None; ADDRESSES],
             learnt_routes: [None; LEARNT_ROUTES],
             routes: [None; ROUTES],
-            connections: [const { Slot::EMPTY }; CONNECTIONS],
-            active: [const { Slot::EMPTY }; ACTIVE],
-            listeners: [const { Slot::EMPTY }; CONNECTIONS],
-            time_waits: [TimeWaitEntry::EMPTY; CONNECTIONS],
-            options: [const { Slot::EMPTY }; OPTIONS],
-            buckets: [[Bucket::EMPTY; 6]; CONNECTIONS],
+            tcp: TcpMemory::new(),
             datagrams: [const { Slot::EMPTY }; DATAGRAMS],
             datagram_buckets: [[Bucket::EMPTY; 2]; DATAGRAMS],
             #[cfg(feature = "fragments")]
@@ -156,15 +143,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             addresses: ManagedSlice::Borrowed(&mut self.addresses),
             learnt_routes: ManagedSlice::Borrowed(&mut self.learnt_routes),
             routes: ManagedSlice::Borrowed(&mut self.routes),
-            tcp: TcpStorage {
-                connections: ManagedSlice::Borrowed(&mut self.connections),
-                active: ManagedSlice::Borrowed(&mut self.active),
-                active_target: ACTIVE,
-                listeners: ManagedSlice::Borrowed(&mut self.listeners),
-                time_waits: ManagedSlice::Borrowed(&mut self.time_waits),
-                options: ManagedSlice::Borrowed(&mut self.options),
-                buckets: ManagedSlice::Borrowed(self.buckets.as_flattened_mut()),
-            },
+            tcp: self.tcp.storage(),
             connections_max: CONNECTIONS,
             datagrams: ManagedSlice::Borrowed(&mut self.datagrams),
             datagram_buckets: ManagedSlice::Borrowed(self.datagram_buckets.as_flattened_mut()),

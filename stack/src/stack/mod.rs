@@ -9,6 +9,7 @@ mod dad;
 #[cfg(feature = "dhcpv4")]
 mod dhcp;
 mod egress;
+#[cfg(feature = "tcp")]
 mod flow;
 #[cfg(feature = "fragments")]
 mod fragmenting;
@@ -25,10 +26,16 @@ mod paths;
 mod resolvers;
 mod setup;
 mod storage;
+#[cfg(feature = "tcp")]
 mod tcp;
+#[cfg(not(feature = "tcp"))]
+#[path = "no_tcp.rs"]
+mod tcp;
+#[cfg(feature = "tcp")]
 mod tcp_calls;
 mod timers;
 mod udp;
+#[cfg(feature = "full")]
 mod views;
 
 pub use crate::base::demux::Bucket;
@@ -37,7 +44,7 @@ pub use crate::base::slab::Slot;
 pub use crate::ip::groups::{GroupSlot, MembershipSlot};
 #[cfg(feature = "fragments")]
 pub use crate::ip::reassembly::FragmentSlot;
-pub use crate::link::neighbor::{NeighborSlot, Resolution};
+pub use crate::link::neighbor::{Neighbor, NeighborSlot, NeighborState, Resolution};
 pub use addresses::Assignment;
 #[cfg(feature = "dhcpv4")]
 pub use dhcp::{DHCP_METRIC, DhcpMemory};
@@ -49,8 +56,10 @@ pub use interface::Interface;
 pub(crate) use interface::QUEUE_MAX;
 pub use memory::Memory;
 pub use storage::{Limits, Storage};
+#[cfg(feature = "tcp")]
 pub use tcp_calls::{ListenerHandle, Readiness, TcpHandle};
-pub use views::{Neighbor, NeighborState, SocketKind, SocketView};
+#[cfg(feature = "full")]
+pub use views::{SocketKind, SocketView};
 
 use crate::base::pool::Pool;
 use crate::base::random::Random;
@@ -109,7 +118,7 @@ pub struct Stack<'a> {
     /// The way of the last packet that was let in for an address of ours.
     admitted: Option<ingress::AddressPair>,
     /// The last frame with a segment for a connection.
-    flow: Option<flow::Flow>,
+    flow: Option<tcp::Flow>,
     /// The connection that the frame under way had a good segment for.
     served: Option<Key>,
     /// Changes whenever a [`Path`] may have.
@@ -121,9 +130,9 @@ pub struct Stack<'a> {
     #[cfg(feature = "fragments")]
     reassembly: crate::ip::reassembly::Reassembly<'a>,
     /// The path that TCP took last.
-    tcp_way: Option<(tcp::RouteCacheKey, Path)>,
+    tcp_way: Option<(paths::RouteCacheKey, Path)>,
     /// The path that an answer took last.
-    answer_way: Option<(tcp::RouteCacheKey, Path)>,
+    answer_way: Option<(paths::RouteCacheKey, Path)>,
 }
 
 impl<'a> Stack<'a> {
@@ -234,6 +243,21 @@ impl<'a> Stack<'a> {
         !self.tcp.woken.is_empty() || !self.datagrams.woken.is_empty()
     }
 
+    /// Wakes every task that waits for a socket: the network is being shut down.
+    pub(crate) fn wake_everybody(&mut self) {
+        self.tcp.wake_all();
+        self.wake_datagrams();
+        self.attendants.wake(&mut self.tcp.woken);
+    }
+
+    /// Panics if an invariant of the engine does not hold: for tests and simulations.
+    pub fn check(&self) {
+        self.tcp.check(&self.pool);
+        // Nothing inside an advertised window is dropped for want of memory, unless the heap had less than
+        // the pool's limit.
+        assert!(self.counters.drops(Drop::TcpNoMemory) == 0 || self.pool.was_short());
+    }
+
     /// What is known of an interface.
     pub fn interface(&self, id: InterfaceId) -> Option<&Interface> {
         self.interfaces.get(id.0)
@@ -267,7 +291,7 @@ impl<'a> Stack<'a> {
     }
 }
 
-#[cfg(all(test, feature = "alloc"))]
+#[cfg(all(test, feature = "alloc", feature = "full"))]
 mod tcp_tests;
-#[cfg(all(test, feature = "alloc"))]
+#[cfg(all(test, feature = "alloc", feature = "full"))]
 mod tests;

@@ -13,6 +13,7 @@ use crate::events::Event;
 use crate::ip::addresses::ALL_NODES;
 use crate::ip::icmp::host_unreachable;
 use crate::ip::{InterfaceId, PacketMeta, Path, group_mac, solicited_node};
+use crate::link::neighbor::Neighbor;
 use crate::link::neighbor::{Due, Evidence, NeighborKey, Purpose};
 use crate::time::Instant;
 #[cfg(feature = "slaac")]
@@ -26,6 +27,11 @@ use crate::wire::{
 const NDP_HOP_LIMIT: u8 = 255;
 
 impl Stack<'_> {
+    /// Every neighbour that is known or asked for (RFC 4861 §5.1).
+    pub fn neighbors(&self, now: Instant) -> impl Iterator<Item = Neighbor> + '_ {
+        self.neighbors.iter(now)
+    }
+
     /// RFC 826, RFC 5227 §3.
     pub(super) fn arp_input(&mut self, id: InterfaceId, packet: &[u8], now: Instant) -> Result<(), Drop> {
         let arp = ArpPacket::parse(packet)?;

@@ -9,6 +9,9 @@ use crate::ip::routes::Route;
 use crate::ip::{self, InterfaceId, Path};
 use crate::time::Instant;
 
+/// What a way is remembered by: peer, own address, interface, and the state of the routes.
+pub(super) type RouteCacheKey = (IpAddr, IpAddr, InterfaceId, u32);
+
 impl Stack<'_> {
     /// A number that changes whenever [`path`](Stack::path) may give another answer than before.
     pub const fn paths_epoch(&self) -> u32 {

@@ -122,15 +122,7 @@ impl Storage<'static> {
             addresses: ManagedSlice::Owned(alloc::vec![None; limits.addresses]),
             learnt_routes: ManagedSlice::Owned(alloc::vec![None; LearntRoute::places(limits.learnt_routes)]),
             routes: ManagedSlice::Owned(alloc::vec![None; limits.routes]),
-            tcp: TcpStorage {
-                connections: ManagedSlice::Owned(Vec::new()),
-                active: ManagedSlice::Owned(Vec::new()),
-                active_target: limits.active,
-                listeners: ManagedSlice::Owned(Vec::new()),
-                time_waits: ManagedSlice::Owned(Vec::new()),
-                options: ManagedSlice::Owned(Vec::new()),
-                buckets: ManagedSlice::Owned(Vec::new()),
-            },
+            tcp: TcpStorage::heap(limits.active),
             connections_max: limits.connections,
             datagrams: ManagedSlice::Owned(Vec::new()),
             datagram_buckets: ManagedSlice::Owned(Vec::new()),
@@ -150,7 +142,7 @@ impl Storage<'static> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "full"))]
 mod tests {
     use core::net::Ipv4Addr;
 

@@ -1,6 +1,6 @@
 //! Where the pipeline meets TCP: segments in, segments out, and what ICMP and neighbours say.
 
-use core::net::IpAddr;
+pub(super) use super::flow::Flow;
 
 use super::egress::answer_to;
 use super::{Resolution, Stack};
@@ -28,9 +28,6 @@ use crate::wire::{self, HEADERS_LEN_MAX, IpHeader, LinkPath, protocol, pseudo_he
 const EGRESS_BUDGET: usize = 64;
 /// An IP packet with every header stays below 64 KiB.
 const TEXT_MAX: usize = 65_535 - 40 - 60;
-
-/// What a way is remembered by: peer, own address, interface, and the state of the routes.
-pub(super) type RouteCacheKey = (IpAddr, IpAddr, InterfaceId, u32);
 
 /// The first step of a segment's way.
 enum Hop {

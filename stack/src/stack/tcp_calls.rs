@@ -6,7 +6,7 @@ use core::task::Waker;
 
 use super::Stack;
 use crate::base::slab::Key;
-use crate::counters::{Drop, TcpCounts};
+use crate::counters::TcpCounts;
 use crate::error::Error;
 use crate::ip::{self, InterfaceId};
 use crate::tcp::segment::Reset;
@@ -394,24 +394,9 @@ impl Stack<'_> {
         }
     }
 
-    /// Wakes every task that waits for a socket: the network is being shut down.
-    pub(crate) fn wake_everybody(&mut self) {
-        self.tcp.wake_all();
-        self.wake_datagrams();
-        self.attendants.wake(&mut self.tcp.woken);
-    }
-
     /// Connections that exist, half-open ones included, and records in TIME-WAIT.
     pub fn tcp_count(&self) -> (usize, usize) {
         (self.tcp.len(), self.tcp.time_waits())
-    }
-
-    /// Panics if an invariant of the engine does not hold: for tests and simulations.
-    pub fn check(&self) {
-        self.tcp.check(&self.pool);
-        // Nothing inside an advertised window is dropped for want of memory, unless the heap had less than
-        // the pool's limit.
-        assert!(self.counters.drops(Drop::TcpNoMemory) == 0 || self.pool.was_short());
     }
 }
 

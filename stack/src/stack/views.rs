@@ -1,9 +1,8 @@
-//! What a program may look at: neighbours and sockets, as arp(8) and netstat(8) show them.
+//! What a program may look at: sockets, as netstat(8) shows them.
 
 use core::net::SocketAddr;
 
 use super::Stack;
-pub use crate::link::neighbor::{Neighbor, NeighborState};
 use crate::tcp::State;
 use crate::time::Instant;
 use crate::udp::DatagramKind;
@@ -39,11 +38,6 @@ pub struct SocketView {
 }
 
 impl Stack<'_> {
-    /// Every neighbour that is known or asked for (RFC 4861 §5.1).
-    pub fn neighbors(&self, now: Instant) -> impl Iterator<Item = Neighbor> + '_ {
-        self.neighbors.iter(now)
-    }
-
     /// Every socket and connection, those in TIME-WAIT as well. Each takes a look at its state: a million connections take
     /// their time.
     pub fn sockets(&self, now: Instant) -> impl Iterator<Item = SocketView> + '_ {

@@ -24,5 +24,6 @@ pub(crate) use options::IpFields;
 pub use options::{KeepAlive, TcpOptions};
 pub(crate) use segment::{Reply, Tuple};
 pub use send::recovery::RecoveryPhase;
+pub(crate) use table::TcpMemory;
 pub use table::{Connection, ListenerEntry, OptionsEntry, Place, TcpStorage, TimeWaitEntry};
 pub(crate) use table::{ConnectionEvent, Handshaking, Interest, Opened, Outcome, Profile, Refused, Tcp};

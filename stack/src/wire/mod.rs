@@ -17,6 +17,7 @@ mod ipv6;
 mod ndp;
 #[cfg(feature = "slaac")]
 mod router;
+#[cfg(feature = "tcp")]
 pub(crate) mod tcp;
 mod udp;
 

@@ -378,5 +378,5 @@ pub(super) fn pending<R>(result: Result<R, Error>) -> Poll<Result<R, Error>> {
     }
 }
 
-#[cfg(all(test, feature = "alloc"))]
+#[cfg(all(test, feature = "alloc", feature = "full"))]
 mod tests;

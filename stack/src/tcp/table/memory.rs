@@ -1,0 +1,64 @@
+//! The memory of TCP's tables: in one value, for a program without a heap, or from the heap.
+
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+
+use super::{Connection, ListenerEntry, OptionsEntry, Place, TcpStorage, TimeWaitEntry};
+use crate::base::demux::Bucket;
+use crate::base::slab::Slot;
+use managed::ManagedSlice;
+
+/// Sets of socket options; connections with equal ones share one.
+const OPTIONS: usize = 3;
+
+/// The memory of `CONNECTIONS` connections and as many listening ports.
+pub(crate) struct TcpMemory<const CONNECTIONS: usize, const ACTIVE: usize> {
+    connections: [Slot<Place>; CONNECTIONS],
+    active: [Slot<Connection>; ACTIVE],
+    listeners: [Slot<ListenerEntry>; CONNECTIONS],
+    time_waits: [TimeWaitEntry; CONNECTIONS],
+    options: [Slot<OptionsEntry>; OPTIONS],
+    /// For connections, TIME-WAITs and listeners.
+    buckets: [[Bucket; 6]; CONNECTIONS],
+}
+
+impl<const CONNECTIONS: usize, const ACTIVE: usize> TcpMemory<CONNECTIONS, ACTIVE> {
+    pub(crate) const fn new() -> Self {
+        TcpMemory {
+            connections: [const { Slot::EMPTY }; CONNECTIONS],
+            active: [const { Slot::EMPTY }; ACTIVE],
+            listeners: [const { Slot::EMPTY }; CONNECTIONS],
+            time_waits: [TimeWaitEntry::EMPTY; CONNECTIONS],
+            options: [const { Slot::EMPTY }; OPTIONS],
+            buckets: [[Bucket::EMPTY; 6]; CONNECTIONS],
+        }
+    }
+
+    pub(crate) fn storage(&mut self) -> TcpStorage<'_> {
+        TcpStorage {
+            connections: ManagedSlice::Borrowed(&mut self.connections),
+            active: ManagedSlice::Borrowed(&mut self.active),
+            active_target: ACTIVE,
+            listeners: ManagedSlice::Borrowed(&mut self.listeners),
+            time_waits: ManagedSlice::Borrowed(&mut self.time_waits),
+            options: ManagedSlice::Borrowed(&mut self.options),
+            buckets: ManagedSlice::Borrowed(self.buckets.as_flattened_mut()),
+        }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl TcpStorage<'static> {
+    /// Storage on the heap, of which so many connections are kept in full.
+    pub(crate) const fn heap(active_target: usize) -> Self {
+        TcpStorage {
+            connections: ManagedSlice::Owned(Vec::new()),
+            active: ManagedSlice::Owned(Vec::new()),
+            active_target,
+            listeners: ManagedSlice::Owned(Vec::new()),
+            time_waits: ManagedSlice::Owned(Vec::new()),
+            options: ManagedSlice::Owned(Vec::new()),
+            buckets: ManagedSlice::Owned(Vec::new()),
+        }
+    }
+}
