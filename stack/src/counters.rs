@@ -224,6 +224,9 @@ drops! {
     UdpNoSocket = "udp: no socket",
     /// The socket's receive queue is full.
     UdpQueueFull = "udp: receive queue full",
+    /// The queue of a raw socket is full, or there is no memory for its copy.
+    #[cfg(feature = "raw")]
+    RawQueueFull = "raw: receive queue full",
     /// TCP whose header is malformed.
     TcpMalformed = "tcp: malformed",
     /// TCP with a wrong checksum.

@@ -46,7 +46,7 @@
 //!
 //! ## Features
 //!
-//! They only add. `dhcpv4` (on by default): a DHCP client; `alloc`: memory from the heap up to limits, and
+//! They only add. `dhcpv4` (on by default): a DHCP client; `raw` (on by default): raw sockets; `alloc`: memory from the heap up to limits, and
 //! `TcpListener::serve`; `std`: OS threads, `std::io` traits; `embedded-io`: the traits of
 //! `embedded-io` and `embedded-io-async`; `log` and `defmt`: [events] printed by that crate.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
@@ -69,6 +69,8 @@ pub mod ip;
 mod link;
 mod net;
 mod platform;
+#[cfg(feature = "raw")]
+pub mod raw;
 mod seq;
 mod socket;
 pub mod stack;
@@ -95,6 +97,8 @@ pub use platform::Platform;
 #[cfg(all(feature = "tcp", feature = "alloc"))]
 pub use socket::Serve;
 pub use socket::{Addresses, ToListenAddr, ToSocketAddrs};
+#[cfg(feature = "raw")]
+pub use socket::{EthernetSocket, RawSocket};
 pub use socket::{PingReply, PingSocket, UdpSocket};
 #[cfg(feature = "tcp")]
 pub use socket::{ReadHalf, Shutdown, Tags, TcpBuilder, TcpListener, TcpStream, WriteHalf};

@@ -30,6 +30,8 @@ fn main(net: Net) -> Result<(), Error> {
             SocketKind::TcpTimeWait => ("tcp", "TIME-WAIT".into()),
             SocketKind::Udp => ("udp", String::new()),
             SocketKind::Ping => ("icmp", String::new()),
+            SocketKind::Raw => ("raw", String::new()),
+            SocketKind::Ethernet => ("ether", String::new()),
         };
         let name = if socket.local.is_ipv6() { format!("{name}6") } else { name.to_string() };
         let [local, peer] = [text(Some(socket.local)), text(socket.peer)];

@@ -62,13 +62,13 @@ pub(crate) fn parse_error_v4(header: &IcmpHeader, quote: &[u8]) -> Result<IcmpEr
     if packet.is_later_fragment {
         return Err(Drop::IcmpForeign);
     }
-    let quoted = quote[packet.header_len..].first_chunk().ok_or(Drop::IcmpMalformed)?;
+    let quoted = first_bytes(packet.protocol, &quote[packet.header_len..])?;
     Ok(IcmpError {
         kind,
         protocol: packet.protocol,
         source: packet.source.into(),
         destination: packet.destination.into(),
-        quoted: *quoted,
+        quoted,
     })
 }
 
@@ -96,8 +96,23 @@ pub(crate) fn parse_error_v6(header: &IcmpHeader, quote: &[u8]) -> Result<IcmpEr
         protocol: upper.protocol,
         source: packet.source.into(),
         destination: packet.destination.into(),
-        quoted: *transport.first_chunk().ok_or(Drop::IcmpMalformed)?,
+        quoted: first_bytes(upper.protocol, transport)?,
     })
+}
+
+/// The first eight bytes of a quoted packet's transport (RFC 792). A protocol of a program's own may have packets
+/// that are shorter.
+fn first_bytes(transport: u8, quoted: &[u8]) -> Result<[u8; 8], Drop> {
+    let is_known = matches!(transport, protocol::TCP | protocol::UDP | protocol::ICMP | protocol::ICMPV6);
+    match quoted.first_chunk() {
+        Some(first) => Ok(*first),
+        None if is_known => Err(Drop::IcmpMalformed),
+        None => {
+            let mut first = [0; 8];
+            first[..quoted.len()].copy_from_slice(quoted);
+            Ok(first)
+        }
+    }
 }
 
 /// What a router would say about a packet of ours whose destination it can't reach.

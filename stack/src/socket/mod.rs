@@ -12,6 +12,8 @@ mod halves;
 mod icmp;
 #[cfg(feature = "tcp")]
 mod listener;
+#[cfg(feature = "raw")]
+mod raw;
 #[cfg(feature = "tcp")]
 mod tcp;
 mod udp;
@@ -26,6 +28,8 @@ pub use icmp::{PingReply, PingSocket};
 pub use listener::Serve;
 #[cfg(feature = "tcp")]
 pub use listener::TcpListener;
+#[cfg(feature = "raw")]
+pub use raw::{EthernetSocket, RawSocket};
 #[cfg(feature = "tcp")]
 pub use tcp::{Shutdown, Tags, TcpStream};
 pub use udp::UdpSocket;

@@ -160,7 +160,7 @@ impl Stack<'_> {
     }
 
     /// Gives a packet to its device. `None`: that has no room, or the payload lies in too many pieces.
-    fn transmit_at_once(
+    pub(super) fn transmit_at_once(
         &mut self,
         device: &mut dyn Device,
         header: &[u8],

@@ -123,6 +123,11 @@ impl Stack<'_> {
         frame: &RxFrame<'_>,
         now: Instant,
     ) -> bool {
+        // Raw sockets get copies, on the way that looks at everything.
+        #[cfg(feature = "raw")]
+        if !self.raw.is_empty() {
+            return false;
+        }
         let Some(flow) = &self.flow else { return false };
         let Some(bytes) = flow.segment_in(interface, frame) else { return false };
         let Some(mut segment) = parse_plain(bytes) else { return false };

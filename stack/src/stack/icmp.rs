@@ -137,6 +137,9 @@ impl Stack<'_> {
                 }
                 self.datagram_error(&error)?;
             }
+            #[cfg(feature = "raw")]
+            _ => self.raw_icmp_error(&error)?,
+            #[cfg(not(feature = "raw"))]
             _ => return Err(Drop::IcmpForeign),
         }
         Ok(())

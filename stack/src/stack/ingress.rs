@@ -77,11 +77,15 @@ impl Stack<'_> {
         let payload = frame.bytes.slice(ethernet.len, usize::MAX);
         let (checksum, segment_len) = (frame.checksum, frame.segment_len);
         let link = Link { interface: id, checksum, segment_len, broadcast };
+        #[cfg(feature = "raw")]
+        let is_spoken = self.raw_frame_input(id, &ethernet, payload, now);
         match ethernet.kind {
             EtherType::Arp => self.arp_input(id, payload.front(), now),
             EtherType::Ipv4 => self.ipv4_input(link, payload, now),
             EtherType::Ipv6 => self.ipv6_input(link, payload, now),
             EtherType::Llc => Err(Drop::EthernetLlc),
+            #[cfg(feature = "raw")]
+            EtherType::Other(_) if is_spoken => Ok(()),
             EtherType::Other(_) => Err(Drop::EthernetType),
         }
     }
@@ -127,12 +131,20 @@ impl Stack<'_> {
         delivery: Delivery,
         now: Instant,
     ) -> Result<(), Drop> {
+        #[cfg(feature = "raw")]
+        let is_spoken = delivery != Delivery::Other
+            && self.raw_packet_input(meta, (header.protocol, packet, header.header_len), now);
         match header.protocol {
             _ if delivery == Delivery::Other => self.offer_input(meta, packet, header.header_len, now),
             protocol::ICMP => self.icmpv4_input(meta, packet.slice(header.header_len, usize::MAX), now),
             protocol::ICMPV6 => Err(Drop::ProtocolUnknown),
             #[cfg(feature = "multicast")]
             protocol::IGMP => self.igmp_input(meta, packet.slice(header.header_len, usize::MAX), now),
+            protocol::TCP | protocol::UDP => {
+                self.transport_input(meta, header.protocol, packet, header.header_len, now)
+            }
+            #[cfg(feature = "raw")]
+            _ if is_spoken => Ok(()),
             other => self.transport_input(meta, other, packet, header.header_len, now),
         }
     }
@@ -220,10 +232,16 @@ impl Stack<'_> {
         if upper.protocol == v6::FRAGMENT {
             return self.ipv6_fragment(meta, header, upper, packet, now);
         }
+        #[cfg(feature = "raw")]
+        let is_spoken = self.raw_packet_input(meta, (upper.protocol, packet, IPV6_LEN + upper.offset), now);
         if upper.protocol == protocol::ICMPV6 {
             return self.icmpv6_input(meta, payload.slice(upper.offset, usize::MAX), now);
         }
         if !matches!(upper.protocol, protocol::TCP | protocol::UDP) {
+            #[cfg(feature = "raw")]
+            if is_spoken {
+                return Ok(());
+            }
             let problem = v6::ParameterProblem {
                 code: icmpv6::CODE_NEXT_HEADER,
                 pointer: upper.named_at as u32,

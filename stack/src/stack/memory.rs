@@ -11,6 +11,8 @@ use crate::base::pool::Pool;
 use crate::ip::addresses::Address;
 use crate::ip::learnt::LearntRoute;
 use crate::ip::routes::Route;
+#[cfg(feature = "raw")]
+use crate::raw::RawEntry;
 use crate::tcp::TcpMemory;
 use crate::udp::DatagramSocket;
 
@@ -33,6 +35,9 @@ const ROUTES: usize = 8;
 const FRAGMENTED: usize = 4;
 #[cfg(feature = "fragments")]
 const FRAGMENTED_LEN: usize = 1500;
+/// Sockets for protocols that the stack does not speak.
+#[cfg(feature = "raw")]
+const RAW_SOCKETS: usize = 2;
 /// Memberships of groups, those of IPv6 addresses among them.
 #[cfg(feature = "multicast")]
 const MEMBERSHIPS: usize = 16;
@@ -98,6 +103,8 @@ pub struct Memory<
     tcp: TcpMemory<CONNECTIONS, ACTIVE>,
     datagrams: [Slot<DatagramSocket>; DATAGRAMS],
     datagram_buckets: [[Bucket; 2]; DATAGRAMS],
+    #[cfg(feature = "raw")]
+    raw_sockets: [Slot<RawEntry>; RAW_SOCKETS],
     #[cfg(feature = "fragments")]
     fragments: [FragmentSlot; FRAGMENTED],
     #[cfg(feature = "fragments")]
@@ -123,6 +130,8 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             tcp: TcpMemory::new(),
             datagrams: [const { Slot::EMPTY }; DATAGRAMS],
             datagram_buckets: [[Bucket::EMPTY; 2]; DATAGRAMS],
+            #[cfg(feature = "raw")]
+            raw_sockets: [const { Slot::EMPTY }; RAW_SOCKETS],
             #[cfg(feature = "fragments")]
             fragments: [const { FragmentSlot::EMPTY }; FRAGMENTED],
             #[cfg(feature = "fragments")]
@@ -148,6 +157,10 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             datagrams: ManagedSlice::Borrowed(&mut self.datagrams),
             datagram_buckets: ManagedSlice::Borrowed(self.datagram_buckets.as_flattened_mut()),
             datagrams_max: DATAGRAMS,
+            #[cfg(feature = "raw")]
+            raw_sockets: ManagedSlice::Borrowed(&mut self.raw_sockets),
+            #[cfg(feature = "raw")]
+            raw_sockets_max: RAW_SOCKETS,
             #[cfg(feature = "fragments")]
             fragments: ManagedSlice::Borrowed(&mut self.fragments),
             #[cfg(feature = "fragments")]

@@ -23,6 +23,8 @@ mod interface;
 mod memory;
 mod neighbors;
 mod paths;
+#[cfg(feature = "raw")]
+mod raw;
 mod resolvers;
 mod setup;
 mod storage;
@@ -107,6 +109,8 @@ pub struct Stack<'a> {
     stable_key: [u8; 16],
     pub(crate) tcp: Tcp<'a>,
     datagrams: Datagrams<'a>,
+    #[cfg(feature = "raw")]
+    raw: crate::raw::RawSockets<'a>,
     #[cfg(feature = "dhcpv4")]
     dhcp: dhcp::DhcpClients<'a>,
     /// Tasks that wait for something else than a socket, until the network is shut down.
@@ -163,6 +167,8 @@ impl<'a> Stack<'a> {
             stable_key: [0; 16],
             tcp: Tcp::empty(),
             datagrams: Datagrams::empty(),
+            #[cfg(feature = "raw")]
+            raw: crate::raw::RawSockets::empty(),
             #[cfg(feature = "dhcpv4")]
             dhcp: dhcp::DhcpClients::new(),
             attendants: Wakers::new(),
@@ -204,6 +210,8 @@ impl<'a> Stack<'a> {
             storage.datagrams_max,
             random.key(),
         );
+        #[cfg(feature = "raw")]
+        self.raw.start(storage.raw_sockets, storage.raw_sockets_max);
         #[cfg(feature = "multicast")]
         self.datagrams.groups.start(storage.memberships, storage.groups);
         #[cfg(feature = "fragments")]
@@ -235,11 +243,18 @@ impl<'a> Stack<'a> {
     /// none, after each turn and each call, and wakes them when the stack is free to be used: a waker may
     /// run its task at once.
     pub fn next_woken(&mut self) -> Option<Waker> {
-        self.tcp.woken.pop().or_else(|| self.datagrams.woken.pop())
+        let woken = self.tcp.woken.pop().or_else(|| self.datagrams.woken.pop());
+        #[cfg(feature = "raw")]
+        let woken = woken.or_else(|| self.raw.woken.pop());
+        woken
     }
 
     /// Would [`next_woken`](Self::next_woken) give one?
     pub(crate) fn has_woken(&self) -> bool {
+        #[cfg(feature = "raw")]
+        if !self.raw.woken.is_empty() {
+            return true;
+        }
         !self.tcp.woken.is_empty() || !self.datagrams.woken.is_empty()
     }
 

@@ -76,6 +76,8 @@ impl Stack<'_> {
         self.interface(id).ok_or(Error::DeviceGone)?;
         self.tcp_device_gone(id, now);
         self.forget_neighbors(now, |key| key.interface == id);
+        #[cfg(feature = "raw")]
+        self.raw.wake_all();
         #[cfg(feature = "multicast")]
         self.datagrams.groups.forget(id);
         #[cfg(feature = "fragments")]

@@ -15,6 +15,8 @@ use crate::base::pool::Pool;
 use crate::ip::addresses::Address;
 use crate::ip::learnt::LearntRoute;
 use crate::ip::routes::Route;
+#[cfg(feature = "raw")]
+use crate::raw::RawEntry;
 use crate::tcp::TcpStorage;
 use crate::udp::DatagramSocket;
 
@@ -43,6 +45,12 @@ pub struct Storage<'a> {
     pub datagram_buckets: ManagedSlice<'a, Bucket>,
     /// Most datagram sockets, where their places are taken from the heap.
     pub datagrams_max: usize,
+    /// Raw sockets.
+    #[cfg(feature = "raw")]
+    pub raw_sockets: ManagedSlice<'a, Slot<RawEntry>>,
+    /// Most raw sockets, where their places are taken from the heap.
+    #[cfg(feature = "raw")]
+    pub raw_sockets_max: usize,
     /// Datagrams that are reassembled at a time; all their fragments take an eighth of the pool at most.
     #[cfg(feature = "fragments")]
     pub fragments: ManagedSlice<'a, FragmentSlot>,
@@ -82,6 +90,9 @@ pub struct Limits {
     pub active: usize,
     /// UDP and ping sockets.
     pub datagrams: usize,
+    /// Raw sockets. Each packet is shown to all of them.
+    #[cfg(feature = "raw")]
+    pub raw_sockets: usize,
     /// Datagrams that are reassembled at a time. None: fragments are dropped.
     #[cfg(feature = "fragments")]
     pub fragments: usize,
@@ -103,6 +114,8 @@ impl Default for Limits {
             connections: 65_536,
             active: 256,
             datagrams: 1024,
+            #[cfg(feature = "raw")]
+            raw_sockets: 16,
             #[cfg(feature = "fragments")]
             fragments: 16,
             #[cfg(feature = "multicast")]
@@ -127,6 +140,10 @@ impl Storage<'static> {
             datagrams: ManagedSlice::Owned(Vec::new()),
             datagram_buckets: ManagedSlice::Owned(Vec::new()),
             datagrams_max: limits.datagrams,
+            #[cfg(feature = "raw")]
+            raw_sockets: ManagedSlice::Owned(Vec::new()),
+            #[cfg(feature = "raw")]
+            raw_sockets_max: limits.raw_sockets,
             #[cfg(feature = "fragments")]
             fragments: ManagedSlice::Owned(
                 core::iter::repeat_with(FragmentSlot::default).take(limits.fragments).collect(),
@@ -205,6 +222,10 @@ mod tests {
                 datagrams: ManagedSlice::Borrowed(&mut datagrams),
                 datagram_buckets: ManagedSlice::Borrowed(&mut buckets),
                 datagrams_max: 2,
+                #[cfg(feature = "raw")]
+                raw_sockets: ManagedSlice::Borrowed(&mut []),
+                #[cfg(feature = "raw")]
+                raw_sockets_max: 0,
                 #[cfg(feature = "fragments")]
                 fragments: ManagedSlice::Borrowed(&mut []),
                 #[cfg(feature = "fragments")]

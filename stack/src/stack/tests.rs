@@ -148,6 +148,8 @@ mod input;
 mod memberships;
 mod memory;
 mod neighbors;
+#[cfg(feature = "raw")]
+mod raw;
 mod routing;
 mod senders;
 mod tcp;

@@ -362,7 +362,7 @@ impl Stack<'_> {
 
     /// What the sender of a datagram is told about its drop. Those for which it can't do anything
     /// are losses on the way, as datagrams may be lost.
-    fn not_sent(
+    pub(super) fn not_sent(
         &mut self,
         drop: Drop,
         interface: InterfaceId,
@@ -461,6 +461,8 @@ impl Stack<'_> {
     /// never come (H194).
     pub(super) fn wake_datagrams(&mut self) {
         self.datagrams.wake_all();
+        #[cfg(feature = "raw")]
+        self.raw.wake_all();
         self.interfaces.for_each_mut(|interface| interface.writers.wake(&mut self.datagrams.woken));
     }
 

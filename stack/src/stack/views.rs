@@ -3,6 +3,8 @@
 use core::net::SocketAddr;
 
 use super::Stack;
+#[cfg(feature = "raw")]
+use crate::raw::RawKind;
 use crate::tcp::State;
 use crate::time::Instant;
 use crate::udp::DatagramKind;
@@ -20,6 +22,12 @@ pub enum SocketKind {
     Udp,
     /// A socket for ICMP echo; its port is the identifier.
     Ping,
+    /// A socket for IP packets of a protocol; its port is the protocol's number.
+    #[cfg(feature = "raw")]
+    Raw,
+    /// A socket for Ethernet frames; its port is their type.
+    #[cfg(feature = "raw")]
+    Ethernet,
 }
 
 /// A socket as it is now.
@@ -72,6 +80,27 @@ impl Stack<'_> {
             unread: u32::try_from(s.held(&self.pool)).unwrap_or(u32::MAX),
             unsent: 0,
         });
-        listeners.chain(connections).chain(over).chain(datagrams)
+        let all = listeners.chain(connections).chain(over).chain(datagrams);
+        #[cfg(feature = "raw")]
+        let all = all.chain(self.raw.iter().map(|s| self.raw_view(s)));
+        all
+    }
+
+    #[cfg(feature = "raw")]
+    fn raw_view(&self, socket: &crate::raw::RawEntry) -> SocketView {
+        use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+        let (v4, v6) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        let (kind, local, port) = match socket.kind {
+            RawKind::Ipv4(protocol) => (SocketKind::Raw, v4, protocol.into()),
+            RawKind::Ipv6(protocol) => (SocketKind::Raw, v6, protocol.into()),
+            RawKind::Ethernet(ethertype) => (SocketKind::Ethernet, v4, ethertype),
+        };
+        SocketView {
+            kind,
+            local: SocketAddr::new(local, port),
+            peer: socket.peer.map(|peer| SocketAddr::new(peer, port)),
+            unread: u32::try_from(socket.held(&self.pool)).unwrap_or(u32::MAX),
+            unsent: 0,
+        }
     }
 }

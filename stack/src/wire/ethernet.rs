@@ -28,6 +28,20 @@ pub(crate) enum EtherType {
     Other(u16),
 }
 
+#[cfg(feature = "raw")]
+impl EtherType {
+    /// The number in the header; `None`: it has a length there.
+    pub(crate) const fn number(self) -> Option<u16> {
+        match self {
+            EtherType::Arp => Some(0x0806),
+            EtherType::Ipv4 => Some(0x0800),
+            EtherType::Ipv6 => Some(0x86dd),
+            EtherType::Llc => None,
+            EtherType::Other(number) => Some(number),
+        }
+    }
+}
+
 /// The two hardware addresses of a frame that we send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct LinkPath {

@@ -27,6 +27,8 @@ pub(crate) use checksum::{Checksum, pseudo_header};
 pub(crate) use dhcp::{
     DHCP_CLIENT, DHCP_FIXED_LEN, DHCP_SERVER, DhcpFields, DhcpKind, DhcpMessage, DhcpWriter, option,
 };
+#[cfg(feature = "raw")]
+pub(crate) use ethernet::emit as emit_ethernet;
 pub(crate) use ethernet::{ETHERNET_LEN, EtherType, EthernetHeader, LinkPath};
 #[cfg(feature = "fragments")]
 pub(crate) use fragment::{

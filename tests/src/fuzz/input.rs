@@ -61,6 +61,7 @@ impl Machine {
             connections: 1 + usize::from(self.connections % 12),
             active: 1 + usize::from(self.active % 4),
             datagrams: 4,
+            raw_sockets: 2,
             fragments: 4,
             ..Limits::default()
         }

@@ -15,6 +15,7 @@ mod frames;
 mod gone;
 mod losses;
 mod path;
+mod raw;
 mod refusals;
 mod streams;
 mod waiting;

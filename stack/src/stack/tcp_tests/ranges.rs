@@ -71,6 +71,8 @@ fn limits_of_nothing() {
         connections: 0,
         active: 0,
         datagrams: 0,
+        #[cfg(feature = "raw")]
+        raw_sockets: 0,
         #[cfg(feature = "fragments")]
         fragments: 0,
         #[cfg(feature = "multicast")]
