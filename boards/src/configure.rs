@@ -60,10 +60,16 @@ fn start_slaac(net: &Net, id: InterfaceId) -> Result<bool, Error> {
     let start_delay_max = Duration::from_millis(100);
     let config = barenet::config::Ipv6Config { temporary: false, start_delay_max, ..Default::default() };
     match net.configure_ipv6(id, config) {
-        Ok(()) => Ok(true),
-        Err(Error::InvalidInput(_)) => Ok(false), // its MTU is too small
-        Err(why) => Err(why),
+        Ok(()) => {}
+        Err(Error::InvalidInput(_)) => return Ok(false), // its MTU is too small
+        Err(why) => return Err(why),
     }
+    #[cfg(feature = "dhcpv6")]
+    {
+        let config = barenet::dhcpv6::Dhcpv6Config { start_delay_max, ..Default::default() };
+        net.start_dhcpv6(id, config)?;
+    }
+    Ok(true)
 }
 
 #[cfg(not(feature = "slaac"))]

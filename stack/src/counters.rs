@@ -214,6 +214,34 @@ drops! {
     /// An offer or lease that the program does not want.
     #[cfg(feature = "dhcpv4")]
     DhcpRejected = "dhcp: rejected by the program",
+    /// Not a message of a DHCPv6 server: an option reaches beyond its end, or is too short.
+    #[cfg(feature = "dhcpv6")]
+    Dhcpv6Malformed = "dhcpv6: malformed",
+    /// A DHCPv6 message of another exchange, for another client, or from a server that was not chosen.
+    #[cfg(feature = "dhcpv6")]
+    Dhcpv6Foreign = "dhcpv6: for another exchange",
+    /// A DHCPv6 message that nobody waits for in this state, or of a kind that clients don't take.
+    #[cfg(feature = "dhcpv6")]
+    Dhcpv6Unexpected = "dhcpv6: unexpected in this state",
+    /// A DHCPv6 message that does not say which server it is from.
+    #[cfg(feature = "dhcpv6")]
+    Dhcpv6NoServer = "dhcpv6: no server identifier",
+    /// An offer or lease by DHCPv6 without an address of ours.
+    #[cfg(feature = "dhcpv6")]
+    Dhcpv6NoAddress = "dhcpv6: no address",
+    /// An address of a lease by DHCPv6 that no host can have, whose lifetimes contradict each other, or that has no place; the
+    /// rest of the lease counts.
+    #[cfg(feature = "dhcpv6")]
+    Dhcpv6Address = "dhcpv6: bad address",
+    /// A lease by DHCPv6 that is to be renewed from others before it is from its own server.
+    #[cfg(feature = "dhcpv6")]
+    Dhcpv6Times = "dhcpv6: t1 after t2",
+    /// A DHCPv6 server that says no.
+    #[cfg(feature = "dhcpv6")]
+    Dhcpv6Refused = "dhcpv6: refused",
+    /// A DHCPv6 message of more bytes, or more options, than are kept; what was kept counts.
+    #[cfg(feature = "dhcpv6")]
+    Dhcpv6TooLong = "dhcpv6: too long",
     /// UDP with a length that contradicts the packet.
     UdpMalformed = "udp: malformed",
     /// UDP with a wrong checksum.

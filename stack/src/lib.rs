@@ -46,7 +46,8 @@
 //!
 //! ## Features
 //!
-//! They only add. `dhcpv4` (on by default): a DHCP client; `raw` (on by default): raw sockets; `alloc`: memory from the heap up to limits, and
+//! They only add. `dhcpv4` (on by default): a DHCP client; `slaac` (on by default): IPv6 that
+//! configures itself, and with `dhcpv6` by DHCP where routers say so; `raw` (on by default): raw sockets; `alloc`: memory from the heap up to limits, and
 //! `TcpListener::serve`; `std`: OS threads, `std::io` traits; `embedded-io`: the traits of
 //! `embedded-io` and `embedded-io-async`; `log` and `defmt`: [events] printed by that crate.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
@@ -88,6 +89,8 @@ pub use base::pool;
 pub use base::slab::{Key, Slot};
 #[cfg(feature = "dhcpv4")]
 pub use config::dhcp;
+#[cfg(feature = "dhcpv6")]
+pub use config::dhcpv6;
 pub use error::Error;
 #[doc(no_inline)]
 pub use managed::ManagedSlice;

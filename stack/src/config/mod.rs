@@ -8,10 +8,14 @@ use crate::time::Instant;
 
 #[cfg(feature = "dhcpv4")]
 pub mod dhcp;
+#[cfg(feature = "dhcpv6")]
+pub mod dhcpv6;
 #[cfg(feature = "slaac")]
 pub(crate) mod ipv6;
 #[cfg(feature = "dhcpv4")]
 pub(crate) mod link_local;
+#[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
+pub(crate) mod names;
 #[cfg(feature = "slaac")]
 pub(crate) mod resolvers;
 
@@ -42,15 +46,15 @@ pub(crate) enum DomainName<'a> {
     #[cfg_attr(not(any(feature = "dhcpv4", feature = "slaac")), allow(dead_code))]
     Text(&'a str),
     /// As an option has it.
-    #[cfg(feature = "dhcpv4")]
-    Option(dhcp::SearchDomain<'a>),
+    #[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
+    Option(names::SearchDomain<'a>),
 }
 
 impl fmt::Display for Domain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             DomainName::Text(text) => f.write_str(text),
-            #[cfg(feature = "dhcpv4")]
+            #[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
             DomainName::Option(name) => fmt::Display::fmt(&name, f),
         }
     }

@@ -1,6 +1,6 @@
 //! How the network is configured, and waiting until it is.
 
-#[cfg(all(feature = "dhcpv4", feature = "alloc"))]
+#[cfg(all(any(feature = "dhcpv4", feature = "dhcpv6"), feature = "alloc"))]
 use alloc::boxed::Box;
 use core::fmt;
 use core::net::IpAddr;
@@ -137,6 +137,12 @@ impl Configuration<'_> {
         self.dhcp(id)?.lease()
     }
 
+    /// The DHCPv6 client of an interface.
+    #[cfg(feature = "dhcpv6")]
+    pub fn dhcpv6(&self, id: InterfaceId) -> Option<&crate::config::dhcpv6::Dhcpv6Client> {
+        self.stack().dhcpv6(id)
+    }
+
     /// The servers for names that DHCP servers and routers tell of: see [`Stack::dns_servers`].
     pub fn dns_servers(&self) -> impl Iterator<Item = DnsServer> {
         self.stack().dns_servers()
@@ -200,6 +206,17 @@ impl Net {
     pub fn start_dhcp(&self, id: InterfaceId, config: crate::config::dhcp::DhcpConfig) -> Result<(), Error> {
         let memory = crate::stack::DhcpMemory::Owned(Box::default());
         self.call(|stack, now| stack.dhcp_start(id, config, memory, now))
+    }
+
+    /// Starts a DHCPv6 client on an interface: see [`Stack::dhcpv6_start`].
+    #[cfg(all(feature = "dhcpv6", feature = "alloc"))]
+    pub fn start_dhcpv6(
+        &self,
+        id: InterfaceId,
+        config: crate::config::dhcpv6::Dhcpv6Config,
+    ) -> Result<(), Error> {
+        let memory = crate::stack::Dhcpv6Memory::Owned(Box::default());
+        self.call(|stack, now| stack.dhcpv6_start(id, config, memory, now))
     }
 
     /// Ends the DHCP client of an interface: see [`Stack::dhcp_stop`].

@@ -53,11 +53,17 @@ impl Stack<'_> {
         self.autoconf_change(id, |autoconf| {
             (autoconf.duplicates, autoconf.temporary_duplicates) = (0, 0);
             autoconf.solicitation.stop();
+            #[cfg(feature = "dhcpv6")]
+            {
+                (autoconf.managed, autoconf.other) = (false, false);
+            }
         });
         if config.dad_transmits > 0 && self.addresses.doubt(id, config.dad_transmits, delay, now) {
             self.addresses_changed(id);
         }
         self.autoconf_solicit(id, now + delay);
+        #[cfg(feature = "dhcpv6")]
+        self.dhcpv6_ready(id, now);
     }
 
     fn autoconf_change(&mut self, id: InterfaceId, change: impl FnOnce(&mut Autoconf)) {
@@ -160,6 +166,13 @@ impl Stack<'_> {
         }
         self.default_router(meta.interface, router, &advert, now);
         self.link_parameters(meta.interface, &advert, now);
+        #[cfg(feature = "dhcpv6")]
+        {
+            self.autoconf_change(meta.interface, |autoconf| {
+                (autoconf.managed, autoconf.other) = (advert.managed, advert.other);
+            });
+            self.dhcpv6_router(meta.interface, now);
+        }
         for option in advert.options() {
             let done = option.and_then(|option| self.router_option(meta.interface, router, option, now));
             if let Err(drop) = done {

@@ -52,6 +52,8 @@ impl Stack<'_> {
                     self.confirm_address(id, target.into(), now);
                     if target.is_unicast_link_local() {
                         self.autoconf_ask_again(id, now);
+                        #[cfg(feature = "dhcpv6")]
+                        self.dhcpv6_ready(id, now);
                     }
                 }
                 None => return,
@@ -107,7 +109,11 @@ impl Stack<'_> {
                 autoconf.solicitation.stop();
                 autoconf.config = None;
             }
-            Origin::Manual | Origin::Dhcpv4 | Origin::Dhcpv6 => {}
+            #[cfg(feature = "dhcpv6")]
+            Origin::Dhcpv6 => self.dhcpv6_duplicate(id, target, now),
+            #[cfg(not(feature = "dhcpv6"))]
+            Origin::Dhcpv6 => {}
+            Origin::Manual | Origin::Dhcpv4 => {}
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Clients of DHCP on our interfaces: what they plan is carried out here.
 
-#[cfg(feature = "alloc")]
-use alloc::boxed::Box;
 use core::net::{IpAddr, Ipv4Addr};
 
 use super::Stack;
+use super::clients::ClientMemory;
 use crate::base::pool::Need;
 use crate::bytes::Bytes;
 use crate::config::dhcp::{DhcpClient, DhcpConfig, DhcpState, Lease, MESSAGE_LEN, Outgoing, Plan};
@@ -12,7 +11,6 @@ use crate::config::link_local::{self, LinkLocalStep};
 use crate::counters::Drop;
 use crate::error::Error;
 use crate::events::Event;
-use crate::ip::INTERFACES_MAX;
 use crate::ip::addresses::{Cidr, Lifetimes, Origin};
 use crate::ip::routes::Route;
 use crate::ip::{InterfaceId, PacketMeta, Path};
@@ -30,70 +28,12 @@ const SHORT_LEASE: Duration = Duration::from_secs(60);
 /// A message that came in several pieces is put together up to here; we say that we take less.
 const JOINED_LEN: usize = 1024;
 
-/// Where a client is kept: in memory of the caller, or on the heap.
-pub enum DhcpMemory<'a> {
-    /// Lent by the caller for as long as the stack is.
-    Borrowed(&'a mut DhcpClient),
-    /// Owned.
-    #[cfg(feature = "alloc")]
-    Owned(Box<DhcpClient>),
-}
+/// Where a client is kept.
+pub type DhcpMemory<'a> = ClientMemory<'a, DhcpClient>;
 
-impl DhcpMemory<'_> {
-    fn client(&self) -> &DhcpClient {
-        match self {
-            DhcpMemory::Borrowed(client) => client,
-            #[cfg(feature = "alloc")]
-            DhcpMemory::Owned(client) => client,
-        }
-    }
-
-    fn client_mut(&mut self) -> &mut DhcpClient {
-        match self {
-            DhcpMemory::Borrowed(client) => client,
-            #[cfg(feature = "alloc")]
-            DhcpMemory::Owned(client) => client,
-        }
-    }
-}
-
-struct Port<'a> {
-    id: InterfaceId,
-    memory: DhcpMemory<'a>,
-}
-
-impl Port<'_> {
-    fn deadline(&self) -> Option<Instant> {
-        let client = self.memory.client();
-        earlier(client.deadline(), earlier(client.fallback_at, client.link_local.deadline()))
-    }
-}
-
-/// The clients, one for an interface at most.
-#[derive(Default)]
-pub(super) struct DhcpClients<'a>(heapless::Vec<Port<'a>, INTERFACES_MAX>);
-
-impl DhcpClients<'_> {
-    pub(super) const fn new() -> Self {
-        DhcpClients(heapless::Vec::new())
-    }
-
-    fn get(&self, id: InterfaceId) -> Option<&DhcpClient> {
-        self.0.iter().find(|p| p.id == id).map(|p| p.memory.client())
-    }
-
-    fn get_mut(&mut self, id: InterfaceId) -> Option<&mut DhcpClient> {
-        self.0.iter_mut().find(|p| p.id == id).map(|p| p.memory.client_mut())
-    }
-
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.0.iter().filter_map(Port::deadline).min()
-    }
-
-    /// The interface is gone.
-    pub(super) fn remove(&mut self, id: InterfaceId) {
-        self.0.retain(|p| p.id != id);
-    }
+/// When a client, or the link-local address that stands in for its lease, has something to do.
+pub(super) fn deadline(client: &DhcpClient) -> Option<Instant> {
+    earlier(client.deadline(), earlier(client.fallback_at, client.link_local.deadline()))
 }
 
 impl<'a> Stack<'a> {
@@ -124,8 +64,7 @@ impl<'a> Stack<'a> {
         let about = (interface.capabilities.mac, id.zone(), interface.mtu);
         let is_up = interface.is_up;
         memory.client_mut().set_up(config, about, own.unwrap_or(Ipv4Addr::UNSPECIFIED));
-        // One for an interface at most, and so many there are.
-        let _ = self.dhcp.0.push(Port { id, memory });
+        self.dhcp.add(id, memory);
         if is_up {
             self.dhcp_link(id, true, now);
         }
@@ -177,14 +116,8 @@ impl<'a> Stack<'a> {
 
     /// What is due.
     pub(super) fn dhcp_timers(&mut self, now: Instant) {
-        let mut index = 0;
-        while let Some(port) = self.dhcp.0.get_mut(index) {
-            if port.deadline().is_none_or(|at| at > now) {
-                index += 1;
-                continue;
-            }
-            let id = port.id;
-            let client = port.memory.client_mut();
+        let is_due = |client: &DhcpClient| deadline(client).is_some_and(|at| at <= now);
+        while let Some((id, client)) = self.dhcp.find(is_due) {
             if client.fallback_at.is_some_and(|at| at <= now) {
                 client.fallback_at = None;
                 client.link_local.start(client.mac(), now, &mut self.random);

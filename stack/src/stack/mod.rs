@@ -4,10 +4,14 @@ mod addresses;
 mod announce;
 #[cfg(feature = "slaac")]
 mod autoconf;
+#[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
+mod clients;
 #[cfg(feature = "slaac")]
 mod dad;
 #[cfg(feature = "dhcpv4")]
 mod dhcp;
+#[cfg(feature = "dhcpv6")]
+mod dhcpv6;
 mod egress;
 #[cfg(feature = "tcp")]
 mod flow;
@@ -48,8 +52,12 @@ pub use crate::ip::groups::{GroupSlot, MembershipSlot};
 pub use crate::ip::reassembly::FragmentSlot;
 pub use crate::link::neighbor::{Neighbor, NeighborSlot, NeighborState, Resolution};
 pub use addresses::Assignment;
+#[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
+pub use clients::ClientMemory;
 #[cfg(feature = "dhcpv4")]
 pub use dhcp::{DHCP_METRIC, DhcpMemory};
+#[cfg(feature = "dhcpv6")]
+pub use dhcpv6::Dhcpv6Memory;
 pub use egress::Devices;
 #[cfg(feature = "multicast")]
 pub use groups::Membership;
@@ -112,7 +120,9 @@ pub struct Stack<'a> {
     #[cfg(feature = "raw")]
     raw: crate::raw::RawSockets<'a>,
     #[cfg(feature = "dhcpv4")]
-    dhcp: dhcp::DhcpClients<'a>,
+    dhcp: clients::Clients<'a, crate::config::dhcp::DhcpClient>,
+    #[cfg(feature = "dhcpv6")]
+    dhcpv6: clients::Clients<'a, crate::config::dhcpv6::Dhcpv6Client>,
     /// Tasks that wait for something else than a socket, until the network is shut down.
     pub(crate) attendants: Wakers,
     icmp_bucket: TokenBucket,
@@ -170,7 +180,9 @@ impl<'a> Stack<'a> {
             #[cfg(feature = "raw")]
             raw: crate::raw::RawSockets::empty(),
             #[cfg(feature = "dhcpv4")]
-            dhcp: dhcp::DhcpClients::new(),
+            dhcp: clients::Clients::new(),
+            #[cfg(feature = "dhcpv6")]
+            dhcpv6: clients::Clients::new(),
             attendants: Wakers::new(),
             random: Random::new([0; 32]),
             icmp_bucket: error_bucket(),

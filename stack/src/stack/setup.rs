@@ -86,6 +86,8 @@ impl Stack<'_> {
         self.addresses.remove(|address| address.interface == id);
         #[cfg(feature = "dhcpv4")]
         self.dhcp.remove(id);
+        #[cfg(feature = "dhcpv6")]
+        self.dhcpv6.remove(id);
         #[cfg(feature = "slaac")]
         {
             self.learnt.remove(|route| route.interface == id);
@@ -119,6 +121,8 @@ impl Stack<'_> {
     /// The interface's link has gone down. What it is configured with stays: see [`link_up`](Self::link_up).
     pub fn link_down(&mut self, id: InterfaceId, now: Instant) -> Result<(), Error> {
         self.interfaces.get_mut(id.0).ok_or(Error::DeviceGone)?.is_up = false;
+        #[cfg(feature = "dhcpv6")]
+        self.dhcpv6_down(id, now);
         self.link_changed(id, false, now);
         Ok(())
     }

@@ -141,6 +141,8 @@ mod autoconf;
 mod device;
 #[cfg(feature = "dhcpv4")]
 mod dhcp;
+#[cfg(feature = "dhcpv6")]
+mod dhcpv6;
 #[cfg(feature = "fragments")]
 mod fragments;
 mod input;

@@ -1,6 +1,8 @@
 //! Everything of the stack that time brings about: one list of what has a deadline and what is done then.
 
 use super::Stack;
+#[cfg(feature = "dhcpv6")]
+use crate::config::dhcpv6::Dhcpv6Client;
 use crate::time::{Duration, Instant, earlier};
 
 /// While the heap gives less than was promised it is asked so often: who waits for memory is woken then.
@@ -32,7 +34,9 @@ macro_rules! timers {
 // what is known of paths is dropped when something else brings a turn.
 timers! {
     #[cfg(feature = "dhcpv4")]
-    |stack| stack.dhcp.deadline() => dhcp_timers;
+    |stack| stack.dhcp.deadline(super::dhcp::deadline) => dhcp_timers;
+    #[cfg(feature = "dhcpv6")]
+    |stack| stack.dhcpv6.deadline(Dhcpv6Client::deadline) => dhcpv6_timers;
     |stack| stack.addresses.deadline() => address_timers;
     #[cfg(feature = "slaac")]
     |stack| earlier(stack.learnt.deadline(), stack.resolvers.deadline()) => autoconf_timers;

@@ -41,16 +41,13 @@ impl Stack<'_> {
         check(meta, &header, datagram)?;
         let ports = (header.source, header.destination);
         let payload = datagram.slice(UDP_LEN, usize::MAX);
-        #[cfg(feature = "dhcpv4")]
-        let refusal = match header.destination {
-            DHCP_CLIENT => match self.dhcp_input(meta, payload, now) {
-                Some(Ok(())) => return Ok(()),
-                refusal => refusal,
-            },
-            _ => None,
+        #[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
+        let refusal = match self.client_input(meta, header.destination, payload, now) {
+            Some(Ok(())) => return Ok(()),
+            refusal => refusal,
         };
         match self.deliver(DatagramKind::Udp, meta, ports, payload, now) {
-            #[cfg(feature = "dhcpv4")]
+            #[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
             Err(Undelivered::NoSocket) if refusal.is_some() => refusal.unwrap_or(Err(Drop::UdpNoSocket)),
             Err(Undelivered::NoSocket) => {
                 self.report_port(meta, packet, protocol::UDP, now);
@@ -59,6 +56,24 @@ impl Stack<'_> {
             Err(Undelivered::QueueFull) => Err(Drop::UdpQueueFull),
             Err(Undelivered::OutOfMemory) => Err(Drop::OutOfMemory),
             Ok(()) => Ok(()),
+        }
+    }
+
+    /// A datagram for the port of one of DHCP's clients. `None`: it is for none of them; an error: that did not take it.
+    #[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
+    fn client_input(
+        &mut self,
+        meta: &PacketMeta,
+        port: u16,
+        payload: Bytes<'_>,
+        now: Instant,
+    ) -> Option<Result<(), Drop>> {
+        match port {
+            #[cfg(feature = "dhcpv4")]
+            DHCP_CLIENT => self.dhcp_input(meta, payload, now),
+            #[cfg(feature = "dhcpv6")]
+            crate::wire::DHCPV6_CLIENT => self.dhcpv6_input(meta, payload, now),
+            _ => None,
         }
     }
 

@@ -6,6 +6,8 @@ mod arp;
 mod checksum;
 #[cfg(feature = "dhcpv4")]
 mod dhcp;
+#[cfg(feature = "dhcpv6")]
+mod dhcpv6;
 mod ethernet;
 #[cfg(feature = "fragments")]
 mod fragment;
@@ -26,6 +28,10 @@ pub(crate) use checksum::{Checksum, pseudo_header};
 #[cfg(feature = "dhcpv4")]
 pub(crate) use dhcp::{
     DHCP_CLIENT, DHCP_FIXED_LEN, DHCP_SERVER, DhcpFields, DhcpKind, DhcpMessage, DhcpWriter, option,
+};
+#[cfg(feature = "dhcpv6")]
+pub(crate) use dhcpv6::{
+    DHCPV6_CLIENT, DHCPV6_SERVER, Dhcpv6Kind, Dhcpv6Message, Dhcpv6Writer, Options6, option6, status6,
 };
 #[cfg(feature = "raw")]
 pub(crate) use ethernet::emit as emit_ethernet;

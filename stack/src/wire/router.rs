@@ -46,6 +46,11 @@ pub(crate) struct RouterAdvert<'m> {
     /// In milliseconds; 0: it does not say.
     pub(crate) reachable_ms: u32,
     pub(crate) retrans_ms: u32,
+    /// DHCP gives addresses (M), and other configuration (O).
+    #[cfg(feature = "dhcpv6")]
+    pub(crate) managed: bool,
+    #[cfg(feature = "dhcpv6")]
+    pub(crate) other: bool,
     options: &'m [u8],
 }
 
@@ -98,6 +103,10 @@ impl<'m> RouterAdvert<'m> {
             lifetime: view.router_lifetime().secs() as u16,
             reachable_ms: view.reachable_time().total_millis() as u32,
             retrans_ms: view.retrans_time().total_millis() as u32,
+            #[cfg(feature = "dhcpv6")]
+            managed: flags & 0x80 != 0,
+            #[cfg(feature = "dhcpv6")]
+            other: flags & 0x40 != 0,
             options,
         })
     }

@@ -8,8 +8,9 @@ mod lease;
 mod options;
 mod request;
 
+pub use crate::config::names::SearchDomain;
 pub use client::{DhcpClient, DhcpState};
-pub use lease::{Lease, SearchDomain};
+pub use lease::Lease;
 pub use options::OPTIONS_LEN;
 
 pub use crate::link::probe::ConflictDetection;

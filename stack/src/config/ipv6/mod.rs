@@ -80,6 +80,11 @@ pub(crate) struct Autoconf {
     /// What routers say of the link.
     pub(crate) mtu: u16,
     pub(crate) hop_limit: Option<u8>,
+    /// DHCP gives addresses, and options (RFC 4861 §4.2: M, O).
+    #[cfg(feature = "dhcpv6")]
+    pub(crate) managed: bool,
+    #[cfg(feature = "dhcpv6")]
+    pub(crate) other: bool,
 }
 
 impl Autoconf {
@@ -90,6 +95,10 @@ impl Autoconf {
         temporary_duplicates: 0,
         mtu: u16::MAX,
         hop_limit: None,
+        #[cfg(feature = "dhcpv6")]
+        managed: false,
+        #[cfg(feature = "dhcpv6")]
+        other: false,
     };
 
     /// Are routers heard?

@@ -24,10 +24,10 @@ fn v6(address: IpAddr) -> Ipv6Addr {
 }
 
 /// A router advertisement, and the options that it is to have.
-struct Advert(Vec<u8>);
+pub(super) struct Advert(Vec<u8>);
 
 impl Advert {
-    fn new(lifetime: u16) -> Advert {
+    pub(super) fn new(lifetime: u16) -> Advert {
         let [a, b] = lifetime.to_be_bytes();
         Advert(std::vec![134, 0, 0, 0, 64, 0, a, b, 0, 0, 0, 0, 0, 0, 0, 0])
     }
@@ -35,7 +35,7 @@ impl Advert {
         self.0.extend_from_slice(option);
         self
     }
-    fn flags(mut self, flags: u8) -> Advert {
+    pub(super) fn flags(mut self, flags: u8) -> Advert {
         self.0[5] = flags;
         self
     }
@@ -54,7 +54,7 @@ impl Advert {
     fn mtu(self, mtu: u32) -> Advert {
         self.with(&[[5, 1, 0, 0], mtu.to_be_bytes()].concat())
     }
-    fn frame(&self, host: &Host, from: &str) -> Vec<u8> {
+    pub(super) fn frame(&self, host: &Host, from: &str) -> Vec<u8> {
         frame(host, ip(from), ip(ALL_NODES), self.0.clone())
     }
 }
@@ -68,7 +68,7 @@ fn frame(host: &Host, from: IpAddr, to: IpAddr, mut message: Vec<u8>) -> Vec<u8>
 }
 
 /// Turns the host by its own deadlines until `until`; gives what it sent, with the time.
-fn run(host: &mut Host, from: u64, until: u64) -> Vec<(u64, Vec<u8>)> {
+pub(super) fn run(host: &mut Host, from: u64, until: u64) -> Vec<(u64, Vec<u8>)> {
     let (mut sent, mut ms) = (Vec::new(), from);
     loop {
         host.stack.on_timers(at(ms));
@@ -99,7 +99,7 @@ fn plain() -> Ipv6Config {
     Ipv6Config { temporary: false, ..Ipv6Config::default() }
 }
 
-fn of(host: &Host, origin: Origin) -> Vec<(Ipv6Addr, AddressState)> {
+pub(super) fn of(host: &Host, origin: Origin) -> Vec<(Ipv6Addr, AddressState)> {
     let all = host.stack.addresses().of(host.id).filter(|a| a.origin == origin && a.cidr.address().is_ipv6());
     all.map(|a| (v6(a.cidr.address()), a.state)).collect()
 }
