@@ -96,7 +96,7 @@ impl<'a> Options6<'a> {
     }
 
     /// Number and value of each.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &'a [u8])> + use<'a> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Option6<'a>> + use<'a> {
         let mut rest = self.0;
         core::iter::from_fn(move || {
             let (option, after) = next(rest)?;
@@ -126,8 +126,11 @@ impl<'a> Options6<'a> {
     }
 }
 
+/// An option's number and value.
+type Option6<'a> = (u16, &'a [u8]);
+
 /// The first option and what follows it.
-fn next(bytes: &[u8]) -> Option<((u16, &[u8]), &[u8])> {
+fn next(bytes: &[u8]) -> Option<(Option6<'_>, &[u8])> {
     let ([a, b, c, d], rest) = bytes.split_first_chunk::<HEADER_LEN>()?;
     let (value, rest) = rest.split_at_checked(u16::from_be_bytes([*c, *d]).into())?;
     Some(((u16::from_be_bytes([*a, *b]), value), rest))
