@@ -18,7 +18,8 @@ fn refused(make: impl Fn(&Host) -> Answer) -> Drop {
 fn advertise_of_another_is_foreign() {
     let fixed = |host: &Host| Answer::bare(2, host.client.xid);
     let (client, server) = (option(option6::CLIENT_ID, &DUID), option(option6::SERVER_ID, SERVER));
-    let cases: [(&dyn Fn(&Host) -> Answer, Drop); 8] = [
+    type Make<'a> = &'a dyn Fn(&Host) -> Answer;
+    let cases: [(Make<'_>, Drop); 8] = [
         (
             &|host| Answer::bare(2, host.client.xid ^ 1).with(&client).with(&server).lease(),
             Drop::Dhcpv6Foreign,
