@@ -4,7 +4,9 @@
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
 
-use crate::device::{Device, LinkState};
+#[cfg(feature = "vlan")]
+use crate::device::vlan::{self, VlanId};
+use crate::device::{Device, LinkState, RxFrame};
 use crate::error::Error;
 use crate::ip::INTERFACES_MAX;
 use crate::ip::InterfaceId;
@@ -43,6 +45,16 @@ struct Port<'a> {
     is_up: bool,
 }
 
+/// An interface that shares the device of another.
+#[cfg(feature = "vlan")]
+#[derive(Clone, Copy)]
+struct Vlan {
+    id: InterfaceId,
+    /// The interface that has the device.
+    parent: InterfaceId,
+    number: VlanId,
+}
+
 type Ports<'a> = heapless::Vec<Port<'a>, INTERFACES_MAX>;
 
 impl Devices for Ports<'_> {
@@ -57,6 +69,8 @@ impl Devices for Ports<'_> {
 pub struct Daemon<'a> {
     stack: Stack<'a>,
     ports: Ports<'a>,
+    #[cfg(feature = "vlan")]
+    vlans: heapless::Vec<Vlan, INTERFACES_MAX>,
     link_checked: Instant,
     device_gone: bool,
     /// When who turns the daemon wakes up by itself, if it sleeps.
@@ -81,6 +95,8 @@ impl<'a> Daemon<'a> {
         Daemon {
             stack,
             ports: heapless::Vec::new(),
+            #[cfg(feature = "vlan")]
+            vlans: heapless::Vec::new(),
             link_checked: Instant::ZERO,
             device_gone: false,
             sleeps_until: Instant::ZERO,
@@ -134,13 +150,59 @@ impl<'a> Daemon<'a> {
         Ok(id)
     }
 
+    /// Adds an interface for a VLAN over the device of another interface: what comes with its tag is for the new
+    /// one, and what it sends bears the tag. Link and hardware address are those of the device.
+    ///
+    /// [`Error::DeviceGone`]: there is no such interface. [`Error::InvalidInput`]: it is the loopback's or one of a
+    /// VLAN itself, has this VLAN already, or the stack is full.
+    #[cfg(feature = "vlan")]
+    pub fn add_vlan(&mut self, parent: InterfaceId, number: VlanId) -> Result<InterfaceId, Error> {
+        if self.vlans.iter().any(|v| v.id == parent) {
+            return Err(Error::InvalidInput("a VLAN over a VLAN"));
+        }
+        if self.vlans.iter().any(|v| (v.parent, v.number) == (parent, number)) {
+            return Err(Error::InvalidInput("the interface has this VLAN already"));
+        }
+        let port = self.ports.iter_mut().find(|p| p.id == parent).ok_or(Error::DeviceGone)?;
+        if port.is_loopback {
+            return Err(Error::InvalidInput("a VLAN over the loopback"));
+        }
+        let id = self.stack.add_vlan_interface(vlan::capabilities(port.device.get()), number)?;
+        if !port.is_up {
+            // It exists.
+            let _ = self.stack.link_down(id, Instant::ZERO);
+        }
+        // The stack has counted its interfaces against the same number.
+        let _ = self.vlans.push(Vlan { id, parent, number });
+        Ok(id)
+    }
+
+    /// Takes the interface of a VLAN away again. [`Error::DeviceGone`]: there is none of this name.
+    #[cfg(feature = "vlan")]
+    pub fn remove_vlan(&mut self, id: InterfaceId, now: Instant) -> Result<(), Error> {
+        let at = self.vlans.iter().position(|v| v.id == id).ok_or(Error::DeviceGone)?;
+        self.vlans.swap_remove(at);
+        self.stack.remove_interface(id, now)
+    }
+
+    /// Takes an interface away, and those of its VLANs with it.
+    fn remove(&mut self, id: InterfaceId, now: Instant) {
+        #[cfg(feature = "vlan")]
+        while let Some(at) = self.vlans.iter().position(|v| v.parent == id) {
+            let vlan = self.vlans.swap_remove(at);
+            // It exists: it was among them.
+            let _ = self.stack.remove_interface(vlan.id, now);
+        }
+        // It exists: its port did.
+        let _ = self.stack.remove_interface(id, now);
+    }
+
     /// Takes an interface away again, with its device: the caller drops that.
     #[cfg(feature = "alloc")]
     pub(crate) fn take_device(&mut self, id: InterfaceId, now: Instant) -> Option<DeviceRef<'a>> {
         let at = self.ports.iter().position(|p| p.id == id)?;
         let port = self.ports.swap_remove(at);
-        // It exists: its port did.
-        let _ = self.stack.remove_interface(id, now);
+        self.remove(id, now);
         Some(port.device)
     }
 
@@ -177,9 +239,7 @@ impl<'a> Daemon<'a> {
     pub(crate) fn turn_at(&mut self, now: Instant) -> Option<Instant> {
         let more = self.ingress(now);
         self.stack.on_timers(now);
-        for port in &mut self.ports {
-            self.stack.egress(port.id, port.device.get(), now);
-        }
+        self.egress(now);
         let link_due = self.check_links(now);
         if more {
             return Some(now);
@@ -207,8 +267,12 @@ impl<'a> Daemon<'a> {
             let Port { id, device, .. } = port;
             let device = device.get();
             let mut frames = 0;
-            while frames < INGRESS_BUDGET && device.receive(&mut |frame| self.stack.on_frame(*id, frame, now))
-            {
+            let mut sink = |frame: RxFrame<'_>| {
+                #[cfg(feature = "vlan")]
+                let id = &by_tag(&self.vlans, *id, &frame);
+                self.stack.on_frame(*id, frame, now);
+            };
+            while frames < INGRESS_BUDGET && device.receive(&mut sink) {
                 frames += 1;
             }
             more |= frames == INGRESS_BUDGET;
@@ -216,16 +280,35 @@ impl<'a> Daemon<'a> {
         more
     }
 
+    fn egress(&mut self, now: Instant) {
+        for port in &mut self.ports {
+            #[cfg(feature = "vlan")]
+            if self.vlans.iter().any(|v| v.parent == port.id) {
+                let device = port.device.get();
+                self.stack.egress(port.id, &mut vlan::Shared::new(device, None), now);
+                for v in self.vlans.iter().filter(|v| v.parent == port.id) {
+                    self.stack.egress(v.id, &mut vlan::Shared::new(device, Some(v.number)), now);
+                }
+                continue;
+            }
+            self.stack.egress(port.id, port.device.get(), now);
+        }
+    }
+
     /// Tells the stack of links that came up or went down.
     fn announce_links(&mut self, now: Instant) {
         for port in &mut self.ports {
             let is_up = port.device.get().link() == LinkState::Up;
-            // It exists: its port does.
-            let _ = match (core::mem::replace(&mut port.is_up, is_up), is_up) {
-                (false, true) => self.stack.link_up(port.id, now),
-                (true, false) => self.stack.link_down(port.id, now),
+            let was_up = core::mem::replace(&mut port.is_up, is_up);
+            let mut tell = |id| match (was_up, is_up) {
+                (false, true) => self.stack.link_up(id, now),
+                (true, false) => self.stack.link_down(id, now),
                 _ => Ok(()),
             };
+            // It exists: its port does.
+            let _ = tell(port.id);
+            #[cfg(feature = "vlan")]
+            self.vlans.iter().filter(|v| v.parent == port.id).for_each(|v| _ = tell(v.id));
         }
     }
 
@@ -233,8 +316,7 @@ impl<'a> Daemon<'a> {
         let gone = |p: &mut Port<'_>| p.device.get().link() == LinkState::Gone;
         while let Some(at) = self.ports.iter_mut().position(gone) {
             let port = self.ports.swap_remove(at);
-            // It exists: its port did.
-            let _ = self.stack.remove_interface(port.id, now);
+            self.remove(port.id, now);
             self.device_gone = true;
         }
     }
@@ -245,13 +327,24 @@ impl<'a> Daemon<'a> {
     }
 }
 
+/// Which interface a frame is for that came by `id`.
+#[cfg(feature = "vlan")]
+fn by_tag(vlans: &[Vlan], id: InterfaceId, frame: &RxFrame<'_>) -> InterfaceId {
+    if vlans.is_empty() {
+        return id;
+    }
+    let number = VlanId::of(frame.bytes.front());
+    let vlan = vlans.iter().find(|v| v.parent == id && Some(v.number) == number);
+    vlan.map_or(id, |v| v.id)
+}
+
 #[cfg(all(test, feature = "alloc", feature = "full"))]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
-    use crate::device::{Capabilities, Mac, RxFrame, TxError, TxFrame};
+    use crate::device::{Capabilities, Mac, TxError, TxFrame};
     use crate::stack::{Limits, Storage};
 
     #[derive(Clone, Default)]

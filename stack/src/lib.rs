@@ -47,7 +47,8 @@
 //! ## Features
 //!
 //! They only add. `dhcpv4` (on by default): a DHCP client; `slaac` (on by default): IPv6 that
-//! configures itself, and with `dhcpv6` by DHCP where routers say so; `raw` (on by default): raw sockets; `alloc`: memory from the heap up to limits, and
+//! configures itself, and with `dhcpv6` by DHCP where routers say so; `raw` (on by default): raw sockets; `vlan` (on by
+//! default): VLANs; `alloc`: memory from the heap up to limits, and
 //! `TcpListener::serve`; `std`: OS threads, `std::io` traits; `embedded-io`: the traits of
 //! `embedded-io` and `embedded-io-async`; `log` and `defmt`: [events] printed by that crate.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]

@@ -7,6 +7,8 @@
 
 pub mod loopback;
 pub mod segment;
+#[cfg(feature = "vlan")]
+pub mod vlan;
 
 use crate::bytes::Bytes;
 

@@ -97,6 +97,19 @@ impl NetState {
     }
 }
 
+/// Gives a new interface its addresses and default routers.
+#[cfg(feature = "alloc")]
+fn set_up(
+    stack: &mut Stack<'static>,
+    id: InterfaceId,
+    addresses: &[Cidr],
+    gateways: &[IpAddr],
+    now: Instant,
+) -> Result<(), Error> {
+    addresses.iter().try_for_each(|a| stack.add_address(id, *a, now))?;
+    gateways.iter().try_for_each(|g| stack.set_gateway(id, *g))
+}
+
 impl Net {
     /// A handle to a network in a static.
     pub fn from_static(state: &'static NetState) -> Self {
@@ -131,15 +144,34 @@ impl Net {
     ) -> Result<InterfaceId, Error> {
         let (mut daemon, now) = self.locked();
         let id = daemon.add_device(crate::daemon::DeviceRef::Owned(device))?;
-        let stack = daemon.stack();
-        let mut set_up = || {
-            addresses.iter().try_for_each(|a| stack.add_address(id, *a, now))?;
-            gateways.iter().try_for_each(|g| stack.set_gateway(id, *g))
-        };
-        let result = set_up();
+        let result = set_up(daemon.stack(), id, addresses, gateways, now);
         let device = result.is_err().then(|| daemon.take_device(id, now));
         drop(daemon);
         drop(device);
+        self.wake_daemon();
+        result.map(|()| id)
+    }
+
+    /// Adds an interface for a VLAN (IEEE 802.1Q) over the device of another interface, with these addresses and
+    /// default routers. Its frames bear the VLAN's tag; the other interface goes on with untagged ones.
+    ///
+    /// [`Error::DeviceGone`]: there is no such interface. [`Error::InvalidInput`]: it is the loopback's or one of a
+    /// VLAN itself, has this VLAN already, or the stack is full. With an error there is no such interface.
+    #[cfg(all(feature = "vlan", feature = "alloc"))]
+    pub fn add_vlan(
+        &self,
+        parent: InterfaceId,
+        number: crate::device::vlan::VlanId,
+        addresses: &[Cidr],
+        gateways: &[IpAddr],
+    ) -> Result<InterfaceId, Error> {
+        let (mut daemon, now) = self.locked();
+        let id = daemon.add_vlan(parent, number)?;
+        let result = set_up(daemon.stack(), id, addresses, gateways, now);
+        if result.is_err() {
+            daemon.remove_vlan(id, now)?;
+        }
+        drop(daemon);
         self.wake_daemon();
         result.map(|()| id)
     }

@@ -37,7 +37,7 @@ impl Flow {
     /// The flow of a frame that was found good and that had a segment for this connection.
     pub(super) fn of(interface: InterfaceId, frame: &RxFrame<'_>, connection: Key) -> Option<Flow> {
         let front = frame.bytes.front();
-        let ethernet = EthernetHeader::parse(front).ok().filter(|header| header.len == ETHERNET_LEN)?;
+        let ethernet = EthernetHeader::parse(front, 0).ok().filter(|header| header.len == ETHERNET_LEN)?;
         let v6 = match ethernet.kind {
             // Without options.
             EtherType::Ipv4 if front.get(14) == Some(&0x45) => false,

@@ -60,8 +60,9 @@ impl Stack<'_> {
     fn frame_input(&mut self, id: InterfaceId, frame: &RxFrame<'_>, now: Instant) -> Result<(), Drop> {
         let interface = self.interface(id).ok_or(Drop::InterfaceGone)?;
         let (own, is_loopback) = (interface.capabilities.mac, interface.is_loopback);
+        let vlan = interface.vlan_number();
         self.counters.frames.received.count(frame.bytes.len());
-        let ethernet = EthernetHeader::parse(frame.bytes.front())?;
+        let ethernet = EthernetHeader::parse(frame.bytes.front(), vlan)?;
         if frame.checksum == RxChecksum::Bad {
             return Err(Drop::DeviceChecksum);
         }

@@ -8,6 +8,8 @@ use crate::base::packet_queue::PacketQueue;
 use crate::base::wakers::Wakers;
 #[cfg(feature = "slaac")]
 use crate::config::ipv6::Autoconf;
+#[cfg(feature = "vlan")]
+use crate::device::vlan::VlanId;
 use crate::device::{Capabilities, Device, Mac, TX_PIECES};
 use crate::error::Error;
 use crate::ip::addresses::ADDRESSES_MAX;
@@ -34,6 +36,9 @@ pub struct Interface {
     /// Largest IP packet that is sent.
     pub(crate) mtu: u16,
     pub(crate) is_loopback: bool,
+    /// Its frames bear this tag on the way over another interface's device.
+    #[cfg(feature = "vlan")]
+    pub(crate) vlan: Option<VlanId>,
     /// Its link is up, as far as its device knows.
     pub(crate) is_up: bool,
     /// What a lease says of IPv4 packets.
@@ -77,6 +82,8 @@ impl Interface {
             capabilities,
             mtu: capabilities.mtu.min(u16::try_from(carried).unwrap_or(u16::MAX)),
             is_loopback,
+            #[cfg(feature = "vlan")]
+            vlan: None,
             is_up: true,
             #[cfg(feature = "dhcpv4")]
             lease_mtu: u16::MAX,
@@ -141,6 +148,20 @@ impl Interface {
     /// Is its link up, as far as its device knows?
     pub const fn is_link_up(&self) -> bool {
         self.is_up
+    }
+
+    /// The VLAN that it is an interface of.
+    #[cfg(feature = "vlan")]
+    pub const fn vlan(&self) -> Option<VlanId> {
+        self.vlan
+    }
+
+    /// The number of its VLAN, or 0.
+    pub(crate) fn vlan_number(&self) -> u16 {
+        #[cfg(feature = "vlan")]
+        return self.vlan.map_or(0, VlanId::get);
+        #[cfg(not(feature = "vlan"))]
+        0
     }
 
     /// Does it lead back into the stack?

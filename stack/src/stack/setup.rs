@@ -30,6 +30,21 @@ impl Stack<'_> {
         self.with_addresses(id, Origin::LinkLocal, &[Cidr { address, prefix_len: 64 }])
     }
 
+    /// Adds an interface for a VLAN, whose frames come and go over the device of another interface. Who drives
+    /// the stack gives it the frames with this tag, by the new interface's name.
+    #[cfg(feature = "vlan")]
+    pub fn add_vlan_interface(
+        &mut self,
+        capabilities: Capabilities,
+        vlan: crate::device::vlan::VlanId,
+    ) -> Result<InterfaceId, Error> {
+        let id = self.add_interface(capabilities)?;
+        if let Some(interface) = self.interfaces.get_mut(id.0) {
+            interface.vlan = Some(vlan);
+        }
+        Ok(id)
+    }
+
     /// Adds the interface of a [`Loopback`](crate::device::loopback::Loopback) device, with
     /// 127.0.0.1/8 and, if its MTU allows IPv6, ::1/128. Packets to any of the stack's own addresses go
     /// through it (H175). With an error everything is as it was before.

@@ -60,21 +60,21 @@ pub(crate) struct EthernetHeader {
     pub source: Mac,
     /// What follows.
     pub kind: EtherType,
-    /// Bytes before that: 14, and 4 more for a tag that gives a priority.
+    /// Bytes before that: 14, and 4 more for a tag.
     pub len: usize,
 }
 
 impl EthernetHeader {
-    /// Reads the header at the front of `frame`.
+    /// Reads the header at the front of `frame`, which may have a tag of this VLAN; 0: of none.
     #[inline]
-    pub(crate) fn parse(frame: &[u8]) -> Result<Self, Drop> {
+    pub(crate) fn parse(frame: &[u8], vlan: u16) -> Result<Self, Drop> {
         let fixed = frame.first_chunk::<ETHERNET_LEN>().ok_or(Drop::EthernetShort)?;
         let view = EthernetFrame::new_unchecked(fixed);
         let (mut kind, mut len) = (view.ethertype(), ETHERNET_LEN);
         if kind == EthernetProtocol::Unknown(TAGGED) {
             let tag = frame[ETHERNET_LEN..].first_chunk::<TAG_LEN>().ok_or(Drop::EthernetShort)?;
             let [control, inner] = [[tag[0], tag[1]], [tag[2], tag[3]]].map(u16::from_be_bytes);
-            if control & VLAN_MASK == 0 {
+            if [0, vlan].contains(&(control & VLAN_MASK)) {
                 (kind, len) = (inner.into(), ETHERNET_LEN + TAG_LEN);
             }
         }

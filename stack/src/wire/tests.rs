@@ -30,7 +30,7 @@ fn fix(packet: &mut [u8], header_len: usize) {
 #[test]
 fn what_is_emitted_is_parsed() {
     let buf = v4(20);
-    let ethernet = EthernetHeader::parse(&buf).unwrap();
+    let ethernet = EthernetHeader::parse(&buf, 0).unwrap();
     assert_eq!(ethernet.source, LINK.source);
     assert_eq!(ethernet.kind, EtherType::Ipv4);
     let header = parse_v4(&buf[14..]).unwrap();
@@ -99,7 +99,7 @@ fn arp_there_and_back() {
         target: Ipv4Addr::new(10, 0, 0, 2),
     };
     let frame = packet.emit(Mac::BROADCAST);
-    assert_eq!(EthernetHeader::parse(&frame).unwrap().kind, EtherType::Arp);
+    assert_eq!(EthernetHeader::parse(&frame, 0).unwrap().kind, EtherType::Arp);
     assert_eq!(ArpPacket::parse(&frame[14..]), Ok(packet));
     for len in 0..28 {
         assert_eq!(ArpPacket::parse(&frame[14..14 + len]), Err(Drop::ArpMalformed));
