@@ -37,6 +37,29 @@ fn drawn(seed: u64) -> Vec<u8> {
     (0..len).map(|_| random.next_u64() as u8).collect()
 }
 
+/// L05, L06, L08, H201: servers and routers that say anything that nobody chose.
+#[test]
+fn servers_and_routers_may_say_anything() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/servers");
+    let files: Vec<_> = std::fs::read_dir(folder).expect("the corpus").flatten().map(|e| e.path()).collect();
+    assert!(files.len() >= 8, "the corpus is missing");
+    let run = |bytes: &[u8], name: &str| {
+        let found = std::panic::catch_unwind(|| fuzz::servers(bytes));
+        found.unwrap_or_else(|_| panic!("input {name}"))
+    };
+    let mut reached = fuzz::Reached::default();
+    for file in files {
+        let found = run(&std::fs::read(&file).expect("a file of the corpus"), &file.display().to_string());
+        reached.dhcpv4 |= found.dhcpv4;
+        reached.dhcpv6 |= found.dhcpv6;
+        reached.slaac |= found.slaac;
+    }
+    assert_eq!(reached, fuzz::Reached { dhcpv4: true, dhcpv6: true, slaac: true }, "the inputs are no good");
+    for seed in 0..DRAWN / 3 {
+        run(&drawn(seed), &seed.to_string());
+    }
+}
+
 /// I02, I04, H068, H079: fragments of every flaw class, and those that nobody chose.
 #[test]
 fn fragments_never_make_a_wrong_datagram() {

@@ -9,10 +9,12 @@
 mod fragments;
 mod host;
 mod input;
+mod servers;
 mod wire;
 
 pub use fragments::fragments;
 pub use input::{Call, Fate, Forgery, Input, Machine, Side, Step};
+pub use servers::{Reached, servers};
 
 use arbitrary::{Arbitrary, Unstructured};
 use barenet::time::Duration;
