@@ -4,10 +4,10 @@ use barenet_tests::size::{OURS, Size, measure};
 
 /// What the programs take: flash, static memory and stack in bytes. Who makes one smaller writes the new value here.
 const HELD: [(&str, [u32; 3]); 4] = [
-    ("bare", [63318, 14268, 3864]),
-    ("tcp1", [177022, 22548, 28824]),
-    ("tcp8", [220482, 66420, 29208]),
-    ("full", [237142, 71028, 29384]),
+    ("bare", [57046, 14524, 3624]),
+    ("tcp1", [155770, 22492, 14984]),
+    ("tcp8", [155754, 64940, 15368]),
+    ("full", [177922, 71220, 21600]),
 ];
 
 /// What they may grow by before somebody has to say that it is worth it, and shrink by before it is held, in percent.

@@ -9,19 +9,18 @@ use core::net::IpAddr;
 use managed::ManagedSlice;
 use siphasher::sip::SipHasher13;
 
-const NONE: u32 = u32::MAX;
-
 /// One place of the table. Callers without a heap hand in a slice of them, twice as many as there
 /// may be entries: a power of two of them is used, and one stays free.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket {
     hash: u32,
-    id: u32,
+    /// The number, plus one: a free place is all zero.
+    entry: u32,
 }
 
 impl Bucket {
     /// A free place.
-    pub const EMPTY: Bucket = Bucket { hash: 0, id: NONE };
+    pub const EMPTY: Bucket = Bucket { hash: 0, entry: 0 };
 }
 
 impl Default for Bucket {
@@ -93,11 +92,9 @@ impl<'a> Demux<'a> {
         let mut at = hash as usize & self.mask;
         for _ in 0..self.buckets.len() {
             let b = self.buckets[at];
-            if b.id == NONE {
-                return None;
-            }
-            if b.hash == hash && is_it(b.id) {
-                return Some(b.id);
+            let id = b.entry.checked_sub(1)?;
+            if b.hash == hash && is_it(id) {
+                return Some(id);
             }
             at = (at + 1) & self.mask;
         }
@@ -109,7 +106,7 @@ impl<'a> Demux<'a> {
         if (self.len + 1) * 4 > self.places() * 3 && !self.grow() && self.len + 1 >= self.places() {
             return false;
         }
-        self.place(Bucket { hash, id });
+        self.place(Bucket { hash, entry: id + 1 });
         self.len += 1;
         true
     }
@@ -120,7 +117,7 @@ impl<'a> Demux<'a> {
 
     fn place(&mut self, bucket: Bucket) {
         let mut at = bucket.hash as usize & self.mask;
-        while self.buckets[at].id != NONE {
+        while self.buckets[at].entry != 0 {
             at = (at + 1) & self.mask;
         }
         self.buckets[at] = bucket;
@@ -140,7 +137,7 @@ impl<'a> Demux<'a> {
         let Some(new) = crate::base::heap::fill(places, Bucket::default) else { return false };
         let old = core::mem::replace(old, new.into_vec());
         self.set_mask();
-        for bucket in old.into_iter().filter(|b| b.id != NONE) {
+        for bucket in old.into_iter().filter(|b| b.entry != 0) {
             self.place(bucket);
         }
         true
@@ -150,9 +147,9 @@ impl<'a> Demux<'a> {
     pub(crate) fn remove(&mut self, hash: u32, id: u32) {
         let mut gap = hash as usize & self.mask;
         for _ in 0..self.places() {
-            match self.buckets[gap].id {
-                NONE => return,
-                found if found == id => return self.close(gap),
+            match self.buckets[gap].entry {
+                0 => return,
+                found if found == id + 1 => return self.close(gap),
                 _ => gap = (gap + 1) & self.mask,
             }
         }
@@ -164,7 +161,7 @@ impl<'a> Demux<'a> {
         loop {
             at = (at + 1) & self.mask;
             let b = self.buckets[at];
-            if b.id == NONE {
+            if b.entry == 0 {
                 break;
             }
             // It may move back if its own place is not between the gap and where it stands.

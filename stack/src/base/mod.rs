@@ -3,6 +3,7 @@
 pub(crate) mod demux;
 #[cfg(feature = "alloc")]
 pub(crate) mod heap;
+pub(crate) mod holder;
 pub(crate) mod list;
 pub(crate) mod packet_queue;
 pub mod pool;

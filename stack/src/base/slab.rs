@@ -9,41 +9,53 @@
 use alloc::{boxed::Box, vec::Vec};
 use managed::ManagedSlice;
 
-const NONE: u32 = u32::MAX;
+/// The end of the list of free places, whose links are numbers of places plus one: so an empty table is all zero.
+const NONE: u32 = 0;
 /// Bytes of a chunk, about.
 #[cfg(feature = "alloc")]
 const CHUNK_BYTES: usize = 8192;
 
 /// One place of a table. Callers without a heap hand in a slice of them.
 #[derive(Debug)]
-pub struct Slot<T> {
-    /// Counts the entries that this place has held.
-    generation: u32,
-    content: Content<T>,
-}
+pub struct Slot<T>(Content<T>);
 
+/// With a tag of its own, so that a free place is all zero: a static with a table lies in `.bss`, and takes no flash.
 #[derive(Debug)]
+#[repr(u8)]
 enum Content<T> {
-    /// And the next free place.
-    Free(u32),
-    Entry(T),
+    Free {
+        /// Counts the entries that this place has held.
+        generation: u32,
+        /// The next free place, plus one.
+        next: u32,
+    } = 0,
+    Entry {
+        generation: u32,
+        entry: T,
+    },
 }
 
 impl<T> Slot<T> {
     /// A free place.
-    pub const EMPTY: Self = Slot { generation: 0, content: Content::Free(NONE) };
+    pub const EMPTY: Self = Slot(Content::Free { generation: 0, next: NONE });
+
+    #[inline]
+    const fn generation(&self) -> u32 {
+        let (Content::Free { generation, .. } | Content::Entry { generation, .. }) = &self.0;
+        *generation
+    }
 
     fn entry(&self) -> Option<&T> {
-        match &self.content {
-            Content::Entry(entry) => Some(entry),
-            Content::Free(_) => None,
+        match &self.0 {
+            Content::Entry { entry, .. } => Some(entry),
+            Content::Free { .. } => None,
         }
     }
 
     fn entry_mut(&mut self) -> Option<&mut T> {
-        match &mut self.content {
-            Content::Entry(entry) => Some(entry),
-            Content::Free(_) => None,
+        match &mut self.0 {
+            Content::Entry { entry, .. } => Some(entry),
+            Content::Free { .. } => None,
         }
     }
 }
@@ -129,7 +141,7 @@ impl Key {
 /// A table of entries of one kind, bounded in number.
 pub(crate) struct Slab<'a, T> {
     slots: Slots<'a, T>,
-    /// First free place, then along [`Content::Free`].
+    /// First free place, plus one, then along [`Content::Free`].
     free: u32,
     /// Places from here on were never used (a borrowed slice is not threaded beforehand).
     fresh: u32,
@@ -148,7 +160,7 @@ impl<'a, T> Slab<'a, T> {
             #[cfg(feature = "alloc")]
             ManagedSlice::Owned(_) => (Slots::Heap(Vec::new()), limit),
         };
-        Slab { slots, free: NONE, fresh: 0, len: 0, limit: limit.min(NONE as usize - 1) as u32 }
+        Slab { slots, free: NONE, fresh: 0, len: 0, limit: limit.min(u32::MAX as usize - 1) as u32 }
     }
 
     /// A table without a place.
@@ -178,8 +190,8 @@ impl<'a, T> Slab<'a, T> {
     /// A free place, off the list of them or new.
     fn place(&mut self) -> Option<u32> {
         if self.free != NONE {
-            let index = self.free;
-            if let Some(Content::Free(next)) = self.slots.get(index).map(|s| &s.content) {
+            let index = self.free - 1;
+            if let Some(Slot(Content::Free { next, .. })) = self.slots.get(index) {
                 self.free = *next;
             }
             return Some(index);
@@ -195,31 +207,41 @@ impl<'a, T> Slab<'a, T> {
     pub(crate) fn insert(&mut self, entry: T) -> Result<Key, T> {
         let Some(index) = self.place() else { return Err(entry) };
         let Some(slot) = self.slots.get_mut(index) else { return Err(entry) };
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.content = Content::Entry(entry);
+        let generation = slot.generation().wrapping_add(1);
+        slot.0 = Content::Entry { generation, entry };
         self.len += 1;
-        Ok(Key { index, generation: slot.generation })
+        Ok(Key { index, generation })
     }
 
     pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
         let slot = self.slots.get_mut(index)?;
         slot.entry()?;
-        let Content::Entry(entry) = core::mem::replace(&mut slot.content, Content::Free(self.free)) else {
-            return None;
-        };
-        self.free = index;
+        let free = Content::Free { generation: slot.generation(), next: self.free };
+        let Content::Entry { entry, .. } = core::mem::replace(&mut slot.0, free) else { return None };
+        self.free = index + 1;
         self.len -= 1;
         Some(entry)
     }
 
+    /// Removes an entry, which is dropped where it is. False: there is none.
+    pub(crate) fn free(&mut self, index: u32) -> bool {
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.entry().is_some()) else {
+            return false;
+        };
+        slot.0 = Content::Free { generation: slot.generation(), next: self.free };
+        self.free = index + 1;
+        self.len -= 1;
+        true
+    }
+
     #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
-        self.slots.get(key.index).filter(|slot| slot.generation == key.generation)?.entry()
+        self.slots.get(key.index).filter(|slot| slot.generation() == key.generation)?.entry()
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        self.slots.get_mut(key.index).filter(|slot| slot.generation == key.generation)?.entry_mut()
+        self.slots.get_mut(key.index).filter(|slot| slot.generation() == key.generation)?.entry_mut()
     }
 
     /// The entry at a place that our own tables name.
@@ -235,7 +257,7 @@ impl<'a, T> Slab<'a, T> {
 
     pub(crate) fn key(&self, index: u32) -> Option<Key> {
         let slot = self.slots.get(index)?;
-        slot.entry().map(|_| Key { index, generation: slot.generation })
+        slot.entry().map(|_| Key { index, generation: slot.generation() })
     }
 
     /// Calls `change` with every entry.

@@ -3,6 +3,14 @@
 //! Without an operating system nothing but the program's own tasks takes it, interrupt handlers
 //! never do, and no task waits while holding it; so on one core it is always free.
 
+/// What is shared without the lock. Where the processor has no compare-and-swap the feature `critical-section` brings it.
+pub(crate) mod atomic {
+    #[cfg(not(feature = "critical-section"))]
+    pub(crate) use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+    #[cfg(feature = "critical-section")]
+    pub(crate) use portable_atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+}
+
 #[cfg(feature = "std")]
 mod imp {
     use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};

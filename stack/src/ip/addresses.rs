@@ -8,6 +8,7 @@ use managed::ManagedSlice;
 
 use super::selection::{self, Candidate};
 use super::{InterfaceId, solicited_node};
+use crate::base::holder::Holder;
 #[cfg(feature = "slaac")]
 use crate::config::ipv6::{Upkeep, dad::Dad, lifetimes::REGEN_ADVANCE};
 use crate::device::Mac;
@@ -307,14 +308,14 @@ pub(crate) enum Aged {
 #[derive(Debug)]
 pub struct Addresses<'a> {
     /// The first so many are used.
-    slots: ManagedSlice<'a, Option<Address>>,
+    slots: ManagedSlice<'a, Holder<Address>>,
     len: usize,
     /// When the next of them changes by itself.
     next: Instant,
 }
 
 impl<'a> Addresses<'a> {
-    pub(crate) const fn new(slots: ManagedSlice<'a, Option<Address>>) -> Self {
+    pub(crate) const fn new(slots: ManagedSlice<'a, Holder<Address>>) -> Self {
         Addresses { slots, len: 0, next: Instant::FAR_FUTURE }
     }
 
@@ -348,7 +349,7 @@ impl<'a> Addresses<'a> {
             return Err(Error::InvalidInput("the interface has as many addresses as it can hold"));
         }
         let full = Error::InvalidInput("the stack has as many addresses as it can hold");
-        *self.slots.get_mut(self.len).ok_or(full)? = Some(new);
+        *self.slots.get_mut(self.len).ok_or(full)? = Holder::Entry(new);
         self.len += 1;
         Ok(())
     }
@@ -358,9 +359,10 @@ impl<'a> Addresses<'a> {
         let mut kept = 0;
         for at in 0..self.len {
             let goes = self.slots[at].as_ref().is_none_or(&which);
-            let address = self.slots[at].take();
-            if !goes {
-                self.slots[kept] = address;
+            if goes {
+                self.slots[at] = Holder::Empty;
+            } else {
+                self.slots.swap(at, kept);
                 kept += 1;
             }
         }

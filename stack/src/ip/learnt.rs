@@ -6,6 +6,8 @@
 use core::net::Ipv6Addr;
 
 use super::InterfaceId;
+#[cfg(feature = "slaac")]
+use crate::base::holder::Holder;
 use crate::time::Instant;
 #[cfg(feature = "slaac")]
 use managed::ManagedSlice;
@@ -88,14 +90,14 @@ pub(crate) enum Learned {
 /// The table.
 #[cfg(feature = "slaac")]
 pub struct LearntRoutes<'a> {
-    slots: ManagedSlice<'a, Option<LearntRoute>>,
+    slots: ManagedSlice<'a, Holder<LearntRoute>>,
     /// When the next of them ends.
     next: Instant,
 }
 
 #[cfg(feature = "slaac")]
 impl<'a> LearntRoutes<'a> {
-    pub(crate) const fn new(slots: ManagedSlice<'a, Option<LearntRoute>>) -> Self {
+    pub(crate) const fn new(slots: ManagedSlice<'a, Holder<LearntRoute>>) -> Self {
         LearntRoutes { slots, next: Instant::FAR_FUTURE }
     }
 
@@ -120,7 +122,7 @@ impl<'a> LearntRoutes<'a> {
         let known = self.slots.iter().position(|s| s.as_ref().is_some_and(same));
         let at = match known {
             Some(at) if route.until <= now => {
-                self.slots[at] = None;
+                self.slots[at] = Holder::Empty;
                 self.look_ahead();
                 return Learned::Changed;
             }
@@ -131,8 +133,8 @@ impl<'a> LearntRoutes<'a> {
                 None => return Learned::Full,
             },
         };
-        let old = self.slots[at].filter(same);
-        self.slots[at] = Some(route);
+        let old = self.slots[at].as_ref().copied().filter(same);
+        self.slots[at] = Holder::Entry(route);
         self.look_ahead();
         let what = |r: LearntRoute| (r.gateway, r.preference, r.failures);
         if old.map(what) == Some(what(route)) { Learned::Same } else { Learned::Changed }
@@ -140,12 +142,12 @@ impl<'a> LearntRoutes<'a> {
 
     fn place(&self, from: LearntFrom) -> Option<usize> {
         let of_kind =
-            || self.slots.iter().enumerate().filter(move |(_, s)| s.is_some_and(|r| r.from == from));
-        let free = self.slots.iter().position(Option::is_none);
+            || self.slots.iter().enumerate().filter(move |(_, s)| s.as_ref().is_some_and(|r| r.from == from));
+        let free = self.slots.iter().position(Holder::is_empty);
         if free.is_some() && of_kind().count() < most(from) {
             return free;
         }
-        let gives_way = of_kind().filter_map(|(at, s)| Some((at, (*s)?)));
+        let gives_way = of_kind().filter_map(|(at, s)| Some((at, *s.as_ref()?)));
         let gives_way = gives_way.filter(|(_, r)| r.failures > 0 || from == LearntFrom::Redirect);
         gives_way.min_by_key(|(_, r)| (r.failures == 0, r.until)).map(|(at, _)| at)
     }
@@ -153,7 +155,7 @@ impl<'a> LearntRoutes<'a> {
     /// Removes the routes that `which` names; false: there are none.
     pub(crate) fn remove(&mut self, which: impl Fn(&LearntRoute) -> bool) -> bool {
         let hit = self.slots.iter_mut().filter(|s| s.as_ref().is_some_and(&which));
-        let removed = hit.map(|slot| *slot = None).count();
+        let removed = hit.map(|slot| *slot = Holder::Empty).count();
         self.look_ahead();
         removed > 0
     }

@@ -6,6 +6,7 @@ use managed::ManagedSlice;
 
 use super::InterfaceId;
 use super::addresses::Cidr;
+use crate::base::holder::Holder;
 use crate::error::Error;
 
 /// A way to a network.
@@ -23,11 +24,11 @@ pub struct Route {
 
 /// The table. Networks of the interfaces' own addresses are not in it.
 pub struct Routes<'a> {
-    slots: ManagedSlice<'a, Option<Route>>,
+    slots: ManagedSlice<'a, Holder<Route>>,
 }
 
 impl<'a> Routes<'a> {
-    pub(crate) const fn new(slots: ManagedSlice<'a, Option<Route>>) -> Self {
+    pub(crate) const fn new(slots: ManagedSlice<'a, Holder<Route>>) -> Self {
         Routes { slots }
     }
 
@@ -39,9 +40,9 @@ impl<'a> Routes<'a> {
                 == (route.destination, route.gateway, route.interface)
         };
         let at = self.slots.iter().position(|s| s.as_ref().is_some_and(same));
-        let at = at.or_else(|| self.slots.iter().position(Option::is_none));
+        let at = at.or_else(|| self.slots.iter().position(Holder::is_empty));
         let full = Error::InvalidInput("the routing table is full");
-        self.slots[at.ok_or(full)?] = Some(route);
+        self.slots[at.ok_or(full)?] = Holder::Entry(route);
         Ok(())
     }
 
@@ -62,7 +63,7 @@ impl<'a> Routes<'a> {
     /// Removes the routes that `which` names and says how many.
     pub(crate) fn remove(&mut self, mut which: impl FnMut(&Route) -> bool) -> usize {
         let hit = self.slots.iter_mut().filter(|s| s.as_ref().is_some_and(&mut which));
-        hit.map(|slot| *slot = None).count()
+        hit.map(|slot| *slot = Holder::Empty).count()
     }
 
     /// Every route.

@@ -5,7 +5,7 @@
 //! the two sees the other. What is no work for the daemon but news for a thread that spins is counted,
 //! so that a thread sees what came since it looked, whoever brought it.
 
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::base::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A bit and a number that threads share: those of the machine, or of a model that tries all orders.
 pub(super) trait Cells {

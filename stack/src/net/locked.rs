@@ -1,9 +1,9 @@
 //! The daemon under its lock, which knows who holds it, and which is given back before anybody is woken.
 
+use crate::base::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::Waker;
 
 use crate::base::sync::{self, Guard, Lock};

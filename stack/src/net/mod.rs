@@ -1,11 +1,11 @@
 //! The network as a program holds it: a handle to the daemon, the machine and the way of waiting.
 
+use crate::base::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 #[cfg(feature = "alloc")]
 use alloc::{boxed::Box, sync::Arc};
 use core::cell::Cell;
 #[cfg(feature = "alloc")]
 use core::net::IpAddr;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::task::{Context, Poll, Waker};
 
 use crate::base::wakers::NOBODY;

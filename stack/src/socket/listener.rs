@@ -1,10 +1,10 @@
 //! A listening port, and serving what comes to it.
 
 #[cfg(feature = "alloc")]
+use crate::base::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(feature = "alloc")]
 use alloc::{boxed::Box, format, sync::Arc};
 use core::net::SocketAddr;
-#[cfg(feature = "alloc")]
-use core::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(feature = "alloc")]
 use core::task::Waker;
 use core::task::{Context, Poll};

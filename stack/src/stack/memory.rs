@@ -7,6 +7,7 @@ use super::FragmentSlot;
 use super::{Bucket, Interface, NeighborSlot, Slot, Storage};
 #[cfg(feature = "multicast")]
 use super::{GroupSlot, MembershipSlot};
+use crate::base::holder::Holder;
 use crate::base::pool::Pool;
 use crate::ip::addresses::Address;
 use crate::ip::learnt::LearntRoute;
@@ -86,7 +87,7 @@ const MEMBERSHIPS: usize = 16;
 /// connections that peers opened leave an eighth to our own connects, one at least (of two or more). While
 /// all are busy, what idles has to wait: its peer is not heard, a write to it fails with
 /// [`OutOfMemory`](crate::Error::OutOfMemory), and letting go of it resets it. All that is not counted
-/// takes less than five kilobytes, and more with these features: two with `fragments`, 1.3 with `slaac`, and 3.3 with
+/// takes less than five kilobytes, and more with these features: two with `fragments`, 1.5 with `slaac`, and 3.3 with
 /// `multicast`.
 pub struct Memory<
     const BLOCKS: usize,
@@ -97,9 +98,9 @@ pub struct Memory<
     blocks: [[u8; BLOCK_TAKES]; BLOCKS],
     interfaces: [Slot<Interface>; INTERFACES],
     neighbors: [NeighborSlot; NEIGHBORS],
-    addresses: [Option<Address>; ADDRESSES],
-    learnt_routes: [Option<LearntRoute>; LEARNT_ROUTES],
-    routes: [Option<Route>; ROUTES],
+    addresses: [Holder<Address>; ADDRESSES],
+    learnt_routes: [Holder<LearntRoute>; LEARNT_ROUTES],
+    routes: [Holder<Route>; ROUTES],
     tcp: TcpMemory<CONNECTIONS, ACTIVE>,
     datagrams: [Slot<DatagramSocket>; DATAGRAMS],
     datagram_buckets: [[Bucket; 2]; DATAGRAMS],
@@ -124,9 +125,9 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             blocks: [[0; BLOCK_TAKES]; BLOCKS],
             interfaces: [const { Slot::EMPTY }; INTERFACES],
             neighbors: [const { NeighborSlot::EMPTY }; NEIGHBORS],
-            addresses: [None; ADDRESSES],
-            learnt_routes: [None; LEARNT_ROUTES],
-            routes: [None; ROUTES],
+            addresses: [Holder::Empty; ADDRESSES],
+            learnt_routes: [Holder::Empty; LEARNT_ROUTES],
+            routes: [Holder::Empty; ROUTES],
             tcp: TcpMemory::new(),
             datagrams: [const { Slot::EMPTY }; DATAGRAMS],
             datagram_buckets: [[Bucket::EMPTY; 2]; DATAGRAMS],

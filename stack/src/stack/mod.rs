@@ -45,6 +45,7 @@ mod udp;
 mod views;
 
 pub use crate::base::demux::Bucket;
+pub use crate::base::holder::Holder;
 pub use crate::base::slab::Slot;
 #[cfg(feature = "multicast")]
 pub use crate::ip::groups::{GroupSlot, MembershipSlot};

@@ -11,6 +11,7 @@ use super::FragmentSlot;
 use super::{GroupSlot, MembershipSlot};
 use super::{Interface, NeighborSlot, Slot};
 use crate::base::demux::Bucket;
+use crate::base::holder::Holder;
 use crate::base::pool::Pool;
 use crate::ip::addresses::Address;
 use crate::ip::learnt::LearntRoute;
@@ -30,11 +31,11 @@ pub struct Storage<'a> {
     /// The neighbour cache; neighbours beyond push out the least used.
     pub neighbors: ManagedSlice<'a, NeighborSlot>,
     /// Addresses of all interfaces, two for loopback among them.
-    pub addresses: ManagedSlice<'a, Option<Address>>,
+    pub addresses: ManagedSlice<'a, Holder<Address>>,
     /// What routers told of routes over IPv6; of no use without the feature `slaac`.
-    pub learnt_routes: ManagedSlice<'a, Option<LearntRoute>>,
+    pub learnt_routes: ManagedSlice<'a, Holder<LearntRoute>>,
     /// The routing table.
-    pub routes: ManagedSlice<'a, Option<Route>>,
+    pub routes: ManagedSlice<'a, Holder<Route>>,
     /// Connections and listeners.
     pub tcp: TcpStorage<'a>,
     /// Most connections, if their table is on the heap.
@@ -132,9 +133,11 @@ impl Storage<'static> {
             pool: Pool::growing(limits.memory, limits.block_len),
             interfaces: ManagedSlice::Owned(Vec::new()),
             neighbors: ManagedSlice::Owned((0..limits.neighbors).map(|_| NeighborSlot::default()).collect()),
-            addresses: ManagedSlice::Owned(alloc::vec![None; limits.addresses]),
-            learnt_routes: ManagedSlice::Owned(alloc::vec![None; LearntRoute::places(limits.learnt_routes)]),
-            routes: ManagedSlice::Owned(alloc::vec![None; limits.routes]),
+            addresses: ManagedSlice::Owned(alloc::vec![Holder::Empty; limits.addresses]),
+            learnt_routes: ManagedSlice::Owned(
+                alloc::vec![Holder::Empty; LearntRoute::places(limits.learnt_routes)],
+            ),
+            routes: ManagedSlice::Owned(alloc::vec![Holder::Empty; limits.routes]),
             tcp: TcpStorage::heap(limits.active),
             connections_max: limits.connections,
             datagrams: ManagedSlice::Owned(Vec::new()),
@@ -199,8 +202,8 @@ mod tests {
     fn a_stack_without_a_heap() {
         let (mut memory, mut buckets) = ([0; 4096], [Bucket::default(); 4]);
         let (mut interfaces, mut datagrams) = ([Slot::default()], [Slot::default(), Slot::default()]);
-        let (mut neighbors, mut routes) = ([const { NeighborSlot::EMPTY }; 8], [None; 2]);
-        let mut addresses = [None; 2];
+        let (mut neighbors, mut routes) = ([const { NeighborSlot::EMPTY }; 8], [Holder::Empty; 2]);
+        let mut addresses = [Holder::Empty; 2];
         let mut stack = Stack::new(
             Storage {
                 pool: Pool::borrowed(&mut memory, 256),

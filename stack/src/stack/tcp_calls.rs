@@ -9,10 +9,7 @@ use crate::base::slab::Key;
 use crate::counters::TcpCounts;
 use crate::error::Error;
 use crate::ip::{self, InterfaceId};
-use crate::tcp::segment::Reset;
-use crate::tcp::{
-    Connection, Interest, IpFields, Opened, Reply, State, TcpConfig, TcpInfo, TcpOptions, Tuple,
-};
+use crate::tcp::{Interest, LastWords, Opened, Reply, State, TcpConfig, TcpInfo, TcpOptions, Tuple};
 use crate::time::Instant;
 use crate::udp::with_zone;
 
@@ -349,9 +346,9 @@ impl Stack<'_> {
         evictable.is_some()
     }
 
-    fn send_reset(&mut self, reset: Option<(Connection, Reset, IpFields)>, now: Instant) {
-        if let Some((c, reset, fields)) = reset {
-            self.tcp_reply(&c.tuple, c.interface, (Reply::Reset(reset), fields), now);
+    fn send_reset(&mut self, last: Option<LastWords>, now: Instant) {
+        if let Some(LastWords { tuple, interface, reset, fields }) = last {
+            self.tcp_reply(&tuple, interface, (Reply::Reset(reset), fields), now);
         }
     }
 

@@ -26,4 +26,6 @@ pub(crate) use segment::{Reply, Tuple};
 pub use send::recovery::RecoveryPhase;
 pub(crate) use table::TcpMemory;
 pub use table::{Connection, ListenerEntry, OptionsEntry, Place, TcpStorage, TimeWaitEntry};
-pub(crate) use table::{ConnectionEvent, Handshaking, Interest, Opened, Outcome, Profile, Refused, Tcp};
+pub(crate) use table::{
+    ConnectionEvent, Handshaking, Interest, LastWords, Opened, Outcome, Profile, Refused, Tcp,
+};

@@ -3,6 +3,7 @@
 use std::vec::Vec;
 
 use super::*;
+use crate::base::holder::Holder;
 use crate::base::slab::{Slab, Slot};
 
 const T0: Instant = Instant::from_millis(1000);
@@ -17,7 +18,7 @@ fn link() -> InterfaceId {
 }
 
 fn table() -> LearntRoutes<'static> {
-    LearntRoutes::new(ManagedSlice::Owned(std::vec![None; 40]))
+    LearntRoutes::new(ManagedSlice::Owned(std::vec![Holder::Empty; 40]))
 }
 
 fn route(from: LearntFrom, prefix: &str, len: u8, gateway: Option<&str>, seconds: u64) -> LearntRoute {

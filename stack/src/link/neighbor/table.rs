@@ -6,10 +6,11 @@ use managed::ManagedSlice;
 use super::NeighborKey;
 use super::entry::{Class, Entry};
 use crate::base::demux::HashKey;
+use crate::base::holder::Holder;
 use crate::time::Instant;
 
-/// The end of a chain.
-const END: u32 = u32::MAX;
+/// The end of a chain, whose links are numbers of places plus one: so an empty place is all zero.
+const END: u32 = 0;
 /// Places that are looked at together for one to give way, so that this costs the same however
 /// large the table is, unless nearly all of it is in use.
 const GROUP: usize = 8;
@@ -21,12 +22,12 @@ pub struct NeighborSlot {
     first: u32,
     /// The next one of the chain that the entry here is in.
     next: u32,
-    entry: Option<Entry>,
+    entry: Holder<Entry>,
 }
 
 impl NeighborSlot {
     /// A free place.
-    pub const EMPTY: NeighborSlot = NeighborSlot { first: END, next: END, entry: None };
+    pub const EMPTY: NeighborSlot = NeighborSlot { first: END, next: END, entry: Holder::Empty };
 }
 
 impl Default for NeighborSlot {
@@ -79,10 +80,10 @@ impl<'a> Table<'a> {
             return Some(self.recent);
         }
         let mut at = self.slots[self.chain(key)?].first;
-        while let Some(slot) = self.slots.get(at as usize) {
+        while let Some(slot) = index(at).and_then(|at| self.slots.get(at)) {
             if is_it(slot) {
-                self.recent = at as usize;
-                return Some(at as usize);
+                self.recent = at as usize - 1;
+                return Some(self.recent);
             }
             at = slot.next;
         }
@@ -102,7 +103,7 @@ impl<'a> Table<'a> {
         let mut best: Option<(Class, Option<Instant>, usize)> = None;
         for step in 0..len {
             let at = (self.hand + step) % len;
-            match &self.slots[at].entry {
+            match self.slots[at].entry.as_ref() {
                 None => {
                     best = Some((Class::Failed, None, at));
                     break;
@@ -125,9 +126,9 @@ impl<'a> Table<'a> {
     /// Puts an entry into a free place.
     pub(super) fn put(&mut self, at: usize, entry: Entry) {
         let Some(chain) = self.chain(&entry.key) else { return };
-        let next = core::mem::replace(&mut self.slots[chain].first, at as u32);
+        let next = core::mem::replace(&mut self.slots[chain].first, at as u32 + 1);
         let slot = &mut self.slots[at];
-        (slot.next, slot.entry) = (next, Some(entry));
+        (slot.next, slot.entry) = (next, Holder::Entry(entry));
         (self.recent, self.entries) = (at, self.entries + 1);
     }
 
@@ -137,13 +138,13 @@ impl<'a> Table<'a> {
         self.entries -= 1;
         let after = core::mem::replace(&mut self.slots[at].next, END);
         let chain = self.chain(&entry.key)?;
-        if self.slots[chain].first == at as u32 {
+        if self.slots[chain].first == at as u32 + 1 {
             self.slots[chain].first = after;
             return Some(entry);
         }
         let mut before = self.slots[chain].first;
-        while let Some(slot) = self.slots.get_mut(before as usize) {
-            if slot.next == at as u32 {
+        while let Some(slot) = index(before).and_then(|before| self.slots.get_mut(before)) {
+            if slot.next == at as u32 + 1 {
                 slot.next = after;
                 break;
             }
@@ -156,4 +157,9 @@ impl<'a> Table<'a> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Entry)> {
         self.slots.iter().enumerate().filter_map(|(at, slot)| Some((at, slot.entry.as_ref()?)))
     }
+}
+
+/// The place that a link of a chain leads to.
+fn index(link: u32) -> Option<usize> {
+    link.checked_sub(1).map(|at| at as usize)
 }

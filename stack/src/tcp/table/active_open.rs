@@ -141,7 +141,7 @@ impl Tcp<'_> {
         };
         let index = self.connections.insert(connection, opened, now)?;
         if !self.demux.insert(hash, index) {
-            self.connections.remove(index);
+            self.connections.remove(index, |_| {});
             return None;
         }
         self.settings.share(profile);

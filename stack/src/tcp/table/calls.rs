@@ -1,14 +1,13 @@
 //! The application's calls, by key.
 
-use super::{Connection, Interest, Starved, Tcp, passive};
+use super::{Connection, Interest, LastWords, Starved, Tcp, passive};
 use crate::base::pool::Pool;
 use crate::base::slab::Key;
 use crate::base::wakers::{self, Others};
 use crate::error::Error;
 use crate::tcp::connection::tcb::has_memory;
 use crate::tcp::context::Context;
-use crate::tcp::options::{IpFields, TcpOptions};
-use crate::tcp::segment::Reset;
+use crate::tcp::options::TcpOptions;
 use crate::time::Instant;
 use core::task::Waker;
 
@@ -194,33 +193,28 @@ impl Tcp<'_> {
     }
 
     /// ABORT (RFC 9293 §3.10.5): the connection ends at once, and the peer is told.
-    pub(crate) fn abort(
-        &mut self,
-        key: Key,
-        now: Instant,
-        pool: &mut Pool<'_>,
-    ) -> Option<(Connection, Reset, IpFields)> {
+    pub(crate) fn abort(&mut self, key: Key, now: Instant, pool: &mut Pool<'_>) -> Option<LastWords> {
         let c = self.connections.look_by(key)?;
         let (reset, fields) = (c.tcb.reset(now), self.settings.options(c.profile).ip_fields());
-        let c = self.take_out(key, pool)?;
-        reset.map(|reset| (c, reset, fields))
+        let (tuple, interface) = (c.tuple, c.interface);
+        self.take_out(key, pool);
+        Some(LastWords { tuple, interface, reset: reset?, fields })
     }
 
-    pub(in crate::tcp) fn take_out(&mut self, key: Key, pool: &mut Pool<'_>) -> Option<Connection> {
-        let passive_on = passive(&self.connections.look_by(key)?.tcb);
+    /// Takes a connection off all tables. False: there is none.
+    pub(in crate::tcp) fn take_out(&mut self, key: Key, pool: &mut Pool<'_>) -> bool {
+        let Some(c) = self.connections.look_by(key) else { return false };
+        let (passive_on, opening) = (passive(&c.tcb), c.tcb.opening());
         self.forget(key.index);
         if let Some(listener) = passive_on {
             self.half_open_ends(listener, key.index);
         }
-        let mut c = self.connections.remove(key.index)?;
-        if let Some(listener) = c.tcb.opening() {
+        self.discard(key.index, pool);
+        if let Some(listener) = opening {
             self.fast_open_ends(listener, None);
         }
-        self.settings.release(c.profile);
-        c.tcb.clear(pool);
-        c.wake_both(&mut self.woken);
         self.feed_starved(pool);
-        Some(c)
+        true
     }
 }
 

@@ -6,15 +6,13 @@
 //! for each. If all of those are busy the set grows; where its memory was handed in, it can't, and a
 //! connection that is parked has to wait until another one rests.
 
-use super::{Connection, Profile};
+use super::Connection;
+use super::parking::{Copied, Idle};
 use crate::base::list::{Link, NONE};
 use crate::base::slab::{Key, Slab, Slot};
-use crate::base::wakers::{Others, Woken};
+use crate::base::wakers::Woken;
 use crate::base::wheel::Node;
 use crate::error::Error;
-use crate::ip::InterfaceId;
-use crate::tcp::codec::{Packer, Parked, Unpacker};
-use crate::tcp::connection::tcb::Tcb;
 use crate::tcp::segment::Tuple;
 use crate::time::Instant;
 use core::ops::Deref;
@@ -37,18 +35,6 @@ pub struct Place {
     active: u32,
     opened: Opened,
     idle: Option<Idle>,
-}
-
-/// A connection that idles: everything of it that the tables need, and its state in little.
-#[derive(Debug)]
-struct Idle {
-    reader: Option<Waker>,
-    hash: u32,
-    timer: Node,
-    orphaned: Link,
-    next_waiting: u32,
-    /// The addresses, then everything else.
-    state: Parked,
 }
 
 /// Who opened a connection: there is a share of the places for ours.
@@ -74,14 +60,14 @@ pub(in crate::tcp) struct Connections<'a> {
 /// A connection to look at, wherever it is.
 pub(crate) struct ConnectionRef<'a> {
     active: Option<&'a Connection>,
-    unparked: Option<Connection>,
+    unparked: Option<Copied>,
 }
 
 impl Deref for ConnectionRef<'_> {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        let connection = self.active.or(self.unparked.as_ref());
+        let connection = self.active.or(self.unparked.as_deref());
         connection.expect("one of the two is made")
     }
 }
@@ -193,7 +179,7 @@ impl<'a> Connections<'a> {
     }
 
     /// A copy of the connection that this key is for, if it idles.
-    pub(in crate::tcp) fn idle(&self, key: Key) -> Option<Connection> {
+    pub(in crate::tcp) fn idle(&self, key: Key) -> Option<Copied> {
         self.places.get(key)?.idle.as_ref().map(|idle| idle.copy(key.index))
     }
 
@@ -225,7 +211,7 @@ impl<'a> Connections<'a> {
     pub(in crate::tcp) fn is_of(&self, index: u32, tuple: &Tuple) -> bool {
         let Some(place) = self.places.at(index) else { return false };
         match &place.idle {
-            Some(idle) => Tuple::unpark(&mut idle.state.unpacker()) == *tuple,
+            Some(idle) => idle.tuple() == *tuple,
             None => self.active.at(place.active).is_some_and(|c| c.tuple == *tuple),
         }
     }
@@ -242,7 +228,7 @@ impl<'a> Connections<'a> {
         }
         let at = self.active.insert(connection).ok()?.index;
         let Ok(key) = self.places.insert(Place { active: at, opened, idle: None }) else {
-            self.active.remove(at);
+            self.active.free(at);
             return None;
         };
         if let Some(c) = self.active.at_mut(at) {
@@ -253,16 +239,22 @@ impl<'a> Connections<'a> {
         Some(key.index)
     }
 
-    pub(in crate::tcp) fn remove(&mut self, index: u32) -> Option<Connection> {
-        let Place { active, opened, idle } = self.places.remove(index)?;
+    /// Removes a connection where it is, and calls `last` with it before. False: there is none.
+    pub(in crate::tcp) fn remove(&mut self, index: u32, last: impl FnOnce(&mut Connection)) -> bool {
+        let Some(place) = self.places.at_mut(index) else { return false };
+        let (active, opened) = (place.active, place.opened);
         self.passive -= usize::from(opened == Opened::ByPeer);
-        match idle {
-            Some(idle) => Some(idle.unpark(index)),
+        match place.idle.take() {
+            Some(idle) => last(&mut idle.unpark(index)),
             None => {
                 self.passive_active -= usize::from(opened == Opened::ByPeer);
-                self.active.remove(active)
+                if let Some(c) = self.active.at_mut(active) {
+                    last(c);
+                }
+                self.active.free(active);
             }
         }
+        self.places.free(index)
     }
 
     /// Makes the connection one of those in use. False: there is none, or all of those are busy.
@@ -311,7 +303,7 @@ impl<'a> Connections<'a> {
         {
             (place.active, place.idle) = (NONE, Some(idle));
             self.passive_active -= usize::from(place.opened == Opened::ByPeer);
-            self.active.remove(at);
+            self.active.free(at);
         }
     }
 
@@ -319,7 +311,7 @@ impl<'a> Connections<'a> {
     pub(in crate::tcp) fn timer(&mut self, index: u32) -> Option<&mut Node> {
         let place = self.places.at_mut(index)?;
         match &mut place.idle {
-            Some(idle) => Some(&mut idle.timer),
+            Some(idle) => Some(idle.timer()),
             None => Some(&mut self.active.at_mut(place.active)?.timer),
         }
     }
@@ -328,7 +320,7 @@ impl<'a> Connections<'a> {
     pub(in crate::tcp) fn reader(&mut self, key: Key) -> Option<&mut Option<Waker>> {
         let place = self.places.get_mut(key)?;
         match &mut place.idle {
-            Some(idle) => Some(&mut idle.reader),
+            Some(idle) => Some(idle.reader()),
             None => Some(&mut self.active.at_mut(place.active)?.reader),
         }
     }
@@ -337,7 +329,7 @@ impl<'a> Connections<'a> {
     pub(in crate::tcp) fn leave_demux(&mut self, index: u32) -> Option<u32> {
         let place = self.places.at(index)?;
         match &place.idle {
-            Some(idle) => Some(idle.hash),
+            Some(idle) => Some(idle.hash()),
             None => {
                 let c = self.active.at_mut(place.active)?;
                 core::mem::take(&mut c.known).then_some(c.hash)
@@ -349,7 +341,7 @@ impl<'a> Connections<'a> {
     pub(in crate::tcp) fn orphaned(&mut self, index: u32) -> Option<&mut Link> {
         let place = self.places.at_mut(index)?;
         match &mut place.idle {
-            Some(idle) => Some(&mut idle.orphaned),
+            Some(idle) => Some(idle.orphaned()),
             None => Some(&mut self.active.at_mut(place.active)?.orphaned),
         }
     }
@@ -358,7 +350,7 @@ impl<'a> Connections<'a> {
     pub(in crate::tcp) fn next_waiting(&mut self, index: u32) -> Option<&mut u32> {
         let place = self.places.at_mut(index)?;
         match &mut place.idle {
-            Some(idle) => Some(&mut idle.next_waiting),
+            Some(idle) => Some(idle.next_waiting()),
             None => Some(&mut self.active.at_mut(place.active)?.next_waiting),
         }
     }
@@ -368,7 +360,7 @@ impl<'a> Connections<'a> {
         self.active.for_each_mut(|c| c.wake_both(woken));
         self.places.for_each_mut(|place| {
             if let Some(idle) = &mut place.idle {
-                woken.take(&mut idle.reader);
+                woken.take(idle.reader());
             }
         });
     }
@@ -381,104 +373,8 @@ impl<'a> Connections<'a> {
             let Some(index) = self.active.at(at).map(|c| c.index) else { continue };
             self.park_at(at, now);
             let Some(idle) = self.places.at(index).and_then(|place| place.idle.as_ref()) else { continue };
-            let again = Idle::of(&mut idle.copy(index), now).map(|again| again.state);
-            assert_eq!(again.as_ref(), Some(&idle.state), "parked, it came back as another");
-        }
-    }
-}
-
-impl InterfaceId {
-    fn park(self, to: &mut Packer) {
-        let InterfaceId(key) = self;
-        key.numbers().into_iter().for_each(|n| to.number(n));
-    }
-
-    fn unpark(from: &mut Unpacker<'_>) -> Self {
-        InterfaceId(Key::of_numbers(core::array::from_fn(|_| from.number() as u32)))
-    }
-}
-
-impl Idle {
-    /// What is left of a connection at rest. It stays as it is, but for its waker.
-    fn of(c: &mut Connection, now: Instant) -> Option<Idle> {
-        let Connection {
-            tuple,
-            interface,
-            tcb,
-            profile,
-            index: _,
-            is_referenced: _,
-            known,
-            hash,
-            timer,
-            ready,
-            blocked,
-            starved,
-            narrow,
-            stalled,
-            orphaned,
-            half_open,
-            is_late: _,
-            next_waiting,
-            reader,
-            writer,
-            others,
-        } = c;
-        let is_queued =
-            [ready, starved, narrow, stalled, half_open].iter().any(|link| link.is_queued()) || *blocked;
-        if !*known || is_queued || writer.is_some() || !others.is_empty() {
-            return None;
-        }
-        let mut to = Packer::new(now);
-        tuple.park(&mut to);
-        tcb.park(&mut to)?;
-        interface.park(&mut to);
-        profile.park(&mut to);
-        Some(Idle {
-            state: to.finish()?,
-            reader: reader.take(),
-            hash: *hash,
-            timer: *timer,
-            orphaned: *orphaned,
-            next_waiting: *next_waiting,
-        })
-    }
-
-    fn unpark(self, index: u32) -> Connection {
-        let mut connection = self.copy(index);
-        connection.reader = self.reader;
-        connection
-    }
-
-    /// The connection as it was, without its waker.
-    fn copy(&self, index: u32) -> Connection {
-        let mut from = self.state.unpacker();
-        let tuple = Tuple::unpark(&mut from);
-        let tcb = Tcb::unpark(&mut from);
-        let interface = InterfaceId::unpark(&mut from);
-        let profile = Profile::unpark(&mut from);
-        Connection {
-            tuple,
-            interface,
-            tcb,
-            profile,
-            index,
-            is_referenced: true,
-            known: true,
-            hash: self.hash,
-            timer: self.timer,
-            ready: Link::default(),
-            blocked: false,
-            starved: Link::default(),
-            narrow: Link::default(),
-            stalled: Link::default(),
-            orphaned: self.orphaned,
-            half_open: Link::default(),
-            is_late: false,
-            next_waiting: self.next_waiting,
-            reader: None,
-            writer: None,
-            others: Others::new(),
+            let again = Idle::of(&mut idle.copy(index), now);
+            assert!(again.is_some_and(|again| again.is_same(idle)), "parked, it came back as another");
         }
     }
 }

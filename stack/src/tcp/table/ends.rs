@@ -84,11 +84,12 @@ impl Tcp<'_> {
 
     /// Frees the connection's place. It is off the tables already.
     pub(super) fn discard(&mut self, index: u32, pool: &mut Pool<'_>) {
-        if let Some(mut c) = self.connections.remove(index) {
-            self.settings.release(c.profile);
+        let (settings, woken) = (&mut self.settings, &mut self.woken);
+        self.connections.remove(index, |c| {
+            settings.release(c.profile);
             c.tcb.clear(pool);
-            c.wake_both(&mut self.woken);
-        }
+            c.wake_both(woken);
+        });
     }
 
     /// Fails a connection from outside: unreachable, refused by ICMP, device gone.

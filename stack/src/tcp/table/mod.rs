@@ -18,6 +18,11 @@ mod listener;
 mod memory;
 mod orphans;
 mod outcome;
+#[cfg(not(feature = "parking"))]
+#[path = "no_parking.rs"]
+mod parking;
+#[cfg(feature = "parking")]
+mod parking;
 mod passive_open;
 mod scheduler;
 mod settings;
@@ -30,7 +35,7 @@ use entry::Changes;
 pub use entry::Connection;
 use links::{HalfOpen, Narrow, Orphaned, Ready, Stalled, Starved, Timers};
 pub(crate) use memory::TcpMemory;
-pub(crate) use outcome::{ConnectionEvent, Handshaking, Outcome, Refused};
+pub(crate) use outcome::{ConnectionEvent, Handshaking, LastWords, Outcome, Refused};
 pub use settings::OptionsEntry;
 pub(crate) use settings::Profile;
 pub use time_wait::TimeWaitEntry;

@@ -1,11 +1,9 @@
 //! Connections that nobody holds: the stack carries them to their end.
 
-use super::{Connection, Opened, Orphaned, Tcp, passive};
+use super::{LastWords, Opened, Orphaned, Tcp, passive};
 use crate::base::pool::Pool;
 use crate::base::slab::Key;
 use crate::tcp::connection::tcb::Phase;
-use crate::tcp::options::IpFields;
-use crate::tcp::segment::Reset;
 use crate::time::Instant;
 
 impl Tcp<'_> {
@@ -16,12 +14,15 @@ impl Tcp<'_> {
         is_whole: bool,
         now: Instant,
         pool: &mut Pool<'_>,
-    ) -> Option<(Connection, Reset, IpFields)> {
+    ) -> Option<LastWords> {
         let Ok(c) = self.connections.activated(key, now) else { return self.abort(key, now, pool) };
         let mut cx = self.settings.cx(c.profile, now, pool);
-        let fields = cx.options.ip_fields();
+        let (tuple, interface, fields) = (c.tuple, c.interface, cx.options.ip_fields());
         match (c.tcb.let_go(is_whole, &mut cx), &c.tcb.phase) {
-            (Some(reset), _) => self.take_out(key, pool).map(|c| (c, reset, fields)),
+            (Some(reset), _) => {
+                self.take_out(key, pool);
+                Some(LastWords { tuple, interface, reset, fields })
+            }
             // Nothing was ever received from the peer, nor was anybody told otherwise: the record goes at
             // once (H003).
             (None, Phase::SynSent(h)) if !h.is_fast_open || h.queue.is_empty() => {

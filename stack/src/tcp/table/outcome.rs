@@ -1,9 +1,10 @@
 //! What became of a segment, a timer or a call, for whoever asked the table.
 
 use crate::error::Error;
+use crate::ip::InterfaceId;
 use crate::tcp::connection::tcb::Dropped;
 use crate::tcp::options::IpFields;
-use crate::tcp::segment::Reply;
+use crate::tcp::segment::{Reply, Reset, Tuple};
 
 /// What a listener does that is no drop, for the counters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +28,15 @@ pub(crate) struct Outcome {
     pub(crate) handshaking: Option<Handshaking>,
     /// The way to the peer may be broken.
     pub(crate) negative_advice: bool,
+}
+
+/// The reset of a connection that ended, and where it goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastWords {
+    pub(crate) tuple: Tuple,
+    pub(crate) interface: InterfaceId,
+    pub(crate) reset: Reset,
+    pub(crate) fields: IpFields,
 }
 
 /// Why a segment came to nothing.

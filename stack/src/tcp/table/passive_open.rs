@@ -431,7 +431,7 @@ impl Tcp<'_> {
             matches!(&c.tcb.phase, Phase::SynReceived(h) if !h.answered && h.transmissions > transmissions)
         });
         let key = self.connections.key(oldest).filter(|_| silent);
-        key.and_then(|key| self.take_out(key, pool)).is_some()
+        key.is_some_and(|key| self.take_out(key, pool))
     }
 
     pub(in crate::tcp) fn queue_for_accept(&mut self, listener: u32, index: u32) {

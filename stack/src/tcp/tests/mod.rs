@@ -423,7 +423,7 @@ impl Bench {
 
     /// The application lets go; the reset, if that loses data.
     fn close(&mut self) -> Option<Reset> {
-        self.tcp.let_go(self.key.unwrap(), true, self.now, &mut self.pool).map(|(_, reset, _)| reset)
+        self.tcp.let_go(self.key.unwrap(), true, self.now, &mut self.pool).map(|last| last.reset)
     }
 
     fn connected(&self) -> Result<(), Error> {

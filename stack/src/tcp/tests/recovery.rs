@@ -28,7 +28,7 @@ fn acknowledgments_carry_the_highest_number() {
     b.get(data(1, 1, &pattern(3_000)));
     assert!(b.out().iter().any(|o| o.kind == PlanKind::Ack && o.seq == nth(4)));
     b.get(data(3_001, 1, b"unread"));
-    let reset = b.tcp.abort(b.key.unwrap(), b.now, &mut b.pool).unwrap().1;
+    let reset = b.tcp.abort(b.key.unwrap(), b.now, &mut b.pool).unwrap().reset;
     assert_eq!(reset.seq, b.iss + nth(4));
 }
 
