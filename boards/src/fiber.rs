@@ -356,7 +356,7 @@ impl Fibers {
                 },
             };
             if let Some(until) = self.bedtime(net.now(), [next, again].into_iter().flatten().min()) {
-                net.sleep(until);
+                net.idle(until);
             }
             self.0.asleep.store(false, Ordering::SeqCst);
         }

@@ -37,7 +37,8 @@ pub enum Error {
     AddrNotAvailable,
     /// The destination can't be connected to: unspecified, broadcast, multicast or port 0.
     AddrInvalid,
-    /// A name has no address, or none of the requested family.
+    /// A name has no address, or none of the requested family. (Names are not resolved yet: what is no
+    /// address has none.)
     NoMatchingAddresses,
     /// The socket is not connected.
     NotConnected,
@@ -86,7 +87,7 @@ impl Error {
             Error::AddrInUse => "address in use",
             Error::AddrNotAvailable => "not an address of this host",
             Error::AddrInvalid => "not a destination that can be connected to",
-            Error::NoMatchingAddresses => "the name has no matching address",
+            Error::NoMatchingAddresses => "no matching address (names are not resolved yet)",
             Error::NotConnected => "not connected",
             Error::AlreadyConnected => "already connected",
             Error::UnexpectedEof => "the stream ended too early",

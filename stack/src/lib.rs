@@ -95,14 +95,16 @@ pub use config::dhcpv6;
 pub use error::Error;
 #[doc(no_inline)]
 pub use managed::ManagedSlice;
+#[cfg(feature = "alloc")]
+pub use net::Sleep;
 pub use net::wait;
 pub use net::{Configuration, InterfaceName, Net, NetState};
 pub use platform::Platform;
-#[cfg(all(feature = "tcp", feature = "alloc"))]
-pub use socket::Serve;
 pub use socket::{Addresses, ToListenAddr, ToSocketAddrs};
 #[cfg(feature = "raw")]
 pub use socket::{EthernetSocket, RawSocket};
+#[cfg(all(feature = "tcp", feature = "alloc"))]
+pub use socket::{OwnedReadHalf, OwnedWriteHalf, Serve};
 pub use socket::{PingReply, PingSocket, UdpSocket};
 #[cfg(feature = "tcp")]
 pub use socket::{ReadHalf, Shutdown, Tags, TcpBuilder, TcpListener, TcpStream, WriteHalf};

@@ -3,7 +3,8 @@
 //! The stack has no clock. Every entry point takes an [`Instant`], and the caller's clock must be
 //! monotonic: 64 bits of microseconds last for half a million years, so no instant ever wraps.
 
-use core::ops::{Add, AddAssign, Sub};
+use core::fmt;
+use core::ops::{Add, AddAssign, Div, Mul, Sub};
 
 /// A point in time on the caller's monotonic clock, in microseconds since its origin.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
@@ -93,6 +94,43 @@ impl Duration {
     pub const fn millis(self) -> u64 {
         self.0 / 1000
     }
+
+    /// The whole span in seconds, rounded down.
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1_000_000
+    }
+}
+
+/// As those of the core library: `1.5s`, `20ms`.
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&core::time::Duration::from(*self), f)
+    }
+}
+
+/// A limit of time that may be none: a [`Duration`], that of the core library, `Some` of ours, or `None`.
+pub trait ToTimeout {
+    /// The limit; `None`: for ever.
+    fn to_timeout(self) -> Option<Duration>;
+}
+
+impl ToTimeout for Duration {
+    fn to_timeout(self) -> Option<Duration> {
+        Some(self)
+    }
+}
+
+impl ToTimeout for core::time::Duration {
+    fn to_timeout(self) -> Option<Duration> {
+        Some(self.into())
+    }
+}
+
+// `None` alone says of no other type that it is one of a limit; so there is only this `Option`.
+impl ToTimeout for Option<Duration> {
+    fn to_timeout(self) -> Option<Duration> {
+        self
+    }
 }
 
 impl Add<Duration> for Instant {
@@ -115,6 +153,39 @@ impl Sub<Duration> for Instant {
     }
 }
 
+impl Sub for Instant {
+    type Output = Duration;
+    /// Zero if the other one is later.
+    fn sub(self, earlier: Instant) -> Duration {
+        self.since(earlier)
+    }
+}
+
+impl Sub for Duration {
+    type Output = Duration;
+    /// Zero if the other one is longer.
+    fn sub(self, d: Duration) -> Duration {
+        Duration(self.0.saturating_sub(d.0))
+    }
+}
+
+impl Mul<u32> for Duration {
+    type Output = Duration;
+    fn mul(self, times: u32) -> Duration {
+        Duration(self.0.saturating_mul(times.into()))
+    }
+}
+
+impl Div<u32> for Duration {
+    type Output = Duration;
+    /// # Panics
+    ///
+    /// If it is divided by 0.
+    fn div(self, by: u32) -> Duration {
+        Duration(self.0 / u64::from(by))
+    }
+}
+
 impl Add for Duration {
     type Output = Duration;
     fn add(self, d: Duration) -> Duration {
@@ -131,5 +202,23 @@ impl From<core::time::Duration> for Duration {
 impl From<Duration> for core::time::Duration {
     fn from(d: Duration) -> Self {
         core::time::Duration::from_micros(d.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_count_and_print_as_those_of_the_core_library() {
+        let span = Duration::from_millis(1500);
+        assert_eq!((span - Duration::from_secs(2), span * 2 / 3), (Duration::ZERO, Duration::from_secs(1)));
+        assert_eq!(Instant::from_millis(7) - Instant::from_millis(5), Duration::from_millis(2));
+        assert_eq!((std::format!("{span}"), span.as_secs()), ("1.5s".into(), 1));
+        assert_eq!(core::time::Duration::from_secs(1).to_timeout(), Some(Duration::from_secs(1)));
+        assert_eq!(
+            (None.to_timeout(), span.to_timeout(), Some(span).to_timeout()),
+            (None, Some(span), Some(span))
+        );
     }
 }

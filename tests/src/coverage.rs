@@ -90,8 +90,9 @@ const TABLES: [(&str, &str, bool); 6] = [
     ("hazards", "hazards.tsv", false),
     ("flaws", "flaws.tsv", false),
     ("behaviours", "behaviours.tsv", false),
-    ("contract", "contract.tsv", false),
+    (CONTRACT, "contract.tsv", false),
 ];
+const CONTRACT: &str = "contract";
 const ROOTS: [&str; 5] = ["stack", "drivers", "boards", "examples", "tests"];
 
 impl Coverage {
@@ -113,8 +114,8 @@ impl Coverage {
             found.tables.push(table);
         }
         let mut seen = BTreeSet::new();
-        let rows = found.tables.iter().flat_map(|t| &t.rows);
-        found.malformed.extend(rows.filter(|row| !seen.insert(&row.id)).map(|row| row.id.clone()));
+        let rows = found.tables.iter().flat_map(|t| t.rows.iter().map(|row| (t.title == CONTRACT, &row.id)));
+        found.malformed.extend(rows.filter(|row| !seen.insert(*row)).map(|(_, id)| id.clone()));
         for file in ROOTS.iter().flat_map(|dir| sources(&root.join(dir))).collect::<BTreeSet<_>>() {
             let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
             found.read(&name, &std::fs::read_to_string(&file)?);
@@ -135,13 +136,16 @@ impl Coverage {
                 self.sections.entry(section.into()).or_default()[in_test as usize] += 1;
             }
             for id in ids(comment) {
-                self.cite(&id, in_test, &place);
+                self.cite(&id, names_contract(comment), in_test, &place);
             }
         }
     }
 
-    fn cite(&mut self, id: &str, in_test: bool, place: &str) {
-        match self.tables.iter_mut().flat_map(|t| &mut t.rows).find(|row| row.id == id) {
+    /// A name that the contract shares with another table is the contract's where the line says so.
+    fn cite(&mut self, id: &str, of_contract: bool, in_test: bool, place: &str) {
+        let mut tables: Vec<_> = self.tables.iter_mut().collect();
+        tables.sort_by_key(|table| (table.title == CONTRACT) != of_contract);
+        match tables.into_iter().flat_map(|t| &mut t.rows).find(|row| row.id == id) {
             Some(row) if in_test => row.tests.push(place.into()),
             Some(row) => row.code.push(place.into()),
             None => self.unknown.push(format!("{place}: {id}")),
@@ -197,7 +201,7 @@ impl fmt::Display for Coverage {
 /// A line of a table: id, section if it has one, what it is, why no test shows it.
 fn row(line: &str, sections: bool) -> Option<Row> {
     let mut cells = line.split('\t');
-    let id = cells.next().filter(|id| ids(id) == [*id])?;
+    let id = cells.next().filter(|id| is_id(id) || is_of_contract(id))?;
     let section = if sections { format!("§{} ", cells.next()?) } else { String::new() };
     let what = section + cells.next()?;
     let exempt = match cells.next() {
@@ -252,22 +256,41 @@ fn comment<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     Some(line[at..].trim_start_matches(['/', '#', '*', ' ', '!']))
 }
 
-/// The names of rows in a comment: `MUST-18`, `H041`, `T05`, `F06`, `B01`, `R02`, `I06`, `L05`, and `M17`, `L19` and `U4` of the contract.
+/// The names of rows in a comment: `MUST-18`, `H041`, `T05`, `F06`, `B01`, `R02`, `I06`, `L05`, `M17`, `U4`;
+/// and all of the contract's, such as `E2`, where the line has that word.
 fn ids(comment: &str) -> Vec<String> {
     let words = comment.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-    let is_id = |word: &&str| {
-        let digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
-        match word.split_once('-') {
-            Some(("MUST" | "SHLD" | "MAY" | "REC", number)) => number.parse::<u8>().is_ok(),
-            Some(_) => false,
-            None => {
-                word.strip_prefix('H').is_some_and(|n| digits(n, 3))
-                    || word.strip_prefix(['T', 'F', 'B', 'R', 'M', 'I', 'L']).is_some_and(|n| digits(n, 2))
-                    || word.strip_prefix('U').is_some_and(|n| digits(n, 1) || digits(n, 2))
-            }
+    let of_contract = names_contract(comment);
+    words.filter(|word| is_id(word) || of_contract && is_of_contract(word)).map(Into::into).collect()
+}
+
+fn names_contract(comment: &str) -> bool {
+    comment.contains("contract") || comment.contains("Contract")
+}
+
+fn is_id(word: &str) -> bool {
+    match word.split_once('-') {
+        Some(("MUST" | "SHLD" | "MAY" | "REC", number)) => number.parse::<u8>().is_ok(),
+        Some(_) => false,
+        None => {
+            let has_digits =
+                |kinds: &[char], n: usize| word.strip_prefix(kinds).is_some_and(|d| digits(d, n));
+            has_digits(&['H'], 3)
+                || has_digits(&['T', 'F', 'B', 'R', 'M', 'I', 'L'], 2)
+                || has_digits(&['U'], 1)
+                || has_digits(&['U'], 2)
         }
-    };
-    words.filter(is_id).map(Into::into).collect()
+    }
+}
+
+/// A row of the contract. By their names alone `L13` or `D02` may be something else.
+fn is_of_contract(word: &str) -> bool {
+    let number = word.strip_prefix(['M', 'E', 'L', 'U', 'D']);
+    number.is_some_and(|number| !number.starts_with('0') && (digits(number, 1) || digits(number, 2)))
+}
+
+fn digits(text: &str, n: usize) -> bool {
+    text.len() == n && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -280,6 +303,8 @@ mod tests {
             ids("= rfc9293#3.8.3 MUST-20, SHLD-11 (H005, T04), L05, contract U4; not RFC-9, H12, u8, R2"),
             ["MUST-20", "SHLD-11", "H005", "T04", "L05", "U4"]
         );
+        assert_eq!(ids("Contract E2, M3, L13: not D02"), ["E2", "M3", "L13"]);
+        assert_eq!(ids("L13, E2, M3, D7 without that word"), ["L13"]);
         assert_eq!(comment("    let x = 1; // why", "a.rs"), Some("why"));
         assert_eq!(comment("let x = 1;", "a.rs"), None);
     }

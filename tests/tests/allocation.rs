@@ -128,7 +128,7 @@ impl Run {
             self.flows[n] = Some(flow);
         }
         let next = self.net.turn();
-        self.net.sleep(next);
+        self.net.idle(next);
         done
     }
 

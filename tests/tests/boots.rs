@@ -164,6 +164,7 @@ fn echo_4_mb(mut reader: TcpStream, of: &str) {
     assert!(back == data, "{of}: {} bytes came back, not the same", back.len());
 }
 
+/// Contract M24.
 #[test]
 fn tcp_echo_server_gives_back_4_mb() {
     let _alone = one_guest_at_a_time();
@@ -299,6 +300,7 @@ fn say_hello(machine: &str, port: u16) -> (ExitStatus, String) {
     (output.status, String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Contract M25: the client says hello, closes its side, and prints the answer that comes then.
 #[test]
 fn the_guests_status_is_the_commands() {
     let _alone = one_guest_at_a_time();

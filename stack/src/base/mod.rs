@@ -10,6 +10,8 @@ pub mod pool;
 pub(crate) mod random;
 pub(crate) mod rate;
 pub(crate) mod slab;
+#[cfg(feature = "alloc")]
+pub(crate) mod sleepers;
 pub(crate) mod sync;
 pub(crate) mod wakers;
 pub(crate) mod wheel;

@@ -22,10 +22,14 @@ use crate::time::{Duration, Instant};
 use asleep::{Asleep, Seen};
 pub use configuration::{Configuration, InterfaceName};
 use locked::{Locked, Placed, Shared};
+#[cfg(feature = "alloc")]
+pub use timers::Sleep;
 
 mod asleep;
 mod configuration;
 mod locked;
+#[cfg(feature = "alloc")]
+mod timers;
 pub mod wait;
 
 /// The network of a program: what its sockets are opened on. A handle, cheap to clone.
@@ -280,17 +284,17 @@ impl Net {
     /// Sleeps until a device has something, [`wake_daemon`](Net::wake_daemon) is called, or
     /// `until`. Returns at once if something is to be done already, or if another thread sleeps
     /// here. May return early.
-    pub fn sleep(&self, until: Option<Instant>) {
-        self.sleep_since(self.seen(), until);
+    pub fn idle(&self, until: Option<Instant>) {
+        self.idle_since(self.seen(), until);
     }
 
-    /// What has happened so far, for [`sleep_since`](Self::sleep_since).
+    /// What has happened so far, for [`idle_since`](Self::idle_since).
     pub(crate) fn seen(&self) -> Seen {
         self.state().bell.asleep.seen()
     }
 
-    /// As [`sleep`](Self::sleep), unless a task that waits by [`bell`](Self::bell) was woken since `seen`.
-    pub(crate) fn sleep_since(&self, seen: Seen, until: Option<Instant>) {
+    /// As [`idle`](Self::idle), unless a task that waits by [`bell`](Self::bell) was woken since `seen`.
+    pub(crate) fn idle_since(&self, seen: Seen, until: Option<Instant>) {
         let state = self.state();
         let until = Cell::new(until);
         let has_work = || {
@@ -329,7 +333,7 @@ impl Net {
         while !self.is_stopped() {
             let next = self.turn();
             if next.is_none_or(|next| next > self.now()) {
-                self.sleep(next);
+                self.idle(next);
             }
         }
     }
@@ -444,6 +448,22 @@ impl Net {
         };
         self.waiter().block_on(self, deadline, &mut try_once);
         result
+    }
+
+    /// The async form of [`wait_for`](Self::wait_for). Without the feature `alloc` there is no wheel for the
+    /// limit.
+    pub(crate) async fn wait_async<R>(
+        &self,
+        timeout: Option<Duration>,
+        poll: impl FnMut(&mut Context<'_>) -> Poll<Result<R, Error>>,
+    ) -> Result<R, Error> {
+        let ready = core::future::poll_fn(poll);
+        #[cfg(feature = "alloc")]
+        if let Some(limit) = timeout {
+            return self.timeout(limit, ready).await?;
+        }
+        let _ = timeout;
+        ready.await
     }
 
     /// Runs a future to its end, by this network's way of waiting: a blocking face for async code.

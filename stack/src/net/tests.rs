@@ -90,7 +90,7 @@ impl Wake for Count {
     }
 }
 
-/// H194: a shutdown in the midst of a call is not missed by who is about to wait.
+/// Contract M8, H194: a shutdown in the midst of a call is not missed by who is about to wait.
 #[test]
 fn a_shutdown_in_the_midst_of_a_call_is_told() {
     let (net, machine) = net();
@@ -111,7 +111,7 @@ fn a_shutdown_in_the_midst_of_a_call_is_told() {
     assert!(told || count.0.load(Ordering::Relaxed) > 0, "it would wait for ever");
 }
 
-/// H184: a call that sets a timer and sends nothing, a write at a closed window, ends a sleep that
+/// Contract M7, H184: a call that sets a timer and sends nothing, a write at a closed window, ends a sleep that
 /// would last longer.
 #[test]
 fn a_timer_that_a_call_sets_ends_the_sleep() {
@@ -131,7 +131,7 @@ fn a_timer_that_a_call_sets_ends_the_sleep() {
         assert_eq!(machine.wakes.load(Ordering::Relaxed), before + 1);
         core::mem::forget(client);
     }));
-    net.sleep(None);
+    net.idle(None);
     assert!(machine.when_asleep.lock().unwrap().is_none(), "it slept");
 }
 
@@ -167,7 +167,7 @@ fn a_clock_that_is_set_back() {
         assert_eq!(probes(), 0);
         set(start - back);
         assert_eq!((probes(), net.now().millis()), (0, start));
-        net.sleep(None);
+        net.idle(None);
         let sleeps = machine.sleeps_until_ms.load(Ordering::Relaxed);
         assert!((start - back..=start - back + 300).contains(&sleeps), "until {sleeps}");
         for ms in [100, 301] {
@@ -210,7 +210,7 @@ fn an_address_ends_the_sleep() {
         });
         assert_eq!(machine.wakes.load(Ordering::Relaxed), 1);
     }));
-    net.sleep(None);
+    net.idle(None);
     assert!(machine.when_asleep.lock().unwrap().is_none(), "it slept");
 }
 
@@ -406,12 +406,12 @@ fn one_thread_sleeps_at_a_time() {
     settle(&net);
     let own = net.clone();
     *machine.when_asleep.lock().unwrap() = Some(Box::new(move || {
-        own.sleep(None);
+        own.idle(None);
         let before = machine.wakes.load(Ordering::Relaxed);
         listener.close();
         assert_eq!(machine.wakes.load(Ordering::Relaxed), before + 1);
         *machine.when_asleep.lock().unwrap() = Some(Box::new(|| panic!("it knows already")));
     }));
-    net.sleep_since(seen, None);
-    net.sleep_since(seen, None);
+    net.idle_since(seen, None);
+    net.idle_since(seen, None);
 }

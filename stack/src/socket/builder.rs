@@ -1,6 +1,5 @@
 //! A connection or a listener to be: what is chosen before it exists.
 
-use core::future::poll_fn;
 use core::net::SocketAddr;
 
 use super::{TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
@@ -79,12 +78,13 @@ impl TcpBuilder {
         Err(last)
     }
 
-    /// As [`connect`](TcpBuilder::connect), for an executor, and without its time limit.
+    /// As [`connect`](TcpBuilder::connect), for an executor. (Its time limit holds with the feature `alloc`.)
+    /// Dropped before it is ready, it gives the connection up.
     pub async fn connect_async(&self, to: impl ToSocketAddrs) -> Result<TcpStream, Error> {
         let mut last = Error::NoMatchingAddresses;
         for address in to.to_socket_addrs()? {
             match self.start_connect(address) {
-                Ok(stream) => match poll_fn(|cx| stream.poll_connected(cx)).await {
+                Ok(stream) => match self.net.wait_async(self.timeout, |cx| stream.poll_connected(cx)).await {
                     Ok(()) => return Ok(stream),
                     Err(error) => last = error,
                 },

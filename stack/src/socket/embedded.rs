@@ -1,9 +1,9 @@
-//! The traits of `embedded-io` and `embedded-io-async` on a TCP connection, so that protocol
+//! The traits of `embedded-io` and `embedded-io-async` on a TCP connection and its halves, so that protocol
 //! crates of that ecosystem run on it as they are.
 
 use embedded_io::{ErrorKind, ErrorType};
 
-use super::TcpStream;
+use super::{ReadHalf, TcpStream, WriteHalf};
 use crate::error::Error;
 
 impl embedded_io::Error for Error {
@@ -36,38 +36,104 @@ impl embedded_io::Error for Error {
     }
 }
 
+/// The traits of reading, for what has `read`, `read_async` and `poll_readable`.
+macro_rules! reads {
+    ($($type:ty: |$this:ident| $stream:expr;)*) => {$(
+        impl embedded_io::Read for $type {
+            fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
+                let $this = self;
+                ReadHalf($stream).read(buf)
+            }
+        }
+
+        impl embedded_io_async::Read for $type {
+            async fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
+                let $this = self;
+                ReadHalf($stream).read_async(buf).await
+            }
+        }
+
+        impl embedded_io::ReadReady for $type {
+            fn read_ready(&mut self) -> Result<bool, Error> {
+                let $this = self;
+                $stream.is_readable()
+            }
+        }
+    )*};
+}
+
+/// The traits of writing. `flush` does nothing: what was written is on its way as the protocol lets it.
+macro_rules! writes {
+    ($($type:ty: |$this:ident| $stream:expr;)*) => {$(
+        impl embedded_io::Write for $type {
+            fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
+                let $this = self;
+                WriteHalf($stream).write(data)
+            }
+            fn flush(&mut self) -> Result<(), Error> {
+                Ok(())
+            }
+        }
+
+        impl embedded_io_async::Write for $type {
+            async fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
+                let $this = self;
+                WriteHalf($stream).write_async(data).await
+            }
+            async fn flush(&mut self) -> Result<(), Error> {
+                Ok(())
+            }
+        }
+
+        impl embedded_io::WriteReady for $type {
+            fn write_ready(&mut self) -> Result<bool, Error> {
+                let $this = self;
+                $stream.is_writable()
+            }
+        }
+    )*};
+}
+
 impl ErrorType for TcpStream {
     type Error = Error;
 }
 
-impl embedded_io::Read for TcpStream {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        TcpStream::read(self, buf)
-    }
+impl ErrorType for ReadHalf<'_> {
+    type Error = Error;
 }
 
-impl embedded_io::Write for TcpStream {
-    fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
-        TcpStream::write(self, data)
-    }
-    /// Does nothing: what was written is on its way as the protocol lets it.
-    fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
+impl ErrorType for WriteHalf<'_> {
+    type Error = Error;
 }
 
-impl embedded_io_async::Read for TcpStream {
-    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        self.read_async(buf).await
-    }
+reads! {
+    TcpStream: |this| this;
+    ReadHalf<'_>: |this| this.0;
 }
 
-impl embedded_io_async::Write for TcpStream {
-    async fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
-        core::future::poll_fn(|cx| self.poll_write(cx, data)).await
+writes! {
+    TcpStream: |this| this;
+    WriteHalf<'_>: |this| this.0;
+}
+
+#[cfg(feature = "alloc")]
+mod owned {
+    use super::*;
+    use crate::socket::{OwnedReadHalf, OwnedWriteHalf};
+
+    impl ErrorType for OwnedReadHalf {
+        type Error = Error;
     }
-    /// Does nothing: what was written is on its way as the protocol lets it.
-    async fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
+
+    impl ErrorType for OwnedWriteHalf {
+        type Error = Error;
+    }
+
+    reads! {
+        OwnedReadHalf: |this| AsRef::<TcpStream>::as_ref(this);
+    }
+
+    writes! {
+        OwnedWriteHalf: |this| AsRef::<TcpStream>::as_ref(this);
     }
 }

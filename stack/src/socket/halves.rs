@@ -1,8 +1,8 @@
 //! The two directions of a TCP connection, apart: for a task that reads while another writes.
 
-use core::future::poll_fn;
 use core::task::{Context, Poll};
 
+use super::tcp::aborted;
 use super::{Shutdown, TcpStream};
 use crate::error::Error;
 use crate::stack::Readiness;
@@ -41,7 +41,19 @@ impl ReadHalf<'_> {
 
     /// See [`TcpStream::read_async`].
     pub async fn read_async(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        poll_fn(|cx| self.poll_read(cx, buf)).await
+        let (net, timeout) = (self.0.net().clone(), self.0.read_timeout);
+        net.wait_async(timeout, |cx| self.poll_read(cx, buf)).await
+    }
+
+    /// See [`TcpStream::poll_peek`].
+    pub fn poll_peek(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize, Error>> {
+        let handle = self.0.handle();
+        self.0.poll(cx, Readiness::Readable, |stack, now| stack.tcp_peek(handle, buf, now))
+    }
+
+    /// See [`TcpStream::poll_readable`].
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.poll_readable(cx)
     }
 }
 
@@ -69,10 +81,22 @@ impl WriteHalf<'_> {
     /// See [`TcpStream::write_all_async`].
     pub async fn write_all_async(&mut self, mut data: &[u8]) -> Result<(), Error> {
         while !data.is_empty() {
-            let n = poll_fn(|cx| self.poll_write(cx, data)).await?;
+            let n = self.write_async(data).await?;
             data = &data[n..];
         }
         Ok(())
+    }
+
+    /// [`write`](WriteHalf::write) for an executor. Dropped before it is ready, it has taken nothing.
+    pub async fn write_async(&mut self, data: &[u8]) -> Result<usize, Error> {
+        let (net, timeout) = (self.0.net().clone(), self.0.write_timeout);
+        net.wait_async(timeout, |cx| self.poll_write(cx, data)).await
+    }
+
+    /// See [`TcpStream::write_without_interruption`].
+    pub fn write_without_interruption(&mut self, data: &[u8]) -> Result<(), Error> {
+        let handle = self.0.handle();
+        aborted(self.0.net().call(|stack, now| stack.tcp_write_whole(handle, data, now)))
     }
 
     /// Sends a FIN after what was written, without waiting.
@@ -92,6 +116,9 @@ impl std::io::Read for ReadHalf<'_> {
 impl std::io::Write for WriteHalf<'_> {
     fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
         Ok(WriteHalf::write(self, data)?)
+    }
+    fn write_vectored(&mut self, slices: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+        Ok(self.write_slices(slices)?)
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())

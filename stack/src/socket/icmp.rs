@@ -9,7 +9,7 @@ use super::udp::pending;
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::net::Net;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, ToTimeout};
 use crate::udp::{DatagramHandle, DatagramKind, with_zone};
 
 /// Requests whose sending times are remembered; the round-trip time of older ones is not known.
@@ -144,7 +144,8 @@ impl PingSocket {
 
     /// [`recv`](PingSocket::recv) for an executor.
     pub async fn recv_async(&mut self, buf: &mut [u8]) -> Result<PingReply, Error> {
-        poll_fn(|cx| self.poll_recv(cx, buf)).await
+        let (net, timeout) = (self.net.clone(), self.read_timeout);
+        net.wait_async(timeout, |cx| self.poll_recv(cx, buf)).await
     }
 
     /// The host that it pings.
@@ -159,8 +160,8 @@ impl PingSocket {
 
     /// The longest that [`recv`](PingSocket::recv) waits before [`Error::TimedOut`]; `None`, the
     /// default: for ever.
-    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
-        self.read_timeout = timeout;
+    pub fn set_read_timeout(&mut self, timeout: impl ToTimeout) {
+        self.read_timeout = timeout.to_timeout();
     }
 }
 

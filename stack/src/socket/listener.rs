@@ -18,7 +18,6 @@ use crate::stack::ListenerHandle;
 #[cfg(feature = "alloc")]
 use crate::tcp::KeepAlive;
 use crate::tcp::TcpOptions;
-#[cfg(feature = "alloc")]
 use crate::time::Duration;
 
 /// A TCP port that accepts connections. Dropping it stops that: connections that nobody accepted
@@ -93,6 +92,12 @@ impl TcpListener {
         self.net.wait_for(None, |cx| self.poll_accept(cx))
     }
 
+    /// As [`accept`](TcpListener::accept), but for so long at most: [`Error::TimedOut`] then. Who comes later
+    /// waits in the backlog for the next call.
+    pub fn accept_timeout(&self, limit: impl Into<Duration>) -> Result<(TcpStream, SocketAddr), Error> {
+        self.net.wait_for(Some(limit.into()), |cx| self.poll_accept(cx))
+    }
+
     /// Connections as they come, for ever: what [`accept`](TcpListener::accept) gives, in a loop.
     pub fn incoming(&self) -> impl Iterator<Item = Result<TcpStream, Error>> + '_ {
         core::iter::from_fn(|| Some(self.accept().map(|(stream, _)| stream)))
@@ -120,12 +125,27 @@ impl TcpListener {
         })
     }
 
+    /// Ready when a connection waits to be accepted, or an error.
+    pub fn poll_acceptable(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let is_acceptable = self.net.call(|stack, _| {
+            let is_acceptable = stack.tcp_is_acceptable(self.handle);
+            if is_acceptable == Ok(false) {
+                stack.tcp_register_acceptor(self.handle, cx.waker());
+            }
+            is_acceptable
+        });
+        match is_acceptable {
+            Ok(false) if !self.net.is_cut_off() => Poll::Pending,
+            result => Poll::Ready(result.map(|_| ()).map_err(closed)),
+        }
+    }
+
     /// Does a connection wait to be accepted?
     pub fn is_acceptable(&self) -> Result<bool, Error> {
         self.net.attempt_is(|stack, _| stack.tcp_is_acceptable(self.handle))
     }
 
-    /// [`accept`](TcpListener::accept) for an executor.
+    /// [`accept`](TcpListener::accept) for an executor. Dropped before it is ready, it has taken no connection.
     pub async fn accept_async(&self) -> Result<(TcpStream, SocketAddr), Error> {
         core::future::poll_fn(|cx| self.poll_accept(cx)).await
     }

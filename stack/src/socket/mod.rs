@@ -8,10 +8,14 @@ mod builder;
 #[cfg(all(feature = "tcp", feature = "embedded-io"))]
 mod embedded;
 #[cfg(feature = "tcp")]
+mod gather;
+#[cfg(feature = "tcp")]
 mod halves;
 mod icmp;
 #[cfg(feature = "tcp")]
 mod listener;
+#[cfg(all(feature = "tcp", feature = "alloc"))]
+mod owned;
 #[cfg(feature = "raw")]
 mod raw;
 #[cfg(feature = "tcp")]
@@ -28,8 +32,13 @@ pub use icmp::{PingReply, PingSocket};
 pub use listener::Serve;
 #[cfg(feature = "tcp")]
 pub use listener::TcpListener;
+#[cfg(all(feature = "tcp", feature = "alloc"))]
+pub use owned::{OwnedReadHalf, OwnedWriteHalf};
 #[cfg(feature = "raw")]
 pub use raw::{EthernetSocket, RawSocket};
 #[cfg(feature = "tcp")]
 pub use tcp::{Shutdown, Tags, TcpStream};
 pub use udp::UdpSocket;
+
+#[cfg(all(test, feature = "alloc", feature = "full"))]
+mod tests;

@@ -1,15 +1,19 @@
 //! A TCP connection as a stream of bytes.
 
+#[cfg(feature = "alloc")]
+use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 
 use super::{ReadHalf, TcpBuilder, ToSocketAddrs, WriteHalf};
+#[cfg(feature = "alloc")]
+use crate::base::sync::Lock;
 use crate::error::Error;
 use crate::net::Net;
 use crate::stack::{Readiness, Stack, TcpHandle};
 use crate::tcp::{KeepAlive, LAST_WORDS, State, TcpInfo, TcpOptions};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, ToTimeout};
 
 /// Which directions of a connection are shut down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +26,11 @@ pub enum Shutdown {
     Write,
     /// Both.
     Both,
+}
+
+/// A connection whose handle names none any more was aborted while somebody held it.
+pub(super) fn aborted<R>(result: Result<R, Error>) -> Result<R, Error> {
+    result.map_err(|error| if error == Error::StaleHandle { Error::ConnectionAborted } else { error })
 }
 
 /// Both ends of a connection.
@@ -83,11 +92,21 @@ pub struct TcpStream {
     handle: TcpHandle,
     pub(super) read_timeout: Option<Duration>,
     pub(super) write_timeout: Option<Duration>,
+    /// What all clones share, if there ever was one.
+    #[cfg(feature = "alloc")]
+    pub(super) holders: Lock<Option<Arc<()>>>,
 }
 
 impl TcpStream {
     pub(super) fn new(net: Net, handle: TcpHandle) -> Self {
-        TcpStream { net, handle, read_timeout: None, write_timeout: None }
+        TcpStream {
+            net,
+            handle,
+            read_timeout: None,
+            write_timeout: None,
+            #[cfg(feature = "alloc")]
+            holders: Lock::new(None),
+        }
     }
 
     /// Opens a connection; with several addresses, to the first that answers.
@@ -170,7 +189,7 @@ impl TcpStream {
         });
         match result {
             Err(Error::WouldBlock) => Poll::Pending,
-            result => Poll::Ready(result),
+            result => Poll::Ready(aborted(result)),
         }
     }
 
@@ -210,7 +229,7 @@ impl TcpStream {
 
     /// [`peek`](TcpStream::peek) in poll form.
     pub fn poll_peek(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize, Error>> {
-        self.poll(cx, Readiness::Readable, |stack, now| stack.tcp_peek(self.handle, buf, now))
+        ReadHalf(self).poll_peek(cx, buf)
     }
 
     /// Would a read give something now: data, the end, or an error?
@@ -250,12 +269,12 @@ impl TcpStream {
 
     /// Reads what is there, without waiting: [`Error::WouldBlock`] if nothing is.
     pub fn try_read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        self.net.attempt(|stack, now| stack.tcp_read(self.handle, buf, now))
+        aborted(self.net.attempt(|stack, now| stack.tcp_read(self.handle, buf, now)))
     }
 
     /// Queues what there is room for, without waiting: [`Error::WouldBlock`] if there is none.
     pub fn try_write(&mut self, data: &[u8]) -> Result<usize, Error> {
-        self.net.attempt(|stack, now| stack.tcp_write(self.handle, data, now))
+        aborted(self.net.attempt(|stack, now| stack.tcp_write(self.handle, data, now)))
     }
 
     /// Bytes for which [`write_without_interruption`](TcpStream::write_without_interruption) has room
@@ -271,15 +290,21 @@ impl TcpStream {
     /// stack (last words leave a sixteenth), and nothing was taken. Others as for
     /// [`write`](TcpStream::write).
     pub fn write_without_interruption(&mut self, data: &[u8]) -> Result<(), Error> {
-        self.net.call(|stack, now| stack.tcp_write_whole(self.handle, data, now))
+        WriteHalf(self).write_without_interruption(data)
     }
 
-    /// [`read`](TcpStream::read) for an executor.
+    /// [`read`](TcpStream::read) for an executor. Dropped before it is ready, it has taken nothing.
     pub async fn read_async(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
         ReadHalf(self).read_async(buf).await
     }
 
-    /// [`write_all`](TcpStream::write_all) for an executor.
+    /// [`write`](TcpStream::write) for an executor. Dropped before it is ready, it has taken nothing.
+    pub async fn write_async(&mut self, data: &[u8]) -> Result<usize, Error> {
+        WriteHalf(self).write_async(data).await
+    }
+
+    /// [`write_all`](TcpStream::write_all) for an executor. Dropped before it is ready, it has written a part,
+    /// and nobody knows which: where that matters, write by [`poll_write`](TcpStream::poll_write).
     pub async fn write_all_async(&mut self, data: &[u8]) -> Result<(), Error> {
         WriteHalf(self).write_all_async(data).await
     }
@@ -307,10 +332,14 @@ impl TcpStream {
         self.poll(cx, Readiness::Writable, |stack, _| stack.tcp_acknowledged(self.handle))
     }
 
-    /// Closes the connection as dropping it does. With [`TcpOptions::linger`] it waits for the peer to
+    /// Closes the connection as dropping it does, if nobody has a clone of it. With [`TcpOptions::linger`] it waits for the peer to
     /// have everything: [`Error::TimedOut`] if that takes longer, and the stack goes on delivering;
     /// [`Error::ConnectionReset`] and others if it fails.
     pub fn close(self) -> Result<(), Error> {
+        #[cfg(feature = "alloc")]
+        if self.is_shared() {
+            return Ok(());
+        }
         match self.linger()? {
             None | Some(Duration::ZERO) => Ok(()),
             limit => {
@@ -320,9 +349,16 @@ impl TcpStream {
         }
     }
 
-    /// Ends the connection at once with a reset: what was not delivered is lost.
-    pub fn abort(self) {
+    /// Ends the connection at once with a reset: what was not delivered is lost. Whoever waits for it,
+    /// and who reads or writes later, gets [`Error::ConnectionAborted`].
+    pub fn abort(&self) {
         self.net.under_lock(|stack, now| stack.tcp_abort(self.handle, now));
+    }
+
+    /// For a task that panicked: what was written is still sent, and then a reset says that it is not all.
+    #[cfg(all(feature = "alloc", feature = "std"))]
+    pub(super) fn abort_after_delivery(&self) {
+        self.net.let_go(|stack, now| stack.tcp_fail(self.handle, now));
     }
 
     /// Our address and port.
@@ -433,14 +469,16 @@ impl TcpStream {
         Ok(self.options()?.user_timeout)
     }
 
-    /// The longest that a read waits before [`Error::TimedOut`]; `None`, the default: for ever.
-    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
-        self.read_timeout = timeout;
+    /// The longest that a read waits before [`Error::TimedOut`], in its async form too (which needs the feature
+    /// `alloc` for that); `None`, the default: for ever. No data is lost by it.
+    pub fn set_read_timeout(&mut self, timeout: impl ToTimeout) {
+        self.read_timeout = timeout.to_timeout();
     }
 
-    /// The longest that a write waits before [`Error::TimedOut`]; `None`, the default: for ever.
-    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
-        self.write_timeout = timeout;
+    /// The longest that a write waits for room before [`Error::TimedOut`], in its async form too (which needs
+    /// the feature `alloc` for that); `None`, the default: for ever.
+    pub fn set_write_timeout(&mut self, timeout: impl ToTimeout) {
+        self.write_timeout = timeout.to_timeout();
     }
 
     /// The network that it is a connection of.
@@ -455,6 +493,10 @@ impl TcpStream {
 
 impl Drop for TcpStream {
     fn drop(&mut self) {
+        #[cfg(feature = "alloc")]
+        if !self.is_last_holder() {
+            return;
+        }
         self.net.let_go(|stack, now| {
             // Closing in order while a panic unwinds would pass for a whole stream; but what was written
             // before it, such as last words, is the peer's.
@@ -488,6 +530,9 @@ impl std::io::Read for TcpStream {
 impl std::io::Write for TcpStream {
     fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
         Ok(TcpStream::write(self, data)?)
+    }
+    fn write_vectored(&mut self, slices: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+        Ok(WriteHalf(self).write_slices(slices)?)
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())

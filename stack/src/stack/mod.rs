@@ -126,6 +126,9 @@ pub struct Stack<'a> {
     dhcpv6: clients::Clients<'a, crate::config::dhcpv6::Dhcpv6Client>,
     /// Tasks that wait for something else than a socket, until the network is shut down.
     pub(crate) attendants: Wakers,
+    /// Tasks that wait for a point in time.
+    #[cfg(feature = "alloc")]
+    pub(crate) sleepers: crate::base::sleepers::Sleepers,
     icmp_bucket: TokenBucket,
     loopback: Option<InterfaceId>,
     /// The [`paths::address_bit`] of each address of ours.
@@ -185,6 +188,8 @@ impl<'a> Stack<'a> {
             #[cfg(feature = "dhcpv6")]
             dhcpv6: clients::Clients::new(),
             attendants: Wakers::new(),
+            #[cfg(feature = "alloc")]
+            sleepers: crate::base::sleepers::Sleepers::new(),
             random: Random::new([0; 32]),
             icmp_bucket: error_bucket(),
             loopback: None,
@@ -276,6 +281,8 @@ impl<'a> Stack<'a> {
         self.tcp.wake_all();
         self.wake_datagrams();
         self.attendants.wake(&mut self.tcp.woken);
+        #[cfg(feature = "alloc")]
+        self.sleepers.wake(&mut self.tcp.woken);
     }
 
     /// Panics if an invariant of the engine does not hold: for tests and simulations.

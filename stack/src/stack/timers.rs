@@ -48,6 +48,8 @@ timers! {
     #[cfg(feature = "multicast")]
     |stack| stack.groups_deadline() => group_timers;
     |stack| stack.tcp.deadline() => tcp_timers;
+    #[cfg(feature = "alloc")]
+    |stack| stack.sleepers.deadline() => sleeper_timers;
 }
 
 impl Stack<'_> {
@@ -56,6 +58,12 @@ impl Stack<'_> {
     pub fn on_timers(&mut self, now: Instant) {
         self.pool.ask_again();
         self.run_listed(now);
+    }
+
+    /// Tasks whose time has come are to be woken.
+    #[cfg(feature = "alloc")]
+    fn sleeper_timers(&mut self, now: Instant) {
+        self.sleepers.expire(now, &mut self.tcp.woken);
     }
 
     /// When the stack wants a turn although nothing arrives: `now` if packets wait to be sent

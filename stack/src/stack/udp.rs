@@ -221,6 +221,13 @@ impl Stack<'_> {
         self.datagrams.connect(handle, (peer.ip().to_canonical(), peer.port()), local, zone)
     }
 
+    /// Takes a socket's peer away again: it hears everybody, on the addresses that it was bound to.
+    ///
+    /// [`Error::NotConnected`]; [`Error::AddrInUse`]: another socket was bound there meanwhile.
+    pub fn datagram_disconnect(&mut self, handle: DatagramHandle) -> Result<(), Error> {
+        self.datagrams.disconnect(handle)
+    }
+
     /// A socket has what it is bound to for as long as that is there: it never moves to another address
     /// or interface, and says so (H265, H177).
     fn still_bound(&self, socket: &DatagramSocket) -> Result<(), Error> {
@@ -429,6 +436,11 @@ impl Stack<'_> {
     pub fn datagram_is_readable(&self, handle: DatagramHandle) -> Result<bool, Error> {
         let socket = self.datagrams.get(handle)?;
         Ok(socket.is_readable() || self.still_bound(socket).is_err())
+    }
+
+    /// When there is something to receive [`next_woken`](Stack::next_woken) gives `waker`.
+    pub fn datagram_register(&mut self, handle: DatagramHandle, waker: &Waker) -> Result<(), Error> {
+        self.datagrams.wait(handle, waker)
     }
 
     /// The local address and port (for an echo socket, its identifier).

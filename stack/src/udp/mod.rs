@@ -4,6 +4,7 @@
 //! knows no routes and sends nothing.
 
 mod options;
+mod peer;
 mod received;
 
 #[cfg(feature = "fragments")]
@@ -55,7 +56,7 @@ pub enum DatagramKind {
 pub(crate) enum Families {
     V4,
     V6,
-    /// IPv6, and IPv4 in mapped form.
+    /// IPv6 and IPv4.
     Both,
 }
 
@@ -90,6 +91,8 @@ pub struct DatagramSocket {
     /// Only this interface's datagrams.
     pub(crate) zone: Option<InterfaceId>,
     pub(crate) peer: Option<(IpAddr, u16)>,
+    /// It got its address, and its interface, by connecting, and loses them with its peer.
+    chosen: [bool; 2],
     pub(crate) hop_limit: Option<u8>,
     pub(crate) broadcast: bool,
     #[cfg(feature = "fragments")]
@@ -257,41 +260,6 @@ impl<'a> Datagrams<'a> {
         wanted
     }
 
-    /// Connects a socket to a peer, from a local address if it is not to stay as it is, and through a
-    /// zone.
-    ///
-    /// [`Error::AddrInUse`]: another socket is connected there from the same address and port: nothing
-    /// could tell their datagrams apart.
-    pub(crate) fn connect(
-        &mut self,
-        handle: DatagramHandle,
-        peer: (IpAddr, u16),
-        local: Option<IpAddr>,
-        zone: Option<InterfaceId>,
-    ) -> Result<(), Error> {
-        let socket = self.get(handle)?;
-        let (kind, port, zone) = (socket.kind, socket.port, zone.or(socket.zone));
-        let (local, families) = (local.or(socket.local), socket.families);
-        // Echo requests are told apart by their identifier alone.
-        let same_peer = |other: (IpAddr, u16)| match kind {
-            DatagramKind::Udp => other == peer,
-            DatagramKind::Echo => other.0 == peer.0,
-        };
-        let mut taken = false;
-        self.visit(kind, port, |index, other| {
-            let same = other.peer.is_some_and(same_peer) && (other.local, other.zone) == (local, zone);
-            taken |= index != handle.0.index && same && other.families.overlap(families);
-            taken
-        });
-        if taken {
-            return Err(Error::AddrInUse);
-        }
-        let socket = self.get_mut(handle)?;
-        (socket.peer, socket.local, socket.zone) = (Some(peer), local, zone);
-        socket.last_path = None;
-        Ok(())
-    }
-
     fn is_used(&self, kind: DatagramKind, port: u16) -> bool {
         let mut used = false;
         self.visit(kind, port, |_, _| {
@@ -329,6 +297,7 @@ impl<'a> Datagrams<'a> {
             port,
             zone,
             peer: None,
+            chosen: [false; 2],
             hop_limit: None,
             broadcast: false,
             #[cfg(feature = "fragments")]
@@ -495,18 +464,17 @@ impl<'a> Datagrams<'a> {
         {
             return Err(error);
         }
-        let mapped = socket.families == Families::Both;
         let in_one_piece = socket.received.front(pool).and_then(|packet| packet.split_first_chunk());
         let received = if let Some((record, data)) = in_one_piece {
             let len = data.len().min(buf.len());
             buf[..len].copy_from_slice(&data[..len]);
-            Received { len, datagram_len: data.len(), ..unrecord(record, mapped) }
+            Received { len, datagram_len: data.len(), ..unrecord(record) }
         } else {
             let len = socket.received.front_len(pool).ok_or(Error::WouldBlock)?;
             let mut record = [0; RECORD_LEN];
             socket.received.copy_front(pool, 0, &mut record);
             let copied = socket.received.copy_front(pool, RECORD_LEN, buf);
-            Received { len: copied, datagram_len: len - RECORD_LEN, ..unrecord(&record, mapped) }
+            Received { len: copied, datagram_len: len - RECORD_LEN, ..unrecord(&record) }
         };
         if !peek {
             socket.received.pop_one(pool, RECORD_LEN + received.datagram_len);

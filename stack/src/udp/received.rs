@@ -14,7 +14,7 @@ pub struct Received {
     /// Bytes that the datagram has; more than `len` if the buffer was too small and the rest is
     /// lost.
     pub datagram_len: usize,
-    /// Who sent it. A socket of both families sees IPv4 addresses in mapped form.
+    /// Who sent it: an IPv4 peer by its IPv4 address, on a socket of both families too.
     pub from: SocketAddr,
     /// Which address it was sent to.
     pub to: IpAddr,
@@ -22,6 +22,13 @@ pub struct Received {
     pub hop_limit: u8,
     /// When it arrived.
     pub at: Instant,
+}
+
+impl Received {
+    /// Was the buffer too small for it, and the rest is lost?
+    pub const fn is_truncated(&self) -> bool {
+        self.len < self.datagram_len
+    }
 }
 
 /// What is kept before each datagram: hop limit, family, port, zone, time, source, destination.
@@ -51,8 +58,8 @@ pub(super) fn array<const N: usize>(record: &[u8; RECORD_LEN], at: usize) -> [u8
     array
 }
 
-pub(super) fn unrecord(record: &[u8; RECORD_LEN], mapped: bool) -> Received {
-    let is_v4 = record[1] != 0 && !mapped;
+pub(super) fn unrecord(record: &[u8; RECORD_LEN]) -> Received {
+    let is_v4 = record[1] != 0;
     let address = |at: usize| match is_v4 {
         true => IpAddr::from(array::<4>(record, at + 12)),
         false => IpAddr::from(array::<16>(record, at)),

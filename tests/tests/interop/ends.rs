@@ -140,7 +140,7 @@ fn last_words_with_fibers() {
     );
 }
 
-/// M2, E2: the kernel answers and closes; we write once more, and are reset. Reading gives the answer, the
+/// Contract M2, E2: the kernel answers and closes; we write once more, and are reset. Reading gives the answer, the
 /// end, and then the error, each time; writing says at once that the peer had closed.
 #[test]
 fn the_kernels_answer_comes_before_its_reset() {

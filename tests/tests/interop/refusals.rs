@@ -76,7 +76,7 @@ fn unread_data_at_close_is_told_by_a_reset() {
     });
 }
 
-/// Nobody answers ARP or NDP for the address.
+/// Contract M1: nobody answers ARP or NDP for the address.
 #[test]
 fn a_silent_host_is_unreachable() {
     beside(true, |net| {

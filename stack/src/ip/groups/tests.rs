@@ -142,7 +142,7 @@ fn change_is_told_at_once_and_within_a_second() {
     assert!((1000..=1_000_000).contains(&times[1]), "{times:?}");
 }
 
-/// Contract D5-D7, U13: misuse is refused, each by its words.
+/// Contract D5, D6, D7, U13: misuse is refused, each by its words.
 #[test]
 fn misuse_is_refused() {
     let mut host = Host::new(200);

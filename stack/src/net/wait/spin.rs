@@ -34,7 +34,7 @@ impl Wait for Spin {
                 return false;
             }
             if next.is_none_or(|next| next > now) {
-                net.sleep_since(seen, [next, deadline].into_iter().flatten().min());
+                net.idle_since(seen, [next, deadline].into_iter().flatten().min());
             }
         }
     }

@@ -83,7 +83,7 @@ fn acceptors_get_different_connections() {
     assert!(tasks[3].poll(&listener).is_pending());
 }
 
-/// H194: who waits in `accept` when the listener is closed learns of it, and so does who comes
+/// Contract E28, H194: who waits in `accept` when the listener is closed learns of it, and so does who comes
 /// later; what was not accepted is reset, what was lives on.
 #[test]
 fn a_closed_listener() {

@@ -146,7 +146,7 @@ fn shutdown_of_reading_fails_the_peers_writes() {
     }
 }
 
-/// H228: dropping a stream takes no time, whatever is unsent; the stack carries it to its end.
+/// Contract M16, M23, H228: dropping a stream takes no time, whatever is unsent; the stack carries it to its end.
 #[test]
 fn dropping_does_not_wait() {
     let net = net();
@@ -169,7 +169,7 @@ fn dropping_does_not_wait() {
     assert_eq!(read, written);
 }
 
-/// H230, H235: handles may be kept in structs, sent to other threads and used from several, by their types.
+/// Contract M6, H230, H235: handles may be kept in structs, sent to other threads and used from several, by their types.
 #[test]
 fn handles_own_what_they_need() {
     fn anywhere<T: Send + Sync + 'static>() {}

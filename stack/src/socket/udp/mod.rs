@@ -1,11 +1,10 @@
 //! UDP sockets.
 
 use core::fmt;
-use core::future::poll_fn;
 #[cfg(feature = "multicast")]
 use core::net::IpAddr;
 use core::net::SocketAddr;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 use super::{ToListenAddr, ToSocketAddrs};
 use crate::error::Error;
@@ -14,8 +13,8 @@ use crate::ip::InterfaceId;
 use crate::net::Net;
 #[cfg(feature = "multicast")]
 use crate::stack::Membership;
-use crate::stack::Stack;
-use crate::time::Duration;
+use crate::stack::{Devices, Stack};
+use crate::time::{Duration, Instant, ToTimeout};
 #[cfg(feature = "fragments")]
 use crate::udp::DontFragment;
 use crate::udp::{DatagramHandle, DatagramKind, Received};
@@ -51,8 +50,7 @@ pub struct UdpSocket {
 
 impl UdpSocket {
     /// Opens a socket on a local address and port; port 0 stands for a free one at random. A bare
-    /// port, or `[::]:port`, serves both families: IPv4 peers then have mapped addresses
-    /// (`::ffff:192.0.2.1`).
+    /// port, or `[::]:port`, serves both families; IPv4 peers have IPv4 addresses all the same.
     ///
     /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`] for an address that is not ours,
     /// [`Error::TooManySockets`]. A socket with an address of its own and one for every address
@@ -73,15 +71,56 @@ impl UdpSocket {
 
     /// Binds the socket to one peer: [`send`](UdpSocket::send) goes there, and only its datagrams
     /// are received. With several addresses, to the first that has a route. Nothing is sent.
+    ///
+    /// [`Error::AlreadyConnected`]: [`disconnect`](UdpSocket::disconnect) comes first.
+    /// [`Error::AddrInUse`]: another socket is connected to the peer from the same address and port.
     pub fn connect(&self, peer: impl ToSocketAddrs) -> Result<(), Error> {
         let mut last = Error::NoMatchingAddresses;
         for address in peer.to_socket_addrs()? {
-            match self.net.call(|stack, _| stack.datagram_connect(self.handle, address)) {
+            let connect = |stack: &mut Stack<'static>, _| match stack.datagram_peer(self.handle) {
+                Ok(_) => Err(Error::AlreadyConnected),
+                Err(_) => stack.datagram_connect(self.handle, address),
+            };
+            match self.net.call(connect) {
                 Ok(()) => return Ok(()),
                 Err(error) => last = error,
             }
         }
         Err(last)
+    }
+
+    /// Takes the peer away again: everybody is heard, on the addresses that the socket was bound to, and
+    /// datagrams that lie there unread stay.
+    ///
+    /// ```no_run
+    /// # fn example(socket: &barenet::UdpSocket) -> Result<(), barenet::Error> {
+    /// socket.connect("192.0.2.1:7")?;
+    /// socket.send(b"to the first")?;
+    /// socket.disconnect()?;
+    /// socket.connect("192.0.2.2:7")?;
+    /// socket.send(b"to the second")?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// [`Error::NotConnected`]; [`Error::AddrInUse`]: another socket was bound there meanwhile, and this one
+    /// keeps its peer.
+    pub fn disconnect(&self) -> Result<(), Error> {
+        self.net.call(|stack, _| stack.datagram_disconnect(self.handle))
+    }
+
+    /// Sends at once if that can be: the core of all forms.
+    fn transmit(
+        &self,
+        data: &[u8],
+        to: Option<SocketAddr>,
+        waker: Option<&Waker>,
+        (stack, devices): (&mut Stack<'static>, &mut dyn Devices),
+        now: Instant,
+    ) -> Result<usize, Error> {
+        if to.is_some() && stack.datagram_peer(self.handle).is_ok() {
+            return Err(Error::AlreadyConnected);
+        }
+        stack.datagram_send_at_once(self.handle, to, data, waker, devices, now)
     }
 
     /// [`send_to`](UdpSocket::send_to) in poll form; `None`: to the connected peer.
@@ -92,9 +131,27 @@ impl UdpSocket {
         to: Option<SocketAddr>,
     ) -> Poll<Result<usize, Error>> {
         let waker = Some(cx.waker());
-        pending(self.net.call_sending(|stack, devices, now| {
-            stack.datagram_send_at_once(self.handle, to, data, waker, devices, now)
-        }))
+        pending(
+            self.net
+                .call_sending(|stack, devices, now| self.transmit(data, to, waker, (stack, devices), now)),
+        )
+    }
+
+    /// Ready when a receive would give something: a datagram or an error.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let is_readable = self.net.call(|stack, _| match stack.datagram_is_readable(self.handle)? {
+            true => Ok(true),
+            false => stack.datagram_register(self.handle, cx.waker()).map(|()| false),
+        });
+        match is_readable {
+            Ok(false) if !self.net.is_cut_off() => Poll::Pending,
+            result => Poll::Ready(result.map(|_| ())),
+        }
+    }
+
+    /// Would a receive give something now: a datagram or an error?
+    pub fn is_readable(&self) -> Result<bool, Error> {
+        self.net.attempt_is(|stack, _| stack.datagram_is_readable(self.handle))
     }
 
     /// [`recv_datagram`](UdpSocket::recv_datagram) in poll form.
@@ -131,7 +188,8 @@ impl UdpSocket {
     /// [`Error::MessageTooLong`] with the limit: 65,507 bytes over IPv4 and 65,527 over IPv6, where datagrams may be
     /// fragmented (`set_dont_fragment`); [`Error::OutOfMemory`] for one beyond a quarter of the memory,
     /// [`Error::NetUnreachable`] without a route, [`Error::BroadcastNotAllowed`],
-    /// [`Error::AddrInvalid`] for port 0, an unspecified address or the wrong family.
+    /// [`Error::AddrInvalid`] for port 0, an unspecified address or the wrong family,
+    /// [`Error::AlreadyConnected`] on a socket that has a peer.
     pub fn send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
         let to = first(to)?;
         self.net.wait_for(self.write_timeout, |cx| self.poll_send_to(cx, data, Some(to)))
@@ -160,35 +218,77 @@ impl UdpSocket {
         self.net.wait_for(self.read_timeout, peek).map(|received| (received.len, received.from))
     }
 
+    /// As [`peek_from`](UdpSocket::peek_from), without who sent it.
+    pub fn peek(&self, buf: &mut [u8]) -> Result<usize, Error> {
+        self.peek_from(buf).map(|(len, _)| len)
+    }
+
     /// Receives what is there, without waiting: [`Error::WouldBlock`] if nothing is.
     pub fn try_recv_from(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
-        let received = self.net.attempt(|stack, _| stack.datagram_receive(self.handle, buf, false, None))?;
-        Ok((received.len, received.from))
+        self.try_recv_datagram(buf).map(|received| (received.len, received.from))
+    }
+
+    /// [`try_recv_from`](UdpSocket::try_recv_from) without who sent it.
+    pub fn try_recv(&self, buf: &mut [u8]) -> Result<usize, Error> {
+        self.try_recv_datagram(buf).map(|received| received.len)
+    }
+
+    /// [`recv_datagram`](UdpSocket::recv_datagram) without waiting.
+    pub fn try_recv_datagram(&self, buf: &mut [u8]) -> Result<Received, Error> {
+        self.net.attempt(|stack, _| stack.datagram_receive(self.handle, buf, false, None))
     }
 
     /// Sends without waiting: [`Error::WouldBlock`] if there is no room.
     pub fn try_send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
-        let to = first(to)?;
-        self.net.attempt_sending(|stack, devices, now| {
-            stack.datagram_send_at_once(self.handle, Some(to), data, None, devices, now)
-        })
+        self.try_transmit(data, Some(first(to)?))
     }
 
-    /// [`recv_from`](UdpSocket::recv_from) for an executor.
+    /// Sends to the connected peer without waiting: [`Error::WouldBlock`] if there is no room.
+    pub fn try_send(&self, data: &[u8]) -> Result<usize, Error> {
+        self.try_transmit(data, None)
+    }
+
+    fn try_transmit(&self, data: &[u8], to: Option<SocketAddr>) -> Result<usize, Error> {
+        let transmit = |stack: &mut Stack<'static>, devices: &mut dyn Devices, now| {
+            self.transmit(data, to, None, (stack, devices), now)
+        };
+        self.net.attempt_sending(transmit)
+    }
+
+    /// [`recv_datagram`](UdpSocket::recv_datagram) for an executor. Dropped before it is ready, it has taken
+    /// nothing. (Its time limit holds with the feature `alloc`, as for all async forms.)
+    pub async fn recv_datagram_async(&self, buf: &mut [u8]) -> Result<Received, Error> {
+        self.net.wait_async(self.read_timeout, |cx| self.poll_recv(cx, buf)).await
+    }
+
+    /// [`recv_from`](UdpSocket::recv_from) for an executor, as
+    /// [`recv_datagram_async`](UdpSocket::recv_datagram_async).
     pub async fn recv_from_async(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
-        let received = poll_fn(|cx| self.poll_recv(cx, buf)).await?;
+        let received = self.recv_datagram_async(buf).await?;
         Ok((received.len, received.from))
     }
 
-    /// [`send_to`](UdpSocket::send_to) for an executor.
-    pub async fn send_to_async(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
-        let to = first(to)?;
-        poll_fn(|cx| self.poll_send_to(cx, data, Some(to))).await
+    /// [`recv`](UdpSocket::recv) for an executor, as
+    /// [`recv_datagram_async`](UdpSocket::recv_datagram_async).
+    pub async fn recv_async(&self, buf: &mut [u8]) -> Result<usize, Error> {
+        self.recv_datagram_async(buf).await.map(|received| received.len)
     }
 
-    /// [`send`](UdpSocket::send) for an executor.
+    /// [`peek_from`](UdpSocket::peek_from) for an executor.
+    pub async fn peek_from_async(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
+        let received = self.net.wait_async(self.read_timeout, |cx| self.poll_receive(cx, buf, true)).await?;
+        Ok((received.len, received.from))
+    }
+
+    /// [`send_to`](UdpSocket::send_to) for an executor. Dropped before it is ready, it has sent nothing.
+    pub async fn send_to_async(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
+        let to = first(to)?;
+        self.net.wait_async(self.write_timeout, |cx| self.poll_send_to(cx, data, Some(to))).await
+    }
+
+    /// [`send`](UdpSocket::send) for an executor, as [`send_to_async`](UdpSocket::send_to_async).
     pub async fn send_async(&self, data: &[u8]) -> Result<usize, Error> {
-        poll_fn(|cx| self.poll_send_to(cx, data, None)).await
+        self.net.wait_async(self.write_timeout, |cx| self.poll_send_to(cx, data, None)).await
     }
 
     fn stack<R>(&self, call: impl FnOnce(&mut Stack<'static>) -> R) -> R {
@@ -329,13 +429,13 @@ impl UdpSocket {
     }
 
     /// The longest that a receive waits before [`Error::TimedOut`]; `None`, the default: for ever.
-    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
-        self.read_timeout = timeout;
+    pub fn set_read_timeout(&mut self, timeout: impl ToTimeout) {
+        self.read_timeout = timeout.to_timeout();
     }
 
     /// The longest that a send waits before [`Error::TimedOut`]; `None`, the default: for ever.
-    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
-        self.write_timeout = timeout;
+    pub fn set_write_timeout(&mut self, timeout: impl ToTimeout) {
+        self.write_timeout = timeout.to_timeout();
     }
 
     /// The network that it is a socket of.

@@ -46,7 +46,7 @@ fn errors_are_told_apart() {
     assert_eq!(net.now().since(before).millis(), 20);
     assert_eq!(socket.send(b"x"), Err(Error::NotConnected));
     assert_eq!(socket.send_to(b"x", "192.0.2.1:9"), Err(Error::NetUnreachable));
-    assert_eq!(socket.send_to(b"x", "nonsense"), Err(Error::NoMatchingAddresses));
+    assert_eq!(socket.send_to(b"x", "nonsense:9"), Err(Error::NoMatchingAddresses));
     socket.connect("127.0.0.1:9").unwrap();
     socket.send(b"x").unwrap();
     assert_eq!(socket.recv(&mut buf), Err(Error::ConnectionRefused));
@@ -60,7 +60,7 @@ fn errors_are_told_apart() {
     assert_eq!(socket.recv(&mut buf), Err(Error::NetDown));
 }
 
-/// H227: options read back as they were set.
+/// Contract D1, D12, H227: options read back as they were set.
 #[test]
 fn options_round_trip() {
     let net = net();

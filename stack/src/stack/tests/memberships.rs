@@ -155,7 +155,7 @@ fn groups_of_own_addresses_are_reported() {
     assert!(reports[0].ends_with(&solicited));
 }
 
-/// Contract D5-D10, U13-U15: misuse is refused by name.
+/// Contract D5, D6, D7, D8, D9, D10, U13, U14, U15: misuse is refused by name.
 #[test]
 fn misuse_of_memberships_is_refused() {
     let mut host = host(1);

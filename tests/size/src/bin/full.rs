@@ -40,7 +40,7 @@ fn run() -> ! {
     let mut context = Context::from_waker(Waker::noop());
     let mut buf = [0; 64];
     loop {
-        net.sleep(net.turn());
+        net.idle(net.turn());
         echo.turn();
         if let Ok((len, from)) = udp.try_recv_from(&mut buf) {
             let _ = udp.try_send_to(&buf[..len], from);

@@ -17,7 +17,7 @@ fn run() -> ! {
     let net = net(MEMORY.take().storage());
     let echo = ECHO.init(Echo::new(&net));
     loop {
-        net.sleep(net.turn());
+        net.idle(net.turn());
         echo.turn();
     }
 }
