@@ -100,6 +100,12 @@ drops! {
     Ipv4NotForUs = "ipv4: not for us",
     /// A source route, finished or not.
     Ipv4SourceRoute = "ipv4: source route",
+    /// A packet for another host, whose TTL or hop limit is used up.
+    #[cfg(feature = "forwarding")]
+    ForwardHopLimit = "forward: hop limit used up",
+    /// A packet for another host, larger than the next link carries.
+    #[cfg(feature = "forwarding")]
+    ForwardTooBig = "forward: too big for the next link",
     /// A fragment, where the stack has no memory or no feature to reassemble.
     Ipv4Fragment = "ipv4: fragment",
     /// An IPv6 length field contradicts the frame.

@@ -159,6 +159,41 @@ impl Stack<'_> {
         }
     }
 
+    /// Sends a frame whose front lacks only its Ethernet header.
+    #[cfg(any(feature = "raw", feature = "forwarding"))]
+    pub(super) fn send_made(
+        &mut self,
+        path: &Path,
+        (purpose, need): (Purpose, Need),
+        front: &mut [u8],
+        (kind, body): (wire::EtherType, Bytes<'_>),
+        devices: Option<&mut dyn Devices>,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        let interface = self.interface(path.interface).ok_or(Drop::InterfaceGone)?;
+        let source = interface.capabilities.mac;
+        let is_first = interface.queue.is_empty() && !interface.device_full;
+        let resolution = self.resolve(path, purpose, now);
+        let destination = match resolution {
+            Resolution::Known(mac) => mac,
+            Resolution::Pending => Mac::default(),
+            Resolution::Failed => return Err(Drop::NeighborFailed),
+            Resolution::Denied => return Err(Drop::NeighborDenied),
+        };
+        wire::emit_ethernet(front, &LinkPath { source, destination }, kind);
+        if let Resolution::Known(_) = resolution
+            && let Some(device) = devices.filter(|_| is_first).and_then(|d| d.device(path.interface))
+            && let Some(sent) = self.transmit_at_once(device, front, body)
+        {
+            return sent;
+        }
+        let frame = Frame::new([front, &[]], body);
+        match resolution {
+            Resolution::Pending => self.queue_at_neighbor(path, (purpose, need), &frame, WAITING_MAX, now),
+            _ => self.queue_frame(path.interface, &frame, need),
+        }
+    }
+
     /// Gives a packet to its device. `None`: that has no room, or the payload lies in too many pieces.
     pub(super) fn transmit_at_once(
         &mut self,

@@ -130,19 +130,26 @@ impl Stack<'_> {
         }
         match error.protocol {
             protocol::TCP => self.tcp_icmp_error(meta, error, now),
-            protocol::UDP | protocol::ICMP | protocol::ICMPV6 => {
-                #[cfg(feature = "fragments")]
-                if let crate::ip::IcmpErrorKind::TooBig { mtu } = error.kind {
-                    return self.datagram_too_big(&error, mtu, now);
-                }
-                self.datagram_error(&error)?;
+            #[cfg(feature = "fragments")]
+            protocol::UDP | protocol::ICMP | protocol::ICMPV6
+                if let crate::ip::IcmpErrorKind::TooBig { mtu } = error.kind =>
+            {
+                return self.datagram_too_big(&error, mtu, now);
             }
-            #[cfg(feature = "raw")]
-            _ => self.raw_icmp_error(&error)?,
-            #[cfg(not(feature = "raw"))]
-            _ => return Err(Drop::IcmpForeign),
+            _ => self.sender_error(&error)?,
         }
         Ok(())
+    }
+
+    /// Tells the socket that sent a packet, which was none of TCP's, what became of it.
+    pub(super) fn sender_error(&mut self, error: &IcmpError) -> Result<(), Drop> {
+        match error.protocol {
+            protocol::UDP | protocol::ICMP | protocol::ICMPV6 => self.datagram_error(error),
+            #[cfg(feature = "raw")]
+            _ => self.raw_icmp_error(error),
+            #[cfg(not(feature = "raw"))]
+            _ => Err(Drop::IcmpForeign),
+        }
     }
 
     /// Tells the sender of a packet that nobody listens on its port.

@@ -107,8 +107,16 @@ impl Stack<'_> {
                 header.protocol == protocol::UDP
                     && stack.awaits_offer((link.interface, interface), header.destination)
             };
-            if delivery == Delivery::Other && !is_offer() { Err(Drop::Ipv4NotForUs) } else { Ok(()) }
+            if delivery == Delivery::Other && !interface.forwards() && !is_offer() {
+                return Err(Drop::Ipv4NotForUs);
+            }
+            Ok(())
         })?;
+        #[cfg(feature = "forwarding")]
+        if delivery == Delivery::Other && self.may_forward_v4(link.interface, &header) {
+            let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
+            return self.forward_v4(&meta, &header, packet, now);
+        }
         if header.source_routed {
             return Err(Drop::Ipv4SourceRoute);
         }
@@ -120,6 +128,15 @@ impl Stack<'_> {
             return Err(Drop::Ipv4Fragment);
         }
         self.ipv4_upper(&meta, &header, packet, delivery, now)
+    }
+
+    /// Offers of addresses are for this host, whatever their destination.
+    #[cfg(feature = "forwarding")]
+    fn may_forward_v4(&self, id: InterfaceId, header: &Ipv4Header) -> bool {
+        self.interface(id).is_some_and(|interface| {
+            let is_datagram = header.protocol == protocol::UDP;
+            interface.forwards() && !(is_datagram && self.awaits_offer((id, interface), header.destination))
+        })
     }
 
     /// What an IPv4 packet that is whole carries.
@@ -204,9 +221,17 @@ impl Stack<'_> {
             && packet.front().get(IPV6_LEN) == Some(&icmpv6::NEIGHBOR_ADVERT);
         let delivery = self.admit(way, |stack, interface, delivery| {
             stack.check_source_v6((link.interface, interface), &header, is_advert)?;
-            if delivery == Delivery::Other { Err(Drop::Ipv6NotForUs) } else { Ok(()) }
+            if delivery == Delivery::Other && !interface.forwards() {
+                Err(Drop::Ipv6NotForUs)
+            } else {
+                Ok(())
+            }
         })?;
         let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
+        #[cfg(feature = "forwarding")]
+        if delivery == Delivery::Other {
+            return self.forward_v6(&meta, &header, packet, now);
+        }
         self.ipv6_upper(&meta, &header, packet, now)
     }
 

@@ -41,6 +41,9 @@ pub struct Interface {
     pub(crate) vlan: Option<VlanId>,
     /// Its link is up, as far as its device knows.
     pub(crate) is_up: bool,
+    /// What comes by it and is for others goes on.
+    #[cfg(feature = "forwarding")]
+    pub(crate) forwards: bool,
     /// What a lease says of IPv4 packets.
     #[cfg(feature = "dhcpv4")]
     pub(crate) lease_mtu: u16,
@@ -85,6 +88,8 @@ impl Interface {
             #[cfg(feature = "vlan")]
             vlan: None,
             is_up: true,
+            #[cfg(feature = "forwarding")]
+            forwards: false,
             #[cfg(feature = "dhcpv4")]
             lease_mtu: u16::MAX,
             queue: PacketQueue::new(),
@@ -162,6 +167,14 @@ impl Interface {
         return self.vlan.map_or(0, VlanId::get);
         #[cfg(not(feature = "vlan"))]
         0
+    }
+
+    /// Do packets that come by it for others go on?
+    pub(crate) fn forwards(&self) -> bool {
+        #[cfg(feature = "forwarding")]
+        return self.forwards;
+        #[cfg(not(feature = "forwarding"))]
+        false
     }
 
     /// Does it lead back into the stack?

@@ -15,6 +15,8 @@ mod dhcpv6;
 mod egress;
 #[cfg(feature = "tcp")]
 mod flow;
+#[cfg(feature = "forwarding")]
+mod forwarding;
 #[cfg(feature = "fragments")]
 mod fragmenting;
 #[cfg(feature = "fragments")]

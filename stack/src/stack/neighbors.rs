@@ -289,11 +289,13 @@ impl Stack<'_> {
     /// whatever interface their address belongs to (H093, H094).
     fn fail_waiting(&mut self, mut waiting: PacketQueue, now: Instant) {
         while !waiting.is_empty() {
+            #[cfg(feature = "forwarding")]
+            self.report_waiting(&waiting, now);
             let mut front = [0; IPV6_LEN + 8];
             let len = waiting.copy_front(&self.pool, ETHERNET_LEN, &mut front);
             if let Ok(error) = host_unreachable(&front[..len]) {
                 // If the socket is closed or not connected, nobody wants to know.
-                let _ = self.datagram_error(&error);
+                let _ = self.sender_error(&error);
             }
             waiting.pop(&mut self.pool);
             self.count_drop(Drop::NeighborFailed, now);

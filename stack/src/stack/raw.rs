@@ -3,8 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::task::Waker;
 
+use super::Stack;
 use super::egress::Devices;
-use super::{Resolution, Stack};
 use crate::base::packet_queue::Frame;
 use crate::base::pool::Need;
 use crate::bytes::Bytes;
@@ -12,7 +12,7 @@ use crate::counters::Drop;
 use crate::device::Mac;
 use crate::error::Error;
 use crate::ip::{self, IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
-use crate::link::neighbor::{Purpose, WAITING_MAX};
+use crate::link::neighbor::Purpose;
 use crate::raw::{Copies, RawFrame, RawHandle, RawKind, RawPacket};
 use crate::time::Instant;
 use crate::udp::with_zone;
@@ -350,41 +350,8 @@ impl Stack<'_> {
         let (is_v4, counters) = (destination.is_ipv4(), &mut self.counters);
         let counter = if is_v4 { &mut counters.ipv4.sent } else { &mut counters.ipv6.sent };
         counter.count(packet.len());
-        Ok(self.send_made(path, front, (kind, body), devices, now))
-    }
-
-    /// Sends a frame whose front lacks only its Ethernet header.
-    fn send_made(
-        &mut self,
-        path: &Path,
-        front: &mut [u8],
-        (kind, body): (EtherType, Bytes<'_>),
-        devices: Option<&mut dyn Devices>,
-        now: Instant,
-    ) -> Result<(), Drop> {
-        let interface = self.interface(path.interface).ok_or(Drop::InterfaceGone)?;
-        let source = interface.capabilities.mac;
-        let is_first = interface.queue.is_empty() && !interface.device_full;
-        let (purpose, need) = (Purpose::Own, Need::Send);
-        let resolution = self.resolve(path, purpose, now);
-        let destination = match resolution {
-            Resolution::Known(mac) => mac,
-            Resolution::Pending => Mac::default(),
-            Resolution::Failed => return Err(Drop::NeighborFailed),
-            Resolution::Denied => return Err(Drop::NeighborDenied),
-        };
-        emit_ethernet(front, &LinkPath { source, destination }, kind);
-        if let Resolution::Known(_) = resolution
-            && let Some(device) = devices.filter(|_| is_first).and_then(|d| d.device(path.interface))
-            && let Some(sent) = self.transmit_at_once(device, front, body)
-        {
-            return sent;
-        }
-        let frame = Frame::new([front, &[]], body);
-        match resolution {
-            Resolution::Pending => self.queue_at_neighbor(path, (purpose, need), &frame, WAITING_MAX, now),
-            _ => self.queue_frame(path.interface, &frame, need),
-        }
+        let purposes = (Purpose::Own, Need::Send);
+        Ok(self.send_made(path, purposes, front, (kind, body), devices, now))
     }
 
     /// Sends an Ethernet frame of the socket's type to a hardware address, from that of the socket's interface.

@@ -143,6 +143,8 @@ mod device;
 mod dhcp;
 #[cfg(feature = "dhcpv6")]
 mod dhcpv6;
+#[cfg(all(feature = "forwarding", feature = "raw"))]
+mod forwarding;
 #[cfg(feature = "fragments")]
 mod fragments;
 mod input;

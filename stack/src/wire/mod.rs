@@ -33,7 +33,7 @@ pub(crate) use dhcp::{
 pub(crate) use dhcpv6::{
     DHCPV6_CLIENT, DHCPV6_SERVER, Dhcpv6Kind, Dhcpv6Message, Dhcpv6Writer, Options6, option6, status6,
 };
-#[cfg(feature = "raw")]
+#[cfg(any(feature = "raw", feature = "forwarding"))]
 pub(crate) use ethernet::emit as emit_ethernet;
 pub(crate) use ethernet::{ETHERNET_LEN, EtherType, EthernetHeader, LinkPath};
 #[cfg(feature = "fragments")]
