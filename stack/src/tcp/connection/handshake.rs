@@ -13,7 +13,7 @@ use crate::tcp::Reply;
 use crate::tcp::config::Congestion;
 use crate::tcp::connection::soft_error::SoftError;
 use crate::tcp::context::Context;
-use crate::tcp::receive::{PendingAck, Receive, SackUse, is_acceptable};
+use crate::tcp::receive::{AckReason, Receive, SackUse, is_acceptable};
 use crate::tcp::segment::{FastOpen, Flags, Reset, Segment, Timestamps};
 use crate::tcp::send::congestion::Controller;
 use crate::tcp::send::plpmtud::{HEADERS_V4, HEADERS_V6, SegmentSize};
@@ -334,7 +334,7 @@ impl Tcb {
         // A SYN with payload that was taken at once acknowledges nothing, whatever its field says.
         (s.send.wl1, s.send.wl2) = (segment.seq, s.send.una);
         if has_syn {
-            s.receive.pending_ack = PendingAck::Now; // the third segment of the handshake
+            s.receive.ack_now(AckReason::Handshake);
         }
         s.send.update_timer(cx.now, cx.config);
         self.phase = Phase::Synchronized(s);

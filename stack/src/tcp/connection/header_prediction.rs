@@ -77,7 +77,7 @@ impl Synchronized {
             }
             self.stats.bytes_received += segment.payload.len() as u64;
             self.ecn.on_expected_payload(segment.mark, segment.payload.len());
-            self.receive.schedule_ack(cx.now, cx.config, segment.is_merged);
+            self.receive.on_in_order(cx.now, cx.config, segment.is_merged);
         }
         self.note_arrival(cx.now);
         let mut effects = Effects::default();

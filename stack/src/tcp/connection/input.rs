@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::seq::Range;
 use crate::seq::Seq;
 use crate::tcp::context::Context;
-use crate::tcp::receive::{PendingAck, Reassembly, is_acceptable};
+use crate::tcp::receive::{AckReason, Reassembly, is_acceptable};
 use crate::tcp::segment::{Flags, Segment};
 use crate::tcp::send::congestion::Cause;
 use crate::tcp::send::recovery::AckEvent;
@@ -62,7 +62,7 @@ impl Synchronized {
         self.receive.take_timestamp(whole.seq, whole.options.timestamps, cx.now);
         self.check_urgent(whole, effects);
         if self.ecn.on_arrival(&segment) {
-            self.receive.pending_ack = PendingAck::Now;
+            self.receive.ack_now(AckReason::Ecn);
         }
         if self.receive.shut && !segment.payload.is_empty() && !self.receive.finished {
             // Nobody can read it any more, and the peer should know (RFC 1122 §4.2.2.13).
@@ -104,7 +104,7 @@ impl Synchronized {
         let bytes = self.receive.nxt.since(first);
         self.stats.bytes_received += u64::from(bytes);
         if bytes > 0 {
-            self.receive.schedule_ack(cx.now, cx.config, false);
+            self.receive.on_in_order(cx.now, cx.config, false);
         }
         if finished {
             self.receive.fin = Some(self.receive.nxt);
@@ -175,7 +175,7 @@ impl Synchronized {
         if at_closed_window && segment.len() > 0 {
             // Only the payload is refused; ACK, RST and window still count (H029). A window probe
             // is answered every time (H030).
-            self.receive.pending_ack = PendingAck::Now;
+            self.receive.ack_now(AckReason::ClosedWindow);
             return Ok(Segment {
                 payload: segment.payload.slice(0, 0),
                 flags: segment.flags.without(Flags::FIN),
@@ -197,7 +197,7 @@ impl Synchronized {
             cut.payload = cut.payload.slice(old as usize, usize::MAX);
             cut.seq = self.receive.nxt;
             // Part of it was old: our acknowledgment may have been lost.
-            self.receive.pending_ack = PendingAck::Now;
+            self.receive.ack_now(AckReason::Duplicate);
         }
         let room = self.receive.edge.since(cut.seq) as usize;
         if cut.payload.len() > room {
@@ -213,7 +213,7 @@ impl Synchronized {
         let start = segment.seq;
         let end = (start + segment.payload.len() as u32).earlier_of(self.receive.nxt);
         if start.before(end) && end.is_near(self.receive.nxt) {
-            self.receive.note_duplicate(Range { start, end });
+            self.receive.on_duplicate(Range { start, end });
         }
     }
 
@@ -228,7 +228,7 @@ impl Synchronized {
         }
         if old && agrees && (segment.len() > 0 || segment.seq + 1 == self.receive.nxt) {
             self.note_old(segment);
-            self.receive.pending_ack = PendingAck::Now;
+            self.receive.ack_now(AckReason::Duplicate);
         } else {
             self.challenge(cx);
         }
@@ -238,7 +238,7 @@ impl Synchronized {
         if cx.now >= self.challenge_at {
             cx.count(TcpCount::ChallengeAcks);
             self.challenge_at = cx.now + cx.config.challenge_interval;
-            self.receive.pending_ack = PendingAck::Now;
+            self.receive.ack_now(AckReason::Challenge);
         }
     }
 
@@ -248,7 +248,7 @@ impl Synchronized {
             return Ok(());
         }
         if segment.len() > 0 && !segment.flags.has(Flags::SYN) {
-            self.receive.pending_ack = PendingAck::Now;
+            self.receive.ack_now(AckReason::Duplicate);
         } else {
             self.challenge(cx);
         }
@@ -424,7 +424,7 @@ impl Synchronized {
         if !segment.flags.has(Flags::FIN) {
             return;
         }
-        self.receive.pending_ack = PendingAck::Now;
+        self.receive.ack_now(AckReason::Fin);
         if self.receive.fin.is_none() {
             self.receive.fin = Some(segment.seq + segment.payload.len() as u32);
             self.receive.forget_out_of_order(cx.pool);
@@ -453,24 +453,24 @@ impl Synchronized {
         match taken {
             Reassembly::InOrder => {
                 effects.readable = true;
-                self.receive.schedule_ack(cx.now, cx.config, segment.packets > 1);
+                self.receive.on_in_order(cx.now, cx.config, segment.packets > 1);
                 if had_hole {
                     //= rfc5681#4.2: at once when a hole is filled, in whole or in part
-                    self.receive.owe_at_hole(cx.options.quick_acks.unwrap_or(cx.config.quick_acks));
+                    self.receive.on_hole_filled(cx.options.quick_acks.unwrap_or(cx.config.quick_acks));
                 }
                 Ok(())
             }
             Reassembly::OutOfOrder => {
                 cx.count(TcpCount::OutOfOrder);
-                self.receive.owe_duplicate(segment.packets);
+                self.receive.on_out_of_order(segment.packets);
                 Ok(())
             }
             Reassembly::Refused => {
-                self.receive.pending_ack = PendingAck::Now;
+                self.receive.ack_now(AckReason::NotTaken);
                 Err(Dropped::TooManyHoles)
             }
             Reassembly::Dropped => {
-                self.receive.pending_ack = PendingAck::Now;
+                self.receive.ack_now(AckReason::NotTaken);
                 Err(Dropped::NoMemory)
             }
         }
@@ -481,7 +481,7 @@ impl Synchronized {
         if !self.receive.reach_fin(cx.pool) {
             return;
         }
-        self.receive.pending_ack = PendingAck::Now;
+        self.receive.ack_now(AckReason::Fin);
         effects.readable = true;
         if self.closing == Closing::Neither {
             self.closing = Closing::RemoteFirst;

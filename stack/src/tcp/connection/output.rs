@@ -9,7 +9,7 @@ use crate::seq::Range;
 use crate::seq::Seq;
 use crate::tcp::config::TcpConfig;
 use crate::tcp::context::Context;
-use crate::tcp::receive::{PendingAck, first_window};
+use crate::tcp::receive::first_window;
 use crate::tcp::segment::{EcnCodepoint, Flags, Options, Plan, PlanKind, Sack, Timestamps};
 use crate::time::Instant;
 
@@ -145,7 +145,7 @@ impl Synchronized {
         if let Some(range) = send.resendable(most) {
             return Some(self.again(PlanKind::Retransmit, range, clock, pool));
         }
-        if self.ecn.wants_pure_ack() && self.receive.pending_ack == PendingAck::Now {
+        if self.ecn.wants_pure_ack() && self.receive.is_ack_due() {
             return Some(self.segment(PlanKind::Ack, 0, 0, false, clock, pool));
         }
         let one_segment = || u32::from(send.mss) - self.sack(pool).option_len() as u32;
@@ -169,8 +169,7 @@ impl Synchronized {
         if self.asking.due {
             return Some(self.segment(PlanKind::KeepAlive, 0, 0, false, clock, pool));
         }
-        (self.receive.pending_ack == PendingAck::Now)
-            .then(|| self.segment(PlanKind::Ack, 0, 0, false, clock, pool))
+        self.receive.is_ack_due().then(|| self.segment(PlanKind::Ack, 0, 0, false, clock, pool))
     }
 
     /// What was sent before.

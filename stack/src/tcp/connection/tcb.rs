@@ -277,7 +277,7 @@ impl Tcb {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => h.send,
             Phase::Synchronized(s) => {
-                s.receive.pending_ack == PendingAck::Now
+                s.receive.is_ack_due()
                     || s.opening.as_ref().is_some_and(|o| o.send)
                     || s.send.resendable(u32::MAX).is_some()
                     || s.send.recovery.probe_is_due()
@@ -294,9 +294,9 @@ impl Tcb {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => Some(h.deadline(options)),
             Phase::Synchronized(s) => {
-                let ack = match s.receive.pending_ack {
+                let ack = match s.receive.pending_ack() {
                     PendingAck::By(at) => Some(at),
-                    PendingAck::Nothing | PendingAck::Now => None,
+                    PendingAck::Nothing | PendingAck::Now(_) => None,
                 };
                 let [timer, gate] = s.send.deadlines(options);
                 first_of([timer, gate, ack, s.orphan_until, s.asking.at])
@@ -312,10 +312,8 @@ impl Tcb {
 
     /// Others gave memory back: the peer is told, if the window can be wider now.
     pub(crate) fn widen(&mut self, pool: &Pool<'_>) {
-        if let Phase::Synchronized(s) = &mut self.phase
-            && (s.receive.reopens() || (s.receive.is_narrow() && s.receive.wants_update(pool)))
-        {
-            s.receive.pending_ack = PendingAck::Now;
+        if let Phase::Synchronized(s) = &mut self.phase {
+            s.receive.widen(pool);
         }
     }
 
@@ -447,7 +445,7 @@ impl Synchronized {
                 rcv_nxt: self.receive.nxt,
                 ts_recent: self.receive.ts_recent,
                 ts_offset: self.send.ts_offset,
-                acknowledge: self.receive.pending_ack != PendingAck::Nothing,
+                acknowledge: self.receive.pending_ack() != PendingAck::Nothing,
             }),
         })
     }

@@ -7,7 +7,6 @@ use crate::error::Error;
 use crate::tcp::connection::tcb::has_memory;
 use crate::tcp::context::Context;
 use crate::tcp::options::TcpOptions;
-use crate::tcp::receive::PendingAck;
 use crate::tcp::send::SendTimer;
 use crate::tcp::send::timer::{LOOK, R1, since_after_gap};
 use crate::time::Instant;
@@ -79,11 +78,8 @@ impl Handshake {
 
 impl Synchronized {
     fn on_timer(&mut self, orphan: bool, cx: &mut Context<'_, '_>, effects: &mut Effects) {
-        if let PendingAck::By(at) = self.receive.pending_ack
-            && at <= cx.now
-        {
+        if self.receive.on_ack_timer(cx.now) {
             cx.count(TcpCount::DelayedAcks);
-            self.receive.pending_ack = PendingAck::Now;
         }
         if self.orphan_until.is_some_and(|at| at <= cx.now) {
             effects.end = Some(End::Failed(Error::TimedOut));

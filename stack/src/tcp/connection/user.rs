@@ -7,7 +7,7 @@ use crate::base::pool::{Need, Pool, to_u32};
 use crate::error::Error;
 use crate::tcp::context::Context;
 use crate::tcp::options::TcpOptions;
-use crate::tcp::receive::{PendingAck, START};
+use crate::tcp::receive::START;
 use crate::tcp::segment::Reset;
 use crate::tcp::send::Fin;
 use crate::time::{Duration, Instant};
@@ -135,8 +135,8 @@ impl Tcb {
                 let n = s.receive.read(cx.pool, to);
                 s.receive.tune(to_u32(n), s.send.rtt.smoothed(), cx.now);
                 s.pass_urgent();
-                if n > 0 && s.receive.wants_update(cx.pool) {
-                    s.receive.pending_ack = PendingAck::Now;
+                if n > 0 {
+                    s.receive.on_window_update(cx.pool);
                 }
                 match n {
                     0 if s.receive.finished || s.receive.shut => {
@@ -203,9 +203,7 @@ impl Tcb {
         match &mut self.phase {
             Phase::Synchronized(s) => {
                 s.receive.shut(cx.pool);
-                if s.receive.wants_update(cx.pool) {
-                    s.receive.pending_ack = PendingAck::Now;
-                }
+                s.receive.on_window_update(cx.pool);
             }
             Phase::Over(over) => over.unread.clear(cx.pool),
             Phase::SynSent(h) | Phase::SynReceived(h) => h.read_shut = true,

@@ -2,12 +2,13 @@
 
 #![warn(clippy::cast_possible_truncation)]
 
+mod ack;
 pub(crate) mod ranges;
 mod window;
 
+pub(crate) use ack::{AckReason, PendingAck};
 pub(super) use window::{LEAST, first_window, is_acceptable};
 
-use super::config::TcpConfig;
 use super::segment::{SACK_BLOCKS, Sack, Timestamps};
 use crate::base::pool::{Audit, Chain, Need, Pool, to_u32};
 use crate::bytes::Bytes;
@@ -16,17 +17,12 @@ use crate::seq::Seq;
 use crate::tcp::codec::{Packer, Unpacker};
 use crate::tcp::context::Context;
 use crate::time::{Duration, Instant};
+use ack::AckPolicy;
 use ranges::{Inserted, Ranges};
 
 /// An older timestamp says nothing any more: a peer's clock may have gone half around.
 //= rfc7323#5.5
 const TIMESTAMP_AGE: Duration = Duration::from_secs(24 * 24 * 3600);
-/// Duplicate acknowledgments for one frame that a device merged: as many as mean a loss.
-const DUPLICATES_MAX: u32 = 3;
-
-/// Acknowledgments after the last loss that was seen for which the path counts as lossy.
-const LOSSY: u8 = 64;
-
 /// What a buffer begins with that is tuned.
 pub(super) const START: u32 = 64 * 1024;
 
@@ -37,16 +33,6 @@ const RTT_UNKNOWN: Duration = Duration::from_secs(1);
 /// What a receive buffer of at most `limit` begins with.
 fn start(limit: u32, cx: &Context<'_, '_>) -> u32 {
     if cx.tuned().1 { limit.min(START) } else { limit }
-}
-
-/// Acknowledgment that is owed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum PendingAck {
-    Nothing,
-    /// By this time at the latest.
-    By(Instant),
-    /// With the next turn.
-    Now,
 }
 
 /// What acknowledgments say beside RCV.NXT.
@@ -88,14 +74,8 @@ pub(crate) struct Receive {
     taken_before: u32,
     /// Shift of the windows that we advertise.
     scale: u8,
-    pub(crate) pending_ack: PendingAck,
-    /// Duplicate acknowledgments among those that are owed: one for each segment beyond a hole, by
-    /// which the sender counts.
-    duplicates: u32,
-    /// Bytes received since the last acknowledgment.
-    unacked: u32,
-    /// Segments that are still acknowledged at once.
-    quickack: u8,
+    /// When an acknowledgment is owed.
+    ack: AckPolicy,
     /// The peer's segment size as seen: the largest segment so far, up to our own MSS (H034).
     mss_seen: u16,
     /// Our own MSS: what a full segment is at most.
@@ -106,10 +86,6 @@ pub(crate) struct Receive {
     ts_recent_at: Instant,
     /// Last.ACK.sent
     pub(crate) last_ack: Seq,
-    /// How many acknowledgments it takes to believe that the path does not lose segments any more.
-    recent_loss: u8,
-    /// Segments with payload since the last acknowledgment.
-    arrived: u8,
     pub(crate) sack: SackUse,
     /// What came twice, and is told with the next acknowledgment; empty: nothing.
     pub(crate) dsack: Range,
@@ -160,17 +136,12 @@ impl Receive {
             taken_since: cx.now,
             taken_before: 0,
             scale,
-            pending_ack: PendingAck::Nothing,
-            duplicates: 0,
-            unacked: 0,
-            quickack: cx.options.quick_acks.unwrap_or(cx.config.quick_acks),
+            ack: AckPolicy::new(cx.options.quick_acks.unwrap_or(cx.config.quick_acks), 0),
             mss_seen: mss.min(peer_mss).min(536),
             mss,
             ts_recent,
             ts_recent_at: cx.now,
             last_ack: nxt,
-            recent_loss: 0,
-            arrived: 0,
             sack: SackUse::Off,
             dsack: Range::default(),
             refused: false,
@@ -194,23 +165,19 @@ impl Receive {
             taken_since,
             taken_before,
             scale,
-            pending_ack,
-            duplicates,
-            unacked,
-            quickack,
+            ack,
             mss_seen,
             mss,
             ts_recent,
             ts_recent_at,
             last_ack,
-            recent_loss: _,
-            arrived: _,
             sack,
             dsack,
             refused,
         } = self;
         let awaits = !queue.is_empty() || !ranges.is_empty() || (fin.is_some() && !finished);
-        if awaits || *refused || *pending_ack != PendingAck::Nothing || *duplicates > 0 || !dsack.is_empty() {
+        let (quickack, unacked) = ack.at_rest()?;
+        if awaits || *refused || !dsack.is_empty() {
             return None;
         }
         to.word(nxt.0);
@@ -225,8 +192,8 @@ impl Receive {
             *taken,
             *taken_before,
             u32::from(*scale),
-            *unacked,
-            u32::from(*quickack),
+            unacked,
+            u32::from(quickack),
             u32::from(*mss_seen),
         ] {
             to.number(number);
@@ -268,17 +235,12 @@ impl Receive {
             taken_since,
             taken_before,
             scale,
-            pending_ack: PendingAck::Nothing,
-            duplicates: 0,
-            unacked,
-            quickack,
+            ack: AckPolicy::new(quickack, unacked),
             mss_seen,
             mss,
             ts_recent,
             ts_recent_at,
             last_ack,
-            recent_loss: 0,
-            arrived: 0,
             sack: match (holes, with_duplicates) {
                 (_, true) => SackUse::WithDuplicates,
                 (true, _) => SackUse::Holes,
@@ -321,14 +283,6 @@ impl Receive {
         self.limit = self.limit.max(wanted).min(self.limit_max);
     }
 
-    /// So many segments from now on are acknowledged at once; `u8::MAX`: all.
-    pub(crate) fn set_quick(&mut self, segments: u8) {
-        self.quickack = segments;
-        if segments > 0 && self.unacked > 0 {
-            self.pending_ack = PendingAck::Now;
-        }
-    }
-
     /// The largest window.
     pub(crate) fn limit(&self) -> u32 {
         self.limit
@@ -339,11 +293,12 @@ impl Receive {
         self.limit_max
     }
 
-    /// Shift of our windows.
+    /// Our own MSS.
     pub(crate) fn mss(&self) -> u16 {
         self.mss
     }
 
+    /// Shift of our windows.
     pub(crate) fn scale(&self) -> u8 {
         self.scale
     }
@@ -404,7 +359,7 @@ impl Receive {
     #[inline]
     fn note_segment(&mut self, len: u32) {
         if self.reopens() {
-            self.pending_ack = PendingAck::Now;
+            self.ack.now(AckReason::MemoryIsBack);
         }
         self.mss_seen = self.mss_seen.max(u16::try_from(len).unwrap_or(u16::MAX).min(self.mss));
     }
@@ -414,7 +369,7 @@ impl Receive {
     fn advance(&mut self, len: u32) {
         self.readable += len;
         self.nxt += len;
-        self.unacked += len;
+        self.ack.add_unacked(len);
     }
 
     /// Takes payload at RCV.NXT, where nothing is missing and somebody reads. False: there is no
@@ -448,7 +403,7 @@ impl Receive {
     fn payload_for_nobody(&mut self, pool: &mut Pool<'_>, seq: Seq, len: u32) -> Reassembly {
         let new = Range { start: seq, end: seq + len };
         if let Some(duplicate) = self.ranges.duplicate(pool, self.nxt, new) {
-            self.note_duplicate(duplicate);
+            self.on_duplicate(duplicate);
         }
         if seq != self.nxt {
             return match self.ranges.insert(pool, self.nxt, new, self.ranges_most()) {
@@ -457,7 +412,7 @@ impl Receive {
             };
         }
         let nxt = self.ranges.advance(pool, new.end);
-        self.unacked += nxt.since(self.nxt);
+        self.ack.add_unacked(nxt.since(self.nxt));
         self.nxt = nxt;
         Reassembly::InOrder
     }
@@ -478,7 +433,7 @@ impl Receive {
             return Reassembly::Refused;
         }
         if let Some(duplicate) = duplicate {
-            self.note_duplicate(duplicate);
+            self.on_duplicate(duplicate);
         }
         let mut at = offset;
         for piece in payload.chunks() {
@@ -489,18 +444,9 @@ impl Receive {
         }
         let nxt = self.ranges.advance(pool, end);
         self.readable += nxt.since(self.nxt);
-        self.unacked += nxt.since(self.nxt);
+        self.ack.add_unacked(nxt.since(self.nxt));
         self.nxt = nxt;
         Reassembly::InOrder
-    }
-
-    /// So much of a segment was here already. Of several parts the first is told.
-    //= rfc2883#4
-    pub(crate) fn note_duplicate(&mut self, range: Range) {
-        self.recent_loss = LOSSY;
-        if self.sack == SackUse::WithDuplicates && self.dsack.is_empty() {
-            self.dsack = range;
-        }
     }
 
     /// The blocks of the next acknowledgment: what came twice, then what lies beyond holes.
@@ -557,70 +503,6 @@ impl Receive {
     pub(crate) fn shut(&mut self, pool: &mut Pool<'_>) {
         self.clear(pool);
         self.shut = true;
-    }
-
-    /// Decides when payload that came in order is acknowledged: with every second segment, however small. Who
-    /// sends small ones may be waiting for the acknowledgment (Nagle's rule), and can't know our measure.
-    //= rfc9293#3.8.6.3 SHLD-19: at least every second full-sized segment, which one may be that a device merged
-    #[inline]
-    pub(crate) fn schedule_ack(&mut self, now: Instant, config: &TcpConfig, is_merged: bool) {
-        // With a small buffer the peer can't send that much before it has to wait for us.
-        let full = (2 * self.mss_seen as u32).min(self.limit / 2);
-        self.duplicates = 0;
-        self.arrived = self.arrived.saturating_add(1 + u8::from(is_merged));
-        if self.arrived >= 2 || self.unacked >= full || self.quickack > 0 {
-            self.quickack = if self.quickack == u8::MAX { u8::MAX } else { self.quickack.saturating_sub(1) };
-            self.pending_ack = PendingAck::Now;
-        } else if self.pending_ack == PendingAck::Nothing {
-            self.pending_ack = PendingAck::By(now + config.ack_delay());
-        }
-    }
-
-    /// Payload has filled a hole, in whole or in part. As many segments as at the start are acknowledged at once: the
-    /// sender's window is small again.
-    pub(crate) fn owe_at_hole(&mut self, quick_acks: u8) {
-        self.pending_ack = PendingAck::Now;
-        self.quickack = self.quickack.max(quick_acks);
-    }
-
-    /// Payload came beyond a hole, in so many segments: an acknowledgment for each. Only a device that merged
-    /// them knows how many there were: a long segment may be one.
-    //= rfc5681#4.2
-    pub(crate) fn owe_duplicate(&mut self, segments: u16) {
-        self.duplicates += u32::from(segments).min(DUPLICATES_MAX);
-        self.arrived = self.arrived.saturating_add(1);
-        self.recent_loss = LOSSY;
-        self.pending_ack = PendingAck::Now;
-    }
-
-    /// Does an acknowledgment with this edge stand for several, where segments came as a batch? Where
-    /// payload gets lost acknowledgments do as well, and if this one does, the sender has no other to
-    /// go by: it goes out twice. One for every second segment would be more.
-    //= rfc5681#4.2: not more than one for each segment
-    fn is_worth_repeating(&self, edge: Seq) -> bool {
-        let told = self.nxt.since(self.last_ack) + edge.later_of(self.edge).since(self.edge);
-        self.recent_loss > 0
-            && self.arrived > 1
-            && self.sack != SackUse::Off
-            && told > 2 * u32::from(self.mss_seen)
-    }
-
-    /// An acknowledgment went out, `bare` or with payload.
-    pub(crate) fn on_ack_sent(&mut self, pool: &mut Pool<'_>, edge: Seq, bare: bool) {
-        let repeat = bare && self.is_worth_repeating(edge);
-        self.edge = self.edge.later_of(edge);
-        self.keep_promise(pool);
-        // With payload it would not count as a duplicate.
-        self.duplicates = self.duplicates.saturating_sub(bare as u32) + repeat as u32;
-        let more = self.sack != SackUse::Off
-            && self.has_hole()
-            && self.ranges.on_reported(pool, self.nxt, self.sack_room());
-        self.dsack = Range::default();
-        self.pending_ack = if self.duplicates > 0 || more { PendingAck::Now } else { PendingAck::Nothing };
-        self.unacked = 0;
-        self.arrived = 0;
-        self.recent_loss = self.recent_loss.saturating_sub(1);
-        self.last_ack = self.nxt;
     }
 
     /// The number of the next byte to be read.

@@ -70,7 +70,7 @@ impl Receive {
         }
         // Without SACK a duplicate acknowledgment has the window of the one before, or it is none (RFC
         // 5681 §2); and a window as large as the buffer can't open further.
-        let repeats = self.duplicates > 0 && self.last_ack == self.nxt && self.sack == SackUse::Off;
+        let repeats = self.ack.owes_duplicates() && self.last_ack == self.nxt && self.sack == SackUse::Off;
         let edge = match repeats || self.wnd() >= self.limit {
             true => self.edge,
             false => self.edge_after_opening(pool),

@@ -31,9 +31,9 @@ impl Tcp<'_> {
             return false;
         };
         let mut cx = self.settings.cx(c.profile, now, pool);
-        let before = s.receive.pending_ack;
+        let before = s.receive.pending_ack();
         let Some(effects) = s.take_expected(segment, news, &mut cx) else { return false };
-        let pending_ack = s.receive.pending_ack;
+        let pending_ack = s.receive.pending_ack();
         if news.payload {
             c.wake_reader(&mut self.woken);
         }
@@ -48,7 +48,7 @@ impl Tcp<'_> {
                 self.reschedule(key.index, changes);
             }
             // Payload alone changes nothing about what may be sent but the acknowledgment.
-            PendingAck::Now => {
+            PendingAck::Now(_) => {
                 self.ready[ready_list(interface)].push(&mut Ready(&mut self.connections), key.index);
             }
             PendingAck::By(at) if pending_ack != before => {
