@@ -196,9 +196,28 @@ impl Chain {
         self.move_to(pool, other);
     }
 
+    /// Gives a queue without memory the first of the whole blocks that it was promised, if that holds `len` bytes.
+    /// False: nothing was done.
+    #[inline]
+    fn begin_promised(&mut self, pool: &mut Pool<'_>, len: usize) -> bool {
+        let reach = self.reach as usize;
+        let is_promised = reach > pool.small_len() && len <= reach.min(pool.block_len) && !pool.is_short();
+        if self.head != NONE || !is_promised {
+            return false;
+        }
+        let Some(block) = pool.take_one() else { return false };
+        pool.set_next(block, NONE);
+        // One block less is owed, since the queue begins with its block.
+        pool.lift_promise(Cost { class: 0, count: 1 });
+        (self.head, self.tail, self.blocks) = (block, block, 1);
+        true
+    }
+
     /// Gives a queue without memory a small block, if what is above `floor` has it.
     fn begin_small(&mut self, pool: &mut Pool<'_>, cost: Cost, floor: u32) {
-        if pool.left_with(Cost::NOTHING, cost).is_some_and(|left| left >= floor) {
+        // It takes a block at most.
+        let is_left = || pool.left_with(Cost::NOTHING, cost).is_some_and(|left| left >= floor);
+        if pool.left() > floor || is_left() {
             self.head = pool.take_small(cost.class).unwrap_or(NONE);
             (self.tail, self.blocks) = (self.head, u32::from(self.head != NONE));
         }
@@ -292,7 +311,9 @@ impl Chain {
 
     /// Appends as much of `data` as there is memory for and returns how much.
     pub fn append(&mut self, pool: &mut Pool<'_>, data: &[u8], need: Need) -> usize {
-        if self.append_there(pool, data) {
+        if self.append_there(pool, data)
+            || (self.begin_promised(pool, data.len()) && self.append_there(pool, data))
+        {
             return data.len();
         }
         if self.head == NONE && self.reserve(pool, data.len(), need) && self.append_there(pool, data) {

@@ -1,11 +1,11 @@
 //! The application's calls, by key.
 
-use super::{Connection, Interest, LastWords, Starved, Tcp, passive};
+use super::{Connection, Interest, LastWords, Ready, Starved, Tcp, passive, ready_list};
 use crate::base::pool::Pool;
 use crate::base::slab::Key;
 use crate::base::wakers::{self, Others};
 use crate::error::Error;
-use crate::tcp::connection::tcb::has_memory;
+use crate::tcp::connection::tcb::{Phase, has_memory};
 use crate::tcp::context::Context;
 use crate::tcp::options::TcpOptions;
 use crate::time::Instant;
@@ -40,7 +40,21 @@ impl Tcp<'_> {
                 let mut cx = self.settings.cx(copy.profile, now, pool);
                 Ok(call(&mut copy, &mut cx))
             }
-            None => self.with(key, now, pool, call),
+            None => {
+                let c = self.connections.activated(key, now)?;
+                let mut cx = self.settings.cx(c.profile, now, pool);
+                let result = call(c, &mut cx);
+                // Reading changes nothing about what may be sent but the window, and with it the acknowledgment.
+                match &c.tcb.phase {
+                    Phase::Synchronized(s) if s.receive.is_ack_due() && !c.ready.is_queued() => {
+                        let list = ready_list(c.interface);
+                        self.ready[list].push(&mut Ready(&mut self.connections), key.index);
+                    }
+                    Phase::Synchronized(_) => {}
+                    _ => self.after(key.index),
+                }
+                Ok(result)
+            }
         }
     }
 
