@@ -22,7 +22,6 @@ use crate::tcp::context::Context;
 use crate::tcp::segment::{
     EcnCodepoint, FastOpen, Flags, Options, Plan, PlanKind, Reset, Segment, Timestamps,
 };
-use crate::tcp::send::SendTimer;
 use crate::tcp::send::congestion::Controller;
 use crate::tcp::send::timer::{R1, since_after_gap};
 use crate::time::{Duration, Instant};
@@ -148,7 +147,8 @@ impl Tcb {
 impl Synchronized {
     fn open_fast(&mut self, opening: PendingFastOpen, syn: &Segment<'_>, cx: &mut Context<'_, '_>) {
         self.opening = Some(opening);
-        (self.send.timer, self.send.since) = (SendTimer::SynAck(cx.now + cx.config.rto_initial), cx.now);
+        self.send.set_syn_ack(cx.now + cx.config.rto_initial);
+        self.send.since = cx.now;
         let nxt = self.receive.nxt;
         let payload = syn.payload.slice(0, self.receive.wnd() as usize);
         // What finds no memory comes again: the SYN-ACK does not acknowledge it.
@@ -192,7 +192,7 @@ impl Synchronized {
         opening.send = false;
         if opening.transmissions == 0 {
             (opening.first_sent, self.send.since) = (cx.now, cx.now);
-            self.send.timer = SendTimer::SynAck(cx.now + cx.config.rto_initial);
+            self.send.set_syn_ack(cx.now + cx.config.rto_initial);
         }
         opening.transmissions = opening.transmissions.saturating_add(1);
         self.receive.on_ack_sent(cx.pool, plan.edge, false);
@@ -201,7 +201,7 @@ impl Synchronized {
     /// The SYN-ACK is not acknowledged in time. It goes again alone: the answer to it says what is to
     /// be done about payload.
     pub(in crate::tcp) fn on_syn_ack_timeout(&mut self, cx: &mut Context<'_, '_>, effects: &mut Effects) {
-        let SendTimer::SynAck(at) = self.send.timer else { return };
+        let Some(at) = self.send.fires_at() else { return };
         let Some(opening) = &mut self.opening else { return };
         let sent = opening.transmissions;
         let is_enough = cx.options.syn_retries.is_some_and(|n| sent > n);
@@ -215,7 +215,7 @@ impl Synchronized {
         cx.count(TcpCount::HandshakeTimeouts);
         opening.send = true;
         let wait = cx.config.backed_off(cx.config.rto_initial, opening.transmissions);
-        self.send.timer = SendTimer::SynAck(cx.now + wait);
+        self.send.set_syn_ack(cx.now + wait);
     }
 
     /// SYN-RECEIVED sees a SYN: the peer has not heard our SYN-ACK (H006). Its payload is known.
@@ -265,7 +265,7 @@ impl Synchronized {
         let which = cx.options.congestion.unwrap_or(cx.config.congestion);
         self.ecn = Ecn::new(&ecn, false, transmissions, which != crate::tcp::Congestion::None);
         let send = &mut self.send;
-        send.timer = SendTimer::Off;
+        send.stop_syn_ack();
         //= rfc5681#3.1: one segment after a lost SYN-ACK
         match (transmissions > 1, send.flight()) {
             (false, _) => {}

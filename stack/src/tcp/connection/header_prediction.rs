@@ -50,7 +50,7 @@ impl Synchronized {
             && !receive.has_hole()
             && !receive.shut
             // A sign of the peer where that is waited for.
-            && (ack || !matches!(send.timer, SendTimer::Persist(_) | SendTimer::SynAck(_)))
+            && (ack || !(send.awaits(SendTimer::Persist) || send.awaits(SendTimer::SynAck)))
     }
 
     /// Is it an acknowledgment of something new, or none but with another window, on a connection that is open?

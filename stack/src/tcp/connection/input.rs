@@ -331,7 +331,7 @@ impl Synchronized {
         self.take_window(segment, window, advances, cx);
         effects.writable |= self.send.wnd > before;
         // Whatever it says, the peer is there: probing may go on for ever (H028).
-        if let SendTimer::Persist(_) = self.send.timer {
+        if self.send.awaits(SendTimer::Persist) {
             self.send.since = cx.now;
         }
         self.send.update_timer(cx.now, cx.config);
@@ -412,7 +412,7 @@ impl Synchronized {
         send.wnd = window;
         send.wnd_max = send.wnd_max.max(window);
         (send.wl1, send.wl2) = (send.wl1.later_of(segment.seq), segment.ack);
-        if opened && matches!(send.timer, SendTimer::Persist(_)) {
+        if opened && send.awaits(SendTimer::Persist) {
             send.rtt.forget_back_off();
             send.restart_timer(cx.now, cx.config);
         }

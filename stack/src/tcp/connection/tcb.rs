@@ -320,7 +320,7 @@ impl Tcb {
     /// Has the peer closed its window over payload that waits? A FIN holds no memory.
     pub(crate) fn is_stalled(&self) -> bool {
         matches!(&self.phase, Phase::Synchronized(s)
-            if s.send.wnd == 0 && !s.send.queue.is_empty() && matches!(s.send.timer, SendTimer::Persist(_)))
+            if s.send.wnd == 0 && !s.send.queue.is_empty() && s.send.awaits(SendTimer::Persist))
     }
 
     /// How often in a row the timer of what is sent fired in vain.

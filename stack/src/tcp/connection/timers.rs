@@ -86,22 +86,20 @@ impl Synchronized {
         }
         self.send.controller.on_timer(cx.now);
         self.send.note_gap(cx);
-        match self.send.timer {
+        match self.send.expired_timer(cx.now) {
             _ if self.send.is_out_of_patience(cx) => {
                 effects.end = Some(End::Failed(Error::TimedOut));
             }
-            SendTimer::Retransmit(at) | SendTimer::Persist(at)
-                if at <= cx.now && orphan && self.is_burden(cx) =>
-            {
+            Some(SendTimer::Rto | SendTimer::Persist) if orphan && self.is_burden(cx) => {
                 self.give_up(cx.now, effects);
             }
-            SendTimer::SynAck(at) if at <= cx.now => self.on_syn_ack_timeout(cx, effects),
-            SendTimer::Retransmit(at) if at <= cx.now => self.on_retransmit(cx, effects),
-            SendTimer::Tail(at) if at <= cx.now => self.send.on_tail(cx),
-            SendTimer::Reorder(at) if at <= cx.now => self.on_reorder(cx),
-            SendTimer::Persist(at) if at <= cx.now => self.on_persist(orphan, cx, effects),
-            SendTimer::Unsent(at) if at <= cx.now => self.on_unsent(cx, effects),
-            _ => {}
+            Some(SendTimer::SynAck) => self.on_syn_ack_timeout(cx, effects),
+            Some(SendTimer::Rto) => self.on_retransmit(cx, effects),
+            Some(SendTimer::Tlp) => self.send.on_tail(cx),
+            Some(SendTimer::Reorder) => self.on_reorder(cx),
+            Some(SendTimer::Persist) => self.on_persist(orphan, cx, effects),
+            Some(SendTimer::Unsent) => self.on_unsent(cx, effects),
+            None => {}
         }
         self.on_keep_alive(cx, effects);
     }
@@ -151,7 +149,7 @@ impl Synchronized {
         if send.wnd == 0 {
             send.rtt.back_off();
         }
-        send.timer = SendTimer::Persist(cx.now + send.persist_delay(cx.config));
+        send.set_persist(cx.now, cx.config);
         // What fits a window that is small and not closed may go out now. From here on a device or a
         // neighbour keeps it, whose patience is bounded.
         send.update_timer(cx.now, cx.config);
@@ -161,7 +159,7 @@ impl Synchronized {
     fn on_unsent(&mut self, cx: &Context<'_, '_>, effects: &mut Effects) {
         match self.send.is_given_up(cx) {
             true => effects.end = Some(End::Failed(Error::TimedOut)),
-            false => self.send.timer = SendTimer::Unsent(cx.now + LOOK),
+            false => self.send.look_again(cx.now),
         }
     }
 

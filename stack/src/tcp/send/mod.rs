@@ -21,6 +21,7 @@ use crate::tcp::send::scoreboard::Scoreboard;
 use crate::time::Instant;
 use core::cell::Cell;
 pub(crate) use timer::SendTimer;
+use timer::Timers;
 
 /// Our FIN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,7 +85,7 @@ pub(crate) struct Send {
     /// From SND.UNA to SND.NXT.
     pub(crate) scoreboard: Scoreboard,
     pub(crate) recovery: Recovery,
-    pub(crate) timer: SendTimer,
+    timers: Timers,
     /// Since when the peer owes an answer: R2 counts from here.
     pub(crate) since: Instant,
     /// When something was last sent, to notice idle times.
@@ -128,7 +129,7 @@ impl Send {
             controller,
             scoreboard: Scoreboard::new(una),
             recovery: Recovery::new(iss),
-            timer: SendTimer::Off,
+            timers: Timers::STOPPED,
             since: now,
             sent_at: now,
             probe: false,
@@ -161,14 +162,14 @@ impl Send {
             scoreboard: _,
             controller,
             recovery,
-            timer,
+            timers,
             since: _,
             sent_at,
             probe,
             ts_offset: _,
         } = self;
         let at_rest = nxt == una && max == una && queue.is_empty() && small_end.at_or_before(*una);
-        if !at_rest || *fin == Fin::Queued || *timer != SendTimer::Off || *probe {
+        if !at_rest || *fin == Fin::Queued || *timers != Timers::STOPPED || *probe {
             return None;
         }
         to.word(una.0);
@@ -223,7 +224,7 @@ impl Send {
             controller,
             scoreboard: Scoreboard::new(una),
             recovery,
-            timer: SendTimer::Off,
+            timers: Timers::STOPPED,
             since: sent_at,
             sent_at,
             probe: false,
@@ -252,10 +253,7 @@ impl Send {
     /// The number of a segment without payload: the highest, not one set back by a timeout (H041). But
     /// what a probe carried was not taken, and the next number would lie outside the closed window.
     pub(crate) fn seq_without_text(&self) -> Seq {
-        match self.timer {
-            SendTimer::Persist(_) if self.wnd == 0 => self.nxt,
-            _ => self.max,
-        }
+        if self.wnd == 0 && self.awaits(SendTimer::Persist) { self.nxt } else { self.max }
     }
 
     /// The peer has closed its window over what was sent: that counts as never sent.
@@ -334,11 +332,11 @@ impl Send {
     /// permitted sets it ([`update_timer`](Send::update_timer)).
     pub(crate) fn has_sendable(&self) -> bool {
         let pacer = self.controller.pacer();
-        match self.timer {
+        match self.timers.running() {
             _ if !pacer.is_open() => false,
-            SendTimer::Unsent(_) => true,
-            SendTimer::Persist(_) | SendTimer::Off => false,
-            _ => self.has_unsent() && self.permitted(pacer.most()) != Sendable::NOTHING,
+            Some(SendTimer::Unsent) => true,
+            Some(SendTimer::Persist) | None => false,
+            Some(_) => self.has_unsent() && self.permitted(pacer.most()) != Sendable::NOTHING,
         }
     }
 
@@ -420,7 +418,7 @@ impl Send {
         let end = self.una + self.queue.len() as u32 + (self.fin == Fin::Queued) as u32;
         assert!(self.max.at_or_before(end), "more sent than written");
         let waiting = self.flight() > 0;
-        let has_timer = !matches!(self.timer, SendTimer::Off | SendTimer::Persist(_) | SendTimer::Unsent(_));
+        let has_timer = !matches!(self.timers.running(), None | Some(SendTimer::Persist | SendTimer::Unsent));
         assert!(!waiting || has_timer, "in flight without a timer");
         let sendable = self.sendable(u32::MAX) != Sendable::NOTHING;
         assert_eq!(self.has_sendable(), sendable, "the timer does not know what may go out: {self:?}");

@@ -21,35 +21,69 @@ pub(crate) const LOOK: Duration = Duration::from_secs(1);
 /// does, and what the peers said meanwhile may be lost.
 const GAP: Duration = Duration::from_secs(1);
 
-/// The one timer of the sending side.
+/// A timer of the sending side. The pacer's is its own gate: [`Pacer`](super::pacing::Pacer).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SendTimer {
-    Off,
-    /// Something is in flight.
-    Retransmit(Instant),
+    /// Something is in flight (RFC 6298).
+    Rto,
     /// Something is, and before it is taken as lost its end is probed (RFC 8985 §7).
-    Tail(Instant),
+    Tlp,
     /// Something is lost by then, unless the path has only reordered it (RFC 8985 §6).
-    Reorder(Instant),
+    Reorder,
     /// Our SYN-ACK is not acknowledged, nor is anything that followed it (RFC 7413).
-    SynAck(Instant),
-    /// Nothing is, but the peer's window keeps what is queued from going out.
-    Persist(Instant),
+    SynAck,
+    /// Nothing is in flight, but the peer's window keeps what is queued from going out.
+    Persist,
     /// Nothing is, and what is queued may go out: a device or a neighbour keeps it.
-    Unsent(Instant),
+    Unsent,
 }
 
-impl SendTimer {
-    fn at(self) -> Option<Instant> {
-        match self {
-            SendTimer::Off => None,
-            SendTimer::Retransmit(at)
-            | SendTimer::Tail(at)
-            | SendTimer::Reorder(at)
-            | SendTimer::SynAck(at)
-            | SendTimer::Persist(at)
-            | SendTimer::Unsent(at) => Some(at),
-        }
+/// The table of timers. Each takes the place of the one before, so there is room for one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Timers {
+    running: Option<SendTimer>,
+    /// When that fires.
+    at: Instant,
+}
+
+impl Timers {
+    /// None runs.
+    pub(super) const STOPPED: Timers = Timers { running: None, at: Instant::FAR_FUTURE };
+
+    /// Runs this one, and no other.
+    #[inline]
+    pub(super) fn set(&mut self, timer: SendTimer, at: Instant) {
+        *self = Timers { running: Some(timer), at };
+    }
+
+    /// Stops whichever runs.
+    #[inline]
+    pub(super) fn stop(&mut self) {
+        *self = Timers::STOPPED;
+    }
+
+    /// The one that runs.
+    #[inline]
+    pub(crate) fn running(&self) -> Option<SendTimer> {
+        self.running
+    }
+
+    /// Does this one run?
+    #[inline]
+    pub(crate) fn runs(&self, timer: SendTimer) -> bool {
+        self.running == Some(timer)
+    }
+
+    /// When the one that runs fires.
+    #[inline]
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.running.map(|_| self.at)
+    }
+
+    /// The one that is due.
+    #[inline]
+    pub(crate) fn expired(&self, now: Instant) -> Option<SendTimer> {
+        self.running.filter(|_| self.at <= now)
     }
 }
 
@@ -73,36 +107,68 @@ impl Send {
     /// waits for a device.
     pub(crate) fn update_timer(&mut self, now: Instant, config: &TcpConfig) {
         use SendTimer::*;
-        if let SynAck(_) = self.timer {
+        if self.timers.runs(SynAck) {
             return;
         }
-        if let (1.., Retransmit(_) | Tail(_) | Reorder(_)) = (self.flight(), self.timer) {
+        if self.flight() > 0 {
             self.probe = false;
-            return;
+            if !matches!(self.timers.running(), Some(Rto | Tlp | Reorder)) {
+                self.set_flight_timer(now, config);
+            }
+        } else if self.has_unsent() {
+            self.set_wait_timer(now, config);
+        } else {
+            self.probe = false;
+            self.timers.stop();
         }
-        self.timer = match self.timer {
-            _ if self.flight() == 0 && !self.has_unsent() => Off,
-            _ if self.flight() > 0 => self.flight_timer(now, config),
-            // Nothing in flight, and something queued. Does it wait for the window?
-            timer if self.permitted(u32::MAX) == Sendable::NOTHING => match timer {
-                Persist(at) => Persist(at),
-                // A shrunk window turns a retransmission into probing: the count goes on.
-                Retransmit(at) | Tail(at) | Reorder(at) | SynAck(at) => Persist(at.max(now)),
-                Off | Unsent(_) => {
-                    self.begin_wait(now);
-                    Persist(now + self.persist_delay(config))
-                }
-            },
-            // It can go out, in this turn, or when the pacer, the device and the neighbour let it.
-            Unsent(at) => Unsent(at),
+    }
+
+    /// Nothing is in flight, and something is queued. Does it wait for the window, or can it go out: in this turn, or
+    /// when the pacer, the device and the neighbour let it?
+    fn set_wait_timer(&mut self, now: Instant, config: &TcpConfig) {
+        use SendTimer::*;
+        let is_kept = self.permitted(u32::MAX) == Sendable::NOTHING;
+        match self.timers.running() {
+            Some(Persist) if is_kept => {}
+            Some(Unsent) if !is_kept => {}
+            // A shrunk window turns a retransmission into probing: the count goes on.
+            Some(Rto | Tlp | Reorder | SynAck) if is_kept => {
+                self.timers.set(Persist, self.timers.at.max(now))
+            }
             _ => {
                 self.begin_wait(now);
-                Unsent(now + LOOK)
+                match is_kept {
+                    true => self.set_persist(now, config),
+                    false => self.timers.set(Unsent, now + LOOK),
+                }
             }
-        };
-        if self.flight() > 0 || !self.has_unsent() {
-            self.probe = false;
         }
+    }
+
+    /// The window is probed, or used as it is, after the next interval.
+    pub(crate) fn set_persist(&mut self, now: Instant, config: &TcpConfig) {
+        self.timers.set(SendTimer::Persist, now + self.persist_delay(config));
+    }
+
+    /// What waits for a device or a neighbour is looked at again.
+    pub(crate) fn look_again(&mut self, now: Instant) {
+        self.timers.set(SendTimer::Unsent, now + LOOK);
+    }
+
+    /// The SYN-ACK of a connection that is open already is to be acknowledged by then.
+    pub(crate) fn set_syn_ack(&mut self, at: Instant) {
+        self.timers.set(SendTimer::SynAck, at);
+    }
+
+    /// It was: what was sent behind it has timers of its own from now on.
+    pub(crate) fn stop_syn_ack(&mut self) {
+        self.timers.stop();
+    }
+
+    /// Does this timer run?
+    #[inline]
+    pub(crate) fn awaits(&self, timer: SendTimer) -> bool {
+        self.timers.runs(timer)
     }
 
     /// Something is due from now on.
@@ -115,19 +181,30 @@ impl Send {
     /// How long what the window keeps back waits. A closed window is probed at intervals that
     /// double; one that is open but small is used as it is after a while.
     //= rfc9293#3.8.6.2.1: the override timeout is 0.1 to 1 s
-    pub(crate) fn persist_delay(&self, config: &TcpConfig) -> Duration {
+    fn persist_delay(&self, config: &TcpConfig) -> Duration {
         if self.wnd == 0 { self.rtt.rto(config) } else { SMALL_WINDOW_OVERRIDE }
     }
 
     /// Starts the running timer anew: something was acknowledged.
     pub(crate) fn restart_timer(&mut self, now: Instant, config: &TcpConfig) {
-        self.timer = SendTimer::Off;
+        self.timers.stop();
         self.update_timer(now, config);
     }
 
+    /// When the timer fires.
+    pub(crate) fn fires_at(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// The timer that is due.
+    pub(crate) fn expired_timer(&self, now: Instant) -> Option<SendTimer> {
+        self.timers.expired(now)
+    }
+
     /// When the timer fires, or the user's patience ends.
+    #[inline]
     fn timer_at(&self, options: &TcpOptions) -> Option<Instant> {
-        let at = self.timer.at()?;
+        let at = self.timers.next()?;
         Some(options.user_timeout.map_or(at, |patience| at.min(self.since + patience)))
     }
 
@@ -151,12 +228,12 @@ impl Send {
     /// Are there R1 retransmissions or probes in a row that nothing answered, or is there no way to send any?
     fn was_tried(&self) -> bool {
         let tries = self.rtt.backoff().max(self.recovery.overdue());
-        matches!(self.timer, SendTimer::Unsent(_)) || tries >= R1
+        self.awaits(SendTimer::Unsent) || tries >= R1
     }
 
     /// Has the user's patience ended (RFC 9293 §3.10.1)? It is time alone.
     pub(crate) fn is_out_of_patience(&self, cx: &Context<'_, '_>) -> bool {
-        let waits = self.timer != SendTimer::Off;
+        let waits = self.timers.running().is_some();
         waits && cx.options.user_timeout.is_some_and(|patience| cx.now.since(self.since) >= patience)
     }
 

@@ -218,9 +218,8 @@ impl Send {
             undo.on_resent(range, clock);
         }
         //= rfc6298#5.1
-        if range.start == self.una && !matches!(self.timer, SendTimer::Reorder(_)) {
-            self.timer = SendTimer::Off;
-            self.update_timer(cx.now, cx.config);
+        if range.start == self.una && !self.awaits(SendTimer::Reorder) {
+            self.restart_timer(cx.now, cx.config);
         }
     }
 
@@ -266,8 +265,8 @@ impl Send {
             self.since = cx.now;
         }
         // What the other timers wait for may have changed.
-        if heard.acked > 0 || self.is_free() || matches!(self.timer, SendTimer::Tail(_)) {
-            self.timer = SendTimer::Off;
+        if heard.acked > 0 || self.is_free() || self.awaits(SendTimer::Tlp) {
+            self.timers.stop();
         }
         self.note_wait(news.wait, cx.now);
         self.update_timer(cx.now, cx.config);
@@ -304,7 +303,7 @@ impl Send {
             let urgent = recovery.phase != Phase::Open || is_certain(records, *mss);
             recovery.rack.detect(records, rtt, urgent, stamp)
         });
-        self.timer = SendTimer::Off;
+        self.timers.stop();
         let begins = self.begins(cx);
         if begins {
             self.begin_fast(0, cx.now);
@@ -349,8 +348,7 @@ impl Send {
             }
             rack.on_timeout(records, rtt, XmitTime::of(cx.now));
         });
-        self.timer = SendTimer::Off;
-        self.update_timer(cx.now, cx.config);
+        self.restart_timer(cx.now, cx.config);
         again
     }
 }

@@ -145,9 +145,9 @@ impl Send {
     //= rfc8985#6.2 step 5: the reordering timer
     pub(super) fn note_wait(&mut self, wait: Option<u32>, now: Instant) {
         if let Some(wait) = wait {
-            self.timer = SendTimer::Reorder(now + Duration::from_micros(wait.into()));
-        } else if let SendTimer::Reorder(_) = self.timer {
-            self.timer = SendTimer::Off;
+            self.timers.set(SendTimer::Reorder, now + Duration::from_micros(wait.into()));
+        } else if self.awaits(SendTimer::Reorder) {
+            self.timers.stop();
         }
     }
 

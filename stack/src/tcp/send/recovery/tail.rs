@@ -122,9 +122,9 @@ impl Send {
         // It was not set anew with each segment that went out.
         let due = self.tail_timeout(config).map(|timeout| self.sent_at + timeout);
         match due {
-            Some(at) if now < at => self.timer = SendTimer::Tail(at),
+            Some(at) if now < at => self.timers.set(SendTimer::Tlp, at),
             due => {
-                self.timer = SendTimer::Retransmit(now + self.rtt.rto(config));
+                self.set_rto(now, config);
                 match due.is_some() && self.flight() > 0 {
                     true if self.may_repeat_tail(config) => self.repeat_tail(cx),
                     is_due => self.recovery.tail.due = is_due,
@@ -189,20 +189,24 @@ impl Send {
             });
         });
         self.recovery.overdue += 1;
-        self.timer = SendTimer::Off;
-        self.update_timer(cx.now, cx.config);
+        self.restart_timer(cx.now, cx.config);
     }
 
-    /// The timer to be set while something is in flight.
-    pub(crate) fn flight_timer(&self, now: Instant, config: &TcpConfig) -> SendTimer {
+    /// Sets the timer of what is in flight.
+    pub(in crate::tcp::send) fn set_flight_timer(&mut self, now: Instant, config: &TcpConfig) {
         if let Some(at) = self.overdue_at() {
             let wait = at.since(XmitTime::of(now)).max(TICK);
-            return SendTimer::Tail(now + Duration::from_micros(wait.into()));
+            return self.timers.set(SendTimer::Tlp, now + Duration::from_micros(wait.into()));
         }
         match self.tail_timeout(config) {
-            Some(timeout) => SendTimer::Tail(self.tail_at(timeout, now)),
-            None => SendTimer::Retransmit(now + self.rtt.rto(config)),
+            Some(timeout) => self.timers.set(SendTimer::Tlp, self.tail_at(timeout, now)),
+            None => self.set_rto(now, config),
         }
+    }
+
+    //= rfc6298#5.1
+    fn set_rto(&mut self, now: Instant, config: &TcpConfig) {
+        self.timers.set(SendTimer::Rto, now + self.rtt.rto(config));
     }
 
     /// The last segment again, if that is what probes the tail. A FIN rides on the last payload: few peers
@@ -218,6 +222,6 @@ impl Send {
     /// What went out now ends the wait for a probe; `again` if it was the last segment again.
     pub(crate) fn on_tail_sent(&mut self, again: bool, now: Instant, config: &TcpConfig) {
         self.recovery.tail = Tail { due: false, end: Some(self.nxt), again };
-        self.timer = SendTimer::Retransmit(now + self.rtt.rto(config));
+        self.set_rto(now, config);
     }
 }
