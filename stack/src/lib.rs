@@ -48,8 +48,8 @@
 //!
 //! They only add. `dhcpv4` (on by default): a DHCP client; `slaac` (on by default): IPv6 that
 //! configures itself, and with `dhcpv6` by DHCP where routers say so; `raw` (on by default): raw sockets; `vlan` (on by
-//! default): VLANs; `alloc`: memory from the heap up to limits, and
-//! `TcpListener::serve`; `std`: OS threads, `std::io` traits; `embedded-io`: the traits of
+//! default): VLANs; `alloc`: memory from the heap up to limits,
+//! `TcpListener::serve`, `Net::sleep`; `std`: OS threads, `std::io` traits; `embedded-io`: the traits of
 //! `embedded-io` and `embedded-io-async`; `log` and `defmt`: [events] printed by that crate.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
@@ -104,7 +104,7 @@ pub use socket::{Addresses, ToListenAddr, ToSocketAddrs};
 #[cfg(feature = "raw")]
 pub use socket::{EthernetSocket, RawSocket};
 #[cfg(all(feature = "tcp", feature = "alloc"))]
-pub use socket::{OwnedReadHalf, OwnedWriteHalf, Serve};
+pub use socket::{OwnedReadHalf, OwnedWriteHalf, Serve, Stop};
 pub use socket::{PingReply, PingSocket, UdpSocket};
 #[cfg(feature = "tcp")]
 pub use socket::{ReadHalf, Shutdown, Tags, TcpBuilder, TcpListener, TcpStream, WriteHalf};

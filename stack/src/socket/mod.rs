@@ -18,6 +18,8 @@ mod listener;
 mod owned;
 #[cfg(feature = "raw")]
 mod raw;
+#[cfg(all(feature = "tcp", feature = "alloc"))]
+mod server;
 #[cfg(feature = "tcp")]
 mod tcp;
 mod udp;
@@ -28,14 +30,14 @@ pub use builder::TcpBuilder;
 #[cfg(feature = "tcp")]
 pub use halves::{ReadHalf, WriteHalf};
 pub use icmp::{PingReply, PingSocket};
-#[cfg(all(feature = "tcp", feature = "alloc"))]
-pub use listener::Serve;
 #[cfg(feature = "tcp")]
 pub use listener::TcpListener;
 #[cfg(all(feature = "tcp", feature = "alloc"))]
 pub use owned::{OwnedReadHalf, OwnedWriteHalf};
 #[cfg(feature = "raw")]
 pub use raw::{EthernetSocket, RawSocket};
+#[cfg(all(feature = "tcp", feature = "alloc"))]
+pub use server::{Serve, Stop};
 #[cfg(feature = "tcp")]
 pub use tcp::{Shutdown, Tags, TcpStream};
 pub use udp::UdpSocket;

@@ -4,12 +4,14 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::task::Waker;
 use std::boxed::Box;
 use std::string::String;
+use std::sync::Arc;
 use std::task::Wake;
 use std::vec::Vec;
 
 use super::*;
 use crate::net::wait::Spin;
 use crate::platform::Platform;
+use crate::socket::Serve;
 use crate::stack::{Limits, Stack, Storage};
 use crate::time::Instant;
 
