@@ -184,7 +184,7 @@ fn connections_that_others_hold() {
     assert!(is_delivered && took > 2_000 && took < 3_000, "{took:?}");
     assert_eq!(read(&mut peer, 100), 6);
     assert_eq!(peer.try_read(&mut [0; 9]), Err(Error::ConnectionReset));
-    assert_eq!(ours.try_write(b"x"), Err(Error::StaleHandle));
+    assert_eq!(ours.try_write(b"x"), Err(Error::ConnectionAborted));
 
     let (ours, mut peer) = world.pair();
     drop(ours);
