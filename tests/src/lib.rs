@@ -4,6 +4,7 @@ pub mod coverage;
 pub mod fuzz;
 pub mod judge;
 pub mod kernel;
+pub mod lan;
 pub mod netns;
 pub mod packetdrill;
 pub mod peers;

@@ -61,7 +61,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
 }
 
 /// The folded Internet sum.
-pub(super) fn sum(parts: &[&[u8]]) -> u16 {
+fn sum(parts: &[&[u8]]) -> u16 {
     let mut total = 0u32;
     for word in parts.concat().chunks(2) {
         total += u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0));

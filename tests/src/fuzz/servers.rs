@@ -4,6 +4,7 @@
 //!
 //! An input is a list of steps: what is done, how much follows, and what.
 
+use crate::lan::packets::{frame, udp};
 use barenet::config::Ipv6Config;
 use barenet::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
 use barenet::dhcp::{ConflictDetection, DhcpClient, DhcpConfig};
@@ -12,7 +13,7 @@ use barenet::ip::InterfaceId;
 use barenet::ip::addresses::Origin;
 use barenet::stack::{DhcpMemory, Dhcpv6Memory, Limits, Stack, Storage};
 use barenet::time::{Duration, Instant};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const SERVER_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -156,10 +157,10 @@ impl World {
             2 => self.answer_v4(first, bytes.get(1..).unwrap_or_default()),
             3 | 4 => self.answer_v6(first, bytes.get(1..).unwrap_or_default()),
             5 => self.advertise(first, bytes.get(1..).unwrap_or_default()),
-            6 => self.input(&udp((SERVER_V4.into(), Ipv4Addr::BROADCAST.into()), (67, 68), bytes)),
+            6 => self.input(&udp(MACS, (SERVER_V4.into(), Ipv4Addr::BROADCAST.into()), (67, 68), bytes)),
             _ => {
                 let own = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, 1);
-                self.input(&udp((SERVER_V6.into(), own.into()), (547, 546), bytes));
+                self.input(&udp(MACS, (SERVER_V6.into(), own.into()), (547, 546), bytes));
             }
         }
     }
@@ -176,7 +177,7 @@ impl World {
         let good = [51, 4, 0, 0, kind, 60, 1, 4, 255, 255, 255, 0];
         message.extend_from_slice(if kind & 8 == 0 { &good } else { &[] });
         message.extend_from_slice(bytes);
-        self.input(&udp((SERVER_V4.into(), Ipv4Addr::BROADCAST.into()), (67, 68), &message));
+        self.input(&udp(MACS, (SERVER_V4.into(), Ipv4Addr::BROADCAST.into()), (67, 68), &message));
     }
 
     /// The number and the client of the last question, a server, and options: an address where a bit says so.
@@ -221,7 +222,7 @@ impl World {
         }
         message.extend_from_slice(bytes.get(9..).unwrap_or_default());
         let own = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, 1);
-        self.input(&udp((SERVER_V6.into(), own.into()), (547, 546), &message));
+        self.input(&udp(MACS, (SERVER_V6.into(), own.into()), (547, 546), &message));
     }
 
     /// A router advertisement with these flags, and a prefix for each sixth byte.
@@ -258,47 +259,12 @@ impl World {
             }
         }
         let addresses = (SERVER_V6.into(), Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1).into());
-        self.input(&packet(addresses, 58, 2, &message));
+        self.input(&frame(MACS, addresses, 58, 2, &message));
     }
 }
 
-/// A frame with a datagram.
-fn udp(addresses: (IpAddr, IpAddr), ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
-    let len = (8 + payload.len()) as u16;
-    let header = [ports.0, ports.1, len, 0].map(u16::to_be_bytes).concat();
-    packet(addresses, 17, 6, &[&header[..], payload].concat())
-}
-
-/// A frame for us with a payload whose checksum stands at `at`.
-fn packet(addresses: (IpAddr, IpAddr), protocol: u8, at: usize, payload: &[u8]) -> Vec<u8> {
-    let octets = |address: IpAddr| match address {
-        IpAddr::V4(a) => a.octets().to_vec(),
-        IpAddr::V6(a) => a.octets().to_vec(),
-    };
-    let (from, to) = (octets(addresses.0), octets(addresses.1));
-    let len = payload.len() as u16;
-    let mut payload = payload.to_vec();
-    let pseudo = [0, protocol, (len >> 8) as u8, len as u8];
-    let sum = !super::fragments::sum(&[&from, &to, &pseudo, &payload]);
-    payload[at..at + 2].copy_from_slice(&if sum == 0 { 0xffff } else { sum }.to_be_bytes());
-    let header = match addresses.0 {
-        IpAddr::V4(_) => {
-            let mut header = vec![0x45, 0];
-            header.extend_from_slice(&(20 + len).to_be_bytes());
-            header.extend_from_slice(&[0, 0, 0, 0, 64, protocol, 0, 0]);
-            header.extend([&from[..], &to].concat());
-            let sum = !super::fragments::sum(&[&header]);
-            header[10..12].copy_from_slice(&sum.to_be_bytes());
-            header
-        }
-        IpAddr::V6(_) => {
-            let fixed = [0x60, 0, 0, 0, (len >> 8) as u8, len as u8, protocol, 255];
-            [&fixed[..], &from, &to].concat()
-        }
-    };
-    let kind: [u8; 2] = if addresses.0.is_ipv4() { [8, 0] } else { [0x86, 0xdd] };
-    [&MAC[..], &[2, 0, 0, 0, 0, 9], &kind, &header, &payload].concat()
-}
+/// Hardware addresses: from the server, to us.
+const MACS: ([u8; 6], [u8; 6]) = ([2, 0, 0, 0, 0, 9], MAC);
 
 /// Runs what `bytes` stand for, and lets the interface go.
 ///
