@@ -62,8 +62,8 @@ pub enum Event {
 /// Where events go besides the ring.
 pub type EventSink = fn(Instant, Event);
 
-/// How many events the ring keeps; the newest push out the oldest.
-pub const EVENTS_KEPT: usize = 32;
+/// How many events the ring keeps; the newest push out the oldest. Without the feature `events` none are told.
+pub const EVENTS_KEPT: usize = if cfg!(feature = "events") { 32 } else { 1 };
 
 /// The ring and the sink.
 pub struct Events {
@@ -87,6 +87,9 @@ impl Events {
     }
 
     pub(crate) fn emit(&mut self, now: Instant, event: Event) {
+        if cfg!(not(feature = "events")) {
+            return;
+        }
         #[cfg(feature = "log")]
         match event {
             Event::Dropped(drop) => log::trace!("dropped: {}", drop.name()),
@@ -108,7 +111,7 @@ impl Events {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "events"))]
 mod tests {
     use super::*;
 

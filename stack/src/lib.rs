@@ -105,6 +105,7 @@ pub use socket::{Addresses, ToListenAddr, ToSocketAddrs};
 pub use socket::{EthernetSocket, RawSocket};
 #[cfg(all(feature = "tcp", feature = "alloc"))]
 pub use socket::{OwnedReadHalf, OwnedWriteHalf, Serve, Stop};
+#[cfg(feature = "udp")]
 pub use socket::{PingReply, PingSocket, UdpSocket};
 #[cfg(feature = "tcp")]
 pub use socket::{ReadHalf, Shutdown, Tags, TcpBuilder, TcpListener, TcpStream, WriteHalf};

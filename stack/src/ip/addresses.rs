@@ -556,6 +556,9 @@ impl<'a> Addresses<'a> {
             let is_old = |a: &Address| a.state == AddressState::Deprecated;
             return own.min_by_key(|a| (is_old(a), !a.cidr.contains(next_hop))).map(|a| a.cidr.address);
         }
+        if cfg!(not(feature = "ipv6")) {
+            return None;
+        }
         let scope = selection::scope(destination);
         let candidates = own.filter(|a| selection::scope(a.cidr.address) >= scope).map(Address::candidate);
         selection::best_source(destination, candidates).map(|c| c.address)

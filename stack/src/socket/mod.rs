@@ -11,6 +11,7 @@ mod embedded;
 mod gather;
 #[cfg(feature = "tcp")]
 mod halves;
+#[cfg(feature = "udp")]
 mod icmp;
 #[cfg(feature = "tcp")]
 mod listener;
@@ -22,6 +23,7 @@ mod raw;
 mod server;
 #[cfg(feature = "tcp")]
 mod tcp;
+#[cfg(feature = "udp")]
 mod udp;
 
 pub use addr::{Addresses, ToListenAddr, ToSocketAddrs};
@@ -29,6 +31,7 @@ pub use addr::{Addresses, ToListenAddr, ToSocketAddrs};
 pub use builder::TcpBuilder;
 #[cfg(feature = "tcp")]
 pub use halves::{ReadHalf, WriteHalf};
+#[cfg(feature = "udp")]
 pub use icmp::{PingReply, PingSocket};
 #[cfg(feature = "tcp")]
 pub use listener::TcpListener;
@@ -40,6 +43,7 @@ pub use raw::{EthernetSocket, RawSocket};
 pub use server::{Serve, Stop};
 #[cfg(feature = "tcp")]
 pub use tcp::{Shutdown, Tags, TcpStream};
+#[cfg(feature = "udp")]
 pub use udp::UdpSocket;
 
 #[cfg(all(test, feature = "alloc", feature = "full"))]

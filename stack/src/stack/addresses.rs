@@ -52,7 +52,7 @@ impl Stack<'_> {
         let interface = self.interface(id).ok_or(Error::DeviceGone)?;
         let (cidr, is_loopback) = (wanted.cidr, interface.is_loopback);
         if cidr.address.is_ipv6() && !interface.carries_ipv6() {
-            return Err(Error::InvalidInput("IPv6 needs an MTU of 1280 bytes"));
+            return Err(Error::InvalidInput("IPv6 needs an MTU of 1280 bytes, and the feature `ipv6`"));
         }
         let Assignment { origin, lifetimes, mut tentative, .. } = wanted;
         let before = self.addresses.get(id, cidr.address).map(|a| (a.cidr, a.state));

@@ -38,7 +38,7 @@ impl Stack<'_> {
                 self.echo_reply(meta, meta.destination, icmpv4::ECHO_REPLY, header, body, now);
                 Ok(())
             }
-            icmpv4::ECHO_REPLY => self.echo_input(meta, &header, body, now),
+            icmpv4::ECHO_REPLY if cfg!(feature = "udp") => self.echo_input(meta, &header, body, now),
             kind if is_error_v4(kind) => {
                 let error = parse_error_v4(&header, body.front())?;
                 self.icmp_error_input(meta, error, now)
@@ -64,7 +64,7 @@ impl Stack<'_> {
                 self.echo_reply(meta, source, icmpv6::ECHO_REPLY, header, body, now);
                 Ok(())
             }
-            icmpv6::ECHO_REPLY => self.echo_input(meta, &header, body, now),
+            icmpv6::ECHO_REPLY if cfg!(feature = "udp") => self.echo_input(meta, &header, body, now),
             #[cfg(feature = "multicast")]
             mld::QUERY..=mld::DONE | mld::REPORT_V2 => self.mld_input(meta, message, now),
             icmpv6::ROUTER_SOLICIT..=icmpv6::REDIRECT => self.ndp_input(meta, message.front(), now),

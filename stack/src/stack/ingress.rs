@@ -83,7 +83,8 @@ impl Stack<'_> {
         match ethernet.kind {
             EtherType::Arp => self.arp_input(id, payload.front(), now),
             EtherType::Ipv4 => self.ipv4_input(link, payload, now),
-            EtherType::Ipv6 => self.ipv6_input(link, payload, now),
+            EtherType::Ipv6 if cfg!(feature = "ipv6") => self.ipv6_input(link, payload, now),
+            EtherType::Ipv6 => Err(Drop::EthernetType),
             EtherType::Llc => Err(Drop::EthernetLlc),
             #[cfg(feature = "raw")]
             EtherType::Other(_) if is_spoken => Ok(()),
@@ -356,7 +357,7 @@ impl Stack<'_> {
                 self.tcp_input(meta, payload, now);
                 Ok(())
             }
-            protocol::UDP => {
+            protocol::UDP if cfg!(feature = "udp") => {
                 self.counters.udp.received.count(payload.len());
                 self.udp_input(meta, packet, offset, now)
             }

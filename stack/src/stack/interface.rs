@@ -197,6 +197,6 @@ impl Interface {
     }
 
     pub(crate) const fn carries_ipv6(&self) -> bool {
-        self.mtu >= Self::MTU_MIN_V6
+        cfg!(feature = "ipv6") && self.mtu >= Self::MTU_MIN_V6
     }
 }

@@ -56,7 +56,7 @@ const MEMBERSHIPS: usize = 16;
 /// use barenet::daemon::{Daemon, DeviceRef};
 /// use barenet::device::loopback::Loopback;
 /// use barenet::stack::Memory;
-/// use barenet::{Net, NetState, Platform, UdpSocket, time::Instant, wait::Spin};
+/// use barenet::{Net, NetState, Platform, time::Instant, wait::Spin};
 /// use static_cell::{ConstStaticCell, StaticCell};
 ///
 /// # struct Machine;
@@ -77,7 +77,7 @@ const MEMBERSHIPS: usize = 16;
 /// let device = DEVICE.init(Loopback::new(RING.take()));
 /// daemon.add_loopback(DeviceRef::Borrowed(device))?;
 /// let net = Net::from_static(STATE.init(NetState::new(daemon, &Machine, &Spin)));
-/// let socket = UdpSocket::bind(&net, 7)?;
+/// net.turn();
 /// # Ok::<(), barenet::Error>(())
 /// ```
 ///

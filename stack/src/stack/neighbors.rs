@@ -234,6 +234,9 @@ impl Stack<'_> {
         to: Option<Mac>,
         now: Instant,
     ) {
+        if cfg!(not(feature = "ipv6")) {
+            return;
+        }
         let Some(interface) = self.interface(id) else { return };
         let (source, destination): (IpAddr, IpAddr) = (addresses.0.into(), addresses.1.into());
         let mac = to.or_else(|| group_mac(destination)).unwrap_or(Mac::BROADCAST);

@@ -86,6 +86,9 @@ impl Stack<'_> {
         offset: usize,
         now: Instant,
     ) -> Result<(), Drop> {
+        if cfg!(not(feature = "udp")) {
+            return Err(Drop::Ipv4NotForUs);
+        }
         let datagram = packet.slice(offset, usize::MAX);
         let header = UdpHeader::parse(datagram)?;
         let ports = (header.source, header.destination);
@@ -141,6 +144,9 @@ impl Stack<'_> {
     /// An ICMP error, or our own failure to reach a neighbour, about a datagram that has one of our
     /// addresses as its source.
     pub(super) fn datagram_error(&mut self, error: &IcmpError) -> Result<(), Drop> {
+        if cfg!(not(feature = "udp")) {
+            return Err(Drop::IcmpForeign); // we can't have sent it
+        }
         let what = match error.kind {
             IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => Error::ConnectionRefused,
             IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => Error::HostUnreachable,
