@@ -299,7 +299,7 @@ impl<'a> Stack<'a> {
         let sent = self.dhcp_path(id, source, destination).and_then(|path| {
             let ip = IpHeader::new(source, destination, protocol::UDP, 0);
             let ports = (DHCP_CLIENT, DHCP_SERVER);
-            let header = UdpHeader::emit(ports, source, destination, &buf[..len]);
+            let header = UdpHeader::emit(ports, source, destination, Bytes::new(&[&buf[..len]]));
             let payload: [&[u8]; 1] = [&buf[..len]];
             self.try_send(
                 &path,

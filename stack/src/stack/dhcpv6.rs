@@ -166,7 +166,8 @@ impl<'a> Stack<'a> {
         let Some(mtu) = self.interface(id).map(|i| i.mtu) else { return };
         let path = Path { interface: id, source, next_hop: destination, mtu };
         let ip = IpHeader::new(source, destination, protocol::UDP, 0);
-        let header = UdpHeader::emit((DHCPV6_CLIENT, DHCPV6_SERVER), source, destination, &buf[..len]);
+        let header =
+            UdpHeader::emit((DHCPV6_CLIENT, DHCPV6_SERVER), source, destination, Bytes::new(&[&buf[..len]]));
         let payload: [&[u8]; 1] = [&buf[..len]];
         let whole = (&header[..], Bytes::new(&payload));
         if let Err(drop) = self.try_send(&path, (Purpose::Own, Need::Control), &ip, whole, None, now) {

@@ -321,7 +321,7 @@ impl Stack<'_> {
         (group, port): (IpAddr, u16),
         own_port: u16,
         hop_limit: u8,
-        data: &[u8],
+        data: Bytes<'_>,
         now: Instant,
     ) {
         let meta = PacketMeta {
@@ -334,11 +334,9 @@ impl Stack<'_> {
             segment_len: None,
             link_broadcast: true,
         };
-        let parts = [data];
         let kind = crate::udp::DatagramKind::Udp;
         // Nobody has to hear it.
-        let _ =
-            self.datagrams.deliver(kind, &meta, (own_port, port), Bytes::new(&parts), &mut self.pool, now);
+        let _ = self.datagrams.deliver(kind, &meta, (own_port, port), data, &mut self.pool, now);
     }
 
     /// Sets the TTL or hop limit of what the socket sends to groups, 1 to 255. The default, 1, keeps it on the link.

@@ -156,6 +156,7 @@ mod neighbors;
 mod raw;
 mod routing;
 mod senders;
+mod sharing;
 mod tcp;
 mod udp;
 mod unreachable;

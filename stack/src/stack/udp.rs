@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::ip::{self, IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::link::neighbor::Purpose;
 use crate::time::Instant;
+use crate::udp::BindOptions;
 #[cfg(feature = "fragments")]
 use crate::udp::DontFragment;
 use crate::udp::{DatagramHandle, DatagramKind, DatagramSocket, Families, Received, Undelivered, with_zone};
@@ -178,20 +179,41 @@ impl Stack<'_> {
         local: SocketAddr,
         v6_only: bool,
     ) -> Result<DatagramHandle, Error> {
+        self.datagram_bind_with(kind, local, &BindOptions { v6_only, ..BindOptions::default() })
+    }
+
+    /// As [`datagram_bind`](Self::datagram_bind), with all that can be chosen.
+    ///
+    /// [`Error::DeviceGone`]: there is no such interface. [`Error::InvalidInput`]: the address names another one.
+    pub fn datagram_bind_with(
+        &mut self,
+        kind: DatagramKind,
+        local: SocketAddr,
+        options: &BindOptions,
+    ) -> Result<DatagramHandle, Error> {
+        let BindOptions { v6_only, sharing, interface } = *options;
         let address = local.ip().to_canonical();
         let families = match local.ip() {
             _ if address.is_ipv4() => Families::V4,
             IpAddr::V6(a) if a.is_unspecified() && !v6_only => Families::Both,
             _ => Families::V6,
         };
-        let zone = self.named_zone(&local)?;
+        let named = self.named_zone(&local)?;
+        if interface.is_some_and(|id| self.interface(id).is_none()) {
+            return Err(Error::DeviceGone);
+        }
+        if interface.is_some() && named.is_some() && interface != named {
+            return Err(Error::InvalidInput("the scope id names another interface"));
+        }
+        let zone = interface.or(named);
         if !address.is_unspecified() && !self.is_bindable(address) {
             return Err(Error::AddrNotAvailable);
         }
         let own = Some(address).filter(|a| !a.is_unspecified());
         // An eighth of the memory at most for one socket (H196).
         let receive_max = self.pool.capacity() / 8;
-        self.datagrams.bind(kind, (families, own, zone), local.port(), receive_max, &mut self.random)
+        let place = (families, own, zone);
+        self.datagrams.bind(kind, place, (local.port(), sharing), receive_max, &mut self.random)
     }
 
     /// Can a datagram socket have this local address? One of ours, or a broadcast address that it hears.
@@ -272,10 +294,11 @@ impl Stack<'_> {
         let own = socket.local.filter(|a| self.is_ours(*a));
         let path = self.path(to, zone, own);
         match to {
-            // DHCP by hand: an interface without an address broadcasts from 0.0.0.0.
-            IpAddr::V4(Ipv4Addr::BROADCAST) if own.is_none() => {
-                path.or_else(|_| self.path(to, zone, Some(Ipv4Addr::UNSPECIFIED.into())))
-            }
+            // DHCP by hand: an interface without an address broadcasts from 0.0.0.0, not from another's.
+            IpAddr::V4(Ipv4Addr::BROADCAST) if own.is_none() => match path {
+                Ok(path) if self.addresses.has_usable(path.interface, path.source) => Ok(path),
+                _ => self.path(to, zone, Some(Ipv4Addr::UNSPECIFIED.into())),
+            },
             _ => path,
         }
     }
@@ -296,7 +319,7 @@ impl Stack<'_> {
         waker: Option<&Waker>,
         now: Instant,
     ) -> Result<usize, Error> {
-        self.datagram_send_by(handle, to, data, (waker, None), now)
+        self.datagram_send_by(handle, to, Bytes::new(&[data]), (waker, None), now)
     }
 
     /// The same, and it goes straight to its device, if that has room, nothing waits there before it and the
@@ -310,14 +333,27 @@ impl Stack<'_> {
         devices: &mut dyn Devices,
         now: Instant,
     ) -> Result<usize, Error> {
-        self.datagram_send_by(handle, to, data, (waker, Some(devices)), now)
+        self.datagram_send_by(handle, to, Bytes::new(&[data]), (waker, Some(devices)), now)
+    }
+
+    /// The same for one datagram whose data lie in several parts.
+    pub fn datagram_send_vectored(
+        &mut self,
+        handle: DatagramHandle,
+        to: Option<SocketAddr>,
+        parts: &[&[u8]],
+        waker: Option<&Waker>,
+        devices: &mut dyn Devices,
+        now: Instant,
+    ) -> Result<usize, Error> {
+        self.datagram_send_by(handle, to, Bytes::new(parts), (waker, Some(devices)), now)
     }
 
     fn datagram_send_by(
         &mut self,
         handle: DatagramHandle,
         to: Option<SocketAddr>,
-        data: &[u8],
+        data: Bytes<'_>,
         (waker, devices): (Option<&Waker>, Option<&mut dyn Devices>),
         now: Instant,
     ) -> Result<usize, Error> {
@@ -363,9 +399,8 @@ impl Stack<'_> {
             flow_label: self.datagrams.flow_label(path.source, destination, (socket.port, to.port())),
             ..IpHeader::new(path.source, destination, number, 0)
         };
-        let parts = [data];
         let purposes = (Purpose::Own, Need::Send);
-        let parts = (&header[..], Bytes::new(&parts));
+        let parts = (&header[..], data);
         #[cfg(feature = "fragments")]
         let sent = match socket.dont_fragment {
             DontFragment::No => self.send_in_parts(&path, purposes, &ip, parts, devices, now),
@@ -519,7 +554,7 @@ fn header(
     port: u16,
     source: IpAddr,
     destination: IpAddr,
-    data: &[u8],
+    data: Bytes<'_>,
 ) -> (u8, [u8; UDP_LEN]) {
     const { assert!(UDP_LEN == ICMP_LEN) };
     match socket.kind {
@@ -531,8 +566,7 @@ fn header(
             };
             let ([a, b], [c, d]) = (socket.port.to_be_bytes(), port.to_be_bytes());
             let header = IcmpHeader { kind, code: 0, rest: [a, b, c, d] };
-            let parts = [data];
-            (number, icmp_message(header, source, destination, Bytes::new(&parts)))
+            (number, icmp_message(header, source, destination, data))
         }
     }
 }

@@ -11,6 +11,7 @@ mod received;
 pub use options::DontFragment;
 #[cfg(feature = "multicast")]
 pub(crate) use options::Multicast;
+pub use options::{BindOptions, Sharing};
 pub use received::Received;
 pub(crate) use received::with_zone;
 use received::{RECORD_LEN, record, scope, unrecord};
@@ -85,6 +86,9 @@ const RECEIVE_MAX: usize = 128 * 1024;
 pub struct DatagramSocket {
     pub(crate) kind: DatagramKind,
     pub(crate) families: Families,
+    sharing: Sharing,
+    /// The later it was bound the greater.
+    bound: u32,
     /// `None`: every address of the families.
     pub(crate) local: Option<IpAddr>,
     pub(crate) port: u16,
@@ -169,11 +173,15 @@ impl DatagramSocket {
     }
 
     /// Would both want some datagram, with nothing to prefer one by?
-    fn conflicts(&self, families: Families, local: Option<IpAddr>, zone: Option<InterfaceId>) -> bool {
+    fn conflicts(&self, sharing: Sharing, (families, local, zone): Place) -> bool {
         let same = self.zone == zone && self.local == local;
-        same && self.peer.is_none() && self.families.overlap(families)
+        let shared = sharing != Sharing::No && self.sharing == sharing;
+        same && self.peer.is_none() && self.families.overlap(families) && !shared
     }
 }
+
+/// Where a socket is bound, its port aside: families, address, interface.
+type Place = (Families, Option<IpAddr>, Option<InterfaceId>);
 
 /// Where the sockets of a port are looked for. No secret: which ports are in use is no peer's choice, and
 /// all sockets of one lie together under any hash.
@@ -186,6 +194,8 @@ fn port_hash(kind: DatagramKind, port: u16) -> u32 {
 /// All datagram sockets.
 pub(crate) struct Datagrams<'a> {
     slab: Slab<'a, DatagramSocket>,
+    /// How many were bound so far.
+    bound: u32,
     demux: Demux<'a>,
     /// Of flow labels.
     hash: HashKey,
@@ -209,6 +219,7 @@ impl<'a> Datagrams<'a> {
     pub(crate) const fn empty() -> Self {
         Datagrams {
             slab: Slab::empty(),
+            bound: 0,
             demux: Demux::empty(),
             hash: HashKey([0; 16]),
             woken: Woken::new(),
@@ -273,8 +284,8 @@ impl<'a> Datagrams<'a> {
     pub(crate) fn bind(
         &mut self,
         kind: DatagramKind,
-        (families, local, zone): (Families, Option<IpAddr>, Option<InterfaceId>),
-        port: u16,
+        place: Place,
+        (port, sharing): (u16, Sharing),
         receive_max: usize,
         random: &mut Random,
     ) -> Result<DatagramHandle, Error> {
@@ -284,13 +295,17 @@ impl<'a> Datagrams<'a> {
         };
         let mut taken = false;
         self.visit(kind, port, |_, other| {
-            taken |= other.conflicts(families, local, zone);
+            taken |= other.conflicts(sharing, place);
             taken
         });
         if taken {
             return Err(Error::AddrInUse);
         }
+        let (families, local, zone) = place;
+        self.bound = self.bound.wrapping_add(1);
         let socket = DatagramSocket {
+            sharing,
+            bound: self.bound,
             kind,
             families,
             local,
@@ -336,7 +351,6 @@ impl<'a> Datagrams<'a> {
     }
 
     /// A keyed hash, for numbers that nobody foresees.
-    #[cfg(feature = "fragments")]
     pub(crate) fn keyed(&self, of: &impl core::hash::Hash) -> u32 {
         self.hash.hash(of)
     }
@@ -413,14 +427,40 @@ impl<'a> Datagrams<'a> {
         if meta.link_broadcast {
             return self.deliver_to_all(kind, meta, ports, &frame, pool);
         }
-        let mut best: Option<(u8, u32)> = None;
+        let mut best: Option<(u8, u32, u32)> = None;
         self.visit(kind, ports.1, |index, socket| {
-            let rank = socket.rank(meta, source).map(|rank| (rank, index));
-            best = best.max(rank);
+            // Of those that share a port the last bound, unless they share what comes as well.
+            best = best.max(socket.rank(meta, source).map(|rank| (rank, socket.bound, index)));
             false
         });
-        let (_, index) = best.ok_or(Undelivered::NoSocket)?;
+        let (rank, _, index) = best.ok_or(Undelivered::NoSocket)?;
+        let index = match self.slab.at(index).map(|socket| socket.sharing) {
+            Some(Sharing::Port) => self.share(kind, rank, meta, ports).unwrap_or(index),
+            _ => index,
+        };
         self.slab.at_mut(index).ok_or(Undelivered::NoSocket)?.keep(&frame, pool, &mut self.woken)
+    }
+
+    /// Which of the sockets that share a port gets what comes from this peer.
+    fn share(&self, kind: DatagramKind, rank: u8, meta: &PacketMeta, ports: (u16, u16)) -> Option<u32> {
+        let wants = |socket: &DatagramSocket| {
+            socket.sharing == Sharing::Port && socket.rank(meta, (meta.source, ports.0)) == Some(rank)
+        };
+        let mut count = 0;
+        self.visit(kind, ports.1, |_, socket| {
+            count += u32::from(wants(socket));
+            false
+        });
+        let mut ahead = self.keyed(&(meta.source, meta.destination, ports)).checked_rem(count)?;
+        let mut found = None;
+        self.visit(kind, ports.1, |index, socket| {
+            if wants(socket) {
+                found = (ahead == 0).then_some(index);
+                ahead = ahead.wrapping_sub(1);
+            }
+            found.is_some()
+        });
+        found
     }
 
     fn deliver_to_all(

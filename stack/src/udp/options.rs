@@ -1,6 +1,5 @@
 //! What can be set for one socket.
 
-#[cfg(feature = "multicast")]
 use crate::ip::InterfaceId;
 
 /// What a socket sends to groups with.
@@ -30,4 +29,31 @@ pub enum DontFragment {
     /// It is sent whole if its interface can, whatever routers have said of the path: for programs that
     /// find out themselves what gets through (RFC 8899). Larger ones are refused.
     Probe,
+}
+
+/// Whether others may have the same address and port as a socket. All of them must say the same.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Sharing {
+    /// They may not.
+    #[default]
+    No,
+    /// They may (`SO_REUSEADDR`): each gets broadcasts and the groups that it hears, and the one that was bound
+    /// last gets what is for this host alone.
+    Address,
+    /// They may (`SO_REUSEPORT`): each gets broadcasts and groups, and what is for this host alone is shared by a
+    /// hash of both addresses and ports, so that a peer's datagrams come to one of them.
+    Port,
+}
+
+/// How a datagram socket is bound.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct BindOptions {
+    /// An IPv6 address that stands for all serves IPv6 only.
+    pub v6_only: bool,
+    /// Whether others may have the same address and port.
+    pub sharing: Sharing,
+    /// Only this interface's datagrams, and what is sent leaves by it: also by one that has no address.
+    pub interface: Option<InterfaceId>,
 }

@@ -53,7 +53,8 @@ impl Datagrams<'_> {
         let zone = socket.zone.filter(|_| !zone_chosen);
         let mut taken = false;
         self.visit(socket.kind, socket.port, |index, other| {
-            taken |= index != handle.0.index && other.conflicts(socket.families, local, zone);
+            taken |=
+                index != handle.0.index && other.conflicts(socket.sharing, (socket.families, local, zone));
             taken
         });
         if taken {

@@ -170,7 +170,7 @@ fn udp_checksums() {
     for first in 0..=255u8 {
         for second in [0, 1, 77, 255] {
             let payload = [first, second, 3];
-            let header = UdpHeader::emit((7, 9), a, b, &payload);
+            let header = UdpHeader::emit((7, 9), a, b, Bytes::new(&[&payload[..]]));
             assert_ne!(&header[6..], [0, 0]);
             let mut sum = pseudo_header(a, b, protocol::UDP, 11);
             sum.add(&header);

@@ -46,7 +46,7 @@ impl UdpHeader {
         ports: (u16, u16),
         source: IpAddr,
         destination: IpAddr,
-        payload: &[u8],
+        payload: Bytes<'_>,
     ) -> [u8; UDP_LEN] {
         let mut header = [0; UDP_LEN];
         let len = UDP_LEN + payload.len();
@@ -57,7 +57,7 @@ impl UdpHeader {
         view.set_checksum(0);
         let mut sum = pseudo_header(source, destination, protocol::UDP, len);
         sum.add(&header);
-        sum.add(payload);
+        sum.add_bytes(payload);
         // RFC 768: a sum of zero is sent as all ones, since zero means none.
         let checksum = match sum.finish() {
             0 => 0xffff,

@@ -17,7 +17,7 @@ use crate::stack::{Devices, Stack};
 use crate::time::{Duration, Instant, ToTimeout};
 #[cfg(feature = "fragments")]
 use crate::udp::DontFragment;
-use crate::udp::{DatagramHandle, DatagramKind, Received};
+use crate::udp::{BindOptions, DatagramHandle, DatagramKind, Received};
 
 /// A UDP socket. What it sends may be lost, doubled or reordered on the way; what it receives is
 /// whole datagrams.
@@ -56,16 +56,34 @@ impl UdpSocket {
     /// [`Error::TooManySockets`]. A socket with an address of its own and one for every address
     /// may share a port; the former gets what is for its address.
     pub fn bind(net: &Net, local: impl ToListenAddr) -> Result<UdpSocket, Error> {
-        Self::open(net, local.to_listen_addr()?, false)
+        Self::open(net, local.to_listen_addr()?, &BindOptions::default())
     }
 
     /// As [`bind`](UdpSocket::bind), but an IPv6 address that stands for all serves IPv6 only.
     pub fn bind_v6_only(net: &Net, local: impl ToListenAddr) -> Result<UdpSocket, Error> {
-        Self::open(net, local.to_listen_addr()?, true)
+        Self::open(net, local.to_listen_addr()?, &BindOptions { v6_only: true, ..BindOptions::default() })
     }
 
-    fn open(net: &Net, local: SocketAddr, v6_only: bool) -> Result<UdpSocket, Error> {
-        let handle = net.call(|stack, _| stack.datagram_bind(DatagramKind::Udp, local, v6_only))?;
+    /// As [`bind`](UdpSocket::bind), with all that can be chosen: whether others may have the same address and port
+    /// (`SO_REUSEADDR`, `SO_REUSEPORT`), and an interface that the socket is tied to, which need not have an address.
+    ///
+    /// ```no_run
+    /// # fn example(net: &barenet::Net, interface: barenet::ip::InterfaceId) -> Result<(), barenet::Error> {
+    /// use barenet::UdpSocket;
+    /// use barenet::udp::{BindOptions, Sharing};
+    /// // A client of DHCP beside another one, on an interface that has no address yet.
+    /// let options = BindOptions { sharing: Sharing::Address, interface: Some(interface), ..BindOptions::default() };
+    /// let socket = UdpSocket::bind_with(net, "0.0.0.0:68", &options)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// [`Error::DeviceGone`]: there is no such interface; and all that `bind` reports.
+    pub fn bind_with(net: &Net, local: impl ToListenAddr, options: &BindOptions) -> Result<UdpSocket, Error> {
+        Self::open(net, local.to_listen_addr()?, options)
+    }
+
+    fn open(net: &Net, local: SocketAddr, options: &BindOptions) -> Result<UdpSocket, Error> {
+        let handle = net.call(|stack, _| stack.datagram_bind_with(DatagramKind::Udp, local, options))?;
         Ok(UdpSocket { net: net.clone(), handle, read_timeout: None, write_timeout: None })
     }
 
@@ -111,7 +129,7 @@ impl UdpSocket {
     /// Sends at once if that can be: the core of all forms.
     fn transmit(
         &self,
-        data: &[u8],
+        parts: &[&[u8]],
         to: Option<SocketAddr>,
         waker: Option<&Waker>,
         (stack, devices): (&mut Stack<'static>, &mut dyn Devices),
@@ -120,7 +138,7 @@ impl UdpSocket {
         if to.is_some() && stack.datagram_peer(self.handle).is_ok() {
             return Err(Error::AlreadyConnected);
         }
-        stack.datagram_send_at_once(self.handle, to, data, waker, devices, now)
+        stack.datagram_send_vectored(self.handle, to, parts, waker, devices, now)
     }
 
     /// [`send_to`](UdpSocket::send_to) in poll form; `None`: to the connected peer.
@@ -133,7 +151,7 @@ impl UdpSocket {
         let waker = Some(cx.waker());
         pending(
             self.net
-                .call_sending(|stack, devices, now| self.transmit(data, to, waker, (stack, devices), now)),
+                .call_sending(|stack, devices, now| self.transmit(&[data], to, waker, (stack, devices), now)),
         )
     }
 
@@ -195,6 +213,25 @@ impl UdpSocket {
         self.net.wait_for(self.write_timeout, |cx| self.poll_send_to(cx, data, Some(to)))
     }
 
+    /// Sends one datagram whose data lie in several parts, as [`send_to`](UdpSocket::send_to); `None`: to the
+    /// connected peer.
+    ///
+    /// ```no_run
+    /// # fn example(socket: &barenet::UdpSocket, body: &[u8]) -> Result<(), barenet::Error> {
+    /// socket.send_vectored(&[b"header", body], Some("192.0.2.1:7".parse().unwrap()))?;
+    /// # Ok(()) }
+    /// ```
+    pub fn send_vectored(&self, parts: &[&[u8]], to: Option<SocketAddr>) -> Result<usize, Error> {
+        self.net.wait_for(self.write_timeout, |cx| {
+            let waker = Some(cx.waker());
+            pending(
+                self.net.call_sending(|stack, devices, now| {
+                    self.transmit(parts, to, waker, (stack, devices), now)
+                }),
+            )
+        })
+    }
+
     /// Receives a datagram from the connected peer (or from anyone) and returns its length, cut
     /// to `buf`. 0 is an empty datagram: there is no end.
     pub fn recv(&self, buf: &mut [u8]) -> Result<usize, Error> {
@@ -250,7 +287,7 @@ impl UdpSocket {
 
     fn try_transmit(&self, data: &[u8], to: Option<SocketAddr>) -> Result<usize, Error> {
         let transmit = |stack: &mut Stack<'static>, devices: &mut dyn Devices, now| {
-            self.transmit(data, to, None, (stack, devices), now)
+            self.transmit(&[data], to, None, (stack, devices), now)
         };
         self.net.attempt_sending(transmit)
     }

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use super::input::{PEER, packet_to};
 use super::*;
+use crate::bytes::Bytes;
 use crate::config::dhcp::{ConflictDetection, DhcpConfig, DhcpState};
 use crate::ip::addresses::{Address, Origin};
 use crate::ip::routes::Route;
@@ -75,7 +76,7 @@ impl Server {
 }
 
 fn datagram(host: &Host, to: Ipv4Addr, bytes: &[u8]) -> Vec<u8> {
-    let header = wire::UdpHeader::emit((67, 68), SERVER.into(), to.into(), bytes);
+    let header = wire::UdpHeader::emit((67, 68), SERVER.into(), to.into(), Bytes::new(&[bytes]));
     packet_to(host, SERVER.into(), to.into(), protocol::UDP, &[&header[..], bytes].concat())
 }
 

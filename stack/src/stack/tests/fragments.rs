@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use super::input::{PEER, fix_ipv4, host, icmp, introduce, ndp_to, packet_to, v6};
 use super::*;
+use crate::bytes::Bytes;
 use crate::time::Duration;
 use crate::udp::{DatagramHandle, DontFragment};
 use crate::wire::{FragmentHeader, UdpHeader, icmpv4, icmpv6, protocol};
@@ -61,7 +62,7 @@ fn cut_v6(host: &Host, transport: u8, whole: &[u8], parts: &[(usize, usize, bool
 }
 
 fn udp(source: IpAddr, destination: IpAddr, data: &[u8]) -> Vec<u8> {
-    [&UdpHeader::emit((5, 7), source, destination, data)[..], data].concat()
+    [&UdpHeader::emit((5, 7), source, destination, Bytes::new(&[data]))[..], data].concat()
 }
 
 /// I02, I04, D03: UDP up to its longest datagram, both ways and both families, to a neighbour that is not known yet;
@@ -386,7 +387,7 @@ fn too_big(host: &Host, frame: &[u8], mtu: u16) -> Vec<u8> {
         rest,
     };
     let parts = [quote];
-    let message = icmp::icmp_message(header, source, own, crate::bytes::Bytes::new(&parts));
+    let message = icmp::icmp_message(header, source, own, Bytes::new(&parts));
     let number = if is_v6 { protocol::ICMPV6 } else { protocol::ICMP };
     packet_to(host, source, own, number, &[&message[..], quote].concat())
 }

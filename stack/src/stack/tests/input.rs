@@ -3,6 +3,7 @@
 use core::net::{Ipv6Addr, SocketAddr};
 
 use super::*;
+use crate::bytes::Bytes;
 use crate::wire::{
     self, ArpOperation, ArpPacket, Checksum, HEADERS_LEN_MAX, IcmpHeader, IpHeader, LinkPath, NDP_LEN_MAX,
     NeighborMessage, NeighborMessageKind, icmpv4, icmpv6, protocol,
@@ -48,7 +49,7 @@ fn changed(frame: &[u8], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
 
 pub(super) fn icmp(source: IpAddr, destination: IpAddr, kind: u8, body: &[u8]) -> Vec<u8> {
     let parts = [body];
-    let body_bytes = crate::bytes::Bytes::new(&parts);
+    let body_bytes = Bytes::new(&parts);
     let header = IcmpHeader { kind, code: 0, rest: [0, 1, 0, 2] };
     let header = icmp::icmp_message(header, source, destination, body_bytes);
     [&header, body].concat()
@@ -63,7 +64,7 @@ fn echo_to(host: &Host, source: IpAddr, destination: IpAddr) -> Vec<u8> {
 }
 
 fn udp_to(host: &Host, source: IpAddr, destination: IpAddr) -> Vec<u8> {
-    let header = wire::UdpHeader::emit((5, 9), source, destination, &[7; 1000]);
+    let header = wire::UdpHeader::emit((5, 9), source, destination, Bytes::new(&[&[7; 1000][..]]));
     packet_to(host, source, destination, protocol::UDP, &[&header[..], &[7; 1000]].concat())
 }
 
@@ -261,7 +262,7 @@ fn no_answer_goes_to_a_group() {
         Path { interface: host.id, source: v4(1), next_hop: v6("255.255.255.255"), mtu: 1500 },
         IpHeader::new(v4(1), v6("10.7.0.255"), protocol::ICMP, 0),
     );
-    host.stack.send_answer(&path, &ip, &[0; 8], crate::bytes::Bytes::empty(), T0);
+    host.stack.send_answer(&path, &ip, &[0; 8], Bytes::empty(), T0);
     assert_eq!(host.stack.counters().drops(Drop::AnswerToGroup), 1);
     assert!(host.output(T0).is_empty());
 }

@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use super::*;
+use crate::bytes::Bytes;
 use crate::device::RxFrame;
 use crate::time::Duration;
 use crate::udp::DatagramHandle;
@@ -52,7 +53,7 @@ fn to_group(source: &str, group: &str, number: u8, hop_limit: u8, payload: &[u8]
 }
 
 fn datagram(source: &str, group: &str) -> Vec<u8> {
-    let header = UdpHeader::emit((5, 7), ip(source), ip(group), b"news");
+    let header = UdpHeader::emit((5, 7), ip(source), ip(group), Bytes::new(&[&b"news"[..]]));
     to_group(source, group, protocol::UDP, 1, &[&header[..], b"news"].concat())
 }
 

@@ -7,6 +7,7 @@ use std::task::{Wake, Waker};
 
 use super::input::packet_to;
 use super::*;
+use crate::bytes::Bytes;
 use crate::udp::{DatagramHandle, DatagramKind};
 use crate::wire::{UdpHeader, protocol};
 
@@ -548,7 +549,7 @@ fn an_offer_by_unicast_is_received() {
     let client = bind(&mut a, ANY_V4, 68);
     let other = bind(&mut a, ANY_V4, 69);
     let offer = |port| {
-        let header = UdpHeader::emit((67, port), v4(254), v4(77), b"offer");
+        let header = UdpHeader::emit((67, port), v4(254), v4(77), Bytes::new(&[&b"offer"[..]]));
         [&header[..], b"offer"].concat()
     };
     let frames = [68, 69, 70].map(|port| packet_to(&a, v4(254), v4(77), protocol::UDP, &offer(port)));
