@@ -12,8 +12,8 @@ use crate::ip::reassembly::{Expired, Fragment, Key};
 use crate::ip::v6::{self, FRAGMENT, ParameterProblem, Upper};
 use crate::time::Instant;
 use crate::wire::{
-    FRAGMENT_LEN, FragmentHeader, ICMP_LEN, IPV4_LEN, IPV6_LEN, IcmpHeader, Ipv4Header, Ipv6Header, UDP_LEN,
-    fragment_of_v4, icmpv4, icmpv6, protocol, tcp::TCP_LEN,
+    FRAGMENT_LEN, FragmentHeader, ICMP_LEN, IPV4_LEN, IPV6_LEN, IcmpHeader, Ipv4Header, Ipv6Header, TCP_LEN,
+    UDP_LEN, fragment_of_v4, icmpv4, icmpv6, protocol,
 };
 
 /// Of a fragment that was waited for in vain, so much is kept for the error about it (RFC 792; RFC 4443 §3.3).

@@ -72,6 +72,9 @@ pub(crate) mod protocol {
 /// The usual TTL or hop limit (the IANA registry).
 pub(crate) const HOP_LIMIT: u8 = 64;
 
+/// Bytes of a TCP header without options (RFC 9293 §3.1).
+pub(crate) const TCP_LEN: usize = 20;
+
 /// Longest Ethernet and IP header that the stack emits.
 pub(crate) const HEADERS_LEN_MAX: usize = ETHERNET_LEN + IPV6_LEN;
 

@@ -1,5 +1,6 @@
 //! TCP headers: from a packet to the engine's segment, and from its plan to a header.
 
+use super::TCP_LEN;
 use crate::bytes::Bytes;
 use crate::seq::{Range, Seq};
 
@@ -8,8 +9,6 @@ use crate::tcp::segment::{
 };
 use smoltcp::wire::TcpPacket;
 
-/// Bytes of a header without options.
-pub(crate) const TCP_LEN: usize = 20;
 /// Bytes of the longest header.
 pub(crate) const TCP_LEN_MAX: usize = 60;
 

@@ -132,7 +132,7 @@ impl World {
         }
         for frame in said {
             if n == self.options.hosts {
-                let said = self.neighbors.from_outside(&frame);
+                let said = self.neighbors.by_outside(&frame);
                 said.into_iter().for_each(|(to_outside, frame)| match to_outside {
                     true => self.input(n, &frame),
                     false => self.send(None, frame),

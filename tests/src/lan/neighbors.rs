@@ -222,7 +222,7 @@ impl Neighbors {
     }
 
     /// The outside says something: its gateway answers for itself, and carries the rest to the hosts.
-    pub(super) fn from_outside(&self, bytes: &[u8]) -> Said {
+    pub(super) fn by_outside(&self, bytes: &[u8]) -> Said {
         if bytes[12..14] != [0x86, 0xdd] {
             return Vec::new();
         }
