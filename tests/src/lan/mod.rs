@@ -1,7 +1,7 @@
 //! Many hosts on one Ethernet in virtual time, all configuring themselves: a DHCP server, three routers with a network behind them,
 //! and somebody who has addresses that others want.
 //!
-//! A run is replayed from its seed. Hosts are whole stacks; what they stand against is [`neighbors`], in a few lines each.
+//! A run is replayed from its seed. Hosts are whole stacks; what they stand against is `neighbors`, in a few lines each.
 
 mod hosts;
 mod neighbors;
