@@ -93,9 +93,10 @@ fn both_ways(net: &Net, mut client: TcpStream, mut server: TcpStream) -> Result<
 #[test]
 fn how_much_it_is() {
     let nothing = size_of::<Memory<0, 0, 0>>();
-    // The longest datagram and four places; what routers tell; memberships.
+    // The longest datagram and four places; two sockets; what routers tell; memberships.
     let features = [
         (cfg!(feature = "fragments"), 2048),
+        (cfg!(feature = "raw"), 512),
         (cfg!(feature = "slaac"), 1536),
         (cfg!(feature = "multicast"), 3328),
     ];

@@ -652,6 +652,7 @@ impl Bench {
 
 /// H058, R03: where few connections can be in use at once, a flood leaves half of that to those that
 /// are established; the others get cookies.
+#[cfg(feature = "parking")]
 #[test]
 fn a_flood_leaves_half_of_what_can_be_in_use() {
     let active = Vec::leak((0..4).map(|_| Slot::EMPTY).collect());

@@ -36,6 +36,7 @@ fn is_parked(b: &Bench) -> bool {
 
 /// R03: one that has moved data both ways, with all options, is parked when everything is
 /// acknowledged and read, and not before. A segment, a call and a timer find it.
+#[cfg(feature = "parking")]
 #[test]
 fn what_idles_is_parked_and_what_happens_finds_it() {
     let mut b = Bench::server_with(TcpConfig::default(), syn().mss(1460).scale(7).ts(1, 0));
@@ -66,6 +67,7 @@ fn what_idles_is_parked_and_what_happens_finds_it() {
 
 /// R02, H199: with memory for one connection in use and that one busy, the others wait: their peers
 /// are not heard, nothing is lost, and they go on when it rests.
+#[cfg(feature = "parking")]
 #[test]
 fn with_no_room_for_another_in_use_it_waits() {
     let mut b = Bench::with_room(without_cookies(), ManagedSlice::Borrowed(Vec::leak(vec![Slot::EMPTY])));
@@ -99,6 +101,7 @@ fn with_no_room_for_another_in_use_it_waits() {
 }
 
 /// H019: letting go of a connection that can't be finished resets it.
+#[cfg(feature = "parking")]
 #[test]
 fn with_no_room_letting_go_is_a_reset() {
     let mut b = Bench::with_room(without_cookies(), ManagedSlice::Borrowed(Vec::leak(vec![Slot::EMPTY])));
@@ -114,6 +117,7 @@ fn with_no_room_letting_go_is_a_reset() {
 }
 
 /// H183: whichever place of the working set has a connection at rest, it gives way to one that is needed.
+#[cfg(feature = "parking")]
 #[test]
 fn any_place_of_the_working_set_gives_way() {
     let active = Vec::leak((0..4).map(|_| Slot::EMPTY).collect());
