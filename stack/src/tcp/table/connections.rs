@@ -367,7 +367,7 @@ impl<'a> Connections<'a> {
 
     /// Parks everything that is at rest, for tests. What comes back packs to the same bytes: nothing that is
     /// packed is lost on the way back.
-    #[cfg(all(test, feature = "alloc"))]
+    #[cfg(all(test, feature = "alloc", feature = "parking"))]
     pub(in crate::tcp) fn park_all(&mut self, now: Instant) {
         for at in (0..self.active.places()).chain(0..self.active.places()) {
             let Some(index) = self.active.at(at).map(|c| c.index) else { continue };

@@ -424,7 +424,7 @@ impl<'a> Tcp<'a> {
     }
 
     /// Parks everything that is at rest.
-    #[cfg(all(test, feature = "alloc"))]
+    #[cfg(all(test, feature = "alloc", feature = "parking"))]
     pub(crate) fn park_all(&mut self, now: Instant) {
         self.connections.park_all(now);
     }

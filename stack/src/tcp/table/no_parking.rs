@@ -43,11 +43,6 @@ impl Idle {
         match *self {}
     }
 
-    #[cfg(all(test, feature = "alloc"))]
-    pub(super) fn is_same(&self, _: &Idle) -> bool {
-        match *self {}
-    }
-
     pub(super) fn tuple(&self) -> Tuple {
         match *self {}
     }

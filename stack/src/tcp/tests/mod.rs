@@ -308,6 +308,7 @@ impl Bench {
     fn rest(&mut self) {
         self.wake();
         self.tcp.check(&self.pool);
+        #[cfg(feature = "parking")]
         self.tcp.park_all(self.now);
         self.tcp.check(&self.pool);
     }
