@@ -22,6 +22,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::base::slab::Key;
 use crate::device::{Mac, RxChecksum};
+use crate::error::Error;
 
 /// More interfaces than any machine that this is for has; look-ups of addresses walk them.
 pub(crate) const INTERFACES_MAX: usize = 16;
@@ -97,6 +98,19 @@ pub enum IcmpErrorKind {
     ParameterProblem,
     /// An error of a type that we don't know (RFC 4443 §2.4(a)).
     Unknown,
+}
+
+impl IcmpErrorKind {
+    /// What the socket that sent the packet is told; `None`: it does not last, or is a matter of sizes.
+    pub(crate) const fn unreachable(self) -> Option<Error> {
+        use IcmpErrorKind as K;
+        match self {
+            K::PortUnreachable | K::ProtocolUnreachable => Some(Error::ConnectionRefused),
+            K::HostUnreachable | K::Prohibited => Some(Error::HostUnreachable),
+            K::NetUnreachable => Some(Error::NetUnreachable),
+            K::TooBig { .. } | K::TimeExceeded | K::ParameterProblem | K::Unknown => None,
+        }
+    }
 }
 
 /// An ICMP error about a packet that carries one of our addresses as its source. That we really

@@ -15,6 +15,7 @@ use managed::ManagedSlice;
 
 use crate::base::packet_queue::{Frame, PacketQueue};
 use crate::base::pool::{Need, Pool};
+use crate::counters::Drop;
 use crate::device::Mac;
 #[cfg(feature = "slaac")]
 use crate::ip::INTERFACES_MAX;
@@ -117,6 +118,18 @@ pub enum Resolution {
     Failed,
     /// It is unknown, and not asked for an answer to it: too many such were, or the table is in use.
     Denied,
+}
+
+impl Resolution {
+    /// The hardware address of the next hop; `None`: it is being asked for. Else why nothing goes there.
+    pub(crate) fn hop(self) -> Result<Option<Mac>, Drop> {
+        match self {
+            Resolution::Known(mac) => Ok(Some(mac)),
+            Resolution::Pending => Ok(None),
+            Resolution::Failed => Err(Drop::NeighborFailed),
+            Resolution::Denied => Err(Drop::NeighborDenied),
+        }
+    }
 }
 
 /// How a neighbour's hardware address was learnt.

@@ -132,31 +132,16 @@ impl Stack<'_> {
         }
         let source = interface.capabilities.mac;
         let is_first = interface.queue.is_empty() && !interface.device_full;
-        let resolution = self.resolve(path, purpose, now);
-        let destination = match resolution {
-            Resolution::Known(mac) => mac,
-            // Filled in when it is known.
-            Resolution::Pending => Mac::default(),
-            Resolution::Failed => return Err(Drop::NeighborFailed),
-            Resolution::Denied => return Err(Drop::NeighborDenied),
-        };
+        let mac = self.resolve(path, purpose, now).hop()?;
+        // Filled in when it is known.
+        let destination = mac.unwrap_or_default();
         let mut headers = [0; HEADER_LEN];
         let len = wire::emit_headers(&mut headers, &LinkPath { source, destination }, &ip);
         let (headers_len, frame_len) = (len + transport.len(), len + ip.payload_len);
         headers[len..headers_len].copy_from_slice(transport);
         self.count_packet(&ip, frame_len - ETHERNET_LEN);
-        let headers = &headers[..headers_len];
-        if let Resolution::Known(_) = resolution
-            && let Some(device) = devices.filter(|_| is_first).and_then(|d| d.device(path.interface))
-            && let Some(sent) = self.transmit_at_once(device, headers, payload)
-        {
-            return sent;
-        }
-        let frame = Frame::new([headers, &[]], payload);
-        match resolution {
-            Resolution::Pending => self.queue_at_neighbor(path, (purpose, need), &frame, WAITING_MAX, now),
-            _ => self.queue_frame(path.interface, &frame, need),
-        }
+        let frame = (&headers[..headers_len], payload);
+        self.hand_over(path, (purpose, need), mac, frame, devices.filter(|_| is_first), now)
     }
 
     /// Sends a frame whose front lacks only its Ethernet header.
@@ -173,24 +158,35 @@ impl Stack<'_> {
         let interface = self.interface(path.interface).ok_or(Drop::InterfaceGone)?;
         let source = interface.capabilities.mac;
         let is_first = interface.queue.is_empty() && !interface.device_full;
-        let resolution = self.resolve(path, purpose, now);
-        let destination = match resolution {
-            Resolution::Known(mac) => mac,
-            Resolution::Pending => Mac::default(),
-            Resolution::Failed => return Err(Drop::NeighborFailed),
-            Resolution::Denied => return Err(Drop::NeighborDenied),
-        };
+        let mac = self.resolve(path, purpose, now).hop()?;
+        // Filled in when it is known.
+        let destination = mac.unwrap_or_default();
         wire::emit_ethernet(front, &LinkPath { source, destination }, kind);
-        if let Resolution::Known(_) = resolution
-            && let Some(device) = devices.filter(|_| is_first).and_then(|d| d.device(path.interface))
-            && let Some(sent) = self.transmit_at_once(device, front, body)
+        self.hand_over(path, (purpose, need), mac, (front, body), devices.filter(|_| is_first), now)
+    }
+
+    /// Gives a packet to its device at once, if that is at hand and has room, and the next hop is known. Else it waits,
+    /// for the device or for the neighbour.
+    #[inline]
+    fn hand_over(
+        &mut self,
+        path: &Path,
+        (purpose, need): (Purpose, Need),
+        mac: Option<Mac>,
+        (header, payload): (&[u8], Bytes<'_>),
+        devices: Option<&mut dyn Devices>,
+        now: Instant,
+    ) -> Result<(), Drop> {
+        if mac.is_some()
+            && let Some(device) = devices.and_then(|d| d.device(path.interface))
+            && let Some(sent) = self.transmit_at_once(device, header, payload)
         {
             return sent;
         }
-        let frame = Frame::new([front, &[]], body);
-        match resolution {
-            Resolution::Pending => self.queue_at_neighbor(path, (purpose, need), &frame, WAITING_MAX, now),
-            _ => self.queue_frame(path.interface, &frame, need),
+        let frame = Frame::new([header, &[]], payload);
+        match mac {
+            None => self.queue_at_neighbor(path, (purpose, need), &frame, WAITING_MAX, now),
+            Some(_) => self.queue_frame(path.interface, &frame, need),
         }
     }
 

@@ -15,11 +15,10 @@ use crate::error::Error;
 use crate::ip::{self, InterfaceId, PacketMeta, Path, v6};
 use crate::time::Instant;
 use crate::wire::{
-    Checksum, ETHERNET_LEN, EtherType, IPV4_LEN, IPV6_LEN, IcmpHeader, Ipv4Header, Ipv6Header, icmpv4, icmpv6,
+    ETHERNET_LEN, EtherType, IPV4_LEN, IPV4_LEN_MAX, IPV6_LEN, IcmpHeader, Ipv4Header, Ipv6Header,
+    fix_checksum_v4, icmpv4, icmpv6,
 };
 
-/// The longest IPv4 header: fifteen words (RFC 791 §3.1).
-const IPV4_LEN_MAX: usize = 60;
 /// The longest packet of which a report quotes all there is room for (RFC 1812 §4.3.2.3).
 const QUOTE_LEN: usize = 576;
 /// In the word with the fragment's offset: don't fragment, more fragments, and the offset itself.
@@ -122,10 +121,7 @@ impl Stack<'_> {
         if at > 0 {
             keep_copied_options(&mut header[IPV4_LEN..]);
         }
-        header[10..12].fill(0);
-        let mut sum = Checksum::default();
-        sum.add(header);
-        header[10..12].copy_from_slice(&sum.finish().to_be_bytes());
+        fix_checksum_v4(header);
         self.counters.ipv4.sent.count(header_len + payload.len());
         let destination = [front[30], front[31], front[32], front[33]].into();
         let purposes = (answer_to(path, destination), Need::Bulk);

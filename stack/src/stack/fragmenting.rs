@@ -3,7 +3,7 @@
 
 use core::net::IpAddr;
 
-use super::{Devices, QUEUE_MAX, Resolution, Stack};
+use super::{Devices, QUEUE_MAX, Stack};
 use crate::base::packet_queue::Frame;
 use crate::base::pool::Need;
 use crate::bytes::Bytes;
@@ -75,15 +75,10 @@ impl Stack<'_> {
         let room =
             (usize::from(path.mtu).saturating_sub(headers) & !7).max(transport.len().next_multiple_of(8));
         let count = len.div_ceil(room);
-        let mac = match self.resolve(path, purpose, now) {
-            Resolution::Known(mac) => {
-                self.has_room_for(path.interface, count, len + count * (ETHERNET_LEN + headers), need)?;
-                Some(mac)
-            }
-            Resolution::Pending => None,
-            Resolution::Failed => return Err(Drop::NeighborFailed),
-            Resolution::Denied => return Err(Drop::NeighborDenied),
-        };
+        let mac = self.resolve(path, purpose, now).hop()?;
+        if mac.is_some() {
+            self.has_room_for(path.interface, count, len + count * (ETHERNET_LEN + headers), need)?;
+        }
         let ident = self.next_ident(ip.source, ip.destination);
         for offset in (0..len).step_by(room) {
             let part = Part { ident, offset, len: room.min(len - offset), more: offset + room < len };

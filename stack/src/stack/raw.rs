@@ -17,12 +17,10 @@ use crate::raw::{Copies, RawFrame, RawHandle, RawKind, RawPacket};
 use crate::time::Instant;
 use crate::udp::with_zone;
 use crate::wire::{
-    Checksum, ETHERNET_LEN, EtherType, EthernetHeader, HOP_LIMIT, IPV4_LEN, IPV6_LEN, IpHeader, LinkPath,
-    emit_ethernet, protocol, pseudo_header,
+    ETHERNET_LEN, EtherType, EthernetHeader, HOP_LIMIT, IPV4_LEN, IPV4_LEN_MAX, IPV6_LEN, IpHeader, LinkPath,
+    emit_ethernet, fix_checksum_v4, protocol, pseudo_header,
 };
 
-/// The longest IPv4 header: fifteen words (RFC 791 §3.1).
-const IPV4_LEN_MAX: usize = 60;
 /// Where an ICMPv6 message has its checksum (RFC 4443 §2.1).
 const ICMPV6_CHECKSUM: usize = 2;
 /// Types below are lengths (IEEE 802.3 §3.2.6).
@@ -69,13 +67,8 @@ impl Stack<'_> {
     /// What ICMP says of a packet that a raw socket sent.
     pub(super) fn raw_icmp_error(&mut self, error: &IcmpError) -> Result<(), Drop> {
         let what = match error.kind {
-            IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => Error::ConnectionRefused,
-            IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => Error::HostUnreachable,
-            IcmpErrorKind::NetUnreachable => Error::NetUnreachable,
             IcmpErrorKind::TooBig { mtu } => Error::MessageTooLong { limit: mtu.min(u16::MAX.into()) as u16 },
-            IcmpErrorKind::TimeExceeded | IcmpErrorKind::ParameterProblem | IcmpErrorKind::Unknown => {
-                return Err(Drop::IcmpIgnored);
-            }
+            kind => kind.unreachable().ok_or(Drop::IcmpIgnored)?,
         };
         match self.raw.set_error(error.destination, error.protocol, what) {
             true => Ok(()),
@@ -416,10 +409,7 @@ fn complete_ipv4(header: &mut [u8], source: Ipv4Addr) {
     if header[12..16] == [0; 4] {
         header[12..16].copy_from_slice(&source.octets());
     }
-    header[10..12].fill(0);
-    let mut sum = Checksum::default();
-    sum.add(header);
-    header[10..12].copy_from_slice(&sum.finish().to_be_bytes());
+    fix_checksum_v4(header);
 }
 
 /// The header of an IPv6 packet that a program made.

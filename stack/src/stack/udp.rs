@@ -11,7 +11,7 @@ use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::device::RxChecksum;
 use crate::error::Error;
-use crate::ip::{self, IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
+use crate::ip::{self, IcmpError, InterfaceId, PacketMeta, Path};
 use crate::link::neighbor::Purpose;
 use crate::time::Instant;
 use crate::udp::BindOptions;
@@ -148,16 +148,8 @@ impl Stack<'_> {
         if cfg!(not(feature = "udp")) {
             return Err(Drop::IcmpForeign); // we can't have sent it
         }
-        let what = match error.kind {
-            IcmpErrorKind::PortUnreachable | IcmpErrorKind::ProtocolUnreachable => Error::ConnectionRefused,
-            IcmpErrorKind::HostUnreachable | IcmpErrorKind::Prohibited => Error::HostUnreachable,
-            IcmpErrorKind::NetUnreachable => Error::NetUnreachable,
-            // The size of a datagram is checked against the link; the rest does not last.
-            IcmpErrorKind::TooBig { .. }
-            | IcmpErrorKind::TimeExceeded
-            | IcmpErrorKind::ParameterProblem
-            | IcmpErrorKind::Unknown => return Err(Drop::IcmpIgnored),
-        };
+        // The size of a datagram is checked against the link; the rest does not last.
+        let what = error.kind.unreachable().ok_or(Drop::IcmpIgnored)?;
         let (kind, port, peer_port) = match error.protocol {
             protocol::UDP => (DatagramKind::Udp, error.source_port(), error.destination_port()),
             // The quoted echo request: type, code, checksum, identifier.

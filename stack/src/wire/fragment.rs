@@ -2,7 +2,7 @@
 
 use smoltcp::wire::{Ipv4Packet, Ipv6Packet};
 
-use super::{Checksum, IPV4_LEN, IPV6_LEN};
+use super::{IPV4_LEN, IPV6_LEN, fix_checksum_v4};
 use crate::counters::Drop;
 
 /// Length of IPv6's fragment header.
@@ -10,7 +10,6 @@ pub(crate) const FRAGMENT_LEN: usize = 8;
 /// Where the fields of IPv4 lie: identification, flags and offset.
 const IDENT_V4: core::ops::Range<usize> = 4..6;
 const FLAGS_V4: core::ops::Range<usize> = 6..8;
-const CHECKSUM_V4: core::ops::Range<usize> = 10..12;
 /// Of the 16 bits with the offset: that more fragments follow.
 const MORE_V4: u16 = 0x2000;
 const MORE_V6: u16 = 1;
@@ -86,11 +85,4 @@ pub(crate) fn make_whole_v6(packet: &mut [u8], named_at: usize, next_header: u8,
     view.set_payload_len(len);
     let class = view.traffic_class() & !3 | ecn;
     view.set_traffic_class(class);
-}
-
-fn fix_checksum_v4(header: &mut [u8]) {
-    header[CHECKSUM_V4].fill(0);
-    let mut sum = Checksum::default();
-    sum.add(header);
-    header[CHECKSUM_V4].copy_from_slice(&sum.finish().to_be_bytes());
 }

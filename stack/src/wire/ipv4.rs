@@ -11,6 +11,10 @@ use crate::counters::Drop;
 /// Length of an IPv4 header without options.
 pub(crate) const IPV4_LEN: usize = 20;
 
+/// Length of the longest: fifteen words (RFC 791 §3.1).
+#[cfg(any(feature = "raw", feature = "forwarding"))]
+pub(crate) const IPV4_LEN_MAX: usize = 60;
+
 /// A received IPv4 header whose lengths fit each other and the packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Ipv4Header {
@@ -103,6 +107,15 @@ fn source_routed(mut options: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Puts the checksum of a header, options included, in place.
+#[cfg(any(feature = "fragments", feature = "raw", feature = "forwarding"))]
+pub(crate) fn fix_checksum_v4(header: &mut [u8]) {
+    header[10..12].fill(0);
+    let mut sum = Checksum::default();
+    sum.add(header);
+    header[10..12].copy_from_slice(&sum.finish().to_be_bytes());
 }
 
 /// Writes a header without options and returns its length.

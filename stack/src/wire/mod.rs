@@ -45,6 +45,10 @@ pub(crate) use groups::{
     ALERT_HEADERS_MAX, GroupMessage, Query, REPORT_MAX, RecordKind, emit_alert_headers, igmp, mld,
 };
 pub(crate) use icmp::{ICMP_LEN, IcmpHeader, icmpv4, icmpv6};
+#[cfg(any(feature = "raw", feature = "forwarding"))]
+pub(crate) use ipv4::IPV4_LEN_MAX;
+#[cfg(any(feature = "fragments", feature = "raw", feature = "forwarding"))]
+pub(crate) use ipv4::fix_checksum_v4;
 pub(crate) use ipv4::{IPV4_LEN, Ipv4Header};
 pub(crate) use ipv6::{IPV6_LEN, Ipv6Header, OptionVerdict, check_options, extension};
 pub(crate) use ndp::{NDP_LEN_MAX, NeighborMessage, NeighborMessageKind};
