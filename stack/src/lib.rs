@@ -50,7 +50,7 @@
 //! configures itself, and with `dhcpv6` by DHCP where routers say so; `raw` (on by default): raw sockets; `vlan` (on by
 //! default): VLANs; `alloc`: memory from the heap up to limits,
 //! `TcpListener::serve`, `Net::sleep`; `std`: OS threads, `std::io` traits; `embedded-io`: the traits of
-//! `embedded-io` and `embedded-io-async`; `log` and `defmt`: [events] printed by that crate.
+//! `embedded-io` and `embedded-io-async`; `edge-nal`, `embedded-nal-async`, `futures-io`: those of these crates; `log` and `defmt`: [events] printed by that crate.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
 // A part of the stack needs a part of what the rooms below it offer.
@@ -100,6 +100,8 @@ pub use net::Sleep;
 pub use net::wait;
 pub use net::{Configuration, InterfaceName, Net, NetState};
 pub use platform::Platform;
+#[cfg(feature = "edge-nal")]
+pub use socket::RawInterface;
 pub use socket::{Addresses, ToListenAddr, ToSocketAddrs};
 #[cfg(feature = "raw")]
 pub use socket::{EthernetSocket, RawSocket};

@@ -5,8 +5,6 @@ mod addr;
 mod alone;
 #[cfg(feature = "tcp")]
 mod builder;
-#[cfg(all(feature = "tcp", feature = "embedded-io"))]
-mod embedded;
 #[cfg(feature = "tcp")]
 mod gather;
 #[cfg(feature = "tcp")]
@@ -23,6 +21,7 @@ mod raw;
 mod server;
 #[cfg(feature = "tcp")]
 mod tcp;
+mod traits;
 #[cfg(feature = "udp")]
 mod udp;
 
@@ -43,6 +42,8 @@ pub use raw::{EthernetSocket, RawSocket};
 pub use server::{Serve, Stop};
 #[cfg(feature = "tcp")]
 pub use tcp::{Shutdown, Tags, TcpStream};
+#[cfg(feature = "edge-nal")]
+pub use traits::RawInterface;
 #[cfg(feature = "udp")]
 pub use udp::UdpSocket;
 

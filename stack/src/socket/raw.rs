@@ -26,6 +26,13 @@ impl Raw {
         Ok(Raw { net: net.clone(), handle, read_timeout: None })
     }
 
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.received(self.net.call(|stack, _| match stack.raw_is_readable(self.handle)? {
+            true => Ok(()),
+            false => stack.raw_register(self.handle, cx.waker()).and(Err(Error::WouldBlock)),
+        }))
+    }
+
     /// When its device is gone, nothing can come any more.
     fn received<R>(&self, result: Result<R, Error>) -> Poll<Result<R, Error>> {
         match result {
@@ -129,6 +136,11 @@ impl RawSocket {
         }))
     }
 
+    /// Ready when a receive would give something: a packet or an error.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.poll_readable(cx)
+    }
+
     /// [`recv`](Self::recv) in poll form.
     pub fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<RawPacket, Error>> {
         let Raw { net, handle, .. } = &self.0;
@@ -213,6 +225,11 @@ impl EthernetSocket {
         pending(net.call_sending(|stack, devices, now| {
             stack.raw_send_frame(*handle, to, payload, (Some(cx.waker()), Some(devices)), now)
         }))
+    }
+
+    /// Ready when a receive would give something: a packet or an error.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.poll_readable(cx)
     }
 
     /// [`recv`](Self::recv) in poll form.

@@ -171,7 +171,7 @@ impl Stack<'_> {
     /// The largest IP packet in bytes that fits through the path to `to`, as far as is known: its interface's MTU,
     /// or less if a router has said so in the last ten minutes.
     pub fn datagram_path_mtu(&self, handle: DatagramHandle, to: core::net::SocketAddr) -> Result<u16, Error> {
-        let path = self.datagram_path(self.datagrams.get(handle)?, &to)?;
+        let path = self.datagram_path(self.datagrams.get(handle)?, None, &to)?;
         Ok(self.as_learnt(path, to.ip().to_canonical()).mtu)
     }
 

@@ -154,6 +154,11 @@ impl Stack<'_> {
         Ok(self.raw.get(handle)?.is_readable())
     }
 
+    /// Wakes `waker` when a receive would give something.
+    pub fn raw_register(&mut self, handle: RawHandle, waker: &Waker) -> Result<(), Error> {
+        self.raw.wait(handle, waker)
+    }
+
     /// Takes the oldest unread packet of a socket for IP.
     ///
     /// [`Error::WouldBlock`]: there is none, and `waker` is woken when one comes; [`Error::InvalidInput`] for

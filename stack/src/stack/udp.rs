@@ -234,7 +234,7 @@ impl Stack<'_> {
         if !has_port(socket, &peer) {
             return Err(Error::AddrInvalid);
         }
-        let path = self.datagram_path(socket, &peer)?;
+        let path = self.datagram_path(socket, None, &peer)?;
         let is_group = ip::is_group(peer.ip().to_canonical());
         let zone = self.named_zone(&peer)?;
         let local = Some(path.source).filter(|_| !is_group);
@@ -262,14 +262,19 @@ impl Stack<'_> {
 
     /// Looks for the path of a datagram, and remembers it for the next one to the same peer.
     fn find_datagram_path(&mut self, handle: DatagramHandle, to: SocketAddr) -> Result<Path, Error> {
-        let path = self.datagram_path(self.datagrams.get(handle)?, &to)?;
+        let path = self.datagram_path(self.datagrams.get(handle)?, None, &to)?;
         #[cfg(feature = "fragments")]
         let path = self.as_learnt(path, to.ip().to_canonical());
         self.datagrams.get_mut(handle)?.note_path(&to, self.paths_epoch, path);
         Ok(path)
     }
 
-    pub(super) fn datagram_path(&self, socket: &DatagramSocket, peer: &SocketAddr) -> Result<Path, Error> {
+    pub(super) fn datagram_path(
+        &self,
+        socket: &DatagramSocket,
+        from: Option<IpAddr>,
+        peer: &SocketAddr,
+    ) -> Result<Path, Error> {
         let to = peer.ip().to_canonical();
         let family_fits = match socket.families {
             Families::Both => true,
@@ -283,7 +288,7 @@ impl Stack<'_> {
         let zone = self.named_zone(peer)?.or(socket.zone);
         #[cfg(feature = "multicast")]
         let zone = zone.or(socket.multicast.interface.filter(|_| to.is_multicast()));
-        let own = socket.local.filter(|a| self.is_ours(*a));
+        let own = from.or(socket.local).filter(|a| self.is_ours(*a));
         let path = self.path(to, zone, own);
         match to {
             // DHCP by hand: an interface without an address broadcasts from 0.0.0.0, not from another's.
@@ -311,7 +316,7 @@ impl Stack<'_> {
         waker: Option<&Waker>,
         now: Instant,
     ) -> Result<usize, Error> {
-        self.datagram_send_by(handle, to, Bytes::new(&[data]), (waker, None), now)
+        self.datagram_send_by(handle, (None, to), Bytes::new(&[data]), (waker, None), now)
     }
 
     /// The same, and it goes straight to its device, if that has room, nothing waits there before it and the
@@ -325,7 +330,7 @@ impl Stack<'_> {
         devices: &mut dyn Devices,
         now: Instant,
     ) -> Result<usize, Error> {
-        self.datagram_send_by(handle, to, Bytes::new(&[data]), (waker, Some(devices)), now)
+        self.datagram_send_by(handle, (None, to), Bytes::new(&[data]), (waker, Some(devices)), now)
     }
 
     /// The same for one datagram whose data lie in several parts.
@@ -338,13 +343,13 @@ impl Stack<'_> {
         devices: &mut dyn Devices,
         now: Instant,
     ) -> Result<usize, Error> {
-        self.datagram_send_by(handle, to, Bytes::new(parts), (waker, Some(devices)), now)
+        self.datagram_send_by(handle, (None, to), Bytes::new(parts), (waker, Some(devices)), now)
     }
 
-    fn datagram_send_by(
+    pub(super) fn datagram_send_by(
         &mut self,
         handle: DatagramHandle,
-        to: Option<SocketAddr>,
+        (from, to): (Option<IpAddr>, Option<SocketAddr>),
         data: Bytes<'_>,
         (waker, devices): (Option<&Waker>, Option<&mut dyn Devices>),
         now: Instant,
@@ -359,9 +364,10 @@ impl Stack<'_> {
         if !has_port(socket, &to) {
             return Err(Error::AddrInvalid);
         }
-        let path = match socket.known_path(&to, self.paths_epoch) {
-            Some(path) => path,
-            None => self.find_datagram_path(handle, to)?,
+        let path = match (from, socket.known_path(&to, self.paths_epoch)) {
+            (None, Some(path)) => path,
+            (None, None) => self.find_datagram_path(handle, to)?,
+            (Some(from), _) => self.datagram_path_from(handle, from, &to)?,
         };
         let socket = self.datagrams.get(handle)?;
         let destination = to.ip().to_canonical();

@@ -328,6 +328,11 @@ impl UdpSocket {
         self.net.wait_async(self.write_timeout, |cx| self.poll_send_to(cx, data, None)).await
     }
 
+    #[cfg(feature = "embedded-nal-async")]
+    pub(super) fn handle(&self) -> DatagramHandle {
+        self.handle
+    }
+
     fn stack<R>(&self, call: impl FnOnce(&mut Stack<'static>) -> R) -> R {
         self.net.with_stack(call)
     }

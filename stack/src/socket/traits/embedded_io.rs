@@ -1,12 +1,14 @@
-//! The traits of `embedded-io` and `embedded-io-async` on a TCP connection and its halves, so that protocol
-//! crates of that ecosystem run on it as they are.
+//! The traits of `embedded-io` and `embedded-io-async` on a TCP connection, shared references to it and its halves.
+//!
+//! `flush` returns at once: what was written is under way as the protocol lets it, and nothing is held back for
+//! a flush. Time limits of the socket hold here too.
 
-use embedded_io::{ErrorKind, ErrorType};
+use ::embedded_io::{ErrorKind, ErrorType};
 
-use super::{ReadHalf, TcpStream, WriteHalf};
 use crate::error::Error;
+use crate::socket::{ReadHalf, TcpStream, WriteHalf};
 
-impl embedded_io::Error for Error {
+impl ::embedded_io::Error for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Error::ConnectionRefused => ErrorKind::ConnectionRefused,
@@ -39,7 +41,7 @@ impl embedded_io::Error for Error {
 /// The traits of reading, for what has `read`, `read_async` and `poll_readable`.
 macro_rules! reads {
     ($($type:ty: |$this:ident| $stream:expr;)*) => {$(
-        impl embedded_io::Read for $type {
+        impl ::embedded_io::Read for $type {
             fn read(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
                 let $this = self;
                 ReadHalf($stream).read(buf)
@@ -53,7 +55,7 @@ macro_rules! reads {
             }
         }
 
-        impl embedded_io::ReadReady for $type {
+        impl ::embedded_io::ReadReady for $type {
             fn read_ready(&mut self) -> Result<bool, Error> {
                 let $this = self;
                 $stream.is_readable()
@@ -62,10 +64,10 @@ macro_rules! reads {
     )*};
 }
 
-/// The traits of writing. `flush` does nothing: what was written is on its way as the protocol lets it.
+/// The traits of writing.
 macro_rules! writes {
     ($($type:ty: |$this:ident| $stream:expr;)*) => {$(
-        impl embedded_io::Write for $type {
+        impl ::embedded_io::Write for $type {
             fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
                 let $this = self;
                 WriteHalf($stream).write(data)
@@ -85,7 +87,7 @@ macro_rules! writes {
             }
         }
 
-        impl embedded_io::WriteReady for $type {
+        impl ::embedded_io::WriteReady for $type {
             fn write_ready(&mut self) -> Result<bool, Error> {
                 let $this = self;
                 $stream.is_writable()
@@ -95,6 +97,10 @@ macro_rules! writes {
 }
 
 impl ErrorType for TcpStream {
+    type Error = Error;
+}
+
+impl ErrorType for &TcpStream {
     type Error = Error;
 }
 
@@ -108,11 +114,13 @@ impl ErrorType for WriteHalf<'_> {
 
 reads! {
     TcpStream: |this| this;
+    &TcpStream: |this| *this;
     ReadHalf<'_>: |this| this.0;
 }
 
 writes! {
     TcpStream: |this| this;
+    &TcpStream: |this| *this;
     WriteHalf<'_>: |this| this.0;
 }
 
