@@ -39,7 +39,7 @@ fn std_io_by_reference_and_by_halves_moves_the_same_stream() {
     assert_eq!(&buf, b"abcde");
     let (mut reader, mut writer) = server.into_split();
     Write::write_all(&mut writer, b"back").unwrap();
-    writer.write_vectored(&[IoSlice::new(b"!")]).unwrap();
+    assert_eq!(writer.write_vectored(&[IoSlice::new(b"!")]).unwrap(), 1);
     Write::flush(&mut writer).unwrap();
     drop(writer);
     let mut all = Vec::new();
