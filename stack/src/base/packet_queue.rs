@@ -178,6 +178,17 @@ impl PacketQueue {
         self.chain.pieces(pool, &mut cursor, LEN + offset, left, pieces)
     }
 
+    /// Shows `look` the oldest packet from `offset` on, in the pieces in which it lies, and how many bytes these are.
+    pub(crate) fn lend_front<R>(
+        &self,
+        pool: &Pool<'_>,
+        offset: usize,
+        look: impl FnOnce(&[&[u8]], usize) -> R,
+    ) -> R {
+        let left = self.front_len(pool).unwrap_or(0).saturating_sub(offset);
+        self.chain.lend(pool, LEN + offset, left, look)
+    }
+
     /// Gives the oldest packet up. False: there is none.
     pub(crate) fn pop(&mut self, pool: &mut Pool<'_>) -> bool {
         let Some(len) = self.front_len(pool) else {

@@ -459,6 +459,12 @@ impl<'a> Reassembly<'a> {
         Ok((len, partial.link_broadcast))
     }
 
+    /// Lets somebody write `len` bytes into the buffer, who says how many they are. `None`: there is no memory.
+    pub(crate) fn fill(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Option<usize> {
+        let place = has_len(&mut self.buffer, len).then(|| self.buffer.get_mut(..len))??;
+        Some(fill(place).min(len))
+    }
+
     /// Takes the buffer, to be given back. Meanwhile nothing can be put together.
     pub(crate) fn lend(&mut self) -> ManagedSlice<'a, u8> {
         core::mem::replace(&mut self.buffer, ManagedSlice::Borrowed(&mut []))

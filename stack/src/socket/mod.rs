@@ -12,6 +12,8 @@ mod halves;
 #[cfg(feature = "udp")]
 mod icmp;
 #[cfg(feature = "tcp")]
+mod in_place;
+#[cfg(feature = "tcp")]
 mod listener;
 #[cfg(all(feature = "tcp", feature = "alloc"))]
 mod owned;

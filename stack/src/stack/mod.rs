@@ -43,6 +43,7 @@ mod tcp;
 mod tcp_calls;
 mod timers;
 mod udp;
+mod udp_in_place;
 mod udp_source;
 #[cfg(feature = "full")]
 mod views;

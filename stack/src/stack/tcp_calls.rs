@@ -188,6 +188,29 @@ impl Stack<'_> {
         self.tcp.peek(handle.0, to, now, &mut self.pool)
     }
 
+    /// As [`tcp_read`](Stack::tcp_read) without a copy: `look` is lent what can be read, in the pieces in which it
+    /// lies, and says how many bytes of that it takes. No pieces: the peer has closed its side.
+    pub fn tcp_read_with<R>(
+        &mut self,
+        handle: TcpHandle,
+        look: impl FnOnce(&[&[u8]]) -> (usize, R),
+        now: Instant,
+    ) -> Result<R, Error> {
+        self.tcp.read_with(handle.0, look, now, &mut self.pool)
+    }
+
+    /// As [`tcp_write`](Stack::tcp_write) without a copy: `fill` is lent memory for `most` bytes at most and one at
+    /// least, with anything in it, and says how many it wrote.
+    pub fn tcp_write_with<R>(
+        &mut self,
+        handle: TcpHandle,
+        most: usize,
+        fill: impl FnOnce(&mut [u8]) -> (usize, R),
+        now: Instant,
+    ) -> Result<R, Error> {
+        self.tcp.write_with(handle.0, most, fill, now, &mut self.pool)
+    }
+
     /// Queues bytes for sending, as many as there is room for.
     ///
     /// [`Error::WouldBlock`], [`Error::ClosedLocally`] after our own shutdown,

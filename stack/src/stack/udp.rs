@@ -459,15 +459,21 @@ impl Stack<'_> {
         peek: bool,
         waker: Option<&Waker>,
     ) -> Result<Received, Error> {
-        let mut result = self.datagrams.receive(handle, buf, peek, &mut self.pool);
-        if result == Err(Error::WouldBlock)
-            && let Err(gone) = self.still_bound(self.datagrams.get(handle)?)
-        {
-            result = Err(gone);
+        let result = self.datagrams.receive(handle, buf, peek, &mut self.pool);
+        self.datagram_received(handle, result, waker)
+    }
+
+    pub(super) fn datagram_received<R>(
+        &mut self,
+        handle: DatagramHandle,
+        result: Result<R, Error>,
+        waker: Option<&Waker>,
+    ) -> Result<R, Error> {
+        if !matches!(result, Err(Error::WouldBlock)) {
+            return result;
         }
-        if let (Err(Error::WouldBlock), Some(waker)) = (&result, waker) {
-            self.datagrams.wait(handle, waker)?;
-        }
+        self.still_bound(self.datagrams.get(handle)?)?;
+        waker.map_or(Ok(()), |waker| self.datagrams.wait(handle, waker))?;
         result
     }
 

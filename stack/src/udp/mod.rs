@@ -499,11 +499,7 @@ impl<'a> Datagrams<'a> {
         pool: &mut Pool<'_>,
     ) -> Result<Received, Error> {
         let socket = self.get_mut(handle)?;
-        if socket.error.is_some_and(|error| error.ahead == 0)
-            && let Some(error) = socket.take_error()
-        {
-            return Err(error);
-        }
+        socket.due_error()?;
         let in_one_piece = socket.received.front(pool).and_then(|packet| packet.split_first_chunk());
         let received = if let Some((record, data)) = in_one_piece {
             let len = data.len().min(buf.len());
@@ -517,8 +513,7 @@ impl<'a> Datagrams<'a> {
             Received { len: copied, datagram_len: len - RECORD_LEN, ..unrecord(&record) }
         };
         if !peek {
-            socket.received.pop_one(pool, RECORD_LEN + received.datagram_len);
-            socket.error.iter_mut().for_each(|error| error.ahead = error.ahead.saturating_sub(1));
+            socket.pop(&received, pool);
         }
         Ok(received)
     }

@@ -1,7 +1,8 @@
 //! What is known of a datagram that was received, how it is kept in the queue, and of the socket that it waits for.
 
-use super::{DatagramSocket, Families};
+use super::{DatagramHandle, DatagramSocket, Datagrams, Families};
 use crate::base::pool::Pool;
+use crate::error::Error;
 use crate::ip::{InterfaceId, PacketMeta};
 use crate::time::Instant;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -103,5 +104,42 @@ impl DatagramSocket {
     /// Bytes of the pool that its unread datagrams hold.
     pub(crate) fn held(&self, pool: &Pool<'_>) -> usize {
         self.received.held(pool)
+    }
+
+    /// The error that comes before the oldest datagram.
+    pub(super) fn due_error(&mut self) -> Result<(), Error> {
+        match self.error.is_some_and(|error| error.ahead == 0) {
+            true => self.take_error().map_or(Ok(()), Err),
+            false => Ok(()),
+        }
+    }
+
+    /// Forgets the oldest datagram, which is this one.
+    pub(super) fn pop(&mut self, received: &Received, pool: &mut Pool<'_>) {
+        self.received.pop_one(pool, RECORD_LEN + received.datagram_len);
+        self.error.iter_mut().for_each(|error| error.ahead = error.ahead.saturating_sub(1));
+    }
+}
+
+impl Datagrams<'_> {
+    /// Shows the oldest unread datagram in the pieces in which it lies, and forgets it.
+    pub(crate) fn receive_with<R>(
+        &mut self,
+        handle: DatagramHandle,
+        look: impl FnOnce(&[&[u8]], &Received) -> R,
+        pool: &mut Pool<'_>,
+    ) -> Result<R, Error> {
+        let socket = self.get_mut(handle)?;
+        socket.due_error()?;
+        let len = socket.received.front_len(pool).ok_or(Error::WouldBlock)?;
+        let mut record = [0; RECORD_LEN];
+        socket.received.copy_front(pool, 0, &mut record);
+        let mut received = Received { len: 0, datagram_len: len - RECORD_LEN, ..unrecord(&record) };
+        let result = socket.received.lend_front(pool, RECORD_LEN, |pieces, shown| {
+            received.len = shown;
+            look(pieces, &received)
+        });
+        socket.pop(&received, pool);
+        Ok(result)
     }
 }

@@ -3,6 +3,8 @@
 use super::{CLASS_SHIFT, Cost, NONE, Need, Pool, Run, is_small, to_u32};
 use crate::bytes::Bytes;
 
+mod in_place;
+
 /// A queue of bytes in blocks of a [`Pool`]: one small one, or any number of whole ones. The owner gives
 /// them back with [`clear`](Chain::clear): a chain that is dropped with bytes in it, or with a promise,
 /// leaks its blocks.

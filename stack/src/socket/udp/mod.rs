@@ -1,5 +1,7 @@
 //! UDP sockets.
 
+mod in_place;
+
 use core::fmt;
 #[cfg(feature = "multicast")]
 use core::net::IpAddr;
@@ -135,10 +137,16 @@ impl UdpSocket {
         (stack, devices): (&mut Stack<'static>, &mut dyn Devices),
         now: Instant,
     ) -> Result<usize, Error> {
-        if to.is_some() && stack.datagram_peer(self.handle).is_ok() {
-            return Err(Error::AlreadyConnected);
-        }
+        self.accepts(to, stack)?;
         stack.datagram_send_vectored(self.handle, to, parts, waker, devices, now)
+    }
+
+    /// A socket that has a peer sends to that alone.
+    fn accepts(&self, to: Option<SocketAddr>, stack: &Stack<'static>) -> Result<(), Error> {
+        match to.is_some() && stack.datagram_peer(self.handle).is_ok() {
+            true => Err(Error::AlreadyConnected),
+            false => Ok(()),
+        }
     }
 
     /// [`send_to`](UdpSocket::send_to) in poll form; `None`: to the connected peer.
@@ -184,7 +192,10 @@ impl UdpSocket {
         peek: bool,
     ) -> Poll<Result<Received, Error>> {
         let waker = Some(cx.waker());
-        let result = self.net.call(|stack, _| stack.datagram_receive(self.handle, buf, peek, waker));
+        self.received(self.net.call(|stack, _| stack.datagram_receive(self.handle, buf, peek, waker)))
+    }
+
+    fn received<R>(&self, result: Result<R, Error>) -> Poll<Result<R, Error>> {
         match result {
             // Nothing can come any more: an address went with its device.
             Err(Error::WouldBlock | Error::AddrNotAvailable) if self.net.is_cut_off() => {

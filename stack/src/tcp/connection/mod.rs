@@ -9,6 +9,7 @@ pub(crate) mod fast_open;
 pub(crate) mod handshake;
 pub(crate) mod header_prediction;
 pub(crate) mod idle;
+mod in_place;
 pub(crate) mod info;
 pub(crate) mod input;
 pub(crate) mod keep_alive;

@@ -3,7 +3,7 @@
 #![warn(clippy::cast_possible_truncation)]
 
 use super::tcb::{Over, Phase, Synchronized, Tcb};
-use crate::base::pool::{Need, Pool, to_u32};
+use crate::base::pool::{Chain, Need, Pool, to_u32};
 use crate::error::Error;
 use crate::tcp::context::Context;
 use crate::tcp::options::TcpOptions;
@@ -46,14 +46,23 @@ impl Tcb {
     }
 
     fn queue(&mut self, data: &[u8], cx: &mut Context<'_, '_>) -> Result<usize, Error> {
+        self.queue_with(cx, |queue, pool| queue.append(pool, data, Need::Send))
+    }
+
+    /// Adds to what is queued for sending.
+    pub(super) fn queue_with<R>(
+        &mut self,
+        cx: &mut Context<'_, '_>,
+        add: impl FnOnce(&mut Chain, &mut Pool<'_>) -> R,
+    ) -> Result<R, Error> {
         match &mut self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => {
                 if h.fin {
                     return Err(Error::ClosedLocally);
                 }
-                let n = h.queue.append(cx.pool, data, Need::Send);
+                let result = add(&mut h.queue, cx.pool);
                 self.stop_waiting_for_payload();
-                Ok(n)
+                Ok(result)
             }
             Phase::Synchronized(s) => {
                 let send = &mut s.send;
@@ -64,9 +73,9 @@ impl Tcb {
                     return Err(Error::ConnectionAborted);
                 }
                 send.note_idle(cx.now, cx.config);
-                let n = send.queue.append(cx.pool, data, Need::Send);
+                let result = add(&mut send.queue, cx.pool);
                 send.update_timer(cx.now, cx.config);
-                Ok(n)
+                Ok(result)
             }
             Phase::Over(over) => Err(over.write_error()),
         }
@@ -133,11 +142,7 @@ impl Tcb {
             Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
             Phase::Synchronized(s) => {
                 let n = s.receive.read(cx.pool, to);
-                s.receive.tune(to_u32(n), s.send.rtt.smoothed(), cx.now);
-                s.pass_urgent();
-                if n > 0 {
-                    s.receive.on_window_update(cx.pool);
-                }
+                s.after_reading(n, cx);
                 match n {
                     0 if s.receive.finished || s.receive.shut => {
                         s.end_read |= s.receive.finished;
@@ -312,9 +317,20 @@ pub(in crate::tcp) fn memory_share(pool: &Pool<'_>, queued: u32, spare: usize, w
     to_u32(share.max(first))
 }
 
+impl Synchronized {
+    /// The application has taken `n` bytes.
+    pub(super) fn after_reading(&mut self, n: usize, cx: &mut Context<'_, '_>) {
+        self.receive.tune(to_u32(n), self.send.rtt.smoothed(), cx.now);
+        self.pass_urgent();
+        if n > 0 {
+            self.receive.on_window_update(cx.pool);
+        }
+    }
+}
+
 impl Over {
     /// What a reader gets: what is left, once the end if the peer's FIN had come, then the error.
-    fn peek(&self, pool: &Pool<'_>, to: &mut [u8]) -> Result<usize, Error> {
+    pub(super) fn peek(&self, pool: &Pool<'_>, to: &mut [u8]) -> Result<usize, Error> {
         match (self.unread.copy_out(pool, 0, to), self.error) {
             (0, Some(error)) if !self.end_unread => Err(error),
             (n, _) => Ok(n),

@@ -523,6 +523,11 @@ impl Receive {
         self.queue.copy_out(pool, 0, &mut to[..want])
     }
 
+    /// Shows `look` the readable bytes, and how many these are.
+    pub(crate) fn lend<R>(&self, pool: &Pool<'_>, look: impl FnOnce(&[&[u8]], usize) -> R) -> R {
+        self.queue.lend(pool, 0, self.readable as usize, look)
+    }
+
     /// Drops `n` readable bytes from the front.
     pub(crate) fn consume(&mut self, pool: &mut Pool<'_>, n: usize) {
         let n = n.min(self.readable as usize);

@@ -65,15 +65,34 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<usize, Error> {
-        // What idles has nothing but the end to give, and remembers that it did.
-        if self.connections.idle(key).is_some_and(|c| c.tcb.is_readable()) {
-            self.connections.activate(key.index, now);
-        }
+        self.activate_to_read(key, now);
         let read = self.with_reader(key, now, pool, |c, cx| c.tcb.read(to, cx))?;
         if read.is_ok() {
             self.feed_starved(pool);
         }
         read
+    }
+
+    pub(crate) fn read_with<R>(
+        &mut self,
+        key: Key,
+        look: impl FnOnce(&[&[u8]]) -> (usize, R),
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<R, Error> {
+        self.activate_to_read(key, now);
+        let read = self.with_reader(key, now, pool, |c, cx| c.tcb.read_with(look, cx))?;
+        if read.is_ok() {
+            self.feed_starved(pool);
+        }
+        read
+    }
+
+    /// What idles has nothing but the end to give, and remembers that it did.
+    fn activate_to_read(&mut self, key: Key, now: Instant) {
+        if self.connections.idle(key).is_some_and(|c| c.tcb.is_readable()) {
+            self.connections.activate(key.index, now);
+        }
     }
 
     pub(crate) fn peek(
@@ -94,6 +113,17 @@ impl Tcp<'_> {
         pool: &mut Pool<'_>,
     ) -> Result<usize, Error> {
         self.with(key, now, pool, |c, cx| c.tcb.write(data, cx))?
+    }
+
+    pub(crate) fn write_with<R>(
+        &mut self,
+        key: Key,
+        most: usize,
+        fill: impl FnOnce(&mut [u8]) -> (usize, R),
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Result<R, Error> {
+        self.with(key, now, pool, |c, cx| c.tcb.write_with(most, fill, cx))?
     }
 
     pub(crate) fn write_whole(
