@@ -12,6 +12,10 @@ use crate::error::Error;
 use crate::time::Instant;
 use crate::udp::{DatagramHandle, Received};
 
+/// Writes into what it is lent, and says how much.
+#[cfg(feature = "fragments")]
+type Fill<'f> = &'f mut dyn FnMut(&mut [u8]) -> usize;
+
 impl Stack<'_> {
     /// As [`datagram_send_vectored`](Self::datagram_send_vectored), for a datagram of `len` bytes at most that `fill` writes into the stack's memory; it says how many they
     /// are. It is called again where there was no room in the device.
@@ -22,7 +26,7 @@ impl Stack<'_> {
         &mut self,
         handle: DatagramHandle,
         to: Option<SocketAddr>,
-        (len, fill): (usize, &mut dyn FnMut(&mut [u8]) -> usize),
+        (len, fill): (usize, Fill<'_>),
         waker: Option<&Waker>,
         devices: &mut dyn Devices,
         now: Instant,
