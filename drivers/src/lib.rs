@@ -18,6 +18,7 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+pub mod adapters;
 #[cfg(feature = "alloc")]
 pub mod middleware;
 #[cfg(all(feature = "tap", target_os = "linux"))]

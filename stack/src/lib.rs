@@ -100,6 +100,10 @@ pub use net::Sleep;
 pub use net::wait;
 pub use net::{Configuration, InterfaceName, Net, NetState};
 pub use platform::Platform;
+#[cfg(feature = "sntpc")]
+pub use socket::NtpClock;
+#[cfg(feature = "picoserve")]
+pub use socket::PicoserveRuntime;
 #[cfg(feature = "edge-nal")]
 pub use socket::RawInterface;
 pub use socket::{Addresses, ToListenAddr, ToSocketAddrs};

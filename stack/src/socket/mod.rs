@@ -44,6 +44,10 @@ pub use raw::{EthernetSocket, RawSocket};
 pub use server::{Serve, Stop};
 #[cfg(feature = "tcp")]
 pub use tcp::{Shutdown, Tags, TcpStream};
+#[cfg(feature = "sntpc")]
+pub use traits::NtpClock;
+#[cfg(feature = "picoserve")]
+pub use traits::PicoserveRuntime;
 #[cfg(feature = "edge-nal")]
 pub use traits::RawInterface;
 #[cfg(feature = "udp")]

@@ -13,11 +13,19 @@ mod embedded_io;
 mod embedded_nal;
 #[cfg(feature = "futures-io")]
 mod futures_io;
+#[cfg(feature = "picoserve")]
+mod picoserve;
+#[cfg(feature = "sntpc")]
+mod sntpc;
 #[cfg(all(feature = "std", feature = "tcp"))]
 mod std_io;
 
 #[cfg(feature = "edge-nal")]
 pub use edge_nal::RawInterface;
+#[cfg(feature = "picoserve")]
+pub use picoserve::PicoserveRuntime;
+#[cfg(feature = "sntpc")]
+pub use sntpc::NtpClock;
 
 #[cfg(all(test, feature = "std", feature = "full"))]
 mod tests;

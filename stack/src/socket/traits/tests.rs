@@ -14,6 +14,8 @@ mod edge;
 mod io;
 #[cfg(feature = "embedded-nal-async")]
 mod nal;
+#[cfg(feature = "picoserve")]
+mod pico;
 
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
