@@ -513,7 +513,18 @@ impl Wait for Fibers {
         job: Box<dyn FnOnce() + Send>,
         on_panic: Box<dyn FnOnce() + Send>,
     ) -> Result<(), Error> {
-        let size = STACK_SIZE.load(Ordering::Relaxed);
+        self.spawn_with_stack(name, None, job, on_panic)
+    }
+
+    fn spawn_with_stack(
+        &self,
+        name: String,
+        stack_size: Option<usize>,
+        job: Box<dyn FnOnce() + Send>,
+        on_panic: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), Error> {
+        let size =
+            stack_size.map_or_else(|| STACK_SIZE.load(Ordering::Relaxed), |size| size.max(STACK_SIZE_MIN));
         self.start(name, size, job, on_panic)
     }
 }

@@ -67,11 +67,46 @@ pub enum Error {
     NetDown,
     /// The handle names a socket that no longer exists.
     StaleHandle,
+    /// A task that is joined panicked.
+    TaskPanicked,
     /// An argument is outside its documented range; it says which.
     InvalidInput(&'static str),
 }
 
 impl Error {
+    /// The name of the variant: for logs, and whoever compares text.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Error::ConnectionRefused => "ConnectionRefused",
+            Error::ConnectionReset => "ConnectionReset",
+            Error::ConnectionAborted => "ConnectionAborted",
+            Error::ClosedByPeer => "ClosedByPeer",
+            Error::ClosedLocally => "ClosedLocally",
+            Error::TimedOut => "TimedOut",
+            Error::NetUnreachable => "NetUnreachable",
+            Error::HostUnreachable => "HostUnreachable",
+            Error::PacketRejected => "PacketRejected",
+            Error::AddrInUse => "AddrInUse",
+            Error::AddrNotAvailable => "AddrNotAvailable",
+            Error::AddrInvalid => "AddrInvalid",
+            Error::NoMatchingAddresses => "NoMatchingAddresses",
+            Error::NotConnected => "NotConnected",
+            Error::AlreadyConnected => "AlreadyConnected",
+            Error::UnexpectedEof => "UnexpectedEof",
+            Error::MessageTooLong { .. } => "MessageTooLong",
+            Error::BroadcastNotAllowed => "BroadcastNotAllowed",
+            Error::WouldBlock => "WouldBlock",
+            Error::OutOfMemory => "OutOfMemory",
+            Error::TooManySockets => "TooManySockets",
+            Error::DeviceGone => "DeviceGone",
+            Error::Unconfigured => "Unconfigured",
+            Error::NetDown => "NetDown",
+            Error::StaleHandle => "StaleHandle",
+            Error::InvalidInput(_) => "InvalidInput",
+            Error::TaskPanicked => "TaskPanicked",
+        }
+    }
+
     /// One sentence for a person.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -100,6 +135,7 @@ impl Error {
             Error::Unconfigured => "no interface was configured in time",
             Error::NetDown => "the network was shut down",
             Error::StaleHandle => "the socket no longer exists",
+            Error::TaskPanicked => "the task panicked",
             Error::InvalidInput(what) => what,
         }
     }
@@ -131,7 +167,7 @@ impl From<Error> for std::io::Error {
             Error::TimedOut => K::TimedOut,
             Error::NetUnreachable => K::NetworkUnreachable,
             Error::HostUnreachable => K::HostUnreachable,
-            Error::PacketRejected => K::Other,
+            Error::PacketRejected | Error::TaskPanicked => K::Other,
             Error::AddrInUse => K::AddrInUse,
             Error::AddrNotAvailable => K::AddrNotAvailable,
             Error::AddrInvalid | Error::InvalidInput(_) | Error::MessageTooLong { .. } => K::InvalidInput,

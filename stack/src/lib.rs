@@ -61,6 +61,8 @@ extern crate alloc;
 
 mod base;
 pub mod bytes;
+#[cfg(feature = "callbacks")]
+pub mod callbacks;
 pub mod config;
 pub mod counters;
 pub mod daemon;
@@ -95,10 +97,10 @@ pub use config::dhcpv6;
 pub use error::Error;
 #[doc(no_inline)]
 pub use managed::ManagedSlice;
-#[cfg(feature = "alloc")]
-pub use net::Sleep;
 pub use net::wait;
 pub use net::{Configuration, InterfaceName, Net, NetState};
+#[cfg(feature = "alloc")]
+pub use net::{Mutex, MutexGuard, Receiver, Sender, Sleep, Task, TaskOptions};
 pub use platform::Platform;
 #[cfg(feature = "sntpc")]
 pub use socket::NtpClock;

@@ -200,3 +200,132 @@ fn give_and_take() {
     );
     assert_eq!(lines.next().unwrap(), first[0]);
 }
+
+/// Runs this program's test `name` inside, where `cargo host` has brought up the example.
+fn inside(example: &[&str], name: &str) {
+    let program = std::env::current_exe().unwrap();
+    let command = ["--", program.to_str().unwrap(), "--exact", name, "--ignored", "--nocapture"];
+    let output = cargo_host(&[example, &command[..]].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{example:?}: {text}{errors}");
+}
+
+/// Contract L12, M22, M24, E21: the documents' servers, by callbacks, by tasks that are joined and with a stop, as the kernel's
+/// sockets see them.
+#[test]
+fn documents_servers_give_back_what_they_are_sent() {
+    inside(&["callback_tcp_echo_server"], "talk_over_tcp");
+    inside(&["tcp_tasks"], "talk_over_tcp");
+    inside(&["tcp_server_stop"], "talk_and_stop");
+    inside(&["callback_udp_echo_server"], "talk_over_udp");
+    inside(&["tcp_last_words"], "hear_last_words");
+}
+
+fn server() -> TcpStream {
+    TcpStream::connect("10.0.0.2:7000").unwrap()
+}
+
+#[test]
+#[ignore = "runs inside, where `cargo host` has brought up a server"]
+fn talk_over_tcp() {
+    let talk = |n: u8| {
+        let mut flow = server();
+        let data = vec![n; 300_000];
+        let mut back = Vec::new();
+        let mut reader = flow.try_clone().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| reader.read_to_end(&mut back).unwrap());
+            flow.write_all(&data).unwrap();
+            flow.shutdown(std::net::Shutdown::Write).unwrap();
+        });
+        assert!(back == data, "{n}: {} bytes", back.len());
+    };
+    std::thread::scope(|scope| (0..8).for_each(|n| _ = scope.spawn(move || talk(n))));
+}
+
+#[test]
+#[ignore = "runs inside, where `cargo host` has brought up tcp_server_stop"]
+fn talk_and_stop() {
+    let say = |flow: &mut TcpStream, text: &str| {
+        flow.write_all(text.as_bytes()).unwrap();
+        let mut back = [0; 64];
+        let n = flow.read(&mut back).unwrap();
+        String::from_utf8_lossy(&back[..n]).into_owned()
+    };
+    // As many as the limit, and one more, who waits.
+    let mut served: Vec<TcpStream> = (0..10).map(|_| server()).collect();
+    served.iter_mut().for_each(|flow| assert_eq!(say(flow, "hello"), "hello"));
+    let mut waits = server();
+    assert_eq!(say(&mut served[3], "stop"), "stopped\n");
+    assert_eq!(say(&mut served[4], "still"), "still", "who is served goes on");
+    drop(served);
+    let mut last = String::new();
+    waits.read_to_string(&mut last).unwrap();
+    assert_eq!(last, "bye\n");
+}
+
+#[test]
+#[ignore = "runs inside, where `cargo host` has brought up callback_udp_echo_server"]
+fn talk_over_udp() {
+    let socket = std::net::UdpSocket::bind("10.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    for len in [0, 1, 1472, 9000] {
+        socket.send_to(&vec![7; len], "10.0.0.2:7000").unwrap();
+        let mut back = [0; 10_000];
+        assert_eq!(socket.recv(&mut back).unwrap(), len);
+    }
+}
+
+/// Contract M15, M26: the sum is said at the end of the stream, and before the reset of a client that is thrown out.
+#[test]
+#[ignore = "runs inside, where `cargo host` has brought up tcp_last_words"]
+fn hear_last_words() {
+    let mut flow = server();
+    flow.write_all(b"1\n2\n39\n").unwrap();
+    flow.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut text = String::new();
+    flow.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "sum 42\n");
+    let mut flow = server();
+    flow.write_all(b"5\nnonsense\n").unwrap();
+    let mut buf = [0; 64];
+    let n = flow.read(&mut buf).unwrap();
+    assert_eq!(&buf[..n], b"sum 5\n");
+}
+
+/// Contract M25, L12, L13: the guide's clients, by callbacks, with the kernel's sockets as the server.
+#[test]
+fn documents_clients_print_the_answer() {
+    netns::run(|| {
+        let tap = tap::create(tap::Options::new().name("tap0")).unwrap();
+        tap::configure(&tap, &[(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)]).unwrap();
+        let tcp = std::net::TcpListener::bind("10.0.0.1:7000").unwrap();
+        let udp = std::net::UdpSocket::bind("10.0.0.1:7000").unwrap();
+        let says = |example: &str| {
+            let own = ["--arg", "ip=10.0.0.2/24", "--arg", "ip=fd00::2/64", "--arg", "10.0.0.1:7000"];
+            let output = cargo_host(&[&[example, "--tap", &tap], &own[..]].concat());
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{example}: {text}{errors}");
+            text
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut flow, _) = tcp.accept().unwrap();
+                let mut text = String::new();
+                flow.read_to_string(&mut text).unwrap();
+                flow.write_all(format!("you said: {text}").as_bytes()).unwrap();
+            });
+            assert!(says("callback_tcp_hello_world").contains("you said: Hello, world!"));
+        });
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut buf = [0; 100];
+                let (n, from) = udp.recv_from(&mut buf).unwrap();
+                udp.send_to(&[b"you said: ", &buf[..n]].concat(), from).unwrap();
+            });
+            assert!(says("callback_udp_hello_world").contains("you said: Hello, world!"));
+        });
+    });
+}

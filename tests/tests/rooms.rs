@@ -40,7 +40,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["tcp", "udp", "stack", "daemon", "net", "socket"]),
     ("stack", &["daemon", "net", "socket"]),
     ("daemon", &["net", "socket"]),
-    ("net", &["socket"]),
+    ("net", &["socket", "callbacks"]),
+    ("socket", &["callbacks"]),
 ];
 
 fn root() -> PathBuf {

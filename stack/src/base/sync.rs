@@ -17,7 +17,7 @@ mod imp {
 
     pub(crate) type Guard<'a, T> = MutexGuard<'a, T>;
 
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Lock<T>(Mutex<T>);
 
     impl<T> Lock<T> {
@@ -28,6 +28,15 @@ mod imp {
         pub(crate) fn lock(&self) -> Guard<'_, T> {
             // A panic under the lock is a bug of ours; the others may still close their connections.
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        #[cfg(feature = "alloc")]
+        pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
+            match self.0.try_lock() {
+                Ok(guard) => Some(guard),
+                Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
         }
 
         pub(crate) fn is_locked(&self) -> bool {
@@ -42,7 +51,7 @@ mod imp {
 
     pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T>;
 
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Lock<T>(SpinMutex<T>);
 
     impl<T> Lock<T> {
@@ -52,6 +61,11 @@ mod imp {
 
         pub(crate) fn lock(&self) -> Guard<'_, T> {
             self.0.lock()
+        }
+
+        #[cfg(feature = "alloc")]
+        pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
+            self.0.try_lock()
         }
 
         pub(crate) fn is_locked(&self) -> bool {

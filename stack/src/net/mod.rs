@@ -23,11 +23,19 @@ use asleep::{Asleep, Seen};
 pub use configuration::{Configuration, InterfaceName};
 use locked::{Locked, Placed, Shared};
 #[cfg(feature = "alloc")]
+pub use shared::{Mutex, MutexGuard, Receiver, Sender};
+#[cfg(feature = "alloc")]
+pub use task::{Task, TaskOptions};
+#[cfg(feature = "alloc")]
 pub use timers::Sleep;
 
 mod asleep;
 mod configuration;
 mod locked;
+#[cfg(feature = "alloc")]
+mod shared;
+#[cfg(feature = "alloc")]
+mod task;
 #[cfg(feature = "alloc")]
 mod timers;
 pub mod wait;

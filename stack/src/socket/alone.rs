@@ -24,7 +24,7 @@ impl Platform for Machine {
     fn wake(&self) {}
 }
 
-pub(super) fn net() -> Net {
+pub(crate) fn net() -> Net {
     let machine: &'static Machine = Box::leak(Box::default());
     let stack = Stack::new(Storage::heap(&Limits::default()), [3; 32]);
     Net::new(stack, machine, &Spin).unwrap()

@@ -82,6 +82,15 @@ impl TcpStream {
         WriteHalf(self).write_vectored(pieces)
     }
 
+    /// [`write_vectored`](TcpStream::write_vectored) in poll form.
+    pub fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &[&[u8]],
+    ) -> Poll<Result<usize, Error>> {
+        WriteHalf(self).poll_pieces(cx, pieces.iter().copied())
+    }
+
     /// [`write_vectored`](TcpStream::write_vectored) for an executor. Dropped before it is ready, it has taken
     /// nothing.
     pub async fn write_vectored_async(&mut self, pieces: &[&[u8]]) -> Result<usize, Error> {

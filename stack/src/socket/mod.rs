@@ -2,7 +2,7 @@
 
 mod addr;
 #[cfg(all(test, feature = "alloc", feature = "full"))]
-mod alone;
+pub(crate) mod alone;
 #[cfg(feature = "tcp")]
 mod builder;
 #[cfg(feature = "tcp")]

@@ -54,4 +54,17 @@ pub trait Wait: Send + Sync {
         job: Box<dyn FnOnce() + Send>,
         on_panic: Box<dyn FnOnce() + Send>,
     ) -> Result<(), crate::Error>;
+
+    /// The same with a stack of so many bytes, where there are stacks; `None`: of the usual size.
+    #[cfg(feature = "alloc")]
+    fn spawn_with_stack(
+        &self,
+        name: String,
+        stack_size: Option<usize>,
+        job: Box<dyn FnOnce() + Send>,
+        on_panic: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), crate::Error> {
+        let _ = stack_size;
+        self.spawn(name, job, on_panic)
+    }
 }

@@ -63,12 +63,26 @@ impl Wait for Threads {
         job: Box<dyn FnOnce() + Send>,
         on_panic: Box<dyn FnOnce() + Send>,
     ) -> Result<(), Error> {
+        self.spawn_with_stack(name, None, job, on_panic)
+    }
+
+    fn spawn_with_stack(
+        &self,
+        name: String,
+        stack_size: Option<usize>,
+        job: Box<dyn FnOnce() + Send>,
+        on_panic: Box<dyn FnOnce() + Send>,
+    ) -> Result<(), Error> {
         let run = move || {
             if catch_unwind(AssertUnwindSafe(job)).is_err() {
                 on_panic();
             }
         };
-        let spawned = thread::Builder::new().name(name).spawn(run);
+        let builder = thread::Builder::new().name(name);
+        let spawned = match stack_size {
+            Some(bytes) => builder.stack_size(bytes).spawn(run),
+            None => builder.spawn(run),
+        };
         spawned.map(drop).map_err(|_| Error::OutOfMemory)
     }
 }

@@ -29,6 +29,7 @@ impl ::embedded_io::Error for Error {
             Error::NetUnreachable
             | Error::HostUnreachable
             | Error::PacketRejected
+            | Error::TaskPanicked
             | Error::UnexpectedEof
             | Error::WouldBlock
             | Error::DeviceGone

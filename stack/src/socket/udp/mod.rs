@@ -156,11 +156,7 @@ impl UdpSocket {
         data: &[u8],
         to: Option<SocketAddr>,
     ) -> Poll<Result<usize, Error>> {
-        let waker = Some(cx.waker());
-        pending(
-            self.net
-                .call_sending(|stack, devices, now| self.transmit(&[data], to, waker, (stack, devices), now)),
-        )
+        self.poll_send_vectored(cx, &[data], to)
     }
 
     /// Ready when a receive would give something: a datagram or an error.
@@ -233,14 +229,29 @@ impl UdpSocket {
     /// # Ok(()) }
     /// ```
     pub fn send_vectored(&self, parts: &[&[u8]], to: Option<SocketAddr>) -> Result<usize, Error> {
-        self.net.wait_for(self.write_timeout, |cx| {
-            let waker = Some(cx.waker());
-            pending(
-                self.net.call_sending(|stack, devices, now| {
-                    self.transmit(parts, to, waker, (stack, devices), now)
-                }),
-            )
-        })
+        self.net.wait_for(self.write_timeout, |cx| self.poll_send_vectored(cx, parts, to))
+    }
+
+    /// [`send_vectored`](UdpSocket::send_vectored) in poll form.
+    pub fn poll_send_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        parts: &[&[u8]],
+        to: Option<SocketAddr>,
+    ) -> Poll<Result<usize, Error>> {
+        let waker = Some(cx.waker());
+        pending(
+            self.net
+                .call_sending(|stack, devices, now| self.transmit(parts, to, waker, (stack, devices), now)),
+        )
+    }
+
+    /// [`send_vectored`](UdpSocket::send_vectored) without waiting: [`Error::WouldBlock`] if there is no room.
+    pub fn try_send_vectored(&self, parts: &[&[u8]], to: Option<SocketAddr>) -> Result<usize, Error> {
+        let transmit = |stack: &mut Stack<'static>, devices: &mut dyn Devices, now| {
+            self.transmit(parts, to, None, (stack, devices), now)
+        };
+        self.net.attempt_sending(transmit)
     }
 
     /// Receives a datagram from the connected peer (or from anyone) and returns its length, cut
@@ -297,10 +308,7 @@ impl UdpSocket {
     }
 
     fn try_transmit(&self, data: &[u8], to: Option<SocketAddr>) -> Result<usize, Error> {
-        let transmit = |stack: &mut Stack<'static>, devices: &mut dyn Devices, now| {
-            self.transmit(&[data], to, None, (stack, devices), now)
-        };
-        self.net.attempt_sending(transmit)
+        self.try_send_vectored(&[data], to)
     }
 
     /// [`recv_datagram`](UdpSocket::recv_datagram) for an executor. Dropped before it is ready, it has taken

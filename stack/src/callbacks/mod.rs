@@ -1,0 +1,228 @@
+//! Sockets as callbacks: one [`Loop`] drives any number of handles on one thread, in the manner of libuv.
+//!
+//! Each operation stands on the `poll_…` form of a socket, so all that the sockets promise holds here. A handle is cheap to
+//! clone; the program need not keep one while it listens, connects, reads or writes, since the loop does. Callbacks are
+//! given the handle, may call anything, and are dropped when it is closed.
+//!
+//! ```no_run
+//! # fn example(net: &barenet::Net) -> Result<(), barenet::Error> {
+//! use barenet::callbacks::{Loop, Read, Tcp};
+//! let events = Loop::new(net);
+//! let server = Tcp::new(&events);
+//! server.bind("0.0.0.0:7000")?;
+//! server.listen(128, |server, connected| {
+//!     let client = Tcp::new(server.events());
+//!     match connected.and_then(|()| server.accept(&client)) {
+//!         Err(error) => println!("can't accept: {error}"),
+//!         Ok(()) => client.read_start(|client, read| match read {
+//!             Read::Data(data) => client.write(&[data], |_, _, _| {}),
+//!             Read::End => client.close(|| {}),
+//!             Read::Failed(error) => {
+//!                 println!("{}: {error}", error.name());
+//!                 client.close(|| {});
+//!             }
+//!         }),
+//!     }
+//! })?;
+//! events.run();
+//! # Ok(()) }
+//! ```
+
+use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::task::{Context, Poll, Waker};
+
+use crate::base::sync::Lock;
+use crate::base::sync::atomic::{AtomicBool, Ordering};
+use crate::net::Net;
+
+mod tcp;
+mod udp;
+
+pub use tcp::{Read, Tcp};
+pub use udp::{Datagram, Udp};
+
+/// What one handle does before others have their turn.
+const BUDGET: usize = 16;
+
+/// Calls the callbacks of its handles. Cheap to clone: each is the same loop.
+#[derive(Clone)]
+pub struct Loop(Rc<State>);
+
+struct State {
+    net: Net,
+    /// By their numbers.
+    handles: RefCell<Vec<Option<Rc<dyn Handle>>>>,
+    /// Numbers that handles gave back.
+    free: RefCell<Vec<usize>>,
+    called: Arc<Called>,
+    is_stopped: Cell<bool>,
+}
+
+/// What the loop knows of a handle.
+trait Handle {
+    /// Does what can be done, and registers `cx` for the rest.
+    fn run(self: Rc<Self>, cx: &mut Context<'_>);
+
+    /// Will it call something yet?
+    fn is_active(&self) -> bool;
+
+    fn bell(&self) -> &Arc<Bell>;
+}
+
+/// The handles that have something to do, and who waits for one.
+#[derive(Default)]
+struct Called {
+    queue: Lock<VecDeque<usize>>,
+    waker: Lock<Option<Waker>>,
+}
+
+/// Calls a handle.
+struct Bell {
+    number: usize,
+    is_queued: AtomicBool,
+    called: Arc<Called>,
+}
+
+impl Bell {
+    fn ring(&self) {
+        if self.is_queued.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.called.queue.lock().push_back(self.number);
+        let waker = self.called.waker.lock().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ring();
+    }
+}
+
+impl Called {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.queue.lock().is_empty() {
+            return Poll::Ready(());
+        }
+        *self.waker.lock() = Some(cx.waker().clone());
+        // One may have come before the waker.
+        if self.queue.lock().is_empty() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    fn next(&self) -> Option<usize> {
+        self.queue.lock().pop_front()
+    }
+}
+
+impl Loop {
+    /// A loop without handles.
+    pub fn new(net: &Net) -> Loop {
+        Loop(Rc::new(State {
+            net: net.clone(),
+            handles: RefCell::default(),
+            free: RefCell::default(),
+            called: Arc::default(),
+            is_stopped: Cell::new(false),
+        }))
+    }
+
+    /// The network of its sockets.
+    pub fn net(&self) -> &Net {
+        &self.0.net
+    }
+
+    /// Calls callbacks until no handle is active any more (none listens, connects, reads, receives, has something to
+    /// write or is about to close), or [`stop`](Loop::stop) is called. True: handles are active still.
+    pub fn run(&self) -> bool {
+        loop {
+            self.run_once();
+            if self.0.is_stopped.take() {
+                return self.is_active();
+            }
+            if !self.is_active() {
+                return false;
+            }
+            let called = &self.0.called;
+            // It waits without a limit, so it can't fail.
+            let _ = self.0.net.wait_for(None, |cx| called.poll(cx).map(Ok));
+        }
+    }
+
+    /// Calls what can be called now, and does not wait. True: handles are active.
+    pub fn run_ready(&self) -> bool {
+        self.0.net.waiter().give_way(&self.0.net);
+        self.run_once();
+        self.is_active()
+    }
+
+    /// Lets [`run`](Loop::run) return when the callback that calls it has.
+    pub fn stop(&self) {
+        self.0.is_stopped.set(true);
+    }
+
+    fn is_active(&self) -> bool {
+        self.0.handles.borrow().iter().flatten().any(|handle| handle.is_active())
+    }
+
+    /// One round of those that are called now.
+    fn run_once(&self) {
+        let round = self.0.called.queue.lock().len();
+        for _ in 0..round {
+            if self.0.is_stopped.get() {
+                return;
+            }
+            let Some(number) = self.0.called.next() else { return };
+            let handle = self.0.handles.borrow().get(number).cloned().flatten();
+            let Some(handle) = handle else { continue };
+            let bell = handle.bell().clone();
+            bell.is_queued.store(false, Ordering::SeqCst);
+            let waker = Waker::from(bell);
+            handle.clone().run(&mut Context::from_waker(&waker));
+            // The loop keeps those alone that do something, or were called again.
+            if !handle.is_active() && !handle.bell().is_queued.load(Ordering::SeqCst) {
+                let forgotten = self.0.handles.borrow_mut().get_mut(number).and_then(Option::take);
+                drop(forgotten);
+            }
+        }
+    }
+
+    /// A place for a handle.
+    fn bell(&self) -> Arc<Bell> {
+        let number = self.0.free.borrow_mut().pop().unwrap_or_else(|| {
+            let mut handles = self.0.handles.borrow_mut();
+            handles.push(None);
+            handles.len() - 1
+        });
+        Arc::new(Bell { number, is_queued: AtomicBool::new(false), called: self.0.called.clone() })
+    }
+
+    /// The handle is gone. One that takes its number may be called for nothing.
+    fn give_back(&self, bell: &Bell) {
+        self.0.free.borrow_mut().push(bell.number);
+    }
+
+    /// The handle has something to do: the loop keeps it.
+    fn call(&self, handle: Rc<dyn Handle>) {
+        let bell = handle.bell().clone();
+        let mut handles = self.0.handles.borrow_mut();
+        let replaced = handles.get_mut(bell.number).and_then(|place| place.replace(handle));
+        drop(handles);
+        drop(replaced);
+        bell.ring();
+    }
+}
+
+#[cfg(all(test, feature = "full"))]
+mod tests;
