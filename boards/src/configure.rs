@@ -46,6 +46,8 @@ pub(crate) fn add_interface(
     let addresses = options.addresses.iter().map(|&(address, prefix_len)| Cidr::new(address, prefix_len));
     let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
     let id = net.add_interface(device, &addresses, &options.gateways)?;
+    #[cfg(feature = "embassy-time")]
+    crate::timers::init(net);
     if options.dhcp {
         net.start_dhcp(id, DHCP)?;
     }

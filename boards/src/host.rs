@@ -161,7 +161,7 @@ fn add_interface(net: &Net, tap: Tap, options: &Options<'_>) -> Result<Configuri
 }
 
 /// What nobody else can know: 32 bytes of the kernel's.
-fn seed() -> Result<[u8; 32], String> {
+pub(crate) fn seed() -> Result<[u8; 32], String> {
     let mut seed = [0; 32];
     let mut filled = 0;
     while filled < seed.len() {

@@ -14,12 +14,16 @@ extern crate alloc;
 
 mod configure;
 mod console;
+#[cfg(feature = "embassy-executor")]
+mod executor;
 pub mod fiber;
 #[cfg(target_os = "linux")]
 pub mod host;
 mod linger;
 pub mod options;
 mod program;
+#[cfg(feature = "embassy-time")]
+mod timers;
 #[cfg(all(target_arch = "x86_64", target_os = "none"))]
 pub mod x86_64;
 
@@ -60,7 +64,9 @@ compile_error!("there is no board for this target: there are x86_64-unknown-none
 /// ```
 pub use barenet_boards_macros::main;
 pub use console::Console;
-pub use program::{Outcome, args, gateway, machine, uptime};
+#[cfg(feature = "embassy-executor")]
+pub use executor::run_executor;
+pub use program::{Outcome, args, gateway, machine, seed, uptime};
 
 /// What the macros of this crate expand to, and what its boards start with. Not for direct use.
 #[doc(hidden)]

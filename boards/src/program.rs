@@ -63,6 +63,15 @@ pub fn uptime() -> Duration {
     PROGRAM.get().map_or(Duration::ZERO, |p| p.platform.now().since(p.started))
 }
 
+/// 32 bytes of entropy, others at each call: the seed of a generator for keys, such as those of TLS. `None` where the
+/// machine has none to give: a CPU without RDRAND, a system without `getrandom`.
+pub fn seed() -> Option<[u8; 32]> {
+    #[cfg(target_os = "linux")]
+    return crate::host::seed().ok();
+    #[cfg(target_os = "none")]
+    crate::x86_64::seed()
+}
+
 /// The default router, the IPv4 one if there are several: on QEMU's user network and behind a TAP
 /// the host that runs us.
 pub fn gateway(net: &Net) -> Option<IpAddr> {

@@ -1,6 +1,8 @@
 //! Real servers of configuration on the kernel's end of a TAP `tap0`: dnsmasq(8), kea-dhcp4(8), kea-dhcp6(8) and radvd(8), which
 //! are installed where that is possible.
 
+mod applications;
+
 use barenet_qemu::install;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

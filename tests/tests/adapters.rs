@@ -113,7 +113,7 @@ fn smoltcp_tap_moves_ten_mebibytes_by_one_thread() {
 fn our_tap_under_smoltcp_moves_a_mebibyte() {
     use smoltcp::iface::{Config, Interface, SocketSet};
     use smoltcp::socket::tcp;
-    use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Address};
+    use smoltcp::wire::{EthernetAddress, IpCidr};
     within(PATIENCE, || {
         netns::run(|| {
             let device = netns::tap(true);
@@ -122,7 +122,7 @@ fn our_tap_under_smoltcp_moves_a_mebibyte() {
             let now = smoltcp::time::Instant::now;
             let mut iface = Interface::new(Config::new(EthernetAddress(MAC.0).into()), &mut device, now());
             iface.update_ip_addrs(|all| {
-                all.push(IpCidr::new(Ipv4Address::from(STACK_V4).into(), 24)).expect("room");
+                all.push(IpCidr::new(STACK_V4.into(), 24)).expect("room");
             });
             let queue = || tcp::SocketBuffer::new(vec![0; 65_536]);
             let mut sockets = SocketSet::new(vec![]);

@@ -5,6 +5,7 @@
 //! that a protocol which a raw socket speaks is known. The table is walked for each packet while it has
 //! sockets; it knows no routes and sends nothing.
 
+mod completed;
 mod received;
 
 pub(crate) use received::{FRAME_RECORD_LEN, PACKET_RECORD_LEN};
@@ -15,12 +16,14 @@ use core::task::Waker;
 
 use managed::ManagedSlice;
 
+use completed::Head;
+
 use crate::base::packet_queue::{Frame, PacketQueue};
 use crate::base::pool::{Need, Pool};
 use crate::base::slab::{Key, Slab, Slot};
 use crate::base::wakers::{Wakers, Woken};
 use crate::bytes::Bytes;
-use crate::device::Mac;
+use crate::device::{Mac, RxChecksum};
 use crate::error::Error;
 use crate::ip::{InterfaceId, PacketMeta};
 use crate::time::Instant;
@@ -208,12 +211,15 @@ impl<'a> RawSockets<'a> {
         pool: &mut Pool<'_>,
     ) -> Copies {
         let record = received::packet_record(meta, now);
+        let ends = (meta.source, meta.destination);
+        let head = Head::of(meta.checksum, ends, (protocol, packet, offset));
         let RawSockets { slab, woken } = self;
         let mut copies = Copies::default();
         slab.for_each_mut(|socket| {
             if socket.wants_packet(meta, protocol) {
                 let from = if socket.header_included { 0 } else { offset };
-                let frame = Frame::new([&record, &[]], packet.slice(from, usize::MAX));
+                let (head, rest) = head.split(packet, from);
+                let frame = Frame::new([&record, head], rest);
                 copies.count(socket.keep(&frame, pool, woken));
             }
         });
@@ -225,16 +231,18 @@ impl<'a> RawSockets<'a> {
         &mut self,
         (interface, ethertype): (InterfaceId, u16),
         (source, destination): (Mac, Mac),
-        payload: Bytes<'_>,
+        (payload, checksum): (Bytes<'_>, RxChecksum),
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Copies {
         let record = received::frame_record(interface, source, destination, now);
+        let head = Head::of_frame(checksum, payload);
+        let (head, rest) = head.split(payload, 0);
         let RawSockets { slab, woken } = self;
         let mut copies = Copies::default();
         slab.for_each_mut(|socket| {
             if socket.kind == RawKind::Ethernet(ethertype) && socket.is_from(interface) {
-                copies.count(socket.keep(&Frame::new([&record, &[]], payload), pool, woken));
+                copies.count(socket.keep(&Frame::new([&record, head], rest), pool, woken));
             }
         });
         copies

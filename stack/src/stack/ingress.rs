@@ -79,7 +79,7 @@ impl Stack<'_> {
         let (checksum, segment_len) = (frame.checksum, frame.segment_len);
         let link = Link { interface: id, checksum, segment_len, broadcast };
         #[cfg(feature = "raw")]
-        let is_spoken = self.raw_frame_input(id, &ethernet, payload, now);
+        let is_spoken = self.raw_frame_input(id, &ethernet, (payload, checksum), now);
         match ethernet.kind {
             EtherType::Arp => self.arp_input(id, payload.front(), now),
             EtherType::Ipv4 => self.ipv4_input(link, payload, now),

@@ -9,7 +9,7 @@ use crate::base::packet_queue::Frame;
 use crate::base::pool::Need;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
-use crate::device::Mac;
+use crate::device::{Mac, RxChecksum};
 use crate::error::Error;
 use crate::ip::{self, IcmpError, IcmpErrorKind, InterfaceId, PacketMeta, Path};
 use crate::link::neighbor::Purpose;
@@ -50,7 +50,7 @@ impl Stack<'_> {
         &mut self,
         interface: InterfaceId,
         ethernet: &EthernetHeader,
-        payload: Bytes<'_>,
+        payload: (Bytes<'_>, RxChecksum),
         now: Instant,
     ) -> bool {
         let Some(ethertype) = ethernet.kind.number().filter(|_| !self.raw.is_empty()) else { return false };

@@ -1,5 +1,6 @@
 //! Every trait on our own sockets, over the loopback of a network that nobody else turns.
 
+#[cfg(any(feature = "edge-nal", feature = "embedded-nal-async"))]
 use core::net::SocketAddr;
 use std::vec::Vec;
 
@@ -17,6 +18,7 @@ mod nal;
 #[cfg(feature = "picoserve")]
 mod pico;
 
+#[cfg(any(feature = "edge-nal", feature = "embedded-nal-async"))]
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
