@@ -9,6 +9,10 @@
 //!
 //! Programs are linked statically at a fixed address (`-C relocation-model=static`, set for the
 //! target in `.cargo/config.toml`); the linker's default layout serves, there is no linker script.
+//!
+//! The target has no vector registers, and the compiler fails on functions that ask for them. Crates of cryptography have
+//! settings for that: `--cfg aes_force_soft --cfg polyval_force_soft` in the target's `rustflags`, and the feature
+//! `force-soft` of `sha2`. `embedded-tls` needs all three.
 
 use alloc::boxed::Box;
 use alloc::format;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 ///
 /// When cargo fails; it has printed why.
 pub fn build(example: &Example, target: Option<&str>) -> Result<PathBuf> {
-    let mut args = vec!["build", "--package", "barenet-examples", "--bin", &example.name];
+    let mut args = vec!["build", "--package", example.package, "--bin", &example.name];
     // The bytes on the wire don't depend on it, but emulated they come ten times faster.
     if let Some(target) = target {
         args.extend(["--target", target, "--profile", "release"]);

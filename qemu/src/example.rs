@@ -6,13 +6,19 @@ use std::path::{Path, PathBuf};
 
 /// Ports that the examples listen on. An example that is not named here serves nobody.
 const PORTS: &[(&str, Port)] = &[
+    ("embassy_tasks", Port::new(Protocol::Tcp, 7)),
     ("http_server", Port::new(Protocol::Tcp, 80)),
     ("iperf3", Port::new(Protocol::Tcp, 5201)),
+    ("picoserve_server", Port::new(Protocol::Tcp, 80)),
     ("tcp_echo_server", Port::new(Protocol::Tcp, 7000)),
     ("tcp_sink_source", Port::new(Protocol::Tcp, 9)),
     ("tcp_sink_source", Port::new(Protocol::Tcp, 19)),
     ("udp_echo_server", Port::new(Protocol::Udp, 7000)),
 ];
+
+/// The packages with examples, and where the programs lie: those with other crates are a package of their own.
+const PACKAGES: [(&str, &str); 2] =
+    [("barenet-examples", "examples/src/bin"), ("barenet-ecosystem", "examples/ecosystem/src/bin")];
 
 /// An example program.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -21,6 +27,8 @@ pub struct Example {
     pub name: String,
     /// The first line of its documentation.
     pub about: String,
+    /// The package that it belongs to.
+    pub package: &'static str,
 }
 
 impl Example {
@@ -50,14 +58,16 @@ pub fn workspace() -> &'static Path {
 ///
 /// # Errors
 ///
-/// When their folder can't be read.
+/// When a folder of theirs can't be read.
 pub fn all() -> Result<Vec<Example>> {
-    let folder = workspace().join("examples/src/bin");
-    let entries = std::fs::read_dir(&folder)
-        .with_context(|| format!("can't read the examples' folder {}", folder.display()))?;
     let mut examples = Vec::new();
-    for entry in entries {
-        examples.extend(read(&entry?.path()));
+    for (package, folder) in PACKAGES {
+        let folder = workspace().join(folder);
+        let entries = std::fs::read_dir(&folder)
+            .with_context(|| format!("can't read the examples' folder {}", folder.display()))?;
+        for entry in entries {
+            examples.extend(read(&entry?.path(), package));
+        }
     }
     examples.sort();
     Ok(examples)
@@ -82,13 +92,13 @@ fn pick(examples: Vec<Example>, name: &str) -> Result<Example> {
 }
 
 /// The example in `NAME.rs` or in the folder `NAME`.
-fn read(path: &Path) -> Option<Example> {
+fn read(path: &Path, package: &'static str) -> Option<Example> {
     let source: PathBuf = match path.is_dir() {
         true => path.join("main.rs"),
         false => path.to_owned(),
     };
     let text = std::fs::read_to_string(source).ok()?;
-    Some(Example { name: path.file_stem()?.to_str()?.to_owned(), about: about(&text) })
+    Some(Example { name: path.file_stem()?.to_str()?.to_owned(), about: about(&text), package })
 }
 
 /// The first line of a program's documentation.
@@ -109,7 +119,7 @@ mod tests {
 
     #[test]
     fn an_unknown_example_is_named_beside_the_known() {
-        let example = |name: &str| Example { name: name.into(), about: String::new() };
+        let example = |name: &str| Example { name: name.into(), about: String::new(), package: "" };
         let examples = vec![example("http_server"), example("ping")];
         let why = pick(examples, "htp_server").unwrap_err().to_string();
         let known = "http_server, ping";
