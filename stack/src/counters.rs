@@ -248,6 +248,15 @@ drops! {
     /// A DHCPv6 message of more bytes, or more options, than are kept; what was kept counts.
     #[cfg(feature = "dhcpv6")]
     Dhcpv6TooLong = "dhcpv6: too long",
+    /// An answer of DNS without a whole header, or whose chain of aliases or records makes no sense.
+    #[cfg(feature = "dns")]
+    DnsMalformed = "dns: malformed",
+    /// A datagram for the port of a question that is no answer to it: of another server, number, name or type, or in another case.
+    #[cfg(feature = "dns")]
+    DnsForeign = "dns: for another question",
+    /// Records of an answer beyond those that are kept.
+    #[cfg(feature = "dns")]
+    DnsTooMany = "dns: too many records",
     /// UDP with a length that contradicts the packet.
     UdpMalformed = "udp: malformed",
     /// UDP with a wrong checksum.

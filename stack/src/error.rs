@@ -37,9 +37,14 @@ pub enum Error {
     AddrNotAvailable,
     /// The destination can't be connected to: unspecified, broadcast, multicast or port 0.
     AddrInvalid,
-    /// A name has no address, or none of the requested family. (Names are not resolved yet: what is no
-    /// address has none.)
+    /// A name has no address, or none of the requested family. (Without the feature `dns` what is no address has none.)
     NoMatchingAddresses,
+    /// There is no such name: a server that knows says so (NXDOMAIN).
+    NameNotFound,
+    /// Every name server that answers fails or refuses to answer, or its answer makes no sense.
+    NameServerFailed,
+    /// No name server is known: neither the program, nor DHCP, nor a router has named one.
+    NoNameServer,
     /// The socket is not connected.
     NotConnected,
     /// The socket is already connected.
@@ -122,7 +127,10 @@ impl Error {
             Error::AddrInUse => "address in use",
             Error::AddrNotAvailable => "not an address of this host",
             Error::AddrInvalid => "not a destination that can be connected to",
-            Error::NoMatchingAddresses => "no matching address (names are not resolved yet)",
+            Error::NoMatchingAddresses => "no matching address",
+            Error::NameNotFound => "no such name",
+            Error::NameServerFailed => "the name servers fail or refuse to answer",
+            Error::NoNameServer => "no name server is known",
             Error::NotConnected => "not connected",
             Error::AlreadyConnected => "already connected",
             Error::UnexpectedEof => "the stream ended too early",
@@ -171,7 +179,9 @@ impl From<Error> for std::io::Error {
             Error::AddrInUse => K::AddrInUse,
             Error::AddrNotAvailable => K::AddrNotAvailable,
             Error::AddrInvalid | Error::InvalidInput(_) | Error::MessageTooLong { .. } => K::InvalidInput,
-            Error::NoMatchingAddresses => K::NotFound,
+            Error::NoMatchingAddresses | Error::NameNotFound => K::NotFound,
+            Error::NameServerFailed => K::Other,
+            Error::NoNameServer => K::NotConnected,
             Error::NotConnected | Error::StaleHandle => K::NotConnected,
             Error::AlreadyConnected => K::AlreadyExists,
             Error::UnexpectedEof => K::UnexpectedEof,

@@ -48,7 +48,7 @@
 //!
 //! They only add. `dhcpv4` (on by default): a DHCP client; `slaac` (on by default): IPv6 that
 //! configures itself, and with `dhcpv6` by DHCP where routers say so; `raw` (on by default): raw sockets; `vlan` (on by
-//! default): VLANs; `alloc`: memory from the heap up to limits,
+//! default): VLANs; `dns` (on by default): [names]; `alloc`: memory from the heap up to limits,
 //! `TcpListener::serve`, `Net::sleep`; `std`: OS threads, `std::io` traits; `embedded-io`: the traits of
 //! `embedded-io` and `embedded-io-async`; `edge-nal`, `embedded-nal-async`, `futures-io`: those of these crates; `log` and `defmt`: [events] printed by that crate.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
@@ -71,6 +71,8 @@ mod error;
 pub mod events;
 pub mod ip;
 mod link;
+#[cfg(feature = "dns")]
+pub mod names;
 mod net;
 mod platform;
 #[cfg(feature = "raw")]
@@ -99,9 +101,19 @@ pub use error::Error;
 pub use managed::ManagedSlice;
 pub use net::wait;
 pub use net::{Configuration, InterfaceName, Net, NetState};
+#[cfg(feature = "dns")]
+pub use net::{
+    addr_info::{
+        AddrInfo, AddrInfoLookup, AddrInfos, Hints, HostName, NameInfo, NameInfoFlags, ServiceName,
+        SocketType,
+    },
+    names::{Family, HostAddresses, Lookup, RecordLookup},
+};
 #[cfg(feature = "alloc")]
 pub use net::{Mutex, MutexGuard, Receiver, Sender, Sleep, Task, TaskOptions};
 pub use platform::Platform;
+#[cfg(feature = "dns")]
+pub use socket::ConnectError;
 #[cfg(feature = "sntpc")]
 pub use socket::NtpClock;
 #[cfg(feature = "picoserve")]

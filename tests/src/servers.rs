@@ -1,5 +1,5 @@
-//! Real servers of configuration on the kernel's end of a TAP `tap0`: dnsmasq(8), kea-dhcp4(8), kea-dhcp6(8) and radvd(8), which
-//! are installed where that is possible.
+//! Real servers of configuration and names on the kernel's end of a TAP `tap0`: dnsmasq(8), kea-dhcp4(8), kea-dhcp6(8), radvd(8) and
+//! unbound(8), which are installed where that is possible.
 
 mod applications;
 
@@ -33,6 +33,28 @@ impl Server {
             ["--no-daemon", "--no-resolv", "--no-hosts", "--no-ping", "--conf-file=/dev/null", "--port=0"];
         let place = ["--interface=tap0", "--bind-interfaces", "--pid-file=", &leases];
         Server::start("dnsmasq", "dnsmasq-base", folder, &[&fixed[..], &place, args].concat())
+    }
+
+    /// dnsmasq that serves names and nothing else, with these arguments besides.
+    pub fn dnsmasq_names(args: &[&str]) -> Server {
+        let folder = folder();
+        let fixed = ["--no-daemon", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--pid-file="];
+        let place = ["--interface=tap0", "--bind-interfaces"];
+        Server::start("dnsmasq", "dnsmasq-base", folder, &[&fixed[..], &place, args].concat())
+    }
+
+    /// unbound that knows only the zones of `rest`, lines of its `server:` clause, at both addresses of the kernel's end.
+    pub fn unbound(rest: &str) -> Server {
+        let folder = folder();
+        let file = folder.join("unbound.conf");
+        let place = folder.display();
+        let fixed = "interface: 10.0.0.1\ninterface: fd00::1\naccess-control: 0.0.0.0/0 allow\naccess-control: ::/0 allow\n";
+        let quiet = "chroot: \"\"\nusername: \"\"\nmodule-config: \"iterator\"\nuse-syslog: no\npidfile: \"\"\ndo-daemonize: no\n";
+        let config = format!(
+            "server:\ndirectory: \"{place}\"\n{fixed}{quiet}{rest}\nremote-control:\ncontrol-enable: no\n"
+        );
+        std::fs::write(&file, config).expect("a file");
+        Server::start("unbound", "unbound", folder, &["-d", "-c", file.to_str().expect("a path in UTF-8")])
     }
 
     /// kea-dhcp4 with this configuration, in JSON.

@@ -60,6 +60,18 @@ fn servers_and_routers_may_say_anything() {
     }
 }
 
+/// L09, H146, H151, H201: a name server that says anything.
+#[test]
+fn name_server_may_say_anything() {
+    let mut found = 0;
+    for seed in 0..DRAWN / 3 {
+        let bytes = drawn(seed);
+        let run = std::panic::catch_unwind(|| fuzz::names(&bytes));
+        found += run.unwrap_or_else(|_| panic!("input {seed}"));
+    }
+    assert!(found > 100, "the inputs are no good: {found}");
+}
+
 /// I02, I04, H068, H079: fragments of every flaw class, and those that nobody chose.
 #[test]
 fn fragments_never_make_a_wrong_datagram() {

@@ -18,7 +18,7 @@ const TOO_LONG: &[&str] = &[
 
 /// All rooms but `tcp` that are above the words.
 const LAYERS: &[&str] =
-    &["wire", "device", "link", "ip", "udp", "config", "stack", "daemon", "net", "socket", "events"];
+    &["wire", "device", "link", "ip", "udp", "config", "names", "stack", "daemon", "net", "socket", "events"];
 
 /// A room, and the rooms that it must not name.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -38,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ip", &["tcp", "stack", "daemon", "net", "socket"]),
     ("udp", &["tcp", "wire", "device", "link", "config", "stack", "daemon", "net", "socket"]),
     ("config", &["tcp", "udp", "stack", "daemon", "net", "socket"]),
+    ("names", &["tcp", "udp", "link", "config", "stack", "daemon", "net", "socket"]),
     ("stack", &["daemon", "net", "socket"]),
     ("daemon", &["net", "socket"]),
     ("net", &["socket", "callbacks"]),

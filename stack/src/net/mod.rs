@@ -29,9 +29,13 @@ pub use task::{Task, TaskOptions};
 #[cfg(feature = "alloc")]
 pub use timers::Sleep;
 
+#[cfg(feature = "dns")]
+pub(crate) mod addr_info;
 mod asleep;
 mod configuration;
 mod locked;
+#[cfg(feature = "dns")]
+pub(crate) mod names;
 #[cfg(feature = "alloc")]
 mod shared;
 #[cfg(feature = "alloc")]

@@ -13,7 +13,8 @@ pub(super) const ADDRESSES_MAX: usize = 8;
 pub type Addresses = heapless::Vec<SocketAddr, ADDRESSES_MAX>;
 
 /// What a socket can connect to: an address with a port, the text of one, such as `"192.0.2.1:80"` or
-/// `"[2001:db8::1]:80"`, a pair of both, or several addresses, of which the first eight are tried.
+/// `"[2001:db8::1]:80"`, a name and a port, such as `"example.org:80"` (which needs the feature `dns`), a pair of both, or several addresses,
+/// of which the first eight are tried.
 ///
 /// ```
 /// use barenet::{Error, ToSocketAddrs};
@@ -22,9 +23,14 @@ pub type Addresses = heapless::Vec<SocketAddr, ADDRESSES_MAX>;
 /// ```
 pub trait ToSocketAddrs {
     /// The addresses. [`Error::InvalidInput`]: the text has no port, or what stands there is none.
-    /// [`Error::NoMatchingAddresses`]: what stands before the port is no address, or there are none. (Names
-    /// need the resolver, which is not part of the stack yet.)
+    /// [`Error::NoMatchingAddresses`]: what stands before the port is no address, or there are none. What waits for its answer
+    /// asks DNS for [`to_host`](ToSocketAddrs::to_host) then.
     fn to_socket_addrs(&self) -> Result<Addresses, Error>;
+
+    /// The name and the port, where it is a name that stands for the addresses.
+    fn to_host(&self) -> Option<(&str, u16)> {
+        None
+    }
 }
 
 /// Where a socket can be bound: a port on every address of both families, or one address with a
@@ -53,6 +59,19 @@ fn parse(text: &str) -> Result<SocketAddr, Error> {
     }
 }
 
+/// `NAME:PORT`.
+fn split(text: &str) -> Option<(&str, u16)> {
+    let is_address = text.parse::<SocketAddr>().is_ok();
+    let (host, port) = text.rsplit_once(':').filter(|_| !is_address)?;
+    // A second colon, or a bracket, is of an address of IPv6 that was mistaken.
+    (!host.is_empty() && !host.contains([':', '['])).then_some((host, port.parse().ok()?))
+}
+
+/// A name in a pair.
+fn named(host: &str, port: u16) -> Option<(&str, u16)> {
+    host.parse::<IpAddr>().is_err().then_some((host, port))
+}
+
 fn some(addresses: &[SocketAddr]) -> Result<Addresses, Error> {
     let some = addresses.iter().copied().take(ADDRESSES_MAX).collect::<Addresses>();
     if some.is_empty() { Err(Error::NoMatchingAddresses) } else { Ok(some) }
@@ -60,12 +79,16 @@ fn some(addresses: &[SocketAddr]) -> Result<Addresses, Error> {
 
 /// Both traits for what stands for one address.
 macro_rules! one {
-    ($($type:ty: |$this:ident| $address:expr;)*) => {$(
+    ($($type:ty: |$this:ident| $address:expr $(, $host:expr)?;)*) => {$(
         impl ToSocketAddrs for $type {
             fn to_socket_addrs(&self) -> Result<Addresses, Error> {
                 let $this = self;
                 Ok(Addresses::from_iter([$address]))
             }
+            $(fn to_host(&self) -> Option<(&str, u16)> {
+                let $this = self;
+                $host
+            })?
         }
 
         impl ToListenAddr for $type {
@@ -81,20 +104,22 @@ one! {
     SocketAddr: |this| *this;
     SocketAddrV4: |this| (*this).into();
     SocketAddrV6: |this| (*this).into();
-    str: |this| parse(this)?;
+    str: |this| parse(this)?, split(this);
     (IpAddr, u16): |this| (*this).into();
     (Ipv4Addr, u16): |this| (*this).into();
     (Ipv6Addr, u16): |this| (*this).into();
     ([u8; 4], u16): |this| SocketAddr::new(this.0.into(), this.1);
     ([u8; 16], u16): |this| SocketAddr::new(this.0.into(), this.1);
     ([u16; 8], u16): |this| SocketAddr::new(this.0.into(), this.1);
-    (&str, u16): |this| SocketAddr::new(this.0.parse().map_err(|_| Error::NoMatchingAddresses)?, this.1);
+    (&str, u16): |this| SocketAddr::new(this.0.parse().map_err(|_| Error::NoMatchingAddresses)?, this.1),
+        named(this.0, this.1);
 }
 
 #[cfg(feature = "alloc")]
 one! {
-    String: |this| parse(this)?;
-    (String, u16): |this| SocketAddr::new(this.0.parse().map_err(|_| Error::NoMatchingAddresses)?, this.1);
+    String: |this| parse(this)?, split(this);
+    (String, u16): |this| SocketAddr::new(this.0.parse().map_err(|_| Error::NoMatchingAddresses)?, this.1),
+        named(&this.0, this.1);
 }
 
 impl ToSocketAddrs for [SocketAddr] {
@@ -125,6 +150,10 @@ impl ToSocketAddrs for Vec<SocketAddr> {
 impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
     fn to_socket_addrs(&self) -> Result<Addresses, Error> {
         (**self).to_socket_addrs()
+    }
+
+    fn to_host(&self) -> Option<(&str, u16)> {
+        (**self).to_host()
     }
 }
 
@@ -168,6 +197,12 @@ mod tests {
         );
         assert_eq!(["localhost:80", "10.0.0.256:80"].map(one), [Err(Error::NoMatchingAddresses); 2]);
         assert_eq!(one(("localhost", 80)), Err(Error::NoMatchingAddresses));
+        assert_eq!("localhost:80".to_host(), Some(("localhost", 80)));
+        assert_eq!(("localhost", 80).to_host(), Some(("localhost", 80)));
+        for text in ["192.0.2.1:80", "[::1]:80", "::1", "[::1", "localhost", ":80", "a:b", "[::g]:80"] {
+            assert_eq!(text.to_host(), None, "{text}");
+        }
+        assert_eq!((("192.0.2.1", 80).to_host(), address.to_host()), (None, None));
         assert_eq!(one([address; 0]), Err(Error::NoMatchingAddresses));
         assert_eq!(("192.0.2.1", 7).to_listen_addr(), Ok("192.0.2.1:7".parse().unwrap()));
         assert_eq!(7.to_listen_addr(), Ok("[::]:7".parse().unwrap()));

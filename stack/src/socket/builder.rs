@@ -20,9 +20,9 @@ use crate::time::Duration;
 /// ```
 #[derive(Clone)]
 pub struct TcpBuilder {
-    net: Net,
+    pub(super) net: Net,
     local: Option<SocketAddr>,
-    timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
     backlog: Option<u16>,
     options: TcpOptions,
 }
@@ -64,6 +64,10 @@ impl TcpBuilder {
     /// As [`TcpStream::connect`]. Also [`Error::InvalidInput`]: an option is outside its range;
     /// [`Error::AddrNotAvailable`], [`Error::AddrInUse`] for the local address.
     pub fn connect(&self, to: impl ToSocketAddrs) -> Result<TcpStream, Error> {
+        #[cfg(feature = "dns")]
+        if let Some((host, port)) = to.to_host() {
+            return self.connect_host(host, port);
+        }
         let mut last = Error::NoMatchingAddresses;
         for address in to.to_socket_addrs()? {
             let wait = |stream: TcpStream| {
@@ -81,6 +85,10 @@ impl TcpBuilder {
     /// As [`connect`](TcpBuilder::connect), for an executor. (Its time limit holds with the feature `alloc`.)
     /// Dropped before it is ready, it gives the connection up.
     pub async fn connect_async(&self, to: impl ToSocketAddrs) -> Result<TcpStream, Error> {
+        #[cfg(feature = "dns")]
+        if let Some((host, port)) = to.to_host() {
+            return self.connect_host_async(host, port).await;
+        }
         let mut last = Error::NoMatchingAddresses;
         for address in to.to_socket_addrs()? {
             match self.start_connect(address) {

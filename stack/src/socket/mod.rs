@@ -5,6 +5,10 @@ mod addr;
 pub(crate) mod alone;
 #[cfg(feature = "tcp")]
 mod builder;
+#[cfg(feature = "udp")]
+mod by_name;
+#[cfg(feature = "dns")]
+mod connecting;
 #[cfg(feature = "tcp")]
 mod gather;
 #[cfg(feature = "tcp")]
@@ -30,6 +34,8 @@ mod udp;
 pub use addr::{Addresses, ToListenAddr, ToSocketAddrs};
 #[cfg(feature = "tcp")]
 pub use builder::TcpBuilder;
+#[cfg(feature = "dns")]
+pub use connecting::ConnectError;
 #[cfg(feature = "tcp")]
 pub use halves::{ReadHalf, WriteHalf};
 #[cfg(feature = "udp")]

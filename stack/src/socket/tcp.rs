@@ -109,12 +109,14 @@ impl TcpStream {
         }
     }
 
-    /// Opens a connection; with several addresses, to the first that answers.
+    /// Opens a connection; with several addresses, to the first that answers. By name (`"example.org:80"`) both families are tried in turns,
+    /// each address 250 ms after the one before, as RFC 8305 says ([`EyeballsConfig`](crate::names::EyeballsConfig)), and the first that
+    /// answers is taken.
     ///
     /// [`Error::ConnectionRefused`], [`Error::TimedOut`], [`Error::NetUnreachable`] at once
     /// without a route, [`Error::HostUnreachable`] when the next hop does not answer,
     /// [`Error::AddrInvalid`] for a group, unspecified address or port 0, [`Error::OutOfMemory`] if
-    /// the stack's memory is too small for one connection.
+    /// the stack's memory is too small for one connection; by name, those of [`Net::lookup`], too.
     pub fn connect(net: &Net, to: impl ToSocketAddrs) -> Result<TcpStream, Error> {
         TcpBuilder::new(net).connect(to)
     }

@@ -27,6 +27,8 @@ mod icmp;
 mod ingress;
 mod interface;
 mod memory;
+#[cfg(feature = "dns")]
+mod names;
 mod neighbors;
 mod paths;
 #[cfg(feature = "raw")]
@@ -128,6 +130,8 @@ pub struct Stack<'a> {
     dhcp: clients::Clients<'a, crate::config::dhcp::DhcpClient>,
     #[cfg(feature = "dhcpv6")]
     dhcpv6: clients::Clients<'a, crate::config::dhcpv6::Dhcpv6Client>,
+    #[cfg(feature = "dns")]
+    names: Option<names::Names<'a>>,
     /// Tasks that wait for something else than a socket, until the network is shut down.
     pub(crate) attendants: Wakers,
     /// Tasks that wait for a point in time.
@@ -191,6 +195,8 @@ impl<'a> Stack<'a> {
             dhcp: clients::Clients::new(),
             #[cfg(feature = "dhcpv6")]
             dhcpv6: clients::Clients::new(),
+            #[cfg(feature = "dns")]
+            names: None,
             attendants: Wakers::new(),
             #[cfg(feature = "alloc")]
             sleepers: crate::base::sleepers::Sleepers::new(),
@@ -284,6 +290,8 @@ impl<'a> Stack<'a> {
     pub(crate) fn wake_everybody(&mut self) {
         self.tcp.wake_all();
         self.wake_datagrams();
+        #[cfg(feature = "dns")]
+        self.wake_names();
         self.attendants.wake(&mut self.tcp.woken);
         #[cfg(feature = "alloc")]
         self.sleepers.wake(&mut self.tcp.woken);

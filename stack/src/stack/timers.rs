@@ -47,6 +47,8 @@ timers! {
     |stack| stack.reassembly.deadline() => reassembly_timers;
     #[cfg(feature = "multicast")]
     |stack| stack.groups_deadline() => group_timers;
+    #[cfg(feature = "dns")]
+    |stack| stack.names_deadline() => names_timers;
     |stack| stack.tcp.deadline() => tcp_timers;
     #[cfg(feature = "alloc")]
     |stack| stack.sleepers.deadline() => sleeper_timers;

@@ -42,6 +42,10 @@ impl Stack<'_> {
         check(meta, &header, datagram)?;
         let ports = (header.source, header.destination);
         let payload = datagram.slice(UDP_LEN, usize::MAX);
+        #[cfg(feature = "dns")]
+        if let Some(result) = self.names_input(meta, ports, payload, now) {
+            return result;
+        }
         #[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
         let refusal = match self.client_input(meta, header.destination, payload, now) {
             Some(Ok(())) => return Ok(()),
@@ -150,6 +154,10 @@ impl Stack<'_> {
         }
         // The size of a datagram is checked against the link; the rest does not last.
         let what = error.kind.unreachable().ok_or(Drop::IcmpIgnored)?;
+        #[cfg(feature = "dns")]
+        if error.protocol == protocol::UDP && self.names_error(error) {
+            return Ok(());
+        }
         let (kind, port, peer_port) = match error.protocol {
             protocol::UDP => (DatagramKind::Udp, error.source_port(), error.destination_port()),
             // The quoted echo request: type, code, checksum, identifier.

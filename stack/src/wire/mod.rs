@@ -8,6 +8,8 @@ mod checksum;
 mod dhcp;
 #[cfg(feature = "dhcpv6")]
 mod dhcpv6;
+#[cfg(feature = "dns")]
+pub(crate) mod dns;
 mod ethernet;
 #[cfg(feature = "fragments")]
 mod fragment;

@@ -9,11 +9,13 @@
 mod fragments;
 mod host;
 mod input;
+mod names;
 mod servers;
 mod wire;
 
 pub use fragments::fragments;
 pub use input::{Call, Fate, Forgery, Input, Machine, Side, Step};
+pub use names::names;
 pub use servers::{Reached, servers};
 
 use arbitrary::{Arbitrary, Unstructured};

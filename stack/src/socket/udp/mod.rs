@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use core::net::SocketAddr;
 use core::task::{Context, Poll, Waker};
 
-use super::{ToListenAddr, ToSocketAddrs};
+use super::{Addresses, ToListenAddr, ToSocketAddrs, by_name};
 use crate::error::Error;
 #[cfg(feature = "multicast")]
 use crate::ip::InterfaceId;
@@ -96,7 +96,7 @@ impl UdpSocket {
     /// [`Error::AddrInUse`]: another socket is connected to the peer from the same address and port.
     pub fn connect(&self, peer: impl ToSocketAddrs) -> Result<(), Error> {
         let mut last = Error::NoMatchingAddresses;
-        for address in peer.to_socket_addrs()? {
+        for address in by_name::resolve(&self.net, &peer)? {
             let connect = |stack: &mut Stack<'static>, _| match stack.datagram_peer(self.handle) {
                 Ok(_) => Err(Error::AlreadyConnected),
                 Err(_) => stack.datagram_connect(self.handle, address),
@@ -216,7 +216,7 @@ impl UdpSocket {
     /// [`Error::AddrInvalid`] for port 0, an unspecified address or the wrong family,
     /// [`Error::AlreadyConnected`] on a socket that has a peer.
     pub fn send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
-        let to = first(to)?;
+        let to = first(&by_name::resolve(&self.net, &to)?)?;
         self.net.wait_for(self.write_timeout, |cx| self.poll_send_to(cx, data, Some(to)))
     }
 
@@ -299,7 +299,7 @@ impl UdpSocket {
 
     /// Sends without waiting: [`Error::WouldBlock`] if there is no room.
     pub fn try_send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
-        self.try_transmit(data, Some(first(to)?))
+        self.try_transmit(data, Some(first(&to.to_socket_addrs()?)?))
     }
 
     /// Sends to the connected peer without waiting: [`Error::WouldBlock`] if there is no room.
@@ -338,7 +338,7 @@ impl UdpSocket {
 
     /// [`send_to`](UdpSocket::send_to) for an executor. Dropped before it is ready, it has sent nothing.
     pub async fn send_to_async(&self, data: &[u8], to: impl ToSocketAddrs) -> Result<usize, Error> {
-        let to = first(to)?;
+        let to = first(&by_name::resolve_async(&self.net, &to).await?)?;
         self.net.wait_async(self.write_timeout, |cx| self.poll_send_to(cx, data, Some(to))).await
     }
 
@@ -419,7 +419,7 @@ impl UdpSocket {
     /// [`Error::NetUnreachable`] without a route.
     #[cfg(feature = "fragments")]
     pub fn path_mtu(&self, to: impl ToSocketAddrs) -> Result<u16, Error> {
-        let to = first(to)?;
+        let to = first(&to.to_socket_addrs()?)?;
         self.stack(|stack| stack.datagram_path_mtu(self.handle, to))
     }
 
@@ -527,8 +527,8 @@ impl fmt::Debug for UdpSocket {
 }
 
 /// A datagram is sent once, so only the first address counts.
-fn first(to: impl ToSocketAddrs) -> Result<SocketAddr, Error> {
-    to.to_socket_addrs()?.first().copied().ok_or(Error::NoMatchingAddresses)
+fn first(to: &Addresses) -> Result<SocketAddr, Error> {
+    to.first().copied().ok_or(Error::NoMatchingAddresses)
 }
 
 /// "Would block" as "pending": the waker was registered by the call.
