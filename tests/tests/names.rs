@@ -121,12 +121,12 @@ fn connection_by_name_reaches_the_kernel() {
         let before = Instant::now();
         assert_eq!(peer("half.lab.example:80").unwrap(), "10.0.0.1:80");
         let took = before.elapsed().as_millis();
-        assert!((250..1000).contains(&took), "{took} ms beside a dead address");
+        assert!((250..2500).contains(&took), "{took} ms beside a dead address");
         let before = Instant::now();
         let limit = Duration::from_millis(300);
         let failed = net.with_tcp_connect("dead.lab.example", "http", limit, |_| ()).unwrap_err();
         assert_eq!(failed.to_string(), "connecting to \"dead.lab.example\":http: timed out");
-        assert!((600..1500).contains(&before.elapsed().as_millis()), "each address has its limit");
+        assert!((600..2500).contains(&before.elapsed().as_millis()), "each address has its limit");
         drop(listener);
     });
 }
@@ -151,7 +151,7 @@ fn sick_servers_give_way() {
             ["10.0.0.1"]
         );
         let took = before.elapsed().as_millis();
-        assert!((900..2000).contains(&took), "one silent server costs a second: {took} ms");
+        assert!((900..2500).contains(&took), "one silent server costs a second: {took} ms");
         let before = Instant::now();
         assert_eq!(net.reverse_lookup(KERNEL_V4.into()).unwrap().to_string(), "own.example");
         assert!(before.elapsed().as_millis() < 500, "and only once");

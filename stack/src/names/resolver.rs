@@ -177,7 +177,7 @@ impl<'a> Resolver<'a> {
 
     /// Forgets what was learned, for another configuration.
     pub(crate) fn configure(&mut self, config: DnsConfig) {
-        self.config = config;
+        (self.config, self.preferred) = (config, None);
         self.cache.clear();
         self.on_servers_changed();
     }

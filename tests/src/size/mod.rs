@@ -23,11 +23,13 @@ pub struct Program {
 }
 
 /// barenet's programs.
-pub const OURS: [Program; 4] = [
+pub const OURS: [Program; 5] = [
     Program { name: "bare", feature: "bare" },
     Program { name: "tcp1", feature: "tcp" },
     Program { name: "tcp8", feature: "tcp" },
     Program { name: "full", feature: "full" },
+    // Without one on smoltcp beside it.
+    Program { name: "client", feature: "client" },
 ];
 
 /// The same on smoltcp.

@@ -39,7 +39,7 @@ fn answer(query: &[u8], by_tcp: bool) -> Vec<u8> {
     let kind = u16::from_be_bytes([query[end], query[end + 1]]);
     let mut message = query[..end + 4].to_vec();
     message[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0]);
-    let is_long = name.labels().next() == Some(b"long");
+    let is_long = name.labels().next().is_some_and(|label| label.eq_ignore_ascii_case(b"long"));
     if is_long && !by_tcp {
         message[2] |= 2;
         return message;
@@ -270,7 +270,7 @@ fn addr_info_follows_its_hints() {
         assert_eq!(infos(www, None, all).await.unwrap(), ["Stream [::1]:0", "Stream [::ffff:127.0.0.1]:0"]);
         assert_eq!(infos(None, Some("7"), stream).await.unwrap(), ["Stream [::1]:7", "Stream 127.0.0.1:7"]);
         let passive = Hints { passive: true, ..stream };
-        assert_eq!(infos(None, Some("7"), passive).await.unwrap(), ["Stream [::]:7", "Stream 0.0.0.0:7"]);
+        assert_eq!(infos(None, Some("7"), passive).await.unwrap(), ["Stream 0.0.0.0:7", "Stream [::]:7"]);
         let numeric = Hints { numeric_host: true, numeric_service: true, ..stream };
         assert_eq!(infos(www, Some("7"), numeric).await, Err(Error::NoMatchingAddresses));
         assert!(matches!(infos(Some("::1"), Some("http"), numeric).await, Err(Error::InvalidInput(_))));

@@ -5,6 +5,8 @@
 //! it (`edge-dhcp`, `edge-mdns`, `edge-raw`), so that a stranger's long datagram would be a panic. Who must know asks
 //! [`UdpSocket::recv_datagram_async`](crate::UdpSocket::recv_datagram_async).
 
+#[cfg(all(feature = "dns", any(feature = "edge-nal", feature = "embedded-nal-async")))]
+mod dns;
 #[cfg(feature = "edge-nal")]
 mod edge_nal;
 #[cfg(feature = "embedded-io")]
