@@ -21,7 +21,7 @@ impl ::embedded_io::Error for Error {
             Error::AddrInvalid | Error::InvalidInput(_) | Error::MessageTooLong { .. } => {
                 ErrorKind::InvalidInput
             }
-            Error::NoMatchingAddresses => ErrorKind::NotFound,
+            Error::NoMatchingAddresses | Error::NameNotFound => ErrorKind::NotFound,
             Error::NotConnected | Error::StaleHandle => ErrorKind::NotConnected,
             Error::AlreadyConnected => ErrorKind::AlreadyExists,
             Error::BroadcastNotAllowed => ErrorKind::PermissionDenied,
@@ -34,6 +34,8 @@ impl ::embedded_io::Error for Error {
             | Error::WouldBlock
             | Error::DeviceGone
             | Error::NetDown
+            | Error::NameServerFailed
+            | Error::NoNameServer
             | Error::Unconfigured => ErrorKind::Other,
         }
     }
