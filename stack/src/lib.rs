@@ -101,6 +101,8 @@ pub use error::Error;
 pub use managed::ManagedSlice;
 pub use net::wait;
 pub use net::{Configuration, InterfaceName, Net, NetState};
+#[cfg(feature = "alloc")]
+pub use net::{Mutex, MutexGuard, Receiver, Sender, Sleep, Task, TaskOptions};
 #[cfg(feature = "dns")]
 pub use net::{
     addr_info::{
@@ -109,8 +111,6 @@ pub use net::{
     },
     names::{Family, HostAddresses, Lookup, RecordLookup},
 };
-#[cfg(feature = "alloc")]
-pub use net::{Mutex, MutexGuard, Receiver, Sender, Sleep, Task, TaskOptions};
 pub use platform::Platform;
 #[cfg(feature = "dns")]
 pub use socket::ConnectError;
