@@ -167,6 +167,8 @@ pub struct NameInfoFlags {
     pub numeric_service: bool,
 }
 
+// Without a heap there is nowhere else for the name.
+#[allow(clippy::large_enum_variant)]
 /// What a host is called: printed, it is its name, or its address if it has none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HostName {
