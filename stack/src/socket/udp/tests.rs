@@ -46,7 +46,7 @@ fn errors_are_told_apart() {
     assert_eq!(net.now().since(before).millis(), 20);
     assert_eq!(socket.send(b"x"), Err(Error::NotConnected));
     assert_eq!(socket.send_to(b"x", "192.0.2.1:9"), Err(Error::NetUnreachable));
-    assert_eq!(socket.send_to(b"x", "nonsense:9"), Err(Error::NoMatchingAddresses));
+    assert_eq!(socket.send_to(b"x", "nonsense:9"), Err(Error::NoNameServer));
     socket.connect("127.0.0.1:9").unwrap();
     socket.send(b"x").unwrap();
     assert_eq!(socket.recv(&mut buf), Err(Error::ConnectionRefused));
