@@ -69,6 +69,8 @@ pub mod daemon;
 pub mod device;
 mod error;
 pub mod events;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod ip;
 mod link;
 #[cfg(feature = "dns")]
