@@ -16,7 +16,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::task::{Context, Poll, Waker};
 
 use barenet::time::Instant;
-use barenet::{Error, Net, Shutdown, TcpListener, TcpStream, ToListenAddr, UdpSocket};
+use barenet::{Error, HostAddresses, Net, Shutdown, TcpListener, TcpStream, ToListenAddr, UdpSocket};
 use embedded_io_async::{Read, Write};
 pub use ready::{Epoll, Interest, poll};
 use spin::Mutex;
@@ -31,14 +31,17 @@ pub fn poll_interfaces(net: &Net) -> Option<Instant> {
     net.turn()
 }
 
+/// The addresses of a name, in the order in which they are to be tried.
+pub fn dns_query(net: &Net, name: &str) -> Result<HostAddresses, Error> {
+    net.lookup(name)
+}
+
 /// What a socket is now: shared, so that one thread may wait in it while another uses it.
 #[derive(Clone)]
 enum Kind {
-    /// TCP that is neither connected nor listens, with the address that it was bound to.
     Tcp(Option<SocketAddr>),
     Listener(Arc<TcpListener>),
     Stream(Arc<TcpStream>),
-    /// UDP that is bound when it is first used.
     Udp(Option<Arc<UdpSocket>>),
 }
 

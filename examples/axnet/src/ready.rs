@@ -1,6 +1,5 @@
 //! Readiness: `poll` and `epoll`, both by level.
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -34,11 +33,9 @@ impl Socket {
         let readable = wanted.readable && is_readable();
         let writable = wanted.writable
             && match &kind {
-                // What is written earlier would be queued until then.
                 Kind::Stream(stream) => {
                     stream.poll_connected(cx).is_ready() && stream.poll_writable(cx).is_ready()
                 }
-                // A datagram waits for the device alone, which is asked when it is sent.
                 Kind::Udp(_) => true,
                 Kind::Tcp(_) | Kind::Listener(_) => false,
             };

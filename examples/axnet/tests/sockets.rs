@@ -6,7 +6,7 @@ use barenet::stack::{Limits, Stack, Storage};
 use barenet::time::Instant;
 use barenet::wait::Threads;
 use barenet::{Error, Net, Platform, Shutdown};
-use barenet_axnet::{Epoll, Interest, Socket, on_interrupt, poll, poll_interfaces};
+use barenet_axnet::{Epoll, Interest, Socket, dns_query, on_interrupt, poll, poll_interfaces};
 use barenet_boards::host::Host;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -114,6 +114,15 @@ fn datagrams_go_with_and_without_a_peer() {
     client.set_nonblocking(true);
     assert_eq!(client.recv(&mut buf), Err(Error::WouldBlock));
     assert_eq!(Socket::tcp(&net).send(b"x"), Err(Error::NotConnected));
+    net.shutdown();
+}
+
+#[test]
+fn names_that_need_no_server_are_resolved() {
+    let net = net();
+    let local = dns_query(&net, "localhost").unwrap();
+    assert!(!local.is_empty() && local.iter().all(|address| address.is_loopback()));
+    assert_eq!(dns_query(&net, "example.org").err(), Some(Error::NoNameServer));
     net.shutdown();
 }
 

@@ -20,7 +20,8 @@ fn clients_without_an_operating_system_meet_real_servers() {
             Server::coap(),
             Server::dnsmasq(&["--dhcp-range=10.0.0.50,10.0.0.59,2m", "--dhcp-authoritative"]),
         ];
-        let programs: [(&str, &[&str], &str); 8] = [
+        let programs: [(&str, &[&str], &str); 9] = [
+            ("reqwless_client", &["http://10.0.0.1:8080/page"], "body of 100000 bytes"),
             ("edge_http_client", &["10.0.0.1:8080", "/page"], "body of 100000 bytes"),
             ("tls_client", &["10.0.0.1:8443", "it"], "bytes over TLS"),
             ("tls_client", &["10.0.0.1:4433", "it"], "bytes over TLS"),

@@ -93,10 +93,12 @@ fn picoserve_answers_several_requests_on_one_connection() {
 }
 
 #[test]
-fn edge_http_and_embedded_tls_fetch_from_nginx_and_openssl() {
+fn http_and_tls_clients_fetch_from_nginx_and_openssl() {
     beside(|| {
         let _nginx = Server::nginx();
         let text = output(env!("CARGO_BIN_EXE_edge_http_client"), &["10.0.0.1:8080", "/page"]);
+        assert_eq!(text.matches("status 200\nbody of 100000 bytes\n").count(), 2, "{text}");
+        let text = output(env!("CARGO_BIN_EXE_reqwless_client"), &["http://10.0.0.1:8080/page"]);
         assert_eq!(text.matches("status 200\nbody of 100000 bytes\n").count(), 2, "{text}");
         let text = output(env!("CARGO_BIN_EXE_tls_client"), &["10.0.0.1:8443", "it"]);
         assert_eq!(text.matches("bytes over TLS").count(), 2, "{text}");
