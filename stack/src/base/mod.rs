@@ -13,5 +13,6 @@ pub(crate) mod slab;
 #[cfg(feature = "alloc")]
 pub(crate) mod sleepers;
 pub(crate) mod sync;
+pub(crate) mod timed;
 pub(crate) mod wakers;
 pub(crate) mod wheel;

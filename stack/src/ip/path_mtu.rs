@@ -76,13 +76,19 @@ impl PathMtus {
 
     /// Forgets what is too old. True: something was.
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
-        // Every entry lives equally long, so the first is the oldest.
-        let mut expired = false;
+        // Every entry lives equally long, so the first is the oldest. It is asked with each turn.
+        let is_due = self.entries.first().is_some_and(|e| e.until <= now);
+        if is_due {
+            self.drop_expired(now);
+        }
+        is_due
+    }
+
+    #[inline(never)]
+    fn drop_expired(&mut self, now: Instant) {
         while self.entries.first().is_some_and(|e| e.until <= now) {
             self.entries.remove(0);
-            expired = true;
         }
-        expired
     }
 }
 

@@ -33,31 +33,46 @@ impl Stack<'_> {
     /// whom TCP asks for.
     /// False: the device is full, and wants to be asked again when it has room.
     pub fn egress(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
-        if let Some(interface) = self.interfaces.get_mut(id.0)
-            && core::mem::take(&mut interface.filter_is_old)
-        {
-            #[cfg(feature = "multicast")]
-            let joined = self.datagrams.groups.macs(id);
-            #[cfg(not(feature = "multicast"))]
-            let joined = core::iter::empty();
-            interface.program_filter(device, self.addresses.groups(id).chain(joined));
-            #[cfg(feature = "multicast")]
-            self.own_groups_changed(id, now);
+        let Some(interface) = self.interfaces.keeping_deadlines().get_mut(id.0) else {
+            return self.tcp_egress(id, device, now); // gone, it has nothing else to send
+        };
+        let was_full = interface.device_full;
+        let mut waits = !interface.queue.is_empty();
+        if core::mem::take(&mut interface.filter_is_old) {
+            self.renew_filter(id, device, now);
+            waits = true;
         }
-        let done = self.egress_queue(id, device, now)
+        let done = (!waits || self.egress_queue(id, device, now))
             && self.tcp_egress(id, device, now)
             && self.egress_queue(id, device, now);
         device.flush();
-        if let Some(interface) = self.interfaces.get_mut(id.0) {
+        if done == was_full
+            && let Some(interface) = self.interfaces.keeping_deadlines().get_mut(id.0)
+        {
             interface.device_full = !done;
         }
         done
     }
 
+    /// Tells the device which groups to let through.
+    #[inline(never)]
+    fn renew_filter(&mut self, id: InterfaceId, device: &mut dyn Device, _now: Instant) {
+        let Some(interface) = self.interfaces.get_mut(id.0) else { return };
+        #[cfg(feature = "multicast")]
+        let joined = self.datagrams.groups.macs(id);
+        #[cfg(not(feature = "multicast"))]
+        let joined = core::iter::empty();
+        interface.program_filter(device, self.addresses.groups(id).chain(joined));
+        #[cfg(feature = "multicast")]
+        self.own_groups_changed(id, _now);
+    }
+
     fn egress_queue(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
         let Stack { interfaces, pool, counters, events, datagrams, .. } = self;
         // An interface that is gone has nothing to send.
-        let Some(Interface { queue, writers, .. }) = interfaces.get_mut(id.0) else { return true };
+        let Some(Interface { queue, writers, .. }) = interfaces.keeping_deadlines().get_mut(id.0) else {
+            return true;
+        };
         while !queue.is_empty() {
             let (len, taken) = match queue.front(pool) {
                 Some(frame) => (frame.len(), transmit_piece(device, frame)),
@@ -231,7 +246,7 @@ impl Stack<'_> {
 
     /// Puts a whole frame into the queue of its interface.
     pub(crate) fn queue_frame(&mut self, id: InterfaceId, frame: &Frame<'_>, need: Need) -> Result<(), Drop> {
-        let interface = self.interfaces.get_mut(id.0).ok_or(Drop::InterfaceGone)?;
+        let interface = self.interfaces.keeping_deadlines().get_mut(id.0).ok_or(Drop::InterfaceGone)?;
         // A quarter of the memory for all that waits for one device.
         let share = self.pool.capacity() / 4;
         if frame.len() > share {
@@ -273,7 +288,7 @@ impl Stack<'_> {
     /// The hardware address for a path, asked for by ARP or NDP when it is not known.
     pub(crate) fn resolve(&mut self, path: &Path, purpose: Purpose, now: Instant) -> Resolution {
         let key = NeighborKey { interface: path.interface, address: path.next_hop };
-        if let Some(mac) = self.neighbors.known(&key, purpose, now) {
+        if let Some(mac) = self.neighbors.keeping_deadlines().known(&key, purpose, now) {
             return Resolution::Known(mac);
         }
         match self.interface(path.interface) {
@@ -318,7 +333,7 @@ impl Stack<'_> {
         waiting: &mut PacketQueue,
         len: usize,
     ) -> Result<(), Drop> {
-        let interface = self.interfaces.get_mut(id.0).ok_or(Drop::InterfaceGone)?;
+        let interface = self.interfaces.keeping_deadlines().get_mut(id.0).ok_or(Drop::InterfaceGone)?;
         if interface.queue.packets() >= QUEUE_MAX {
             return Err(Drop::EgressQueueFull);
         }

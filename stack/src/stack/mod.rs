@@ -82,6 +82,7 @@ use crate::base::pool::Pool;
 use crate::base::random::Random;
 use crate::base::rate::TokenBucket;
 use crate::base::slab::{Key, Slab};
+use crate::base::timed::Timed;
 use crate::base::wakers::Wakers;
 #[cfg(feature = "slaac")]
 use crate::config::Resolvers;
@@ -111,25 +112,27 @@ pub struct Stack<'a> {
     pub(crate) counters: Counters,
     pub(crate) events: Events,
     pub(crate) random: Random,
-    pub(crate) interfaces: Slab<'a, Interface>,
-    pub(crate) neighbors: Neighbors<'a>,
-    pub(crate) addresses: Addresses<'a>,
+    pub(crate) interfaces: Timed<Slab<'a, Interface>>,
+    pub(crate) neighbors: Timed<Neighbors<'a>>,
+    pub(crate) addresses: Timed<Addresses<'a>>,
     pub(crate) routes: Routes<'a>,
     #[cfg(feature = "slaac")]
-    pub(crate) learnt: LearntRoutes<'a>,
+    pub(crate) learnt: Timed<LearntRoutes<'a>>,
     #[cfg(feature = "slaac")]
-    pub(crate) resolvers: Resolvers,
+    pub(crate) resolvers: Timed<Resolvers>,
     /// Makes stable addresses.
     #[cfg(feature = "slaac")]
     stable_key: [u8; 16],
+    /// The first deadline of the parts that are [`Timed`], as of when they were looked at last.
+    listed_at: Option<Instant>,
     pub(crate) tcp: Tcp<'a>,
     datagrams: Datagrams<'a>,
     #[cfg(feature = "raw")]
     raw: crate::raw::RawSockets<'a>,
     #[cfg(feature = "dhcpv4")]
-    dhcp: clients::Clients<'a, crate::config::dhcp::DhcpClient>,
+    dhcp: Timed<clients::Clients<'a, crate::config::dhcp::DhcpClient>>,
     #[cfg(feature = "dhcpv6")]
-    dhcpv6: clients::Clients<'a, crate::config::dhcpv6::Dhcpv6Client>,
+    dhcpv6: Timed<clients::Clients<'a, crate::config::dhcpv6::Dhcpv6Client>>,
     #[cfg(feature = "dns")]
     names: Option<names::Names<'a>>,
     /// Tasks that wait for something else than a socket, until the network is shut down.
@@ -154,7 +157,7 @@ pub struct Stack<'a> {
     #[cfg(feature = "fragments")]
     idents: [u32; fragmenting::IDENTS],
     #[cfg(feature = "fragments")]
-    reassembly: crate::ip::reassembly::Reassembly<'a>,
+    reassembly: Timed<crate::ip::reassembly::Reassembly<'a>>,
     /// The path that TCP took last.
     tcp_way: Option<(paths::RouteCacheKey, Path)>,
     /// The path that an answer took last.
@@ -177,14 +180,15 @@ impl<'a> Stack<'a> {
             pool: Pool::empty(),
             counters: Counters::NOTHING,
             events: Events::new(),
-            interfaces: Slab::empty(),
-            neighbors: Neighbors::empty(),
-            addresses: Addresses::new(ManagedSlice::Borrowed(&mut [])),
+            interfaces: Timed::new(Slab::empty()),
+            neighbors: Timed::new(Neighbors::empty()),
+            addresses: Timed::new(Addresses::new(ManagedSlice::Borrowed(&mut []))),
             routes: Routes::new(ManagedSlice::Borrowed(&mut [])),
             #[cfg(feature = "slaac")]
-            learnt: autoconf::no_routes(),
+            learnt: Timed::new(autoconf::no_routes()),
             #[cfg(feature = "slaac")]
-            resolvers: Resolvers::new(),
+            resolvers: Timed::new(Resolvers::new()),
+            listed_at: None,
             #[cfg(feature = "slaac")]
             stable_key: [0; 16],
             tcp: Tcp::empty(),
@@ -192,9 +196,9 @@ impl<'a> Stack<'a> {
             #[cfg(feature = "raw")]
             raw: crate::raw::RawSockets::empty(),
             #[cfg(feature = "dhcpv4")]
-            dhcp: clients::Clients::new(),
+            dhcp: Timed::new(clients::Clients::new()),
             #[cfg(feature = "dhcpv6")]
-            dhcpv6: clients::Clients::new(),
+            dhcpv6: Timed::new(clients::Clients::new()),
             #[cfg(feature = "dns")]
             names: None,
             attendants: Wakers::new(),
@@ -212,7 +216,7 @@ impl<'a> Stack<'a> {
             #[cfg(feature = "fragments")]
             idents: [0; fragmenting::IDENTS],
             #[cfg(feature = "fragments")]
-            reassembly: crate::ip::reassembly::Reassembly::empty(),
+            reassembly: Timed::new(crate::ip::reassembly::Reassembly::empty()),
             tcp_way: None,
             answer_way: None,
         }
@@ -227,9 +231,9 @@ impl<'a> Stack<'a> {
         assert!(self.pool.capacity() == 0, "a stack is given memory once");
         let mut random = Random::new(seed);
         self.pool = storage.pool;
-        self.interfaces = Slab::new(storage.interfaces, crate::ip::INTERFACES_MAX);
+        *self.interfaces = Slab::new(storage.interfaces, crate::ip::INTERFACES_MAX);
         self.neighbors.start(storage.neighbors, random.key());
-        self.addresses = Addresses::new(storage.addresses);
+        *self.addresses = Addresses::new(storage.addresses);
         self.routes = Routes::new(storage.routes);
         self.tcp.start(storage.tcp, storage.connections_max, &mut random);
         self.datagrams.start(
@@ -246,7 +250,7 @@ impl<'a> Stack<'a> {
         self.reassembly.start(storage.fragments, storage.fragment_buffer);
         #[cfg(feature = "slaac")]
         {
-            self.learnt = LearntRoutes::new(storage.learnt_routes);
+            *self.learnt = LearntRoutes::new(storage.learnt_routes);
             self.stable_key = random.key();
         }
         self.random = random;

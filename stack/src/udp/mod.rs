@@ -203,7 +203,7 @@ pub(crate) struct Datagrams<'a> {
     pub(crate) woken: Woken,
     /// Which groups they hear.
     #[cfg(feature = "multicast")]
-    pub(crate) groups: crate::ip::groups::Groups<'a>,
+    pub(crate) groups: crate::base::timed::Timed<crate::ip::groups::Groups<'a>>,
 }
 
 /// Why a datagram was not delivered.
@@ -224,7 +224,7 @@ impl<'a> Datagrams<'a> {
             hash: HashKey([0; 16]),
             woken: Woken::new(),
             #[cfg(feature = "multicast")]
-            groups: crate::ip::groups::Groups::empty(),
+            groups: crate::base::timed::Timed::new(crate::ip::groups::Groups::empty()),
         }
     }
 

@@ -290,7 +290,7 @@ fn fragment_for_somebody_else_takes_no_memory() {
 #[test]
 fn stack_without_places_counts_fragments() {
     let mut host = host();
-    host.stack.reassembly = ip::reassembly::Reassembly::empty();
+    *host.stack.reassembly = ip::reassembly::Reassembly::empty();
     host.input(&cut_v4(&host, protocol::UDP, &text(64), &[(0, 32, true)])[0], T0);
     host.input(&cut_v6(&host, protocol::UDP, &text(64), &[(0, 32, true)])[0], T0);
     assert_eq!(drops(&host), [(Drop::Ipv4Fragment, 1), (Drop::Ipv6Fragment, 1)]);
