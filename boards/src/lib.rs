@@ -17,6 +17,8 @@ mod console;
 #[cfg(feature = "embassy-executor")]
 mod executor;
 pub mod fiber;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 #[cfg(target_os = "linux")]
 pub mod host;
 mod linger;

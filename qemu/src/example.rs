@@ -6,11 +6,16 @@ use std::path::{Path, PathBuf};
 
 /// Ports that the examples listen on. An example that is not named here serves nobody.
 const PORTS: &[(&str, Port)] = &[
+    ("callback_tcp_echo_server", Port::new(Protocol::Tcp, 7000)),
+    ("callback_udp_echo_server", Port::new(Protocol::Udp, 7000)),
     ("embassy_tasks", Port::new(Protocol::Tcp, 7)),
     ("http_server", Port::new(Protocol::Tcp, 80)),
     ("iperf3", Port::new(Protocol::Tcp, 5201)),
     ("picoserve_server", Port::new(Protocol::Tcp, 80)),
     ("tcp_echo_server", Port::new(Protocol::Tcp, 7000)),
+    ("tcp_last_words", Port::new(Protocol::Tcp, 7000)),
+    ("tcp_server_stop", Port::new(Protocol::Tcp, 7000)),
+    ("tcp_tasks", Port::new(Protocol::Tcp, 7000)),
     ("tcp_sink_source", Port::new(Protocol::Tcp, 9)),
     ("tcp_sink_source", Port::new(Protocol::Tcp, 19)),
     ("udp_echo_server", Port::new(Protocol::Udp, 7000)),

@@ -41,6 +41,8 @@
 //! in a blocking form, as `poll_…` and for executors; what went wrong is one [`Error`], whose
 //! variants never stand in for one another.
 //!
+//! `barenet_boards::guide` has a page for each thing that a program does.
+//!
 //! Below them the [`stack`] is a function of its inputs and the time: it can be run by itself, many
 //! of them in one thread in virtual time, as this project's simulations do.
 //!
@@ -51,6 +53,7 @@
 //! default): VLANs; `dns` (on by default): [names]; `alloc`: memory from the heap up to limits,
 //! `TcpListener::serve`, `Net::sleep`; `std`: OS threads, `std::io` traits; `embedded-io`: the traits of
 //! `embedded-io` and `embedded-io-async`; `edge-nal`, `embedded-nal-async`, `futures-io`: those of these crates; `log` and `defmt`: [events] printed by that crate.
+#![doc = include_str!("contract.md")]
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
 // A part of the stack needs a part of what the rooms below it offer.

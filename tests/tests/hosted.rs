@@ -329,3 +329,31 @@ fn documents_clients_print_the_answer() {
         });
     });
 }
+
+/// Contract E5: a client that knows the traits alone runs against a network of the test's own, without a stack, and through
+/// ours against a server.
+#[test]
+fn client_of_the_traits_runs_on_a_network_that_is_none() {
+    netns::run(|| {
+        let tap = tap::create(tap::Options::new().name("tap0")).unwrap();
+        tap::configure(&tap, &[(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)]).unwrap();
+        let server = std::net::TcpListener::bind("10.0.0.1:80").unwrap();
+        let serve = std::thread::spawn(move || {
+            let (mut flow, _) = server.accept().unwrap();
+            let mut line = String::new();
+            BufReader::new(flow.try_clone().unwrap()).read_line(&mut line).unwrap();
+            flow.write_all(b"HTTP/1.0 404 Not Found\r\n\r\nnothing").unwrap();
+            line
+        });
+        let own = ["--arg", "ip=10.0.0.2/24", "--arg", "ip=fd00::2/64", "--arg", "10.0.0.1:80"];
+        let output = cargo_host(&[&["mock", "--tap", &tap], &own[..]].concat());
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && text.contains("passes on a network that is none"),
+            "{text}{errors}"
+        );
+        assert!(text.contains("answers 404, with 7 bytes"), "{text}{errors}");
+        assert_eq!(serve.join().unwrap(), "GET / HTTP/1.0\r\n");
+    });
+}

@@ -2,13 +2,18 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::task::{Context, Waker};
-use std::{vec, vec::Vec};
+use std::{boxed::Box, vec, vec::Vec};
 
 use super::alone::net;
 use super::*;
+use crate::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
 use crate::error::Error;
+use crate::ip::InterfaceId;
+use crate::ip::addresses::Cidr;
 use crate::net::Net;
-use crate::time::Duration;
+use crate::stack::SocketKind;
+use crate::tcp::KeepAlive;
+use crate::time::{Duration, Instant};
 
 fn pair_over(net: &Net, loopback: &str) -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(net, 0).unwrap();
@@ -368,4 +373,126 @@ fn datagram_that_is_empty_or_too_long_is_told_as_such() {
     assert_eq!((cut.len, cut.datagram_len, cut.is_truncated(), &buf), (4, 6, true, b"long"));
     assert_eq!((b.peek(&mut buf), b.recv(&mut buf), &buf), (Ok(4), Ok(4), b"next"));
     assert_eq!(b.try_recv(&mut buf), Err(Error::WouldBlock), "there is no end");
+}
+
+/// A device of whose frames nobody hears.
+struct Nic;
+
+impl Device for Nic {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(Mac([2, 0, 0, 0, 0, 9]), 1500)
+    }
+    fn receive(&mut self, _: &mut dyn FnMut(RxFrame<'_>)) -> bool {
+        false
+    }
+    fn transmit(&mut self, _: TxFrame<'_>) -> Result<(), TxError> {
+        Ok(())
+    }
+}
+
+fn with_nic(net: &Net) -> InterfaceId {
+    let own = [("192.0.2.7", 24), ("2001:db8::7", 64)]
+        .map(|(ip, len)| Cidr::new(ip.parse().unwrap(), len).unwrap());
+    net.add_interface(Box::new(Nic), &own, &["192.0.2.1".parse().unwrap()]).unwrap()
+}
+
+/// Contract M28: a device, its addresses and its router make a network by one call; the addresses can be listed, of both
+/// families; one call ends all of it, for those who wait too.
+#[test]
+fn network_is_made_by_one_call_and_ended_by_one() {
+    let net = net();
+    let id = with_nic(&net);
+    let listed: Vec<_> = net.configuration().addresses(id).map(|address| address.cidr).collect();
+    for (address, len) in [("192.0.2.7", 24), ("2001:db8::7", 64)] {
+        let cidr = Cidr::new(address.parse().unwrap(), len).unwrap();
+        assert!(listed.contains(&cidr), "{cidr:?} of {listed:?}");
+    }
+    // By the router: what is not of the link has a way.
+    let udp = UdpSocket::bind(&net, 0).unwrap();
+    assert_eq!(
+        (udp.connect("198.51.100.1:9"), udp.connect("[2001:db8:1::1]:9")),
+        (Ok(()), Err(Error::AlreadyConnected))
+    );
+    let listener = TcpListener::bind(&net, 7).unwrap();
+    let mut accept = core::pin::pin!(listener.accept_async());
+    assert!(accept.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    net.shutdown();
+    let ended = accept.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(ended, core::task::Poll::Ready(Err(Error::NetDown))));
+    assert_eq!(
+        (udp.send(b"x"), TcpListener::bind(&net, 8).err()),
+        (Err(Error::NetDown), Some(Error::NetDown))
+    );
+}
+
+/// Contract E11: so many connections wait to be accepted, and no more, however many come; the rest have their turn when there
+/// is room, and nobody is refused.
+#[test]
+fn backlog_holds_as_many_as_it_says_and_the_rest_come_later() {
+    const BACKLOG: u16 = 3;
+    const CLIENTS: usize = 20;
+    let net = net();
+    let listener = TcpListener::bind_with_backlog(&net, "127.0.0.1:7", BACKLOG).unwrap();
+    let to = listener.local_addr();
+    let clients: Vec<_> = (0..CLIENTS).map(|_| TcpStream::start_connect(&net, to).unwrap()).collect();
+    let waiting = || {
+        let find = |stack: &mut crate::stack::Stack<'static>| {
+            stack.sockets(Instant::ZERO).find(|socket| socket.kind == SocketKind::TcpListener).unwrap()
+        };
+        net.with_stack(find)
+    };
+    for _ in 0..30 {
+        net.turn();
+        assert!(waiting().unread <= BACKLOG.into(), "{:?}", waiting());
+    }
+    assert_eq!((waiting().unread, waiting().unsent), (BACKLOG.into(), BACKLOG.into()));
+    let accepted: Vec<_> = (0..CLIENTS).map(|_| listener.accept().unwrap()).collect();
+    let mut peers: Vec<_> = accepted.iter().map(|(_, peer)| *peer).collect();
+    peers.sort();
+    peers.dedup();
+    assert_eq!(peers.len(), CLIENTS);
+    assert!(clients.iter().all(|client| client.local_addr().is_ok_and(|local| peers.contains(&local))));
+    assert_eq!(listener.try_accept().err(), Some(Error::WouldBlock));
+}
+
+/// Contract U6, D11: a datagram to a broadcast address, of the link or of its network, needs `set_broadcast`; without it the
+/// error has a name of its own, and nothing is sent.
+#[test]
+fn broadcast_is_sent_only_where_it_is_allowed() {
+    let net = net();
+    with_nic(&net);
+    let socket = UdpSocket::bind(&net, 0).unwrap();
+    for (to, allowed) in [
+        ("192.0.2.255:9", false),
+        ("255.255.255.255:9", false),
+        ("192.0.2.255:9", true),
+        ("255.255.255.255:9", true),
+        ("192.0.2.255:9", false),
+    ] {
+        socket.set_broadcast(allowed).unwrap();
+        assert_eq!(socket.broadcast(), Ok(allowed));
+        let expected = if allowed { Ok(1) } else { Err(Error::BroadcastNotAllowed) };
+        assert_eq!((socket.send_to(b"x", to), socket.try_send_to(b"x", to)), (expected, expected), "{to}");
+    }
+}
+
+/// Contract L21, E30: options, both addresses and the port that was chosen are read back; a reset takes the place of a close;
+/// a datagram of several parts is one.
+#[test]
+fn options_addresses_and_parts_are_those_that_were_given() {
+    let net = net();
+    let (mut client, mut server) = pair(&net);
+    client.set_nodelay(true).unwrap();
+    let ask = KeepAlive { idle: Duration::from_secs(7), ..KeepAlive::default() };
+    client.set_keep_alive(Some(ask)).unwrap();
+    assert_eq!((client.nodelay(), client.keep_alive()), (Ok(true), Ok(Some(ask))));
+    assert_eq!((client.local_addr(), client.peer_addr()), (server.peer_addr(), server.local_addr()));
+    client.abort();
+    assert_eq!(server.read(&mut [0]), Err(Error::ConnectionReset));
+    let (a, b) = (UdpSocket::bind(&net, 0).unwrap(), UdpSocket::bind(&net, "127.0.0.1:0").unwrap());
+    let to = b.local_addr().unwrap();
+    assert!(to.port() != 0);
+    assert_eq!(a.try_send_vectored(&[b"one ", b"", b"datagram"], Some(to)), Ok(12));
+    let mut buf = [0; 99];
+    assert_eq!((b.recv(&mut buf), &buf[..12]), (Ok(12), &b"one datagram"[..]));
 }
