@@ -365,3 +365,64 @@ fn an_idle_guest_sleeps() {
         assert!(percent < 50, "{machine}: {percent} % of a processor");
     }
 }
+
+/// Contract L12, M22, M26, E21: the documents' servers in a guest, by callbacks, tasks and with a stop, and a finaliser.
+#[test]
+fn documents_servers_answer_from_a_guest() {
+    let _alone = one_guest_at_a_time();
+    let servers = [
+        ("callback_tcp_echo_server", "hello\n", "hello\n"),
+        ("tcp_tasks", "hello\n", "hello\n"),
+        ("tcp_server_stop", "hello\n", "hello\n"),
+        ("tcp_last_words", "40\n2\n", "sum 42\n"),
+    ];
+    for ((example, says, answers), machine) in servers.into_iter().zip(MACHINES.into_iter().cycle()) {
+        let port = free_port();
+        let _guest = Guest::serving(example, machine, &["--forward", &format!("{port}:7000")]);
+        let mut flow = connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        flow.write_all(says.as_bytes()).unwrap();
+        flow.shutdown(Shutdown::Write).unwrap();
+        let mut text = String::new();
+        flow.read_to_string(&mut text).unwrap();
+        assert_eq!(text, answers, "{example} on {machine}");
+    }
+    let port = free_port();
+    let _guest = Guest::serving("callback_udp_echo_server", "q35", &["--forward", &format!("{port}:7000")]);
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.send_to(b"hello", (Ipv4Addr::LOCALHOST, port)).unwrap();
+    let mut buf = [0; 100];
+    assert_eq!((socket.recv(&mut buf).unwrap(), &buf[..5]), (5, &b"hello"[..]));
+}
+
+/// Contract L10, L12, L15, E5: the documents' clients in a guest, by callbacks, and the client of a mock.
+#[test]
+fn documents_clients_run_in_a_guest() {
+    let _alone = one_guest_at_a_time();
+    let run = |arguments: &[&str]| {
+        let output = cargo_qemu(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {text}");
+        text
+    };
+    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let to = format!("10.0.2.2:{}", tcp.local_addr().unwrap().port());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut flow, _) = tcp.accept().unwrap();
+            flow.read_to_string(&mut String::new()).unwrap();
+            flow.write_all(b"Good day!").unwrap();
+        });
+        assert!(run(&["callback_tcp_hello_world", "--", &to]).contains("Good day!"));
+    });
+    let udp = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let to = format!("10.0.2.2:{}", udp.local_addr().unwrap().port());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (_, from) = udp.recv_from(&mut [0; 100]).unwrap();
+            udp.send_to(b"Good day!", from).unwrap();
+        });
+        assert!(run(&["callback_udp_hello_world", "--machine", "microvm", "--", &to]).contains("Good day!"));
+    });
+    assert!(run(&["mock"]).contains("passes on a network that is none"));
+}

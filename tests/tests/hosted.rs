@@ -36,11 +36,36 @@ fn a_command_reaches_the_example_in_its_namespace() {
 fn get_the_page() {
     for address in ["10.0.0.2:80", "[fd00::2]:80"] {
         let address: SocketAddr = address.parse().unwrap();
-        let mut flow = TcpStream::connect(address).unwrap();
-        flow.write_all(b"GET / HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n").unwrap();
-        let mut page = String::new();
-        flow.read_to_string(&mut page).unwrap();
-        assert!(page.starts_with("HTTP/1.1 200") && page.contains("host: Linux"), "{page}");
+        let get = |path: &str| {
+            let mut flow = TcpStream::connect(address).unwrap();
+            write!(flow, "GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n").unwrap();
+            let mut text = String::new();
+            flow.read_to_string(&mut text).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+            (head.to_owned(), body.to_owned(), flow.local_addr().unwrap())
+        };
+        let (head, page, _) = get("/");
+        assert!(page.contains("host: Linux") && head.contains("text/html"), "{page}");
+        assert!(page.len() <= 16 * 1024, "{} bytes", page.len());
+        assert!(
+            !["http://", "https://", "src=", "url(", "@import"].iter().any(|from| page.contains(from)),
+            "it is whole"
+        );
+        // The connection that asks is among those that are shown.
+        let (head, state, own) = get("/state");
+        assert!(head.contains("application/json"), "{head}");
+        let own = format!(r#"["{address}","{own}","ESTABLISHED","#);
+        for shown in
+            [&own[..], r#""up_ms":"#, r#""rx":"#, r#"["eth2","02:"#, r#""10.0.0.2/24","DHCP","preferred"]"#]
+        {
+            assert!(state.contains(shown), "no {shown} in {state}");
+        }
+        let (_, text, own) = get("/netstat");
+        let lines: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let own = [address.to_string(), own.to_string(), "ESTABLISHED".to_owned()];
+        assert!(lines.iter().any(|line| line.starts_with(&own.each_ref().map(|word| &word[..]))), "{text}");
+        assert!(lines.iter().any(|line| line.contains(&"10.0.0.2/24") && line.contains(&"DHCP")), "{text}");
     }
 }
 

@@ -310,7 +310,7 @@ fn guides_udp_server_answers_its_client() {
     assert_eq!(client.try_send(&[b"to nobody"], Some(SERVER.parse().unwrap())), Ok(()));
 }
 
-/// Contract D15, D17, U8, U9, U10: an empty datagram, a part of one and an error of ICMP are three things, nothing is no
+/// Contract D15, D17, L14, U8, U9, U10: an empty datagram, a part of one and an error of ICMP are three things, nothing is no
 /// callback, and none of them ends the receiving.
 #[test]
 fn datagrams_empty_partial_and_refused_are_told_apart() {

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use super::Stack;
 #[cfg(feature = "raw")]
 use crate::raw::RawKind;
-use crate::tcp::State;
+use crate::tcp::{State, TcpInfo};
 use crate::time::Instant;
 use crate::udp::DatagramKind;
 
@@ -46,6 +46,18 @@ pub struct SocketView {
 }
 
 impl Stack<'_> {
+    /// Every connection, half-open ones included, by its local and remote end, with all that is known of it. It takes a
+    /// look at each.
+    pub fn tcp_connections(
+        &self,
+        now: Instant,
+    ) -> impl Iterator<Item = (SocketAddr, SocketAddr, TcpInfo)> + '_ {
+        self.tcp.look_at_all(now).map(|(tuple, info)| {
+            let local = SocketAddr::new(tuple.local, tuple.local_port);
+            (local, SocketAddr::new(tuple.remote, tuple.remote_port), info)
+        })
+    }
+
     /// Every socket and connection, those in TIME-WAIT as well. Each takes a look at its state: a million connections take
     /// their time.
     pub fn sockets(&self, now: Instant) -> impl Iterator<Item = SocketView> + '_ {

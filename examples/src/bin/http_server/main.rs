@@ -1,7 +1,9 @@
-//! Serves a page on port 80 that shows the machine, its uptime and the live counters of the stack.
+//! Serves a page on port 80 that shows the machine live: connections, throughput, drops, interfaces; and as text `/netstat`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 extern crate alloc;
+
+mod state;
 
 use alloc::string::String;
 use core::fmt::Write as _;
@@ -46,7 +48,11 @@ fn answer_requests(mut flow: TcpStream, net: &Net) -> Result<(), Error> {
 
 const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
+/// With no outside resource.
+const PAGE: &str = include_str!("page.html");
+
 const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 enum Next {
@@ -63,9 +69,11 @@ async fn answer(
     let request = connection.headers()?;
     let path = request.path.split('?').next().unwrap_or_default();
     let (status, reason, kind, body) = match (request.method, path) {
-        (Method::Get, "/") => (200, "OK", HTML, page(net)),
+        (Method::Get, "/") => (200, "OK", HTML, page()),
+        (Method::Get, "/state") => (200, "OK", JSON, state::json(net)),
+        (Method::Get, "/netstat") => (200, "OK", TEXT, state::text(net)),
         (Method::Get, "/counters") => (200, "OK", TEXT, counters(net)),
-        (Method::Get, _) => (404, "Not Found", TEXT, String::from("There is / and /counters.\n")),
+        (Method::Get, _) => (404, "Not Found", TEXT, String::from("There is /, /netstat and /counters.\n")),
         _ => (405, "Method Not Allowed", TEXT, String::from("There is only GET.\n")),
     };
     let length = alloc::format!("{}", body.len());
@@ -98,21 +106,9 @@ fn counters(net: &Net) -> String {
     text
 }
 
-fn page(net: &Net) -> String {
+/// The page, which asks for `/state` each second.
+fn page() -> String {
     let (seconds, tenths) = (uptime().millis() / 1000, uptime().millis() / 100 % 10);
-    let mut rows = String::new();
-    for line in counters(net).lines() {
-        let (name, value) = line.rsplit_once(": ").unwrap_or((line, ""));
-        let _ = write!(rows, "<tr><td>{name}<td>{value}");
-    }
-    alloc::format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2>\
-         <title>barenet</title><style>body{{font:16px system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}}\
-         td{{padding:.1rem 1.5rem .1rem 0;border-bottom:1px solid #ddd}}td+td{{text-align:right;\
-         font-variant-numeric:tabular-nums}}</style>\
-         <h1>barenet</h1><p>This page comes from a TCP/IP stack without an operating system.\
-         <p>Machine: <b>{}</b><br>Up for <b>{seconds}.{tenths} s</b>\
-         <h2>Counters</h2><table>{rows}</table>\n",
-        machine()
-    )
+    PAGE.replace("@MACHINE@", &alloc::format!("Machine: {}", machine()))
+        .replace("@UPTIME@", &alloc::format!("{seconds}.{tenths}"))
 }
