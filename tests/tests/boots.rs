@@ -387,7 +387,8 @@ fn documents_servers_answer_from_a_guest() {
         assert_eq!(text, answers, "{example} on {machine}");
     }
     let port = free_port();
-    let _guest = Guest::serving("callback_udp_echo_server", "q35", &["--forward", &format!("{port}:7000")]);
+    let _guest =
+        Guest::serving("callback_udp_echo_server", "q35", &["--forward", &format!("{port}:7000/udp")]);
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.send_to(b"hello", (Ipv4Addr::LOCALHOST, port)).unwrap();
