@@ -415,7 +415,6 @@ impl Tcp {
             if result.is_err() {
                 state.on_connection.stop();
             }
-            state.is_offered = true;
             drop(state);
             on_connection(self, result);
             let mut state = self.0.state.borrow_mut();

@@ -124,9 +124,14 @@ fn write_in_place_sends_what_it_says_in_order() {
     client.write_all(b"three, ").unwrap();
     let wrote = net.block_on(async { client.write_with_async(100, put(b"four")).await });
     assert_eq!(wrote, Ok(4));
-    let mut buf = [0; 21];
+    let more_than_there_is = |room: &mut [u8]| {
+        room.fill(b'!');
+        (usize::MAX, room.len())
+    };
+    assert_eq!(client.write_with(3, more_than_there_is), Ok(3));
+    let mut buf = [0; 24];
     server.read_exact(&mut buf).unwrap();
-    assert_eq!(&buf, b"one, two, three, four");
+    assert_eq!(&buf, b"one, two, three, four!!!");
 
     let mut data = Vec::new();
     while let Ok(n) = client.try_write_with(usize::MAX, |room| {
