@@ -274,7 +274,7 @@ fn sleepers_wake_in_the_order_of_their_times() {
     assert_eq!(net.block_on(net.timeout(ms(5), async { 7 })), Ok(7));
     // Given up in the middle, it leaves nothing behind.
     let _ = net.block_on(net.timeout(ms(5), net.sleep(ms(3_600_000))));
-    let deadline = net.with_stack(|stack| stack.next_deadline(crate::time::Instant::ZERO));
+    let deadline = net.with_stack(|stack| stack.next_deadline(Instant::ZERO));
     assert_eq!(deadline, None);
     net.shutdown();
     net.block_on(net.sleep(ms(3_600_000)));
