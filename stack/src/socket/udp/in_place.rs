@@ -30,7 +30,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// If `look` uses a socket or the [`Net`]: it runs under the stack's lock.
+    /// If `look` uses a socket or the [`Net`](crate::Net): it runs under the stack's lock.
     pub fn recv_with<R>(&self, look: impl FnOnce(&[&[u8]], &Received) -> R) -> Result<R, Error> {
         let mut look = Some(look);
         self.net.wait_for(self.read_timeout, |cx| self.poll_receive_with(cx, &mut look))
@@ -84,7 +84,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// If `fill` uses a socket or the [`Net`]: it runs under the stack's lock.
+    /// If `fill` uses a socket or the [`Net`](crate::Net): it runs under the stack's lock.
     #[cfg(feature = "fragments")]
     pub fn send_with(
         &self,
