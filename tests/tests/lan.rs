@@ -3,7 +3,7 @@
 use barenet_tests::lan::{Options, run};
 
 /// I12, L03, L04, L05, L06: 200 hosts, three routers and two duplicates: all are configured within ten seconds, who had to decline within
-/// 25; each reaches others by both families; a dead router is replaced within 15 s where a connection notices, and within a
+/// 25; each reaches others by both families; a dead router is replaced within 5 s where a connection notices, and within a
 /// minute elsewhere.
 #[test]
 fn two_hundred_hosts_configure_themselves() {

@@ -482,12 +482,14 @@ impl<'a> Neighbors<'a> {
         now < self.doubted_until
     }
 
-    /// The upper layer hears nothing: the next packet to the neighbour starts asking for it again.
-    pub(crate) fn suspect(&mut self, key: NeighborKey) {
+    /// The upper layer hears nothing: the neighbour is asked at once, for DELAY is there to let the upper layer vouch
+    /// for it, which has just done the contrary.
+    pub(crate) fn suspect(&mut self, key: NeighborKey, now: Instant) {
         if let Some(entry) = self.table.get(&key)
-            && let State::Reachable { .. } = entry.state
+            && let State::Reachable { .. } | State::Stale | State::Delay { .. } = entry.state
         {
-            entry.state = State::Stale;
+            (entry.state, entry.next) = (State::Probe { solicits: 0 }, now);
+            self.schedule(Some(now));
         }
     }
 

@@ -553,11 +553,14 @@ impl Stack<'_> {
     }
 
     /// A neighbour did not answer, or has: if it is a router, others are used instead of it, or it is again (H172).
-    pub(super) fn judge_router(&mut self, id: InterfaceId, router: IpAddr, answers: bool) {
+    pub(super) fn judge_router(&mut self, id: InterfaceId, router: IpAddr, answers: bool, now: Instant) {
         if let IpAddr::V6(router) = router
             && self.learnt.judge(id, router, answers)
         {
             self.routes_changed();
+            if !answers {
+                self.tcp_try_again(now);
+            }
         }
     }
 

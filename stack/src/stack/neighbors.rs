@@ -270,7 +270,7 @@ impl Stack<'_> {
         };
         self.events.emit(now, Event::NeighborResolved(interface, address, learnt.mac));
         #[cfg(feature = "slaac")]
-        self.judge_router(interface, address, true);
+        self.judge_router(interface, address, true, now);
         self.give_up(learnt.given_up, Drop::NeighborTableFull, now);
         self.release(interface, learnt.mac, learnt.waiting, now);
         self.tcp_neighbor(key, Resolution::Known(learnt.mac), now);
@@ -284,8 +284,8 @@ impl Stack<'_> {
 
     /// Nothing comes back over this path: its next hop has to show that it is there.
     //= rfc9293#3.8.3 MUST-20
-    pub(crate) fn suspect_neighbor(&mut self, path: &Path) {
-        self.neighbors.suspect(NeighborKey { interface: path.interface, address: path.next_hop });
+    pub(crate) fn suspect_neighbor(&mut self, path: &Path, now: Instant) {
+        self.neighbors.suspect(NeighborKey { interface: path.interface, address: path.next_hop }, now);
     }
 
     /// Gives up what waited for a neighbour that did not answer, and tells the sockets that sent it,
@@ -313,7 +313,7 @@ impl Stack<'_> {
                 Due::Failed { key, waiting } => {
                     self.events.emit(now, Event::NeighborFailed(key.interface, key.address));
                     #[cfg(feature = "slaac")]
-                    self.judge_router(key.interface, key.address, false);
+                    self.judge_router(key.interface, key.address, false, now);
                     self.fail_waiting(waiting, now);
                     self.tcp_neighbor(key, Resolution::Failed, now);
                 }

@@ -37,6 +37,9 @@ impl Stack<'_> {
 
     pub(super) fn tcp_look_again(&mut self) {}
 
+    #[cfg(feature = "slaac")]
+    pub(super) fn tcp_try_again(&mut self, _: Instant) {}
+
     pub(super) fn tcp_device_gone(&mut self, _: InterfaceId, _: Instant) {}
 
     pub(super) fn tcp_address_gone(&mut self, _: IpAddr, _: Instant) {}

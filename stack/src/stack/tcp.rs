@@ -118,7 +118,7 @@ impl Stack<'_> {
         if outcome.negative_advice
             && let Some(path) = self.tcp_path(tuple, interface)
         {
-            self.suspect_neighbor(&path);
+            self.suspect_neighbor(&path, now);
         }
         if let Some(reply) = outcome.reply {
             let fields = outcome.fields.unwrap_or_else(|| self.tcp.settings.config.options.ip_fields());
@@ -463,6 +463,13 @@ impl Stack<'_> {
                 _ => self.tcp.block(index),
             }
         }
+    }
+
+    /// A router is taken to be dead: what was sent by it in vain goes by another one now, not when the timeout, which
+    /// has doubled several times, is over.
+    #[cfg(feature = "slaac")]
+    pub(super) fn tcp_try_again(&mut self, now: Instant) {
+        self.tcp.try_again(now);
     }
 
     /// Those that had no way to their peer may have one: addresses or routes are others than before, or

@@ -362,6 +362,16 @@ impl Tcb {
         self.is_half_open() && matches!(&self.phase, Phase::SynReceived(h) if h.transmissions == 0)
     }
 
+    /// Where R1 retransmissions were in vain, the next one is due at `now`. False: there is none.
+    #[cfg(feature = "slaac")]
+    pub(crate) fn retransmits_at(&mut self, now: Instant) -> bool {
+        match &mut self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => h.retransmits_at(now),
+            Phase::Synchronized(s) => s.send.retransmits_at(now),
+            Phase::Over(_) => false,
+        }
+    }
+
     /// Has the peer acknowledged or sent something new since this was last asked?
     pub(crate) fn has_progressed(&mut self) -> bool {
         let Phase::Synchronized(s) = &mut self.phase else { return false };

@@ -40,6 +40,17 @@ impl Handshake {
         self.send || self.transmissions > R1
     }
 
+    /// Where R1 retransmissions were in vain, the next one is due at `now`. False: there is none.
+    #[cfg(feature = "slaac")]
+    pub(super) fn retransmits_at(&mut self, now: Instant) -> bool {
+        let is_silent = self.transmissions > R1;
+        match &mut self.retransmit_at {
+            Some(at) if is_silent => *at = now,
+            _ => return false,
+        }
+        true
+    }
+
     fn on_timer(&mut self, cx: &Context<'_, '_>, effects: &mut Effects) {
         let at = self.deadline(cx.options);
         if cx.now < at {

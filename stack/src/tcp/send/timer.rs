@@ -191,6 +191,16 @@ impl Send {
         self.update_timer(now, config);
     }
 
+    /// Where R1 retransmissions were in vain, the next one is due at `now`. False: there is none.
+    #[cfg(feature = "slaac")]
+    pub(crate) fn retransmits_at(&mut self, now: Instant) -> bool {
+        let is_silent = self.timers.runs(SendTimer::Rto) && self.rtt.backoff() >= R1;
+        if is_silent {
+            self.timers.set(SendTimer::Rto, now);
+        }
+        is_silent
+    }
+
     /// When the timer fires.
     pub(crate) fn fires_at(&self) -> Option<Instant> {
         self.timers.next()

@@ -34,6 +34,16 @@ impl Tcp<'_> {
         self.blocked.push(&mut Ready(&mut self.connections), index);
     }
 
+    /// The way may be another one: whoever is in doubt of it (R1) retransmits now.
+    #[cfg(feature = "slaac")]
+    pub(crate) fn try_again(&mut self, now: Instant) {
+        for index in 0..self.connections.places() {
+            if self.connections.at_mut(index).is_some_and(|c| c.tcb.retransmits_at(now)) {
+                self.after(index);
+            }
+        }
+    }
+
     /// Everybody who waits for a neighbour's address, to look again.
     pub(crate) fn take_blocked(&mut self) -> List {
         core::mem::take(&mut self.blocked)
