@@ -1,6 +1,7 @@
 //! Data structures and sources that know no protocol.
 
 pub(crate) mod demux;
+pub(crate) mod fields;
 #[cfg(feature = "alloc")]
 pub(crate) mod heap;
 pub(crate) mod holder;

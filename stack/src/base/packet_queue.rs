@@ -37,6 +37,11 @@ impl<'p> Frame<'p> {
     }
 }
 
+/// Bytes of the pool that the unread packets of one socket may hold: an eighth of it, and 128 KiB at most (H196).
+pub(crate) fn receive_max(pool: &Pool<'_>) -> usize {
+    (pool.capacity() / 8).min(128 * 1024)
+}
+
 /// Each packet has its length before it.
 const LEN: usize = 4;
 

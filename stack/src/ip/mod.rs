@@ -9,6 +9,7 @@ pub mod addresses;
 pub mod learnt;
 pub mod routes;
 
+pub(crate) mod arrival;
 #[cfg(feature = "multicast")]
 pub(crate) mod groups;
 pub(crate) mod icmp;
@@ -62,8 +63,8 @@ pub struct PacketMeta {
     pub source: IpAddr,
     /// Which address of ours (or which group) it is for.
     pub destination: IpAddr,
-    /// ECN field of the IP header, 2 bits.
-    pub ecn: u8,
+    /// Traffic class, or type of service: DSCP in the upper six bits, ECN in the lower two (RFC 2474, RFC 3168).
+    pub traffic_class: u8,
     /// TTL or hop limit as it arrived.
     pub hop_limit: u8,
     /// What the device knows about the transport checksum.

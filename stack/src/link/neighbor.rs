@@ -483,14 +483,15 @@ impl<'a> Neighbors<'a> {
     }
 
     /// The upper layer hears nothing: the neighbour is asked at once, for DELAY is there to let the upper layer vouch
-    /// for it, which has just done the contrary.
-    pub(crate) fn suspect(&mut self, key: NeighborKey, now: Instant) {
-        if let Some(entry) = self.table.get(&key)
-            && let State::Reachable { .. } | State::Stale | State::Delay { .. } = entry.state
-        {
-            (entry.state, entry.next) = (State::Probe { solicits: 0 }, now);
-            self.schedule(Some(now));
-        }
+    /// for it, which has just done the contrary. Gives the question, unless it is asked already.
+    pub(crate) fn suspect(&mut self, key: NeighborKey, now: Instant) -> Option<Due> {
+        let times = self.times(&key);
+        let entry = self.table.get(&key)?;
+        let (State::Reachable { .. } | State::Stale | State::Delay { .. }) = entry.state else { return None };
+        entry.ask(true, times, now);
+        let (source, to, deadline) = (entry.source, entry.solicits_at(), entry.deadline());
+        self.schedule(deadline);
+        Some(Due::Solicit { key, source, to })
     }
 
     /// What is due now, one at a time. One sweep over the table finds all of it.

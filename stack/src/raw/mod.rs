@@ -8,7 +8,7 @@
 mod completed;
 mod received;
 
-pub(crate) use received::{FRAME_RECORD_LEN, PACKET_RECORD_LEN};
+pub(crate) use received::FRAME_RECORD_LEN;
 pub use received::{RawFrame, RawPacket};
 
 use core::net::IpAddr;
@@ -18,19 +18,17 @@ use managed::ManagedSlice;
 
 use completed::Head;
 
-use crate::base::packet_queue::{Frame, PacketQueue};
+use crate::base::packet_queue::{Frame, PacketQueue, receive_max};
 use crate::base::pool::{Need, Pool};
 use crate::base::slab::{Key, Slab, Slot};
 use crate::base::wakers::{Wakers, Woken};
 use crate::bytes::Bytes;
 use crate::device::{Mac, RxChecksum};
 use crate::error::Error;
+use crate::ip::arrival::{ARRIVAL_LEN, Arrival};
 use crate::ip::{InterfaceId, PacketMeta};
 use crate::time::Instant;
 
-/// Bytes of the pool that one socket's unread packets may hold, unless that is more than an eighth of the
-/// pool (H196).
-const RECEIVE_MAX: usize = 128 * 1024;
 
 /// Names a raw socket of a stack; after the socket was closed it names nothing (H221).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -174,7 +172,7 @@ impl<'a> RawSockets<'a> {
             error: None,
             readers: Wakers::new(),
             received: PacketQueue::new(),
-            receive_max: RECEIVE_MAX.min(pool.capacity() / 8),
+            receive_max: receive_max(pool),
         };
         self.slab.insert(socket).map(RawHandle).map_err(|_| Error::TooManySockets)
     }
@@ -210,7 +208,7 @@ impl<'a> RawSockets<'a> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Copies {
-        let record = received::packet_record(meta, now);
+        let record = Arrival::record(meta, 0, now);
         let ends = (meta.source, meta.destination);
         let head = Head::of(meta.checksum, ends, (protocol, packet, offset));
         let RawSockets { slab, woken } = self;
@@ -272,7 +270,7 @@ impl<'a> RawSockets<'a> {
         pool: &mut Pool<'_>,
     ) -> Result<RawPacket, Error> {
         let socket = self.get_mut(handle)?;
-        let mut record = [0; PACKET_RECORD_LEN];
+        let mut record = [0; ARRIVAL_LEN];
         let (len, whole) = socket.receive(&mut record, buf, pool)?;
         Ok(RawPacket { len, packet_len: whole, ..received::packet_of(&record) })
     }

@@ -229,7 +229,7 @@ impl Stack<'_> {
             interface: back.interface,
             source,
             destination,
-            ecn: 0,
+            traffic_class: 0,
             hop_limit: 0,
             checksum: crate::device::RxChecksum::Unchecked,
             segment_len: None,

@@ -71,7 +71,7 @@ impl Stack<'_> {
             part,
             named_at: 0,
             next_header: 0,
-            ecn: header.ecn,
+            ecn: header.traffic_class & 3,
             link_broadcast: meta.link_broadcast,
         };
         self.reassemble(meta, &fragment, now)
@@ -113,7 +113,7 @@ impl Stack<'_> {
             part: packet.slice(at + FRAGMENT_LEN, usize::MAX),
             named_at: upper.named_at as u16,
             next_header: fields.next_header,
-            ecn: header.ecn,
+            ecn: header.traffic_class & 3,
             link_broadcast: meta.link_broadcast,
         };
         let result = self.reassemble(meta, &fragment, now);
@@ -149,13 +149,13 @@ impl Stack<'_> {
         match meta.source {
             IpAddr::V4(_) => {
                 let header = Ipv4Header::parse(packet)?;
-                let meta = PacketMeta { ecn: header.ecn, hop_limit: header.hop_limit, ..meta };
+                let meta = PacketMeta { traffic_class: header.traffic_class, hop_limit: header.hop_limit, ..meta };
                 // Fragments of offers of an address were not taken.
                 self.ipv4_upper(&meta, &header, packet, Delivery::Ours, now)
             }
             IpAddr::V6(_) => {
                 let header = Ipv6Header::parse(packet)?;
-                let meta = PacketMeta { ecn: header.ecn, hop_limit: header.hop_limit, ..meta };
+                let meta = PacketMeta { traffic_class: header.traffic_class, hop_limit: header.hop_limit, ..meta };
                 self.ipv6_upper(&meta, &header, packet, now)
             }
         }
@@ -179,7 +179,7 @@ impl Stack<'_> {
             interface: key.interface,
             source: key.source,
             destination: key.destination,
-            ecn: 0,
+            traffic_class: 0,
             hop_limit: 0,
             checksum: RxChecksum::Unchecked,
             segment_len: None,

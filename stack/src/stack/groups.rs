@@ -320,7 +320,7 @@ impl Stack<'_> {
         (interface, source): (InterfaceId, IpAddr),
         (group, port): (IpAddr, u16),
         own_port: u16,
-        hop_limit: u8,
+        (hop_limit, traffic_class): (u8, u8),
         data: Bytes<'_>,
         now: Instant,
     ) {
@@ -328,7 +328,7 @@ impl Stack<'_> {
             interface,
             source,
             destination: group,
-            ecn: 0,
+            traffic_class,
             hop_limit,
             checksum: RxChecksum::Valid,
             segment_len: None,

@@ -22,12 +22,12 @@ struct Link {
 
 impl Link {
     /// What the transport is told about a packet of either family.
-    fn meta(&self, way: &AddressPair, ecn: u8, hop_limit: u8, delivery: Delivery) -> PacketMeta {
+    fn meta(&self, way: &AddressPair, traffic_class: u8, hop_limit: u8, delivery: Delivery) -> PacketMeta {
         PacketMeta {
             interface: self.interface,
             source: way.source,
             destination: way.destination,
-            ecn,
+            traffic_class,
             hop_limit,
             checksum: self.checksum,
             segment_len: self.segment_len,
@@ -115,13 +115,13 @@ impl Stack<'_> {
         })?;
         #[cfg(feature = "forwarding")]
         if delivery == Delivery::Other && self.may_forward_v4(link.interface, &header) {
-            let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
+            let meta = link.meta(&way, header.traffic_class, header.hop_limit, delivery);
             return self.forward_v4(&meta, &header, packet, now);
         }
         if header.source_routed {
             return Err(Drop::Ipv4SourceRoute);
         }
-        let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
+        let meta = link.meta(&way, header.traffic_class, header.hop_limit, delivery);
         if header.is_fragment {
             #[cfg(feature = "fragments")]
             return self.ipv4_fragment(&meta, &header, packet, delivery, now);
@@ -228,7 +228,7 @@ impl Stack<'_> {
                 Ok(())
             }
         })?;
-        let meta = link.meta(&way, header.ecn, header.hop_limit, delivery);
+        let meta = link.meta(&way, header.traffic_class, header.hop_limit, delivery);
         #[cfg(feature = "forwarding")]
         if delivery == Delivery::Other {
             return self.forward_v6(&meta, &header, packet, now);

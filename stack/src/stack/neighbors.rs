@@ -285,7 +285,10 @@ impl Stack<'_> {
     /// Nothing comes back over this path: its next hop has to show that it is there.
     //= rfc9293#3.8.3 MUST-20
     pub(crate) fn suspect_neighbor(&mut self, path: &Path, now: Instant) {
-        self.neighbors.suspect(NeighborKey { interface: path.interface, address: path.next_hop }, now);
+        let key = NeighborKey { interface: path.interface, address: path.next_hop };
+        if let Some(Due::Solicit { key, source, to }) = self.neighbors.suspect(key, now) {
+            self.solicit(key, source, to, now);
+        }
     }
 
     /// Gives up what waited for a neighbour that did not answer, and tells the sockets that sent it,

@@ -62,7 +62,7 @@ impl Stack<'_> {
         let Some((remote_port, local_port, mut segment)) = parse_tcp(packet) else {
             return self.count_drop(Drop::TcpMalformed, now);
         };
-        segment.mark = EcnCodepoint::of(meta.ecn);
+        segment.mark = EcnCodepoint::of(meta.traffic_class & 3);
         if let Some(len) = meta.segment_len {
             segment.packets = segment.payload.len().div_ceil(usize::from(len.max(1))).max(1) as u16;
         }

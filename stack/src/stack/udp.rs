@@ -6,6 +6,7 @@ use core::task::Waker;
 use super::Stack;
 use super::egress::Devices;
 use super::icmp::icmp_message;
+use crate::base::packet_queue::receive_max;
 use crate::base::pool::Need;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
@@ -210,8 +211,7 @@ impl Stack<'_> {
             return Err(Error::AddrNotAvailable);
         }
         let own = Some(address).filter(|a| !a.is_unspecified());
-        // An eighth of the memory at most for one socket (H196).
-        let receive_max = self.pool.capacity() / 8;
+        let receive_max = receive_max(&self.pool);
         let place = (families, own, zone);
         self.datagrams.bind(kind, place, (local.port(), sharing), receive_max, &mut self.random)
     }
@@ -400,8 +400,10 @@ impl Stack<'_> {
         #[cfg(feature = "multicast")]
         let looped = (socket.multicast.is_looped && socket.kind == DatagramKind::Udp).then_some(socket.port);
         let (number, header) = header(socket, to.port(), path.source, destination, data);
+        let traffic_class = socket.traffic_class;
         let ip = IpHeader {
             hop_limit,
+            traffic_class,
             flow_label: self.datagrams.flow_label(path.source, destination, (socket.port, to.port())),
             ..IpHeader::new(path.source, destination, number, 0)
         };
@@ -421,7 +423,7 @@ impl Stack<'_> {
         if let Some(own_port) = looped.filter(|_| sent.is_ok() && self.is_joined(path.interface, destination))
         {
             let from = (path.interface, path.source);
-            self.loop_back(from, (destination, to.port()), own_port, hop_limit, data, now);
+            self.loop_back(from, (destination, to.port()), own_port, (hop_limit, traffic_class), data, now);
         }
         match sent {
             Ok(()) => Ok(data.len()),
@@ -535,6 +537,17 @@ impl Stack<'_> {
     /// The TTL or hop limit, if one was set.
     pub fn datagram_hop_limit(&self, handle: DatagramHandle) -> Result<Option<u8>, Error> {
         Ok(self.datagrams.get(handle)?.hop_limit)
+    }
+
+    /// Sets the traffic class, or type of service, of what the socket sends.
+    pub fn datagram_set_traffic_class(&mut self, handle: DatagramHandle, class: u8) -> Result<(), Error> {
+        self.datagrams.get_mut(handle)?.traffic_class = class;
+        Ok(())
+    }
+
+    /// The traffic class, or type of service, of what the socket sends; 0 at first.
+    pub fn datagram_traffic_class(&self, handle: DatagramHandle) -> Result<u8, Error> {
+        Ok(self.datagrams.get(handle)?.traffic_class)
     }
 
     /// Wakes every task that waits for a datagram or for room to send one: what they wait for may

@@ -14,7 +14,7 @@ pub(crate) use options::Multicast;
 pub use options::{BindOptions, Sharing};
 pub use received::Received;
 pub(crate) use received::with_zone;
-use received::{RECORD_LEN, record, scope, unrecord};
+use received::{scope, unrecord};
 
 use core::net::{IpAddr, SocketAddr};
 use core::task::Waker;
@@ -28,6 +28,7 @@ use crate::base::random::Random;
 use crate::base::slab::{Key, Slab, Slot};
 use crate::base::wakers::{Wakers, Woken};
 use crate::error::Error;
+use crate::ip::arrival::{ARRIVAL_LEN, Arrival};
 use crate::ip::{InterfaceId, PacketMeta, Path};
 use crate::time::Instant;
 
@@ -77,9 +78,6 @@ impl Families {
 /// Ephemeral ports (RFC 6056 §3.2 asks for a large range): the lower ones are left to servers.
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 20_000..=65_535;
 
-/// Bytes of the pool that one socket's unread datagrams may hold, unless that is more than an
-/// eighth of the pool (H196).
-const RECEIVE_MAX: usize = 128 * 1024;
 
 /// One socket.
 #[derive(Debug)]
@@ -98,6 +96,8 @@ pub struct DatagramSocket {
     /// It got its address, and its interface, by connecting, and loses them with its peer.
     chosen: [bool; 2],
     pub(crate) hop_limit: Option<u8>,
+    /// Of what it sends: DSCP and ECN.
+    pub(crate) traffic_class: u8,
     pub(crate) broadcast: bool,
     #[cfg(feature = "fragments")]
     pub(crate) dont_fragment: DontFragment,
@@ -314,6 +314,7 @@ impl<'a> Datagrams<'a> {
             peer: None,
             chosen: [false; 2],
             hop_limit: None,
+            traffic_class: 0,
             broadcast: false,
             #[cfg(feature = "fragments")]
             dont_fragment: DontFragment::No,
@@ -322,7 +323,7 @@ impl<'a> Datagrams<'a> {
             error: None,
             readers: Wakers::new(),
             received: PacketQueue::new(),
-            receive_max: receive_max.min(RECEIVE_MAX),
+            receive_max,
             last_path: None,
         };
         let key = self.slab.insert(socket).map_err(|_| Error::TooManySockets)?;
@@ -420,8 +421,7 @@ impl<'a> Datagrams<'a> {
         pool: &mut Pool<'_>,
         now: Instant,
     ) -> Result<(), Undelivered> {
-        let zone = meta.interface.zone();
-        let record = record(meta, ports.0, zone, now);
+        let record = Arrival::record(meta, ports.0, now);
         let frame = Frame::new([&record, &[]], payload);
         let source = (meta.source, ports.0);
         if meta.link_broadcast {
@@ -507,10 +507,10 @@ impl<'a> Datagrams<'a> {
             Received { len, datagram_len: data.len(), ..unrecord(record) }
         } else {
             let len = socket.received.front_len(pool).ok_or(Error::WouldBlock)?;
-            let mut record = [0; RECORD_LEN];
+            let mut record = [0; ARRIVAL_LEN];
             socket.received.copy_front(pool, 0, &mut record);
-            let copied = socket.received.copy_front(pool, RECORD_LEN, buf);
-            Received { len: copied, datagram_len: len - RECORD_LEN, ..unrecord(&record) }
+            let copied = socket.received.copy_front(pool, ARRIVAL_LEN, buf);
+            Received { len: copied, datagram_len: len - ARRIVAL_LEN, ..unrecord(&record) }
         };
         if !peek {
             socket.pop(&received, pool);

@@ -3,7 +3,8 @@
 use super::{DatagramHandle, DatagramSocket, Datagrams, Families};
 use crate::base::pool::Pool;
 use crate::error::Error;
-use crate::ip::{InterfaceId, PacketMeta};
+use crate::ip::InterfaceId;
+use crate::ip::arrival::{ARRIVAL_LEN, Arrival};
 use crate::time::Instant;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -19,8 +20,13 @@ pub struct Received {
     pub from: SocketAddr,
     /// Which address it was sent to.
     pub to: IpAddr,
+    /// By which interface it came.
+    pub interface: InterfaceId,
     /// Its TTL or hop limit on arrival.
     pub hop_limit: u8,
+    /// Its traffic class, or type of service, on arrival: DSCP in the upper six bits (RFC 2474), ECN in the lower two
+    /// (RFC 3168). See [`dscp`](Received::dscp) and [`ecn`](Received::ecn).
+    pub traffic_class: u8,
     /// When it arrived.
     pub at: Instant,
 }
@@ -30,50 +36,22 @@ impl Received {
     pub const fn is_truncated(&self) -> bool {
         self.len < self.datagram_len
     }
-}
 
-/// What is kept before each datagram: hop limit, family, port, zone, time, source, destination.
-pub(super) const RECORD_LEN: usize = 48;
+    /// Its differentiated services codepoint, 0 to 63 (RFC 2474).
+    pub const fn dscp(&self) -> u8 {
+        self.traffic_class >> 2
+    }
 
-pub(super) fn octets(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(a) => a.to_ipv6_mapped().octets(),
-        IpAddr::V6(a) => a.octets(),
+    /// Its ECN field (RFC 3168 §5): 0 not capable, 1 and 2 capable, 3 congestion experienced.
+    pub const fn ecn(&self) -> u8 {
+        self.traffic_class & 3
     }
 }
 
-pub(super) fn record(meta: &PacketMeta, port: u16, zone: u32, now: Instant) -> [u8; RECORD_LEN] {
-    let mut record = [0; RECORD_LEN];
-    (record[0], record[1]) = (meta.hop_limit, u8::from(meta.source.is_ipv4()));
-    record[2..4].copy_from_slice(&port.to_le_bytes());
-    record[4..8].copy_from_slice(&zone.to_le_bytes());
-    record[8..16].copy_from_slice(&now.micros().to_le_bytes());
-    record[16..32].copy_from_slice(&octets(meta.source));
-    record[32..].copy_from_slice(&octets(meta.destination));
-    record
-}
-
-pub(super) fn array<const N: usize>(record: &[u8; RECORD_LEN], at: usize) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(&record[at..at + N]);
-    array
-}
-
-pub(super) fn unrecord(record: &[u8; RECORD_LEN]) -> Received {
-    let is_v4 = record[1] != 0;
-    let address = |at: usize| match is_v4 {
-        true => IpAddr::from(array::<4>(record, at + 12)),
-        false => IpAddr::from(array::<16>(record, at)),
-    };
-    let (from, port) = (address(16), u16::from_le_bytes(array(record, 2)));
-    Received {
-        len: 0,
-        datagram_len: 0,
-        from: with_zone(from, port, u32::from_le_bytes(array(record, 4))),
-        to: address(32),
-        hop_limit: record[0],
-        at: Instant::from_micros(u64::from_le_bytes(array(record, 8))),
-    }
+pub(super) fn unrecord(record: &[u8; ARRIVAL_LEN]) -> Received {
+    let Arrival { from, port, to, interface, hop_limit, traffic_class, at } = Arrival::of(record);
+    let from = with_zone(from, port, interface.zone());
+    Received { len: 0, datagram_len: 0, from, to, interface, hop_limit, traffic_class, at }
 }
 
 pub(super) fn scope(address: &SocketAddr) -> u32 {
@@ -116,7 +94,7 @@ impl DatagramSocket {
 
     /// Forgets the oldest datagram, which is this one.
     pub(super) fn pop(&mut self, received: &Received, pool: &mut Pool<'_>) {
-        self.received.pop_one(pool, RECORD_LEN + received.datagram_len);
+        self.received.pop_one(pool, ARRIVAL_LEN + received.datagram_len);
         self.error.iter_mut().for_each(|error| error.ahead = error.ahead.saturating_sub(1));
     }
 }
@@ -132,10 +110,10 @@ impl Datagrams<'_> {
         let socket = self.get_mut(handle)?;
         socket.due_error()?;
         let len = socket.received.front_len(pool).ok_or(Error::WouldBlock)?;
-        let mut record = [0; RECORD_LEN];
+        let mut record = [0; ARRIVAL_LEN];
         socket.received.copy_front(pool, 0, &mut record);
-        let mut received = Received { len: 0, datagram_len: len - RECORD_LEN, ..unrecord(&record) };
-        let result = socket.received.lend_front(pool, RECORD_LEN, |pieces, shown| {
+        let mut received = Received { len: 0, datagram_len: len - ARRIVAL_LEN, ..unrecord(&record) };
+        let result = socket.received.lend_front(pool, ARRIVAL_LEN, |pieces, shown| {
             received.len = shown;
             look(pieces, &received)
         });

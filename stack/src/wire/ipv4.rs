@@ -26,8 +26,8 @@ pub(crate) struct Ipv4Header {
     pub protocol: u8,
     /// TTL as it arrived.
     pub hop_limit: u8,
-    /// ECN field, 2 bits.
-    pub ecn: u8,
+    /// Traffic class, or type of service: DSCP and ECN (RFC 2474, RFC 3168).
+    pub traffic_class: u8,
     /// It is a part of a datagram.
     pub is_fragment: bool,
     /// It is a part but not the first.
@@ -76,7 +76,7 @@ impl Ipv4Header {
             destination: view.dst_addr(),
             protocol: view.next_header().into(),
             hop_limit: view.hop_limit(),
-            ecn: view.ecn(),
+            traffic_class: view.dscp() << 2 | view.ecn(),
             is_fragment: view.more_frags() || view.frag_offset() != 0,
             is_later_fragment: view.frag_offset() != 0,
             source_routed: header_len > IPV4_LEN && source_routed(&front[IPV4_LEN..header_len]),

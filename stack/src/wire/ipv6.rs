@@ -22,8 +22,8 @@ pub(crate) struct Ipv6Header {
     pub next_header: u8,
     /// Hop limit as it arrived.
     pub hop_limit: u8,
-    /// ECN field, 2 bits.
-    pub ecn: u8,
+    /// Traffic class, or type of service: DSCP and ECN (RFC 2474, RFC 3168).
+    pub traffic_class: u8,
     /// Everything after this header; what the frame holds beyond is padding.
     pub payload_len: usize,
 }
@@ -52,7 +52,7 @@ impl Ipv6Header {
             destination: view.dst_addr(),
             next_header: view.next_header().into(),
             hop_limit: view.hop_limit(),
-            ecn: view.traffic_class() & 3,
+            traffic_class: view.traffic_class(),
             payload_len: usize::from(view.payload_len()),
         })
     }

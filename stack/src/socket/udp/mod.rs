@@ -382,6 +382,24 @@ impl UdpSocket {
         self.stack(|stack| stack.datagram_set_hop_limit(self.handle, ttl))
     }
 
+    /// Sets the traffic class, or type of service, of what the socket sends: DSCP in the upper six bits (RFC 2474), ECN in the
+    /// lower two (RFC 3168), as `IP_TOS` and `IPV6_TCLASS` do. 0 at first. What came with a datagram is in
+    /// [`Received::traffic_class`].
+    ///
+    /// ```no_run
+    /// # fn example(socket: &barenet::UdpSocket) -> Result<(), barenet::Error> {
+    /// socket.set_traffic_class(46 << 2)?; // expedited forwarding
+    /// # Ok(()) }
+    /// ```
+    pub fn set_traffic_class(&self, class: u8) -> Result<(), Error> {
+        self.net.call(|stack, _| stack.datagram_set_traffic_class(self.handle, class))
+    }
+
+    /// The traffic class of what the socket sends.
+    pub fn traffic_class(&self) -> Result<u8, Error> {
+        self.net.call(|stack, _| stack.datagram_traffic_class(self.handle))
+    }
+
     /// The TTL or hop limit, if one was set.
     pub fn ttl(&self) -> Result<Option<u8>, Error> {
         self.stack(|stack| stack.datagram_hop_limit(self.handle))

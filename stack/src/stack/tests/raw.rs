@@ -53,7 +53,7 @@ fn raw_socket_protocol_of_its_own_goes_both_ways() {
         let mut buf = [0; 3];
         let got = b.stack.raw_receive(receiver, &mut buf, None).unwrap();
         assert_eq!((got.len, got.packet_len, &buf), (3, 5, b"hel"), "the rest is lost, and said to be");
-        assert_eq!((got.from, got.to, got.hop_limit, got.ecn), (from, to, 7, 0));
+        assert_eq!((got.from, got.to, got.hop_limit, got.traffic_class), (from, to, 7, 0));
         assert_eq!((got.interface, got.at), (b.id, T0));
         assert_eq!(receive(&mut b, receiver), Err(Error::WouldBlock));
         b.stack.raw_close(receiver);

@@ -81,9 +81,25 @@ fn truncation_is_reported() {
     for peek in [true, false] {
         let got = b.stack.datagram_receive(server, &mut buf, peek, None).unwrap();
         assert_eq!((got.len, got.datagram_len, &buf), (4, 10, b"0123"));
-        assert_eq!((got.to, got.hop_limit, got.at), (v4(2), 64, T0));
+        assert_eq!((got.to, got.hop_limit, got.at, got.interface), (v4(2), 64, T0, b.id));
     }
     assert_eq!(receive(&mut b, server).unwrap().0, b"next");
+}
+
+/// U11, L13: DSCP and ECN are what the socket says, and told to the receiver, over both families.
+#[test]
+fn traffic_class_set_is_sent_and_told() {
+    let (mut a, mut b) = (Host::new(1), Host::new(2));
+    let (client, server) = (bind(&mut a, ANY_V6, 0), bind(&mut b, ANY_V6, 7));
+    let peers = [at("10.0.0.2", 7), crate::udp::with_zone(b.link_local(), 7, a.id.zone())];
+    for (class, to) in [0, 46 << 2 | 1, 255].into_iter().flat_map(|class| peers.map(|to| (class, to))) {
+        a.stack.datagram_set_traffic_class(client, class).unwrap();
+        assert_eq!(a.stack.datagram_traffic_class(client), Ok(class));
+        a.stack.datagram_send(client, Some(to), b"x", None, T0).unwrap();
+        settle(&mut a, &mut b, T0);
+        let got = b.stack.datagram_receive(server, &mut [0; 4], false, None).unwrap();
+        assert_eq!((got.traffic_class, got.dscp(), got.ecn()), (class, class >> 2, class & 3));
+    }
 }
 
 /// H137, H144: exactly one socket gets a datagram: connected before bound address before wildcard.
