@@ -1,6 +1,4 @@
 //! Memberships of groups beside a Linux bridge that snoops and queries: `bridge mdb` says what it has understood.
-//!
-//! They need the feature: `cargo test -p barenet-tests --features multicast --test groups`.
 
 use barenet::stack::{Limits, Membership};
 use barenet::wait::Threads;

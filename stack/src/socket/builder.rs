@@ -24,6 +24,7 @@ pub struct TcpBuilder {
     local: Option<SocketAddr>,
     pub(super) timeout: Option<Duration>,
     backlog: Option<u16>,
+    reuse_port: bool,
     options: TcpOptions,
 }
 
@@ -31,7 +32,7 @@ impl TcpBuilder {
     /// With the stack's own options.
     pub fn new(net: &Net) -> Self {
         let options = net.with_stack(|stack| stack.tcp_config().options);
-        TcpBuilder { net: net.clone(), local: None, timeout: None, backlog: None, options }
+        TcpBuilder { net: net.clone(), local: None, timeout: None, backlog: None, reuse_port: false, options }
     }
 
     /// Changes options, as [`TcpStream::configure`] does later.
@@ -58,6 +59,16 @@ impl TcpBuilder {
     /// that of [`TcpConfig`](crate::TcpConfig).
     pub fn backlog(mut self, backlog: u16) -> Self {
         self.backlog = Some(backlog);
+        self
+    }
+
+    /// Other listeners may have the same address and port, if they say so as well (`SO_REUSEPORT`): a hash of both addresses
+    /// and ports decides which of them gets a connection, so that several loops share the work without sharing a
+    /// listener. What waits at one that is dropped is reset.
+    ///
+    /// (There is no `reuse_address`: connections that are in TIME-WAIT never keep a port from being listened on.)
+    pub fn reuse_port(mut self, on: bool) -> Self {
+        self.reuse_port = on;
         self
     }
 
@@ -112,7 +123,7 @@ impl TcpBuilder {
         let mut local = local.to_listen_addr()?;
         let (handle, port) = self.net.call(|stack, now| {
             let backlog = self.backlog.unwrap_or(stack.tcp_config().backlog);
-            let (handle, port) = stack.tcp_listen(local, backlog)?;
+            let (handle, port) = stack.tcp_listen_with(local, backlog, self.reuse_port)?;
             let set = stack.tcp_set_listener_options(handle, self.options);
             set.inspect_err(|_| stack.tcp_unlisten(handle, now)).map(|()| (handle, port))
         })?;

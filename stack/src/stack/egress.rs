@@ -54,17 +54,17 @@ impl Stack<'_> {
         done
     }
 
-    /// Tells the device which groups to let through.
+    /// Tells the device which groups to let through (H205).
     #[inline(never)]
     fn renew_filter(&mut self, id: InterfaceId, device: &mut dyn Device, _now: Instant) {
+        #[cfg(feature = "multicast")]
+        self.own_groups_changed(id, _now);
         let Some(interface) = self.interfaces.get_mut(id.0) else { return };
         #[cfg(feature = "multicast")]
         let joined = self.datagrams.groups.macs(id);
         #[cfg(not(feature = "multicast"))]
         let joined = core::iter::empty();
         interface.program_filter(device, self.addresses.groups(id).chain(joined));
-        #[cfg(feature = "multicast")]
-        self.own_groups_changed(id, _now);
     }
 
     fn egress_queue(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {

@@ -147,6 +147,13 @@ impl Stack<'_> {
         }
     }
 
+    /// The link has come up: whoever is there now is told of all groups.
+    pub(super) fn tell_groups_anew(&mut self, id: InterfaceId, now: Instant) {
+        if let Some(interface) = self.interfaces.get(id.0) {
+            self.datagrams.groups.tell_anew(id, &interface.queriers[0], now);
+        }
+    }
+
     /// When something is to be told of a group.
     pub(super) fn groups_deadline(&self) -> Option<Instant> {
         let general =

@@ -128,6 +128,8 @@ impl Stack<'_> {
             interface.announcements.start(now);
         }
         self.link_changed(id, true, now);
+        #[cfg(feature = "multicast")]
+        self.tell_groups_anew(id, now);
         #[cfg(feature = "slaac")]
         self.autoconf_start(id, now);
         Ok(())

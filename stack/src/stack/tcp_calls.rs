@@ -40,12 +40,24 @@ impl Stack<'_> {
     /// [`Error::AddrInUse`], [`Error::AddrNotAvailable`] for an address that is not ours,
     /// [`Error::TooManySockets`], [`Error::OutOfMemory`] if the pool is too small for one connection.
     pub fn tcp_listen(&mut self, local: SocketAddr, backlog: u16) -> Result<(ListenerHandle, u16), Error> {
+        self.tcp_listen_with(local, backlog, false)
+    }
+
+    /// As [`tcp_listen`](Stack::tcp_listen); with `is_shared`, also where other listeners are that said so, on the same
+    /// address and port (`SO_REUSEPORT`): a hash of both addresses and ports decides whose a connection is.
+    pub fn tcp_listen_with(
+        &mut self,
+        local: SocketAddr,
+        backlog: u16,
+        is_shared: bool,
+    ) -> Result<(ListenerHandle, u16), Error> {
         self.has_memory_for_one()?;
         let address = local.ip().to_canonical();
         if !address.is_unspecified() && !self.is_ours(address) {
             return Err(Error::AddrNotAvailable);
         }
-        self.tcp.listen(address, local.port(), backlog).map(|(key, port)| (ListenerHandle(key), port))
+        let listening = self.tcp.listen_with(address, local.port(), backlog, is_shared);
+        listening.map(|(key, port)| (ListenerHandle(key), port))
     }
 
     /// The established connection that has waited longest, or [`Error::WouldBlock`].

@@ -94,10 +94,10 @@ fn received(machine: &mut Machine, network: usize) -> Option<usize> {
     got.ok().map(|got| got.datagram_len)
 }
 
-/// What was dropped beside the other's announcements.
+/// What was dropped beside the other's announcements and reports of memberships.
 fn drops(machine: &Machine) -> Vec<(Drop, u64)> {
     let all = machine.daemon.view().counters().drops_seen();
-    all.filter(|(drop, _)| *drop != Drop::ArpNotForUs).collect()
+    all.filter(|(drop, _)| !matches!(drop, Drop::ArpNotForUs | Drop::Ipv6NotForUs)).collect()
 }
 
 /// I11: each network's datagrams, as long as a frame carries, go both ways with its tag and reach nobody else.

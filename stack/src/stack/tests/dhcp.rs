@@ -98,6 +98,7 @@ const QUICK: DhcpConfig = DhcpConfig { conflict_detection: ConflictDetection::On
 /// Turns the host by its own deadlines, its server and its neighbours answering, and gives what else it sent.
 fn run(host: &mut Host, server: &mut Server, now: &mut Instant, until: Instant) -> Vec<Vec<u8>> {
     let mut others = Vec::new();
+    let mut turns = 0;
     loop {
         host.stack.on_timers(*now);
         let mut frames = host.output(*now);
@@ -115,7 +116,9 @@ fn run(host: &mut Host, server: &mut Server, now: &mut Instant, until: Instant) 
         }
         match host.stack.next_deadline(*now) {
             Some(next) if next <= until => {
-                assert!(next > *now, "a deadline that passes");
+                // What an answer brings about may be due at once, but no more than that.
+                turns = if next > *now { 0 } else { turns + 1 };
+                assert!(turns < 3, "a deadline that passes");
                 *now = next;
             }
             _ => {

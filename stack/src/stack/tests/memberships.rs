@@ -21,7 +21,7 @@ fn host(last: u8) -> Host {
     let mut host = Host::fresh(last);
     for ms in (0..4000).step_by(100) {
         host.stack.on_timers(Instant::from_millis(ms));
-        host.output(Instant::from_millis(ms));
+        host.output_with_reports(Instant::from_millis(ms));
     }
     host
 }
@@ -102,7 +102,7 @@ fn report_has_its_hop_limit_and_router_alert() {
     for group in [GROUP, GROUP_V6] {
         join(&mut host, socket, group, Membership::AnySource).unwrap();
         host.stack.on_timers(T0);
-        let report = host.output(T0).remove(0);
+        let report = host.output_with_reports(T0).remove(0);
         if group == GROUP {
             assert_eq!(report[..6], [1, 0, 0x5e, 0, 0, 22]);
             assert_eq!((report[14], report[22], &report[34..38]), (0x46, 1, &[0x94, 4, 0, 0][..]));
@@ -135,10 +135,10 @@ fn device_filter_follows_memberships() {
     let mac = ip::group_mac(ip(GROUP)).unwrap();
     join(&mut host, socket, GROUP, Membership::AnySource).unwrap();
     assert_eq!(host.stack.next_deadline(T0), Some(T0));
-    host.output(T0);
+    host.output_with_reports(T0);
     assert!(host.device.groups.contains(&mac) && host.device.groups.len() == before.len() + 1);
     host.stack.datagram_close(socket);
-    host.output(T0);
+    host.output_with_reports(T0);
     assert_eq!(host.device.groups, before);
 }
 
@@ -146,9 +146,9 @@ fn device_filter_follows_memberships() {
 #[test]
 fn groups_of_own_addresses_are_reported() {
     let mut host = Host::fresh(1);
-    host.output(Instant::ZERO);
+    host.output_with_reports(Instant::ZERO);
     host.stack.on_timers(Instant::ZERO);
-    let out = host.output(Instant::ZERO);
+    let out = host.output_with_reports(Instant::ZERO);
     let solicited = ip::solicited_node(ip::link_local_from(host.device.mac)).octets();
     let is_report = |f: &&Vec<u8>| f[12] == 0x86 && f[20] == 0 && f[62] == mld::REPORT_V2;
     let reports: Vec<_> = out.iter().filter(is_report).collect();
@@ -193,7 +193,7 @@ fn multicast_options_hold_for_groups_alone() {
     let to = |a: &str| Some(SocketAddr::new(ip(a), 7));
     let ttl = |host: &mut Host, address: &str| {
         host.stack.datagram_send(socket, to(address), b"news", None, T0).unwrap();
-        host.output(T0).iter().find(|f| f[12] == 8 && f[13] == 0 && f[23] == protocol::UDP).map(|f| f[22])
+        host.output_with_reports(T0).iter().find(|f| f[12] == 8 && f[13] == 0 && f[23] == protocol::UDP).map(|f| f[22])
     };
     assert_eq!((ttl(&mut host, GROUP), heard(&mut host, socket)), (Some(1), 0));
     join(&mut host, socket, GROUP, Membership::AnySource).unwrap();
@@ -233,7 +233,7 @@ fn query_from_nowhere_is_dropped() {
     let later = T0 + Duration::from_secs(60);
     host.stack.on_timers(T0);
     host.stack.on_timers(later);
-    host.output(later);
+    host.output_with_reports(later);
     let frames = |parts: [Vec<u8>; 2]| parts.into_iter();
     let unanswered =
         frames(queries("10.0.0.9", "fe80::9", 2)).chain(frames(queries("10.0.0.9", "::", 1)).skip(1));
@@ -245,7 +245,7 @@ fn query_from_nowhere_is_dropped() {
     }
     let due = later + Duration::from_secs(10);
     host.stack.on_timers(due);
-    let reports = host.output(due);
+    let reports = host.output_with_reports(due);
     let count = |v6: bool| {
         reports.iter().filter(|f| (f[12] == 0x86) == v6 && f[if v6 { 62 } else { 38 }] > 30).count()
     };

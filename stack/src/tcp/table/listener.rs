@@ -14,6 +14,8 @@ pub(crate) struct Listener {
     /// One address of ours, `0.0.0.0` for every IPv4 address, or `::` for all of both families.
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
+    /// Others may have the same address and port, if they say so as well: a hash decides whose a connection is.
+    pub(in crate::tcp) is_shared: bool,
     /// The options that its connections inherit.
     pub(crate) profile: Profile,
     /// Most connections in the accept queue, and most in the SYN queue.
@@ -44,6 +46,7 @@ impl Listener {
         Listener {
             address,
             port,
+            is_shared: false,
             profile: Profile::STACK,
             backlog,
             half_open: 0,
@@ -66,6 +69,12 @@ impl Listener {
             IpAddr::V4(own) if own.is_unspecified() => address.is_ipv4(),
             own => own == address,
         }
+    }
+
+    /// Would both take some connection, with nothing to say whose it is?
+    pub(in crate::tcp) fn conflicts(&self, other: &Listener) -> bool {
+        let shares = self.is_shared && other.is_shared && self.address == other.address;
+        !shares && (self.takes(other.address) || other.takes(self.address))
     }
 
     /// May a SYN open another half-open connection?

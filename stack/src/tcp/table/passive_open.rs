@@ -66,9 +66,27 @@ fn refuse(why: Refused, reset: Option<Reset>) -> Outcome {
 }
 
 impl Tcp<'_> {
-    /// The listener for a destination. There is one at most.
-    fn listener_for(&self, address: IpAddr, port: u16) -> Option<u32> {
-        self.listener_on(port, |l| l.takes(address))
+    /// The listener for a connection. There is one at most, unless they share the port.
+    fn listener_for(&self, tuple: &Tuple) -> Option<u32> {
+        let first = self.listener_on(tuple.local_port, |l| l.takes(tuple.local))?;
+        match self.listeners.at(first).is_some_and(|l| l.0.is_shared) {
+            true => self.listener_by_hash(tuple),
+            false => Some(first),
+        }
+    }
+
+    /// Of the listeners that share a port the one that this connection is for: the same one each time, as long as
+    /// there are the same ones.
+    fn listener_by_hash(&self, tuple: &Tuple) -> Option<u32> {
+        let count = core::cell::Cell::new(0);
+        self.listener_on(tuple.local_port, |l| {
+            count.set(count.get() + u32::from(l.takes(tuple.local)));
+            false
+        });
+        let ahead = core::cell::Cell::new(self.key.hash(tuple).checked_rem(count.get())?);
+        self.listener_on(tuple.local_port, |l| {
+            l.takes(tuple.local) && ahead.replace(ahead.get().wrapping_sub(1)) == 0
+        })
     }
 
     /// A listener on `port`. All of a port lie under one hash.
@@ -82,7 +100,7 @@ impl Tcp<'_> {
 
     /// Would a SYN for this tuple open a connection?
     pub(in crate::tcp) fn would_accept(&self, tuple: &Tuple, pool: &Pool<'_>) -> bool {
-        let Some(listener) = self.listener_for(tuple.local, tuple.local_port) else { return false };
+        let Some(listener) = self.listener_for(tuple) else { return false };
         let room = self.has_syn_room(listener) || self.settings.config.syn_cookies != SynCookies::Off;
         let is_full = self.connections.room(Opened::ByPeer) == 0;
         room && self.refuses_syns(listener, pool).is_none() && !is_full
@@ -90,10 +108,22 @@ impl Tcp<'_> {
 
     /// OPEN, passive (RFC 9293 §3.10.1). No two listeners take the same connection.
     //= rfc9293#3.9.1.1 MUST-41
+    #[cfg(test)]
     pub(crate) fn listen(&mut self, address: IpAddr, port: u16, backlog: u16) -> Result<(Key, u16), Error> {
+        self.listen_with(address, port, backlog, false)
+    }
+
+    /// The same; with `is_shared`, beside others that listen where it does (`SO_REUSEPORT`).
+    pub(crate) fn listen_with(
+        &mut self,
+        address: IpAddr,
+        port: u16,
+        backlog: u16,
+        is_shared: bool,
+    ) -> Result<(Key, u16), Error> {
         let port = if port == 0 { self.free_listen_port()? } else { port };
-        let new = Listener::new(address, port, backlog);
-        if self.listener_on(port, |l| l.takes(address) || new.takes(l.address)).is_some() {
+        let new = Listener { is_shared, ..Listener::new(address, port, backlog) };
+        if self.listener_on(port, |l| l.conflicts(&new)).is_some() {
             return Err(Error::AddrInUse);
         }
         let key = self.listeners.insert(ListenerEntry(new)).map_err(|_| Error::TooManySockets)?;
@@ -191,7 +221,7 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Outcome {
-        let Some(listener) = self.listener_for(tuple.local, tuple.local_port) else {
+        let Some(listener) = self.listener_for(tuple) else {
             return refuse(Refused::NoConnection, Reset::answer_to(segment));
         };
         let mss = Mss::for_mtu(mtu, tuple.remote.is_ipv6());

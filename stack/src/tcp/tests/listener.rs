@@ -556,6 +556,39 @@ fn listeners_by_port_and_address() {
     assert!(b.tcp.listen(b.tuple.local, PORT, 1).is_ok());
 }
 
+/// E12: listeners that say so share an address and port, each client is always the same one's, and each of them gets some; one
+/// that does not say so, or has another address, keeps them out.
+#[test]
+fn listeners_that_share_a_port_each_get_their_connections() {
+    let mut b = Bench::new(TcpConfig { syn_cookies: SynCookies::Off, ..quiet() });
+    let any: IpAddr = core::net::Ipv6Addr::UNSPECIFIED.into();
+    let shared = [(); 2].map(|()| b.tcp.listen_with(any, PORT, 64, true).unwrap().0);
+    assert_eq!(b.tcp.listen_with(any, PORT, 64, false), Err(Error::AddrInUse));
+    assert_eq!(b.tcp.listen_with(b.tuple.local, PORT, 64, true), Err(Error::AddrInUse));
+    let mut got = [0; 2];
+    for client in 0..24 {
+        b.client_at(client + 2);
+        b.listener = Some(shared[0]);
+        b.get(syn());
+        b.get(syn());
+        b.out();
+        b.get(ack(1, 1));
+        let accepted = shared.map(|listener| b.tcp.accept(listener).ok());
+        let [(Some(key), None) | (None, Some(key))] = [(accepted[0], accepted[1])] else {
+            panic!("client {client}: {accepted:?}")
+        };
+        got[usize::from(accepted[1].is_some())] += 1;
+        b.tcp.abort(key, b.now, &mut b.pool);
+    }
+    assert!(got[0] > 4 && got[1] > 4, "{got:?}");
+    b.tcp.unlisten(shared[0]);
+    b.client_at(30);
+    b.get(syn());
+    b.out();
+    b.get(ack(1, 1));
+    assert!(b.tcp.accept(shared[1]).is_ok(), "who is left gets all");
+}
+
 /// H058: what happened is told to the counters.
 #[test]
 fn what_listeners_do_is_told() {
