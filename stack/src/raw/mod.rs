@@ -29,7 +29,6 @@ use crate::ip::arrival::{ARRIVAL_LEN, Arrival};
 use crate::ip::{InterfaceId, PacketMeta};
 use crate::time::Instant;
 
-
 /// Names a raw socket of a stack; after the socket was closed it names nothing (H221).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -149,13 +149,15 @@ impl Stack<'_> {
         match meta.source {
             IpAddr::V4(_) => {
                 let header = Ipv4Header::parse(packet)?;
-                let meta = PacketMeta { traffic_class: header.traffic_class, hop_limit: header.hop_limit, ..meta };
+                let meta =
+                    PacketMeta { traffic_class: header.traffic_class, hop_limit: header.hop_limit, ..meta };
                 // Fragments of offers of an address were not taken.
                 self.ipv4_upper(&meta, &header, packet, Delivery::Ours, now)
             }
             IpAddr::V6(_) => {
                 let header = Ipv6Header::parse(packet)?;
-                let meta = PacketMeta { traffic_class: header.traffic_class, hop_limit: header.hop_limit, ..meta };
+                let meta =
+                    PacketMeta { traffic_class: header.traffic_class, hop_limit: header.hop_limit, ..meta };
                 self.ipv6_upper(&meta, &header, packet, now)
             }
         }

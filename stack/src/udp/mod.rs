@@ -78,7 +78,6 @@ impl Families {
 /// Ephemeral ports (RFC 6056 §3.2 asks for a large range): the lower ones are left to servers.
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 20_000..=65_535;
 
-
 /// One socket.
 #[derive(Debug)]
 pub struct DatagramSocket {

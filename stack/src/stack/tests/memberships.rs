@@ -193,7 +193,10 @@ fn multicast_options_hold_for_groups_alone() {
     let to = |a: &str| Some(SocketAddr::new(ip(a), 7));
     let ttl = |host: &mut Host, address: &str| {
         host.stack.datagram_send(socket, to(address), b"news", None, T0).unwrap();
-        host.output_with_reports(T0).iter().find(|f| f[12] == 8 && f[13] == 0 && f[23] == protocol::UDP).map(|f| f[22])
+        host.output_with_reports(T0)
+            .iter()
+            .find(|f| f[12] == 8 && f[13] == 0 && f[23] == protocol::UDP)
+            .map(|f| f[22])
     };
     assert_eq!((ttl(&mut host, GROUP), heard(&mut host, socket)), (Some(1), 0));
     join(&mut host, socket, GROUP, Membership::AnySource).unwrap();
