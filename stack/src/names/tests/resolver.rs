@@ -174,7 +174,7 @@ fn answer_to_another_question_is_ignored() {
     assert_eq!(world.hear(&sent, &good, 1), Err(Drop::UdpNoSocket), "it is over");
 }
 
-/// RFC 5452 §9.2: numbers, ports and letters differ from question to question; the last round is in lower case.
+/// H155, RFC 5452 §9.2: numbers, ports and letters differ from question to question; the last round is in lower case.
 #[test]
 fn questions_are_not_alike() {
     let mut world = World::new(1, DnsConfig { limit: Duration::from_secs(60), ..DnsConfig::DEFAULT });

@@ -119,7 +119,7 @@ fn texts<T: ToString>(all: impl IntoIterator<Item = T>) -> Vec<String> {
     all.into_iter().map(|one| one.to_string()).collect()
 }
 
-/// L11, M31, U3: names stand wherever an address does; the address that nobody listens on costs nothing.
+/// L11, M31: names stand wherever an address does; the address that nobody listens on costs nothing.
 #[test]
 fn name_connects_where_an_address_does() {
     let net = net();
@@ -148,7 +148,9 @@ fn name_connects_where_an_address_does() {
     });
 }
 
-/// L12, E1, E7, E9: host and service by name or number, each address in its turn; the connection is closed afterwards, and a failure says where it was going.
+/// L12: services by name.
+///
+/// Contract E1, E7, E9: host and service by name or number, each address in its turn; the connection is closed afterwards, and a failure says where it was going.
 #[test]
 fn with_tcp_connect_tries_each_address() {
     let net = net();
@@ -232,7 +234,7 @@ fn look_up_that_is_dropped_is_cancelled() {
     drop(silent);
 }
 
-/// L16, L22, E25, E26, U16: hosts and services to addresses, by hints and flags.
+/// Contract L16, L22, E25, E26, U16: hosts and services to addresses, by hints and flags.
 #[test]
 fn addr_info_follows_its_hints() {
     let net = net();
@@ -286,7 +288,7 @@ fn addr_info_follows_its_hints() {
     });
 }
 
-/// L17, L22, E27: addresses to hosts and services, by flags.
+/// Contract L17, L22, E27: addresses to hosts and services, by flags.
 #[test]
 fn name_info_follows_its_flags() {
     let net = net();
