@@ -17,6 +17,7 @@ mod answer;
 mod cache;
 pub(crate) mod eyeballs;
 mod memory;
+mod query;
 pub(crate) mod resolver;
 mod services;
 
@@ -24,7 +25,7 @@ pub use answer::{Records, Service};
 pub use cache::CacheEntry;
 pub use eyeballs::EyeballsConfig;
 pub use memory::{NamesMemory, NamesStorage};
-pub use resolver::Query;
+pub use query::Query;
 pub use services::{port_of, service_of};
 
 pub use crate::wire::dns::{Name, RecordType};

@@ -7,6 +7,8 @@ use managed::ManagedSlice;
 
 use super::answer::{self, ALIASES_MAX, Found};
 use super::cache::{Cache, Kept};
+pub(crate) use super::query::QueryId;
+use super::query::{Phase, Query};
 use super::{DnsConfig, Name, NamesStorage, RecordType, Records, Server, Servers};
 use crate::base::random::Random;
 use crate::base::wakers::Woken;
@@ -20,126 +22,6 @@ use crate::wire::dns::{DNS_QUERY_MAX, DnsMessage, rcode, write_query};
 const PORT_MIN: u32 = 16_384;
 /// An exchange by TCP takes at least two round trips, and may have to wait for a lost SYN.
 const STREAM_TIME: Duration = Duration::from_secs(2);
-
-/// Names a question until it is let go of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct QueryId {
-    index: usize,
-    serial: u32,
-}
-
-/// How far a question is. A free place is all zero.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-enum Phase {
-    /// Nobody asks: a free place.
-    Free = 0,
-    /// To be put to the next server.
-    Ask,
-    /// A server has it.
-    Sent { to: Server },
-    /// The server's answer was too long for a datagram: to be asked for by TCP.
-    Long { to: Server },
-    /// Over.
-    Done(Result<(), Error>),
-}
-
-/// A place for a question: some 900 bytes.
-pub struct Query {
-    phase: Phase,
-    serial: u32,
-    /// What is asked for now, in the letters that were sent.
-    name: Name,
-    /// The name's bytes before a domain of the search list; 0: it is complete as it is.
-    short: u8,
-    /// Which of the forms of a short name this is.
-    form: u8,
-    /// The name in the form that was asked for first, in the cache.
-    key: u64,
-    key_of_name: u64,
-    /// The least TTL of the aliases so far.
-    ttl: u32,
-    aliases: u8,
-    id: u16,
-    port: u16,
-    edns: bool,
-    /// How often it was put to a server, and how often one refused.
-    asked: u8,
-    refused: u8,
-    /// Which server is first.
-    first: u8,
-    /// When the phase ends, and when all ends.
-    due: Instant,
-    ends: Instant,
-    records: Records,
-    /// The question for the same name's addresses of the other family.
-    other: Option<QueryId>,
-    waker: Option<Waker>,
-}
-
-impl Query {
-    /// A free place.
-    pub const fn new() -> Self {
-        Query {
-            phase: Phase::Free,
-            serial: 0,
-            name: Name::ROOT,
-            short: 0,
-            form: 0,
-            key: 0,
-            key_of_name: 0,
-            ttl: 0,
-            aliases: 0,
-            id: 0,
-            port: 0,
-            edns: false,
-            asked: 0,
-            refused: 0,
-            first: 0,
-            due: Instant::ZERO,
-            ends: Instant::ZERO,
-            records: Records::new(RecordType::A),
-            other: None,
-            waker: None,
-        }
-    }
-
-    /// Puts it to all servers from the first on.
-    fn restart(&mut self) {
-        (self.asked, self.refused, self.phase) = (0, 0, Phase::Ask);
-    }
-
-    /// When something is to be done for it.
-    fn deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Free | Phase::Done(_) => None,
-            Phase::Ask => Some(Instant::ZERO),
-            Phase::Sent { .. } | Phase::Long { .. } => Some(self.due.min(self.ends)),
-        }
-    }
-
-    fn server(&self) -> Option<Server> {
-        match self.phase {
-            Phase::Sent { to } | Phase::Long { to } => Some(to),
-            _ => None,
-        }
-    }
-
-    fn is_under_way(&self) -> bool {
-        !matches!(self.phase, Phase::Free | Phase::Done(_))
-    }
-
-    fn finish(&mut self, result: Result<(), Error>, woken: &mut Woken) {
-        self.phase = Phase::Done(result);
-        woken.take(&mut self.waker);
-    }
-}
-
-impl Default for Query {
-    fn default() -> Self {
-        Query::new()
-    }
-}
 
 /// A question to be sent as a datagram.
 pub(crate) struct Outgoing {
@@ -530,6 +412,7 @@ impl<'a> Resolver<'a> {
     /// The records are there, or there are none of the type; either is kept for so long.
     fn settle(&mut self, index: usize, keep: Option<Duration>, woken: &mut Woken, now: Instant) {
         let query = &mut self.queries[index];
+        query.name.make_lower();
         query.finish(Ok(()), woken);
         if let Some(keep) = keep.filter(|keep| *keep > Duration::ZERO) {
             self.cache.put(query.key, Kept::Records, query.records.as_bytes(), now + keep, now);

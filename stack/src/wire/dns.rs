@@ -153,6 +153,11 @@ impl Name {
         }
     }
 
+    /// In small letters. Servers repeat the letters of our question, which are of random case, also in other names.
+    pub(crate) fn make_lower(&mut self) {
+        self.map_letters(|letter| letter.to_ascii_lowercase());
+    }
+
     /// Are the labels of `domain` its last ones?
     pub(crate) fn is_in(&self, domain: &Name) -> bool {
         let (all, of) = (self.labels().count(), domain.labels().count());
@@ -373,9 +378,10 @@ impl<'a> DnsMessage<'a> {
         self.0.get(record.data.clone()).unwrap_or(&[])
     }
 
-    /// The name that so many bytes into the record's data begins, and ends with it.
+    /// The name that so many bytes into the record's data begins, and ends with it, in small letters.
     pub(crate) fn name_in(&self, record: &Record, skip: usize) -> Option<Name> {
-        let (name, end) = Name::read(self.0, record.data.start + skip)?;
+        let (mut name, end) = Name::read(self.0, record.data.start + skip)?;
+        name.make_lower();
         (end == record.data.end).then_some(name)
     }
 
