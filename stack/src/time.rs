@@ -51,14 +51,6 @@ pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant>
     }
 }
 
-/// The first of several, in as few steps as there are deadlines.
-#[inline]
-pub(crate) fn first_of<const N: usize>(all: [Option<Instant>; N]) -> Option<Instant> {
-    let first =
-        all.iter().fold(Instant::FAR_FUTURE, |first, at| first.min(at.unwrap_or(Instant::FAR_FUTURE)));
-    (first < Instant::FAR_FUTURE).then_some(first)
-}
-
 /// A span of time in microseconds.
 ///
 /// One word on the targets that count; `core::time::Duration` converts both ways.

@@ -73,7 +73,11 @@ impl List {
     /// Takes the first entry.
     pub(crate) fn pop(&mut self, links: &mut impl Links) -> Option<u32> {
         let index = self.front()?;
-        self.remove(links, index);
+        self.head = core::mem::take(links.link(index)).next;
+        match self.head {
+            NONE => self.tail = NONE,
+            next => links.link(next).prev = NONE,
+        }
         Some(index)
     }
 

@@ -35,9 +35,11 @@ impl Default for Node {
 }
 
 impl Node {
-    /// Does the timer run, and fire by `at`? Then arming it for that time changes nothing.
+    /// Is there nothing to wait for, or does the timer run, and fire by `at`? Then arming it for that time changes nothing.
+    #[inline]
     pub(crate) fn fires_by(&self, at: Instant) -> bool {
-        self.armed && (self.at.wrapping_sub(at.micros().div_ceil(1000) as u32) as i32) <= 0
+        at == Instant::FAR_FUTURE
+            || self.armed && (self.at.wrapping_sub(at.micros().div_ceil(1000) as u32) as i32) <= 0
     }
 }
 

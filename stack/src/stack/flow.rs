@@ -1,15 +1,17 @@
-//! The flow of the last segment: a frame that differs from it only in what always differs goes
+//! The flow of the last segment: a frame that differs from it only in what always differs, or in its ports, goes
 //! straight to its connection, if TCP expects it.
 //!
 //! Nearly every frame of a transfer is such a one, and nothing has to be looked up for it. All
 //! others go the way of [`ingress`](super::ingress), which alone drops anything.
+
+use core::net::IpAddr;
 
 use super::Stack;
 use crate::base::slab::Key;
 use crate::bytes::Bytes;
 use crate::device::{RxChecksum, RxFrame};
 use crate::ip::InterfaceId;
-use crate::tcp::segment::EcnCodepoint;
+use crate::tcp::segment::{EcnCodepoint, Tuple};
 use crate::time::Instant;
 use crate::wire::tcp::parse_plain;
 use crate::wire::{Checksum, ETHERNET_LEN, EtherType, EthernetHeader, IPV4_LEN, IPV6_LEN, protocol};
@@ -60,25 +62,49 @@ impl Flow {
         Some(Flow { interface, connection, v6, mark, head, pseudo, ip })
     }
 
-    /// The segment in a frame of this flow.
-    fn segment_in<'f>(&self, interface: InterfaceId, frame: &RxFrame<'f>) -> Option<Bytes<'f>> {
+    /// The segment in a frame that comes from the same host, and whether it is for the same connection.
+    fn segment_in<'f>(&self, interface: InterfaceId, frame: &RxFrame<'f>) -> Option<(Bytes<'f>, bool)> {
         if interface != self.interface || frame.checksum == RxChecksum::Bad {
             return None;
         }
         let front = frame.bytes.front();
         let (at, len) = if self.v6 { self.match_v6(front)? } else { self.match_v4(front)? };
         let segment = frame.bytes.slice(at, len);
-        (segment.len() == len).then_some(segment)
+        let has_same_ports = front.get(at..at + 4)? == &self.head[at..at + 4];
+        (segment.len() == len).then_some((segment, has_same_ports))
     }
 
-    /// Length, identification and header checksum may differ, and nothing else: not the TTL either.
+    /// The connection that a segment is for that begins with these ports.
+    fn tuple(&self, ports: [u8; 4]) -> Tuple {
+        let [a, b, c, d] = ports;
+        let address = |at: usize| match self.v6 {
+            false => IpAddr::from(<[u8; 4]>::try_from(&self.head[at..at + 4]).unwrap_or_default()),
+            true => IpAddr::from(<[u8; 16]>::try_from(&self.head[at..at + 16]).unwrap_or_default()),
+        };
+        let (remote, local) = if self.v6 { (22, 38) } else { (26, 30) };
+        Tuple {
+            local: address(local),
+            remote: address(remote),
+            local_port: u16::from_be_bytes([c, d]),
+            remote_port: u16::from_be_bytes([a, b]),
+        }
+    }
+
+    /// A segment came for another connection between the same hosts, that begins with these ports.
+    fn turn_to(&mut self, connection: Key, ports: [u8; 4]) {
+        let at = if self.v6 { HEAD_LEN } else { HEAD_LEN_V4 } - 4;
+        self.head[at..at + 4].copy_from_slice(&ports);
+        self.connection = connection;
+    }
+
+    /// Length, identification and header checksum may differ, and nothing else but the ports: not the TTL either.
     #[inline]
     fn match_v4(&self, front: &[u8]) -> Option<(usize, usize)> {
         let (mine, head) = (&self.head, front.first_chunk::<HEAD_LEN_V4>()?);
         let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
         let total_len = usize::from(word(16));
         let is_same =
-            head[..16] == mine[..16] && head[20..24] == mine[20..24] && head[26..38] == mine[26..38];
+            head[..16] == mine[..16] && head[20..24] == mine[20..24] && head[26..34] == mine[26..34];
         let mut sum = self.ip;
         sum.add_word(total_len as u16);
         sum.add_word(word(18));
@@ -89,10 +115,11 @@ impl Flow {
         Some((ETHERNET_LEN + IPV4_LEN, total_len.checked_sub(IPV4_LEN)?))
     }
 
-    /// Only the length may differ.
+    /// Only length, ports and the flow label may differ, which is the sender's to choose for each connection (RFC 6437).
     fn match_v6(&self, front: &[u8]) -> Option<(usize, usize)> {
         let (mine, head) = (&self.head, front.first_chunk::<HEAD_LEN>()?);
-        let is_same = head[..18] == mine[..18] && head[20..] == mine[20..];
+        let has_same_class = head[14] == mine[14] && (head[15] ^ mine[15]) & 0xf0 == 0;
+        let is_same = head[..14] == mine[..14] && has_same_class && head[20..54] == mine[20..54];
         let len = usize::from(u16::from_be_bytes([head[18], head[19]]));
         is_same.then_some((ETHERNET_LEN + IPV6_LEN, len))
     }
@@ -115,8 +142,7 @@ impl Stack<'_> {
         }
     }
 
-    /// Takes the frame, if it belongs to the flow of the last one and TCP expects it. False:
-    /// nothing was done.
+    /// Takes the frame, if it comes from the host of the last one and its connection expects it. False: nothing was done.
     pub(super) fn take_expected(
         &mut self,
         interface: InterfaceId,
@@ -128,16 +154,24 @@ impl Stack<'_> {
         if !self.raw.is_empty() {
             return false;
         }
-        let Some(flow) = &self.flow else { return false };
-        let Some(bytes) = flow.segment_in(interface, frame) else { return false };
+        let Some(flow) = &mut self.flow else { return false };
+        let Some((bytes, is_same)) = flow.segment_in(interface, frame) else { return false };
+        let connection = match bytes.front().first_chunk() {
+            Some(ports) if !is_same => self.tcp.key_of(&flow.tuple(*ports)),
+            _ => Some(flow.connection),
+        };
+        let Some(connection) = connection else { return false };
         let Some(mut segment) = parse_plain(bytes) else { return false };
         segment.mark = flow.mark;
         segment.is_merged = frame.segment_len.is_some_and(|len| segment.payload.len() > len.into());
         let is_whole = || frame.checksum == RxChecksum::Valid || flow.checksum_is_valid(bytes);
-        if !self.tcp.take_expected(flow.connection, &segment, is_whole, now, &mut self.pool) {
+        if !self.tcp.take_expected(connection, &segment, is_whole, now, &mut self.pool) {
             return false;
         }
-        let (connection, v6) = (flow.connection, flow.v6);
+        if !is_same && let Some(ports) = bytes.front().first_chunk() {
+            flow.turn_to(connection, *ports);
+        }
+        let v6 = flow.v6;
         self.tcp_confirms(connection, now);
         let counters = &mut self.counters;
         counters.frames.received.count(frame.bytes.len());

@@ -43,6 +43,8 @@ mod tcp;
 mod tcp;
 #[cfg(feature = "tcp")]
 mod tcp_calls;
+#[cfg(feature = "tcp")]
+mod tcp_plain;
 mod timers;
 mod udp;
 mod udp_in_place;
@@ -159,7 +161,7 @@ pub struct Stack<'a> {
     #[cfg(feature = "fragments")]
     reassembly: Timed<crate::ip::reassembly::Reassembly<'a>>,
     /// The path that TCP took last.
-    tcp_way: Option<(paths::RouteCacheKey, Path)>,
+    tcp_way: Option<tcp::TcpWay>,
     /// The path that an answer took last.
     answer_way: Option<(paths::RouteCacheKey, Path)>,
 }

@@ -10,6 +10,9 @@ use crate::ip::{IcmpError, InterfaceId, PacketMeta};
 use crate::link::neighbor::NeighborKey;
 use crate::time::Instant;
 
+/// The path that TCP took last: there is none.
+pub(super) enum TcpWay {}
+
 /// The flow of the last segment: there is none.
 pub(super) enum Flow {}
 

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use super::Stack;
+use super::{Interface, Stack};
 use crate::error::Error;
 use crate::ip::addresses::{Address, Cidr};
 use crate::ip::routes::Route;
@@ -108,12 +108,7 @@ impl Stack<'_> {
     /// another than the usual (RFC 4861 §6.3.4).
     #[inline]
     pub(super) fn hop_limit(&self, id: InterfaceId, destination: IpAddr, wanted: u8) -> u8 {
-        #[cfg(feature = "slaac")]
-        if destination.is_ipv6() && wanted == crate::wire::HOP_LIMIT {
-            return self.interface(id).and_then(|i| i.autoconf.hop_limit).unwrap_or(wanted);
-        }
-        let _ = (id, destination);
-        wanted
+        hop_limit(self.interface(id), destination, wanted)
     }
 
     /// The path of an answer from `source` to `destination` by `zone`. The last one is remembered: who sends
@@ -217,6 +212,17 @@ impl Stack<'_> {
             (first, _) => first.or_else(|| links().next()).map(|(id, _)| id).ok_or(Error::NetUnreachable),
         }
     }
+}
+
+/// See [`hop_limit`](Stack::hop_limit).
+#[inline]
+pub(super) fn hop_limit(interface: Option<&Interface>, destination: IpAddr, wanted: u8) -> u8 {
+    #[cfg(feature = "slaac")]
+    if destination.is_ipv6() && wanted == crate::wire::HOP_LIMIT {
+        return interface.and_then(|i| i.autoconf.hop_limit).unwrap_or(wanted);
+    }
+    let _ = (interface, destination);
+    wanted
 }
 
 fn is_loopback_v4(address: IpAddr) -> bool {

@@ -1,6 +1,7 @@
 //! Where the pipeline meets TCP: segments in, segments out, and what ICMP and neighbours say.
 
 pub(super) use super::flow::Flow;
+pub(super) use super::tcp_plain::TcpWay;
 
 use super::egress::answer_to;
 use super::{Resolution, Stack};
@@ -39,7 +40,7 @@ enum Hop {
 }
 
 /// What came of one attempt to send for a connection.
-enum Sent {
+pub(super) enum Sent {
     /// A segment went out, or was as good as lost. There may be `more`, and its way, if that is known.
     Segment { link: Option<LinkPath>, more: bool },
     /// There is nothing to send.
@@ -275,7 +276,8 @@ impl Stack<'_> {
     }
 
     /// Most bytes of payload in one plan.
-    fn text_max(&self) -> u32 {
+    #[inline]
+    pub(super) fn text_max(&self) -> u32 {
         TEXT_MAX.min((TX_PIECES - 2) * self.pool.block_len()) as u32
     }
 
@@ -288,6 +290,9 @@ impl Stack<'_> {
         device: &mut dyn Device,
         now: Instant,
     ) -> Sent {
+        if let Some(sent) = self.tcp_send_plain(index, link.as_ref(), device, now) {
+            return sent;
+        }
         let Some(mut plan) = self.tcp.plan(index, self.text_max(), now, &self.pool) else {
             return Sent::Nothing;
         };
@@ -399,10 +404,10 @@ impl Stack<'_> {
     /// The way to the peer. The last one found is remembered: a burst of segments takes one way.
     fn tcp_path(&mut self, tuple: &Tuple, interface: InterfaceId) -> Option<Path> {
         let key = (tuple.remote, tuple.local, interface, self.paths_epoch);
-        if let Some((known, path)) = &self.tcp_way
-            && *known == key
+        if let Some(way) = &self.tcp_way
+            && way.key == key
         {
-            return Some(*path);
+            return Some(way.path);
         }
         let path = self.path(tuple.remote, Some(interface), Some(tuple.local)).ok();
         // A peer is one host, whatever became of its address since.
@@ -410,7 +415,8 @@ impl Stack<'_> {
         if let Some(mtu) = self.path_mtus.of(tuple.remote) {
             path.mtu = path.mtu.min(mtu);
         }
-        self.tcp_way = Some((key, path));
+        let mac = self.interface(path.interface)?.capabilities.mac;
+        self.tcp_way = Some(TcpWay::new(key, path, mac));
         Some(path)
     }
 

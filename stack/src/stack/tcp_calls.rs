@@ -158,18 +158,17 @@ impl Stack<'_> {
     /// it failed. With [`TcpOptions::fast_open`] nobody need wait for the handshake, where the server's
     /// cookie is known.
     pub fn tcp_connected(&self, handle: TcpHandle) -> Result<(), Error> {
-        self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.connected()
+        self.tcp.inspect(handle.0, |c| c.tcb.connected())?
     }
 
     /// The state of RFC 9293 §3.3.2. A connection in TIME-WAIT is `Closed` to its application.
     pub fn tcp_state(&self, handle: TcpHandle) -> Result<State, Error> {
-        Ok(self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.state())
+        self.tcp.inspect(handle.0, |c| c.tcb.state())
     }
 
     /// What is known of the connection: see [`TcpInfo`].
     pub fn tcp_info(&self, handle: TcpHandle, now: Instant) -> Result<TcpInfo, Error> {
-        let c = self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?;
-        Ok(c.tcb.info(now, &self.tcp.settings.config))
+        self.tcp.inspect(handle.0, |c| c.tcb.info(now, &self.tcp.settings.config))
     }
 
     /// Why the connection ended, or a problem that may pass, which is told once: an ICMP error, or a
@@ -180,9 +179,8 @@ impl Stack<'_> {
 
     /// Local and remote address and port.
     pub fn tcp_addresses(&self, handle: TcpHandle) -> Result<(SocketAddr, SocketAddr), Error> {
-        let c = self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?;
-        let zone = c.interface.zone();
-        let t = &c.tuple;
+        let (t, interface) = self.tcp.inspect(handle.0, |c| (c.tuple, c.interface))?;
+        let zone = interface.zone();
         Ok((with_zone(t.local, t.local_port, zone), with_zone(t.remote, t.remote_port, zone)))
     }
 
@@ -235,7 +233,7 @@ impl Stack<'_> {
     /// [`Error::WouldBlock`]: not yet (it is a [`Readiness::Writable`] when it does); else why it will
     /// not.
     pub fn tcp_acknowledged(&self, handle: TcpHandle) -> Result<(), Error> {
-        self.tcp.connection(handle.0).ok_or(Error::StaleHandle)?.tcb.acknowledged()
+        self.tcp.inspect(handle.0, |c| c.tcb.acknowledged())?
     }
 
     /// As [`tcp_write`](Stack::tcp_write), but all of it or nothing, and 4 KiB beyond a full send buffer:

@@ -13,6 +13,7 @@ use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 
 mod crowd;
+mod flows;
 mod mtus;
 mod ranges;
 

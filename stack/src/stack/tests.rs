@@ -115,7 +115,7 @@ impl Host {
 }
 
 /// Does a frame report memberships, by IGMP or MLD?
-fn is_report(frame: &[u8]) -> bool {
+pub(super) fn is_report(frame: &[u8]) -> bool {
     match (frame[12], frame[13]) {
         (0x08, 0x00) => frame[23] == 2,
         // MLD's router alert makes a header of hop-by-hop options.

@@ -355,6 +355,54 @@ impl Plan {
     }
 }
 
+/// What nearly every segment is that goes out: new payload from SND.NXT on, or an acknowledgment alone, without options but
+/// timestamps. A [`Plan`] of less.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct PlainPlan {
+    pub(crate) seq: Seq,
+    pub(crate) ack: Seq,
+    pub(crate) flags: Flags,
+    /// As it stands in the header.
+    pub(crate) window: u16,
+    pub(crate) timestamps: Option<Timestamps>,
+    /// The ECN field of its packet.
+    pub(crate) mark: EcnCodepoint,
+    /// Where the payload starts in the send queue, and its length; 0: an acknowledgment alone.
+    pub(crate) offset: u32,
+    pub(crate) len: u32,
+    /// Payload bytes per segment when it is cut: it may be many segments long.
+    pub(crate) mss: u16,
+    /// The right edge of the window that it advertises.
+    pub(crate) edge: Seq,
+}
+
+impl PlainPlan {
+    /// The device took only the first `len` bytes of payload.
+    #[inline]
+    pub(crate) fn cut_to(&mut self, len: u32) {
+        if len < self.len {
+            self.len = len;
+            self.flags = self.flags.without(Flags::PSH);
+        }
+    }
+
+    /// How many segments on the wire it is.
+    #[inline]
+    pub(crate) fn segments(&self) -> u32 {
+        let mss = u32::from(self.mss);
+        if self.len <= mss { 1 } else { self.len.div_ceil(mss) }
+    }
+}
+
+impl From<PlainPlan> for Plan {
+    fn from(plain: PlainPlan) -> Plan {
+        let PlainPlan { seq, ack, flags, window, timestamps, mark, offset, len, mss, edge } = plain;
+        let kind = if len > 0 { PlanKind::Data } else { PlanKind::Ack };
+        let options = Options { timestamps, ..Options::default() };
+        Plan { kind, seq, ack, flags, window, options, mark, offset, len, mss, edge }
+    }
+}
+
 /// A reset in answer to a segment (RFC 9293 §3.10.7.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Reset {

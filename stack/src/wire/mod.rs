@@ -23,6 +23,8 @@ mod ndp;
 mod router;
 #[cfg(feature = "tcp")]
 pub(crate) mod tcp;
+#[cfg(feature = "tcp")]
+mod template;
 mod udp;
 
 pub(crate) use arp::{ARP_LEN, ArpOperation, ArpPacket};
@@ -56,6 +58,8 @@ pub(crate) use ipv6::{IPV6_LEN, Ipv6Header, OptionVerdict, check_options, extens
 pub(crate) use ndp::{NDP_LEN_MAX, NeighborMessage, NeighborMessageKind};
 #[cfg(feature = "slaac")]
 pub(crate) use router::{Redirect, RouterAdvert, RouterOption, router_solicit};
+#[cfg(feature = "tcp")]
+pub(crate) use template::{HeaderTemplate, PacketFields};
 pub(crate) use udp::{UDP_LEN, UdpHeader};
 
 use core::net::IpAddr;

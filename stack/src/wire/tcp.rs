@@ -5,7 +5,8 @@ use crate::bytes::Bytes;
 use crate::seq::{Range, Seq};
 
 use crate::tcp::segment::{
-    EcnBytes, EcnCodepoint, FastOpen, Flags, Options, PLAIN_FLAGS, Plain, Sack, Segment, Timestamps,
+    EcnBytes, EcnCodepoint, FastOpen, Flags, Options, PLAIN_FLAGS, Plain, PlainPlan, Sack, Segment,
+    Timestamps,
 };
 use smoltcp::wire::TcpPacket;
 
@@ -167,6 +168,30 @@ pub(crate) struct TcpHeader {
     pub(crate) options: Options,
 }
 
+/// Bytes of a TCP header with no option but timestamps.
+pub(crate) const PLAIN_LEN_MAX: usize = TCP_LEN + 12;
+
+/// Writes the header of a plain segment, its checksum zero, and returns its length. `buf` holds at least [`PLAIN_LEN_MAX`] bytes.
+#[inline]
+pub(crate) fn emit_plain(buf: &mut [u8], (source, destination): (u16, u16), plan: &PlainPlan) -> usize {
+    let Some(header) = buf.first_chunk_mut::<PLAIN_LEN_MAX>() else { return 0 };
+    let len = if plan.timestamps.is_some() { PLAIN_LEN_MAX } else { TCP_LEN };
+    header[0..2].copy_from_slice(&source.to_be_bytes());
+    header[2..4].copy_from_slice(&destination.to_be_bytes());
+    header[4..8].copy_from_slice(&plan.seq.0.to_be_bytes());
+    header[8..12].copy_from_slice(&plan.ack.0.to_be_bytes());
+    let offset = (len as u16 / 4) << 12;
+    header[12..14].copy_from_slice(&(offset | plan.flags.0).to_be_bytes());
+    header[14..16].copy_from_slice(&plan.window.to_be_bytes());
+    header[16..20].fill(0);
+    if let Some(Timestamps { value, echo }) = plan.timestamps {
+        header[20..24].copy_from_slice(&TIMESTAMPS_FIRST);
+        header[24..28].copy_from_slice(&value.to_be_bytes());
+        header[28..32].copy_from_slice(&echo.to_be_bytes());
+    }
+    len
+}
+
 impl TcpHeader {
     /// Bytes of the header with its options.
     pub(crate) const fn len(&self) -> usize {
@@ -288,6 +313,33 @@ mod tests {
             assert_eq!((source, destination), (80, 50_000));
             assert_eq!((s.seq, s.ack, s.flags), (header.seq, header.ack, header.flags));
             assert_eq!((s.window, s.options, s.payload.front()), (0x8001, options, &payload[..]));
+        }
+    }
+
+    /// With and without timestamps, and every bit of the flags: the bytes of the long way.
+    #[test]
+    fn a_plain_header_equals_that_of_all_fields() {
+        for timestamps in [None, Some(Timestamps { value: 0xfedc_ba98, echo: 0x0102_0304 })] {
+            for flags in [Flags::ACK, Flags::ACK | Flags::PSH | Flags::ace(0b101)] {
+                let header = TcpHeader { flags, ..header(Options { timestamps, ..Options::default() }) };
+                let TcpHeader { source_port, destination_port, seq, ack, window, .. } = header;
+                let plan = PlainPlan {
+                    seq,
+                    ack,
+                    flags,
+                    window,
+                    timestamps,
+                    mark: Default::default(),
+                    offset: 0,
+                    len: 7,
+                    mss: 1460,
+                    edge: ack,
+                };
+                let (mut all, mut plain) = ([0; 60], [0xaa; 60]);
+                let len = header.emit(&mut all);
+                assert_eq!(emit_plain(&mut plain, (source_port, destination_port), &plan), len);
+                assert_eq!(plain[..len], all[..len]);
+            }
         }
     }
 

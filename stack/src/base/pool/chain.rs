@@ -531,6 +531,15 @@ impl Chain {
         (found == len).then(|| pool.bytes(self.head, self.start as usize, len))
     }
 
+    /// The last `len` bytes, if they lie in the last block.
+    #[inline]
+    pub(crate) fn last_bytes<'p>(&self, pool: &'p Pool<'_>, len: usize) -> Option<&'p [u8]> {
+        let before = (self.blocks as usize).checked_sub(1)? * pool.len_of(self.tail);
+        // Behind a `reserve` the queue may end before its last block.
+        let end = (self.start as usize + self.len as usize).checked_sub(before)?;
+        Some(pool.bytes(self.tail, end.checked_sub(len)?, len))
+    }
+
     /// Copies from `offset` into `to` as much as there is and returns how much.
     pub fn copy_out(&self, pool: &Pool<'_>, offset: usize, to: &mut [u8]) -> usize {
         let want = to.len().min((self.len as usize).saturating_sub(offset));

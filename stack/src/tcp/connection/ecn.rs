@@ -411,6 +411,18 @@ impl Ecn {
         }
     }
 
+    /// Is there nothing to say but by the flags that every segment has?
+    #[inline]
+    pub(in crate::tcp) fn is_plain(&self) -> bool {
+        match self.mode {
+            Mode::Off => true,
+            Mode::Classic => !self.cwr,
+            Mode::Accurate => {
+                self.counters.third.is_none() && self.counters.reports == 0 && !self.wants_one_segment()
+            }
+        }
+    }
+
     /// The flags of a segment.
     pub(in crate::tcp) fn flags(&self, kind: PlanKind, len: u32) -> Flags {
         let nothing = Flags::default();

@@ -15,6 +15,7 @@ pub(crate) mod input;
 pub(crate) mod keep_alive;
 pub(crate) mod output;
 pub(crate) mod path;
+pub(crate) mod plain;
 pub(crate) mod soft_error;
 pub(crate) mod tcb;
 pub(crate) mod timers;

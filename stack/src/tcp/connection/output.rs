@@ -26,7 +26,16 @@ impl Tcb {
             }
             Phase::Synchronized(s) => match &s.opening {
                 Some(opening) if opening.send => Some(s.syn_ack(opening, self.clock(now))),
-                _ => s.plan(most, now, self.clock(now), cx.pool),
+                _ => {
+                    let plan = s.plan(most, now, self.clock(now), cx.pool);
+                    let plain = || s.plan_plain(most, self.clock(now), cx.pool);
+                    debug_assert!(
+                        plain().is_none_or(|plain| plan == Some(plain.into())),
+                        "{plan:?}, {:?}",
+                        plain()
+                    );
+                    plan
+                }
             },
             _ => None,
         }

@@ -17,7 +17,7 @@ use crate::tcp::options::TcpOptions;
 use crate::tcp::receive::{LEAST, PendingAck, Receive};
 use crate::tcp::segment::{Reset, Segment, Timestamps};
 use crate::tcp::send::{Fin, Send, SendTimer};
-use crate::time::{Instant, first_of};
+use crate::time::Instant;
 
 /// Which side's FIN came first decides who stays in TIME-WAIT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -279,7 +279,7 @@ impl Tcb {
             Phase::Synchronized(s) => {
                 s.receive.is_ack_due()
                     || s.opening.as_ref().is_some_and(|o| o.send)
-                    || s.send.resendable(u32::MAX).is_some()
+                    || (s.send.scoreboard.lost() > 0 && s.send.resendable(u32::MAX).is_some())
                     || s.send.recovery.probe_is_due()
                     || s.send.probes_closed_window()
                     || s.asking.due
@@ -294,12 +294,14 @@ impl Tcb {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => Some(h.deadline(options)),
             Phase::Synchronized(s) => {
-                let ack = match s.receive.pending_ack() {
-                    PendingAck::By(at) => Some(at),
-                    PendingAck::Nothing | PendingAck::Now(_) => None,
-                };
-                let [timer, gate] = s.send.deadlines(options);
-                first_of([timer, gate, ack, s.orphan_until, s.asking.at])
+                let mut first = s.send.deadline(options);
+                if let PendingAck::By(at) = s.receive.pending_ack() {
+                    first = first.min(at);
+                }
+                for at in [s.orphan_until, s.asking.at].into_iter().flatten() {
+                    first = first.min(at);
+                }
+                (first < Instant::FAR_FUTURE).then_some(first)
             }
             Phase::Over(_) => None,
         }

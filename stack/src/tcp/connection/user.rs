@@ -16,14 +16,14 @@ use crate::time::{Duration, Instant};
 pub(crate) const LAST_WORDS: usize = 4096;
 
 /// What is queued for sending.
-struct Queue {
+struct Queue<'q> {
     len: u32,
     /// To how much the application may fill it.
     max: u32,
     /// How much of it never went out.
     unsent: u32,
-    /// How much more its blocks hold.
-    spare: usize,
+    /// What it lies in.
+    chain: &'q Chain,
     /// How much of it the peer has room for; `None`: it has yet to answer.
     window: Option<u32>,
 }
@@ -83,32 +83,32 @@ impl Tcb {
 
     /// How much `write` would take; any amount, if it would only fail.
     pub(crate) fn room(&self, cx: &Context<'_, '_>) -> usize {
-        let Some(Queue { len, max, unsent, spare, window }) = self.open_queue(cx) else { return usize::MAX };
+        let Some(Queue { len, max, unsent, chain, window }) = self.open_queue(cx) else { return usize::MAX };
         let room = max.saturating_sub(len);
         if cx.pool.has_plenty(max as usize, Need::Ahead) {
             return room.min(cx.unsent_room(unsent)) as usize;
         }
-        room.min(cx.unsent_room(unsent)).min(memory_share(cx.pool, len, spare, window)) as usize
+        let share = memory_share(cx.pool, len, chain.spare(cx.pool), window);
+        room.min(cx.unsent_room(unsent)).min(share) as usize
     }
 
     fn room_for_last_words(&self, cx: &Context<'_, '_>) -> usize {
-        let Some(Queue { len, max, spare, .. }) = self.open_queue(cx) else { return usize::MAX };
-        let memory = cx.pool.beyond(Need::Send).max(spare);
+        let Some(Queue { len, max, chain, .. }) = self.open_queue(cx) else { return usize::MAX };
+        let memory = cx.pool.beyond(Need::Send).max(chain.spare(cx.pool));
         ((max + to_u32(LAST_WORDS)).saturating_sub(len) as usize).min(memory)
     }
 
     /// What is queued for sending, if the application may add to it.
-    fn open_queue(&self, cx: &Context<'_, '_>) -> Option<Queue> {
+    fn open_queue(&self, cx: &Context<'_, '_>) -> Option<Queue<'_>> {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) if !h.fin => {
                 let len = to_u32(h.queue.len());
                 let max = if cx.tuned().0 { self.send_limit.min(START) } else { self.send_limit };
-                Some(Queue { len, max, unsent: len, spare: h.queue.spare(cx.pool), window: None })
+                Some(Queue { len, max, unsent: len, chain: &h.queue, window: None })
             }
             Phase::Synchronized(Synchronized { send, resets: false, .. }) if send.fin == Fin::Open => {
                 let (len, max) = (to_u32(send.queue.len()), send.queue_max());
-                let (unsent, spare) = (send.unsent(), send.queue.spare(cx.pool));
-                Some(Queue { len, max, unsent, spare, window: Some(send.wnd) })
+                Some(Queue { len, max, unsent: send.unsent(), chain: &send.queue, window: Some(send.wnd) })
             }
             _ => None,
         }

@@ -317,6 +317,12 @@ impl Receive {
         !self.ranges.is_empty()
     }
 
+    /// Have acknowledgments nothing to say but RCV.NXT and the window?
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.ranges.is_empty() && self.dsack.is_empty()
+    }
+
     /// Is it an old duplicate by its timestamp (PAWS)?
     //= rfc7323#5.3 R1
     #[inline]

@@ -340,6 +340,36 @@ impl Send {
         }
     }
 
+    /// `len` bytes of the queue from `offset` on, in pieces.
+    pub(crate) fn pieces<'p, const N: usize>(
+        &self,
+        pool: &'p Pool<'_>,
+        offset: u32,
+        len: u32,
+        pieces: &mut heapless::Vec<&'p [u8], N>,
+    ) -> usize {
+        let mut cursor = self.cursor.get();
+        let found = self.queue.pieces(pool, &mut cursor, offset as usize, len as usize, pieces);
+        self.cursor.set(cursor);
+        found
+    }
+
+    /// Is nothing but new payload to be sent, and everything so far on its way once?
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.nxt == self.max
+            && !self.probe
+            && self.fin != Fin::Queued
+            && !self.size.is_searching()
+            && self.is_open()
+    }
+
+    /// What [`sendable`](Send::sendable) says where [all is plain](Send::is_plain): no FIN waits.
+    #[inline]
+    pub(crate) fn plain_len(&self, most: u32) -> u32 {
+        if self.unsent() > 0 { self.sendable(most).len } else { 0 }
+    }
+
     /// What may go out sooner or later without another word of the peer: windows, Nagle's rule and the sender's
     /// silly-window avoidance.
     //= rfc9293#3.8.6.2.1 MUST-38
@@ -350,19 +380,27 @@ impl Send {
         if unsent == 0 && !fin {
             return Sendable::NOTHING;
         }
+        let mss = u32::from(self.mss);
         let cwnd = self.cwnd().saturating_sub(self.pipe());
+        let window = self.wnd.saturating_sub(self.flight());
+        if !fin && mss <= most && unsent <= mss.min(window).min(cwnd) {
+            // Most of what is written: no more than a segment, which fits the windows.
+            let may_go = self.nodelay || self.small_end.at_or_before(self.una);
+            if unsent == mss || (may_go && !self.cork) {
+                return Sendable { len: unsent, fin };
+            }
+        }
         // A probe of the tail is a new segment if there is one, with payload: few peers say of a FIN alone
         // that it has arrived.
         let probes = self.recovery.probe_is_due() && unsent > 0;
         // What waited too long for a window takes what there is of it.
-        let cwnd = if probes || self.probe { cwnd.max(self.mss as u32) } else { cwnd };
-        let window = self.wnd.saturating_sub(self.flight());
+        let cwnd = if probes || self.probe { cwnd.max(mss) } else { cwnd };
         let usable = window.min(cwnd);
         if usable == 0 && unsent > 0 {
             return Sendable::NOTHING;
         }
         // A super-segment may be limited to less than one segment of a link with a huge MTU.
-        let mss = (self.mss as u32).min(most);
+        let mss = mss.min(most);
         let len = unsent.min(usable).min(most);
         // A FIN is no data: the congestion window has nothing to say about it.
         //= rfc5681#2

@@ -42,7 +42,7 @@ pub(crate) enum SendTimer {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Timers {
     running: Option<SendTimer>,
-    /// When that fires.
+    /// When that fires; [`Instant::FAR_FUTURE`] if none runs.
     at: Instant,
 }
 
@@ -218,9 +218,14 @@ impl Send {
         Some(options.user_timeout.map_or(at, |patience| at.min(self.since + patience)))
     }
 
-    /// When the timer fires, and when the pacer's gate opens.
-    pub(crate) fn deadlines(&self, options: &TcpOptions) -> [Option<Instant>; 2] {
-        [self.timer_at(options), self.controller.pacer().deadline()]
+    /// When the timer fires, or the pacer's gate opens; [`Instant::FAR_FUTURE`]: neither does.
+    #[inline]
+    pub(crate) fn deadline(&self, options: &TcpOptions) -> Instant {
+        let timer = match options.user_timeout {
+            None => self.timers.at,
+            Some(_) => self.timer_at(options).unwrap_or(Instant::FAR_FUTURE),
+        };
+        self.controller.pacer().deadline().map_or(timer, |gate| gate.min(timer))
     }
 
     /// Has the loop slept through the timer? Then what is in flight counts from now: nobody looked when its

@@ -219,7 +219,7 @@ impl Tcp<'_> {
     }
 
     pub(crate) fn options(&self, key: Key) -> Result<&TcpOptions, Error> {
-        let profile = self.connections.look_by(key).ok_or(Error::StaleHandle)?.profile;
+        let profile = self.inspect(key, |c| c.profile)?;
         Ok(self.settings.options(profile))
     }
 
@@ -238,17 +238,17 @@ impl Tcp<'_> {
 
     /// ABORT (RFC 9293 §3.10.5): the connection ends at once, and the peer is told.
     pub(crate) fn abort(&mut self, key: Key, now: Instant, pool: &mut Pool<'_>) -> Option<LastWords> {
-        let c = self.connections.look_by(key)?;
-        let (reset, fields) = (c.tcb.reset(now), self.settings.options(c.profile).ip_fields());
-        let (tuple, interface) = (c.tuple, c.interface);
+        let look = |c: &Connection| (c.tcb.reset(now), c.profile, c.tuple, c.interface);
+        let (reset, profile, tuple, interface) = self.connections.inspect(key, look)?;
+        let fields = self.settings.options(profile).ip_fields();
         self.take_out(key, pool);
         Some(LastWords { tuple, interface, reset: reset?, fields })
     }
 
     /// Takes a connection off all tables. False: there is none.
     pub(in crate::tcp) fn take_out(&mut self, key: Key, pool: &mut Pool<'_>) -> bool {
-        let Some(c) = self.connections.look_by(key) else { return false };
-        let (passive_on, opening) = (passive(&c.tcb), c.tcb.opening());
+        let look = |c: &Connection| (passive(&c.tcb), c.tcb.opening());
+        let Some((passive_on, opening)) = self.connections.inspect(key, look) else { return false };
         self.forget(key.index);
         if let Some(listener) = passive_on {
             self.half_open_ends(listener, key.index);
@@ -266,6 +266,6 @@ impl Tcp<'_> {
     /// Bytes up to the end of the urgent data.
     //= rfc9293#3.8.5 MUST-33
     pub(crate) fn urgent(&self, key: Key) -> Result<Option<u32>, Error> {
-        Ok(self.connections.look_by(key).ok_or(Error::StaleHandle)?.tcb.urgent_left())
+        self.inspect(key, |c| c.tcb.urgent_left())
     }
 }

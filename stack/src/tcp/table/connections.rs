@@ -190,6 +190,16 @@ impl<'a> Connections<'a> {
         Some(c)
     }
 
+    /// Shows the connection that this key is for to `see`, wherever it is.
+    #[inline]
+    pub(in crate::tcp) fn inspect<R>(&self, key: Key, see: impl FnOnce(&Connection) -> R) -> Option<R> {
+        let place = self.places.get(key)?;
+        match &place.idle {
+            None => self.active.at(place.active).map(see),
+            Some(idle) => Some(see(&idle.copy(key.index))),
+        }
+    }
+
     /// A look at a connection, which changes nothing.
     pub(in crate::tcp) fn look(&self, index: u32) -> Option<ConnectionRef<'_>> {
         let place = self.places.at(index)?;
@@ -197,6 +207,7 @@ impl<'a> Connections<'a> {
         Some(ConnectionRef { active: self.active.at(place.active), unparked })
     }
 
+    #[cfg(all(test, feature = "alloc"))]
     pub(in crate::tcp) fn look_by(&self, key: Key) -> Option<ConnectionRef<'_>> {
         self.places.get(key)?;
         self.look(key.index)

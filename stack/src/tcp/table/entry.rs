@@ -8,7 +8,7 @@ use crate::base::wheel::Node;
 use crate::ip::InterfaceId;
 use crate::tcp::connection::tcb::{Phase, Tcb};
 use crate::tcp::options::TcpOptions;
-use crate::tcp::segment::{Plan, Tuple};
+use crate::tcp::segment::{PlainPlan, Plan, Tuple};
 use crate::tcp::table::Profile;
 use crate::time::Instant;
 use core::task::Waker;
@@ -83,6 +83,20 @@ impl Connection {
         self.hash & 0xf_ffff
     }
 
+    /// The payload of a plain segment, in pieces.
+    #[inline]
+    pub(crate) fn plain_payload<'p, const N: usize>(
+        &self,
+        pool: &'p Pool<'_>,
+        plan: &PlainPlan,
+        pieces: &mut heapless::Vec<&'p [u8], N>,
+    ) -> usize {
+        match &self.tcb.phase {
+            Phase::Synchronized(s) if plan.len > 0 => s.send.pieces(pool, plan.offset, plan.len, pieces),
+            _ => 0,
+        }
+    }
+
     /// The payload of `plan`, in pieces.
     pub(crate) fn payload<'p, const N: usize>(
         &self,
@@ -101,10 +115,7 @@ impl Connection {
             }
             Phase::SynReceived(_) | Phase::Over(_) => return 0,
         };
-        let mut cursor = s.send.cursor.get();
-        let found = s.send.queue.pieces(pool, &mut cursor, plan.offset as usize, plan.len as usize, pieces);
-        s.send.cursor.set(cursor);
-        found
+        s.send.pieces(pool, plan.offset, plan.len, pieces)
     }
 }
 

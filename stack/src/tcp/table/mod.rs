@@ -52,10 +52,11 @@ use crate::base::slab::{Key, Slab, Slot};
 use crate::base::wakers::Woken;
 use crate::base::wheel::Wheel;
 use crate::counters::TcpCount;
+use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::time::{Duration, Instant, earlier};
+use connections::Connections;
 pub(crate) use connections::Opened;
-use connections::{ConnectionRef, Connections};
 
 use fast_open_cache::CookieJar;
 use listener::Listener;
@@ -177,8 +178,15 @@ impl<'a> Tcp<'a> {
         self.ports = random.next_u32().into();
     }
 
+    /// Shows a connection to `see`.
+    #[inline]
+    pub(crate) fn inspect<R>(&self, key: Key, see: impl FnOnce(&Connection) -> R) -> Result<R, Error> {
+        self.connections.inspect(key, see).ok_or(Error::StaleHandle)
+    }
+
     /// A look at a connection.
-    pub(crate) fn connection(&self, key: Key) -> Option<ConnectionRef<'_>> {
+    #[cfg(all(test, feature = "alloc"))]
+    pub(crate) fn connection(&self, key: Key) -> Option<connections::ConnectionRef<'_>> {
         self.connections.look_by(key)
     }
 
@@ -233,6 +241,12 @@ impl<'a> Tcp<'a> {
             self.last = found;
         }
         Some(found)
+    }
+
+    /// The connection between these two, unless it is in TIME-WAIT.
+    pub(crate) fn key_of(&mut self, tuple: &Tuple) -> Option<Key> {
+        let found = self.find(tuple).filter(|id| id & TIME_WAIT == 0)?;
+        self.connections.key(found)
     }
 
     /// The connection of the last segment, if that was of `tuple`.

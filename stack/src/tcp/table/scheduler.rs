@@ -9,8 +9,8 @@ use crate::ip::InterfaceId;
 use crate::tcp::connection::output::Outlook;
 use crate::tcp::connection::tcb::has_memory;
 use crate::tcp::connection::tcb::{Effects, End};
-use crate::tcp::segment::Plan;
 use crate::tcp::segment::Tuple;
+use crate::tcp::segment::{PlainPlan, Plan};
 use crate::time::Instant;
 
 impl Tcp<'_> {
@@ -75,22 +75,48 @@ impl Tcp<'_> {
         let Some(c) = self.connections.at_mut(index) else { return false };
         let mut cx = self.settings.cx(c.profile, now, pool);
         c.tcb.on_sent(plan, &mut cx);
+        let wants_output = c.tcb.wants_output();
+        let deadline = c.tcb.deadline(cx.options).unwrap_or(Instant::FAR_FUTURE);
+        self.after_sent(index, deadline, now, pool);
+        wants_output
+    }
+
+    /// The same for a plain segment.
+    #[inline]
+    pub(crate) fn on_plain_sent(
+        &mut self,
+        index: u32,
+        plan: &PlainPlan,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> bool {
+        let Some(c) = self.connections.at_mut(index) else { return false };
+        let mut cx = self.settings.cx(c.profile, now, pool);
+        let (more, deadline) = c.tcb.on_plain_sent(plan, &mut cx);
+        let is_usual = cx.options.unsent_max.is_none() && !c.tcb.is_narrow() && c.timer.fires_by(deadline);
+        if !is_usual {
+            self.after_sent(index, deadline, now, pool);
+        }
+        more
+    }
+
+    /// A segment went out: who waits for that, and by when the connection is looked at.
+    fn after_sent(&mut self, index: u32, deadline: Instant, now: Instant, pool: &mut Pool<'_>) {
+        let Some(c) = self.connections.at_mut(index) else { return };
+        let cx = self.settings.cx(c.profile, now, pool);
         // Less waits to be sent now, and that is what the writer may wait for.
         let has_writer = || c.writer.is_some() || !c.others.is_empty();
         if cx.options.unsent_max.is_some() && has_writer() && c.tcb.is_writable(&cx) {
             c.wake_writer(&mut self.woken);
         }
-        let (is_narrow, wants_output) = (c.tcb.is_narrow(), c.tcb.wants_output());
+        let is_narrow = c.tcb.is_narrow();
         // Most segments of a burst leave the timer as it is.
-        if let Some(at) = c.tcb.deadline(cx.options)
-            && !c.timer.fires_by(at)
-        {
-            self.wheel.arm(&mut Timers(&mut self.connections), index, at);
+        if !c.timer.fires_by(deadline) {
+            self.wheel.arm(&mut Timers(&mut self.connections), index, deadline);
         }
         if is_narrow {
             self.narrow.push(&mut Narrow(&mut self.connections), index);
         }
-        wants_output
     }
 
     /// Is there memory again for those who wait for it?

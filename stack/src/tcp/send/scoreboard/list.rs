@@ -78,6 +78,9 @@ impl List {
     }
 
     pub(super) fn last(&self, pool: &Pool<'_>) -> Option<Record> {
+        if let Some(entry) = self.many.last_bytes(pool, ENTRY).and_then(|last| last.first_chunk()) {
+            return Some(Record::decode(entry));
+        }
         Some(self.get(pool, self.len().checked_sub(1)?))
     }
 
@@ -108,6 +111,12 @@ impl List {
     /// Appends a record, if there is room for it.
     pub(super) fn push(&mut self, pool: &mut Pool<'_>, record: &Record) -> bool {
         if self.many.is_empty() && self.few.push(*record).is_ok() {
+            return true;
+        }
+        if !self.many.is_empty()
+            && let Some(room) = self.many.extend_in_place(pool, ENTRY)
+        {
+            room.copy_from_slice(&record.encode());
             return true;
         }
         if !self.has_room(pool, 1) {
@@ -148,7 +157,9 @@ impl List {
         if !self.many.is_empty() {
             return self.many.consume(pool, n * ENTRY);
         }
-        let n = n.min(self.few.len());
+        if n >= self.few.len() {
+            return self.few.clear();
+        }
         self.few.rotate_left(n);
         self.few.truncate(self.few.len() - n);
     }
