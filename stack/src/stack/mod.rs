@@ -48,6 +48,7 @@ mod tcp_plain;
 mod timers;
 mod udp;
 mod udp_in_place;
+mod udp_options;
 mod udp_source;
 #[cfg(feature = "full")]
 mod views;

@@ -86,7 +86,7 @@ fn truncation_is_reported() {
     assert_eq!(receive(&mut b, server).unwrap().0, b"next");
 }
 
-/// U11, L13: DSCP and ECN are what the socket says, and told to the receiver, over both families.
+/// Contract U11, L13: DSCP and ECN are what the socket says, and told to the receiver, over both families.
 #[test]
 fn traffic_class_set_is_sent_and_told() {
     let (mut a, mut b) = (Host::new(1), Host::new(2));
@@ -404,7 +404,7 @@ fn groups_stay_on_the_link() {
     };
     assert_eq!(hop_limit("224.0.0.251", None), (vec![1, 0, 0x5e, 0], 1));
     assert_eq!(hop_limit("ff02::fb", None), (vec![0x33, 0x33, 0, 0], 1));
-    // U15: with memberships there is a TTL of its own for groups.
+    // Contract U15: with memberships there is a TTL of its own for groups.
     let set = if cfg!(feature = "multicast") { 1 } else { 7 };
     assert_eq!(hop_limit("ff02::fb", Some(7)), (vec![0x33, 0x33, 0, 0], set));
     let zero = a.stack.datagram_set_hop_limit(client, Some(0));

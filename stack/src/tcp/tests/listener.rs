@@ -556,7 +556,7 @@ fn listeners_by_port_and_address() {
     assert!(b.tcp.listen(b.tuple.local, PORT, 1).is_ok());
 }
 
-/// E12: listeners that say so share an address and port, each client is always the same one's, and each of them gets some; one
+/// Contract E12: listeners that say so share an address and port, each client is always the same one's, and each of them gets some; one
 /// that does not say so, or has another address, keeps them out.
 #[test]
 fn listeners_that_share_a_port_each_get_their_connections() {
