@@ -194,10 +194,10 @@ impl<'a> Connections<'a> {
     #[inline]
     pub(in crate::tcp) fn inspect<R>(&self, key: Key, see: impl FnOnce(&Connection) -> R) -> Option<R> {
         let place = self.places.get(key)?;
-        match &place.idle {
-            None => self.active.at(place.active).map(see),
-            Some(idle) => Some(see(&idle.copy(key.index))),
+        if place.idle.is_none() {
+            return self.active.at(place.active).map(see);
         }
+        self.idle(key).map(|copied| see(&copied))
     }
 
     /// A look at a connection, which changes nothing.
