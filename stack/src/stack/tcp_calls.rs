@@ -56,7 +56,7 @@ impl Stack<'_> {
         if !address.is_unspecified() && !self.is_ours(address) {
             return Err(Error::AddrNotAvailable);
         }
-        let listening = self.tcp.listen_with(address, local.port(), backlog, is_shared);
+        let listening = self.tcp.listen(address, local.port(), backlog, is_shared);
         listening.map(|(key, port)| (ListenerHandle(key), port))
     }
 

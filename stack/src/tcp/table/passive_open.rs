@@ -106,15 +106,10 @@ impl Tcp<'_> {
         room && self.refuses_syns(listener, pool).is_none() && !is_full
     }
 
-    /// OPEN, passive (RFC 9293 §3.10.1). No two listeners take the same connection.
+    /// OPEN, passive (RFC 9293 §3.10.1). No two listeners take the same connection; with `is_shared`, those that say so
+    /// share what comes to one address and port (`SO_REUSEPORT`).
     //= rfc9293#3.9.1.1 MUST-41
-    #[cfg(test)]
-    pub(crate) fn listen(&mut self, address: IpAddr, port: u16, backlog: u16) -> Result<(Key, u16), Error> {
-        self.listen_with(address, port, backlog, false)
-    }
-
-    /// The same; with `is_shared`, beside others that listen where it does (`SO_REUSEPORT`).
-    pub(crate) fn listen_with(
+    pub(crate) fn listen(
         &mut self,
         address: IpAddr,
         port: u16,

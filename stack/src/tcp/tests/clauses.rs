@@ -128,15 +128,15 @@ fn listeners_disturb_nobody() {
     let any = core::net::Ipv6Addr::UNSPECIFIED.into();
     let mut b = Bench::listening(quiet(), 4);
     b.get(syn());
-    assert!(b.tcp.listen(any, PORT, 4).is_err());
-    assert!(b.tcp.listen(any, PORT + 1, 4).is_ok());
+    assert!(b.tcp.listen(any, PORT, 4, false).is_err());
+    assert!(b.tcp.listen(any, PORT + 1, 4, false).is_ok());
     b.out();
     b.get(ack(1, 1));
     b.accept();
     assert_eq!(b.state(), State::Established);
     let mut b = Bench::connecting(quiet());
     b.out();
-    assert!(b.tcp.listen(any, PORT, 4).is_ok(), "the port of a connection in SYN-SENT");
+    assert!(b.tcp.listen(any, PORT, 4, false).is_ok(), "the port of a connection in SYN-SENT");
     b.get(segment(Flags::SYN | Flags::ACK, 0, 1).mss(1460));
     assert_eq!(b.state(), State::Established);
 }

@@ -328,7 +328,7 @@ fn what_the_peer_did_not_say() {
     let mut b = Bench::new(quiet());
     let address = |n: u16| core::net::Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, n).into();
     (b.tuple.local, b.tuple.remote) = (address(1), address(2));
-    b.listener = Some(b.tcp.listen(core::net::Ipv6Addr::UNSPECIFIED.into(), PORT, 1).unwrap().0);
+    b.listener = Some(b.tcp.listen(core::net::Ipv6Addr::UNSPECIFIED.into(), PORT, 1, false).unwrap().0);
     b.get(segment(Flags::SYN, 0, 0));
     assert_eq!(b.out()[0].options.mss, Some(1_440));
     b.get(ack(1, 1));

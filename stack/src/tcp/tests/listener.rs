@@ -399,7 +399,7 @@ fn passive_connections_leave_a_place() {
 fn busy_passive_connections_leave_a_place() {
     let active = Vec::leak((0..4).map(|_| Slot::EMPTY).collect());
     let mut b = Bench::with_room(quiet(), ManagedSlice::Borrowed(active));
-    b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4).unwrap().0);
+    b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4, false).unwrap().0);
     for port in 1..=5 {
         b.client_at(port);
         if b.is_answered() {
@@ -524,7 +524,7 @@ fn nothing_is_left_of_a_closed_listener() {
     (b.iss, b.replies) = (seq, vec![]);
     assert_eq!(b.get(ack(1, 1)), Some(Refused::NoConnection));
     assert_eq!(b.resets(), 1);
-    let again = b.tcp.listen(core::net::Ipv6Addr::UNSPECIFIED.into(), PORT, 1);
+    let again = b.tcp.listen(core::net::Ipv6Addr::UNSPECIFIED.into(), PORT, 1, false);
     assert!(again.is_ok_and(|(key, _)| key != listener));
 }
 
@@ -535,14 +535,14 @@ fn nothing_is_left_of_a_closed_listener() {
 fn listeners_by_port_and_address() {
     let mut b = Bench::new(quiet());
     let any4 = IpAddr::from([0, 0, 0, 0]);
-    let one = b.tcp.listen(b.tuple.local, PORT, 1).unwrap().0;
-    assert_eq!(b.tcp.listen(b.tuple.local, PORT, 1), Err(Error::AddrInUse));
-    assert_eq!(b.tcp.listen(any4, PORT, 1), Err(Error::AddrInUse));
-    let other = b.tcp.listen(IpAddr::from([10, 0, 0, 9]), PORT, 1).unwrap().0;
+    let one = b.tcp.listen(b.tuple.local, PORT, 1, false).unwrap().0;
+    assert_eq!(b.tcp.listen(b.tuple.local, PORT, 1, false), Err(Error::AddrInUse));
+    assert_eq!(b.tcp.listen(any4, PORT, 1, false), Err(Error::AddrInUse));
+    let other = b.tcp.listen(IpAddr::from([10, 0, 0, 9]), PORT, 1, false).unwrap().0;
     for port in 81..87 {
-        b.tcp.listen(any4, port, 1).unwrap();
+        b.tcp.listen(any4, port, 1, false).unwrap();
     }
-    assert_eq!(b.tcp.listen(any4, 87, 1), Err(Error::TooManySockets));
+    assert_eq!(b.tcp.listen(any4, 87, 1, false), Err(Error::TooManySockets));
     b.listener = Some(one);
     b.get(syn());
     b.out();
@@ -553,7 +553,7 @@ fn listeners_by_port_and_address() {
     b.client_at(7);
     assert_eq!(b.get(syn()), Some(Refused::NoConnection));
     assert_eq!(b.state(), State::Established, "an accepted connection lives on");
-    assert!(b.tcp.listen(b.tuple.local, PORT, 1).is_ok());
+    assert!(b.tcp.listen(b.tuple.local, PORT, 1, false).is_ok());
 }
 
 /// Contract E12: listeners that say so share an address and port, each client is always the same one's, and each of them gets some; one
@@ -562,9 +562,9 @@ fn listeners_by_port_and_address() {
 fn listeners_that_share_a_port_each_get_their_connections() {
     let mut b = Bench::new(TcpConfig { syn_cookies: SynCookies::Off, ..quiet() });
     let any: IpAddr = core::net::Ipv6Addr::UNSPECIFIED.into();
-    let shared = [(); 2].map(|()| b.tcp.listen_with(any, PORT, 64, true).unwrap().0);
-    assert_eq!(b.tcp.listen_with(any, PORT, 64, false), Err(Error::AddrInUse));
-    assert_eq!(b.tcp.listen_with(b.tuple.local, PORT, 64, true), Err(Error::AddrInUse));
+    let shared = [(); 2].map(|()| b.tcp.listen(any, PORT, 64, true).unwrap().0);
+    assert_eq!(b.tcp.listen(any, PORT, 64, false), Err(Error::AddrInUse));
+    assert_eq!(b.tcp.listen(b.tuple.local, PORT, 64, true), Err(Error::AddrInUse));
     let mut got = [0; 2];
     for client in 0..24 {
         b.client_at(client + 2);
@@ -690,7 +690,7 @@ impl Bench {
 fn a_flood_leaves_half_of_what_can_be_in_use() {
     let active = Vec::leak((0..4).map(|_| Slot::EMPTY).collect());
     let mut b = Bench::with_room(quiet(), ManagedSlice::Borrowed(active));
-    b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4).unwrap().0);
+    b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4, false).unwrap().0);
     let mut opened = [1, 2, 3].map(|port| {
         b.client_at(port);
         b.cookie_or_syn_ack();

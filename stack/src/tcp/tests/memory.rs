@@ -71,7 +71,7 @@ fn what_idles_is_parked_and_what_happens_finds_it() {
 #[test]
 fn with_no_room_for_another_in_use_it_waits() {
     let mut b = Bench::with_room(without_cookies(), ManagedSlice::Borrowed(Vec::leak(vec![Slot::EMPTY])));
-    b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4).unwrap().0);
+    b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4, false).unwrap().0);
     let mut opened = [0, 1].map(|n| {
         b.tuple.remote_port = PEER_PORT + n;
         b.get(syn());
@@ -105,7 +105,7 @@ fn with_no_room_for_another_in_use_it_waits() {
 #[test]
 fn with_no_room_letting_go_is_a_reset() {
     let mut b = Bench::with_room(without_cookies(), ManagedSlice::Borrowed(Vec::leak(vec![Slot::EMPTY])));
-    b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4).unwrap().0);
+    b.listener = Some(b.tcp.listen(core::net::Ipv4Addr::UNSPECIFIED.into(), PORT, 4, false).unwrap().0);
     b.get(syn());
     b.out();
     b.get(ack(1, 1));
@@ -129,7 +129,7 @@ fn any_place_of_the_working_set_gives_way() {
     // The first place is busy with a SYN that nobody answers.
     connect(&mut b, 1).unwrap();
     b.out();
-    b.listener = Some(b.tcp.listen(core::net::Ipv6Addr::UNSPECIFIED.into(), PORT, 4).unwrap().0);
+    b.listener = Some(b.tcp.listen(core::net::Ipv6Addr::UNSPECIFIED.into(), PORT, 4, false).unwrap().0);
     let idle: Vec<Key> = (1..=3)
         .map(|port| {
             (b.tuple.remote_port, b.iss) = (port, Seq(0));

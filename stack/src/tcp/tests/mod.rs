@@ -240,7 +240,8 @@ impl Bench {
 
     fn listening(config: TcpConfig, backlog: u16) -> Bench {
         let mut b = Bench::new(config);
-        b.listener = Some(b.tcp.listen(core::net::Ipv6Addr::UNSPECIFIED.into(), PORT, backlog).unwrap().0);
+        b.listener =
+            Some(b.tcp.listen(core::net::Ipv6Addr::UNSPECIFIED.into(), PORT, backlog, false).unwrap().0);
         b
     }
 

@@ -327,11 +327,12 @@ fn a_flood_of_syns_is_bounded() {
 fn a_listener_on_any_port() {
     let mut b = Bench::new(quiet());
     let any = core::net::Ipv6Addr::UNSPECIFIED.into();
-    let ports: std::collections::BTreeSet<u16> = (0..8).map(|_| b.tcp.listen(any, 0, 1).unwrap().1).collect();
+    let ports: std::collections::BTreeSet<u16> =
+        (0..8).map(|_| b.tcp.listen(any, 0, 1, false).unwrap().1).collect();
     assert_eq!(ports.len(), 8);
     assert!(*ports.first().unwrap() >= 16_384, "{ports:?}");
     for port in ports {
-        assert_eq!(b.tcp.listen(any, port, 1), Err(Error::AddrInUse));
+        assert_eq!(b.tcp.listen(any, port, 1, false), Err(Error::AddrInUse));
     }
 }
 
