@@ -493,6 +493,11 @@ impl Stack<'_> {
         Ok(socket.is_readable() || self.still_bound(socket).is_err())
     }
 
+    /// Does a datagram wait, before any error?
+    pub(crate) fn datagram_has_next(&self, handle: DatagramHandle) -> Result<bool, Error> {
+        Ok(self.datagrams.get(handle)?.has_datagram())
+    }
+
     /// When there is something to receive [`next_woken`](Stack::next_woken) gives `waker`.
     pub fn datagram_register(&mut self, handle: DatagramHandle, waker: &Waker) -> Result<(), Error> {
         self.datagrams.wait(handle, waker)

@@ -3,10 +3,12 @@
 //! The table knows which socket a datagram is for and keeps what arrived until it is read. It
 //! knows no routes and sends nothing.
 
+mod batch;
 mod options;
 mod peer;
 mod received;
 
+pub use batch::{Outgoing, RecvSlot};
 #[cfg(feature = "fragments")]
 pub use options::DontFragment;
 #[cfg(feature = "multicast")]
@@ -567,6 +569,11 @@ impl DatagramSocket {
         }
         self.readers.wake(woken);
         Ok(())
+    }
+
+    /// Does a datagram wait, before any error?
+    pub(crate) fn has_datagram(&self) -> bool {
+        !self.received.is_empty() && self.error.is_none_or(|error| error.ahead > 0)
     }
 
     /// Is there something to receive?

@@ -1,5 +1,6 @@
 //! UDP sockets.
 
+mod batch;
 mod in_place;
 
 use core::fmt;

@@ -6,6 +6,7 @@ use std::vec::Vec;
 use super::*;
 use crate::socket::PingSocket;
 use crate::socket::alone::net;
+use crate::udp::{Outgoing, RecvSlot};
 
 #[test]
 fn datagrams_over_both_families() {
@@ -58,6 +59,39 @@ fn errors_are_told_apart() {
     assert!(UdpSocket::bind(&net, (Ipv4Addr::LOCALHOST, port)).is_ok(), "free after a drop");
     net.shutdown();
     assert_eq!(socket.recv(&mut buf), Err(Error::NetDown));
+}
+
+/// Contract D21, D05: many datagrams in one call, in their order, each with its sender; an error ends a batch and is told after it.
+#[test]
+fn batch_sent_and_received_keeps_order_and_errors() {
+    let net = net();
+    let server = UdpSocket::bind(&net, (Ipv4Addr::LOCALHOST, 7)).unwrap();
+    let client = UdpSocket::bind(&net, (Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let to = Some("127.0.0.1:7".parse().unwrap());
+    let mut memory = [[0; 8]; 3];
+    let mut slots = memory.each_mut().map(|buf| RecvSlot::new(buf));
+    assert_eq!(server.try_recv_batch(&mut slots), Err(Error::WouldBlock));
+    assert!(matches!(server.recv_batch(&mut []), Err(Error::InvalidInput(_))));
+    assert_eq!(client.send_batch(&[]), Ok(0));
+    let all: [Outgoing<'_>; 5] =
+        [b"one".as_slice(), b"", b"three", b"much too long", b"five"].map(|data| (data, to));
+    assert_eq!(client.send_batch(&all), Ok(5));
+    assert_eq!(server.recv_batch(&mut slots), Ok(3));
+    assert_eq!(slots.each_ref().map(|slot| slot.data()), [b"one".as_slice(), b"", b"three"]);
+    assert!(slots.iter().all(|slot| slot.received.is_some_and(|r| r.from == client.local_addr().unwrap())));
+    assert_eq!(server.recv_batch(&mut slots), Ok(2));
+    assert_eq!(slots.each_ref().map(|slot| slot.data()), [b"much too".as_slice(), b"five", b""]);
+    assert!(slots[0].received.unwrap().is_truncated() && slots[2].received.is_none());
+    let bad = [(b"x".as_slice(), to), (b"x", Some("192.0.2.1:9".parse().unwrap())), (b"x", to)];
+    assert_eq!(client.send_batch(&bad), Ok(1));
+    assert_eq!(client.send_batch(&bad[1..]), Err(Error::NetUnreachable));
+    // An answer lies there, and what ICMP says comes after it.
+    client.connect("127.0.0.1:7").unwrap();
+    server.send_to(b"answer", client.local_addr().unwrap()).unwrap();
+    drop(server);
+    client.send(b"x").unwrap();
+    assert_eq!(client.recv_batch(&mut slots), Ok(1));
+    assert_eq!(client.recv_batch(&mut slots), Err(Error::ConnectionRefused));
 }
 
 /// Contract D1, D12, H227: options read back as they were set.
