@@ -85,13 +85,22 @@ fn batch_sent_and_received_keeps_order_and_errors() {
     let bad = [(b"x".as_slice(), to), (b"x", Some("192.0.2.1:9".parse().unwrap())), (b"x", to)];
     assert_eq!(client.send_batch(&bad), Ok(1));
     assert_eq!(client.send_batch(&bad[1..]), Err(Error::NetUnreachable));
-    // An answer lies there, and what ICMP says comes after it.
+    // An answer lies there, what ICMP says comes after it, and before what comes later.
     client.connect("127.0.0.1:7").unwrap();
     server.send_to(b"answer", client.local_addr().unwrap()).unwrap();
     drop(server);
     client.send(b"x").unwrap();
-    assert_eq!(client.recv_batch(&mut slots), Ok(1));
-    assert_eq!(client.recv_batch(&mut slots), Err(Error::ConnectionRefused));
+    let mut idle = UdpSocket::bind(&net, 0).unwrap();
+    idle.set_read_timeout(Some(Duration::from_millis(1)));
+    let mut turn = || assert_eq!(idle.recv(&mut []), Err(Error::TimedOut));
+    turn();
+    let server = UdpSocket::bind(&net, (Ipv4Addr::LOCALHOST, 7)).unwrap();
+    server.send_to(b"later", client.local_addr().unwrap()).unwrap();
+    turn();
+    for expected in [Ok(1), Err(Error::ConnectionRefused), Ok(1)] {
+        assert_eq!(client.recv_batch(&mut slots), expected);
+    }
+    assert_eq!(slots[0].data(), b"later");
 }
 
 /// Contract D1, D12, H227: options read back as they were set.
