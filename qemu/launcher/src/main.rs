@@ -11,7 +11,8 @@ use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
     let mut args = env::args_os().skip(1);
-    let runner = args.next().unwrap_or_else(|| "qemu".into());
+    let mut runner = OsString::from("barenet-");
+    runner.push(args.next().unwrap_or_else(|| "qemu".into()));
     match launch(&runner, args) {
         Ok(status) => status,
         Err(why) => {
