@@ -34,7 +34,9 @@ impl Device for Nic {
             return Err(TxError::Full);
         }
         let bytes: Vec<u8> = [&[frame.header], frame.payload].concat().concat();
-        self.sent.lock().unwrap().extend(bytes.get(42));
+        // Of UDP over IPv4; not reports of memberships.
+        let is_datagram = bytes[12..14] == [8, 0] && bytes[23] == 17;
+        self.sent.lock().unwrap().extend(bytes.get(42).filter(|_| is_datagram));
         Ok(())
     }
 }
