@@ -92,7 +92,7 @@ fn batch_sent_and_received_keeps_order_and_errors() {
     client.send(b"x").unwrap();
     let mut idle = UdpSocket::bind(&net, 0).unwrap();
     idle.set_read_timeout(Some(Duration::from_millis(1)));
-    let mut turn = || assert_eq!(idle.recv(&mut []), Err(Error::TimedOut));
+    let turn = || assert_eq!(idle.recv(&mut []), Err(Error::TimedOut));
     turn();
     let server = UdpSocket::bind(&net, (Ipv4Addr::LOCALHOST, 7)).unwrap();
     server.send_to(b"later", client.local_addr().unwrap()).unwrap();
