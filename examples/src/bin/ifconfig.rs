@@ -1,7 +1,7 @@
 //! Shows each interface: name, index, MAC, MTU, link, and every address with prefix, origin, state and lifetimes.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use barenet::ip::addresses::{Address, AddressState, Origin};
+use barenet::ip::addresses::Address;
 use barenet::time::Instant;
 use barenet::{Configuration, Net};
 use barenet_boards::println;
@@ -35,23 +35,12 @@ fn main(net: Net) {
 /// One line for an address.
 fn show(configuration: &Configuration<'_>, address: &Address) {
     let family = if address.cidr.address().is_ipv4() { "inet" } else { "inet6" };
-    let origin = match address.origin {
-        Origin::Manual => "manual",
-        Origin::LinkLocal => "link-local",
-        Origin::Stable => "SLAAC",
-        Origin::Temporary => "SLAAC, temporary",
-        Origin::Dhcpv4 => "DHCP",
-        Origin::Dhcpv6 => "DHCPv6",
-    };
-    let state = match address.state {
-        AddressState::Tentative => "tentative",
-        AddressState::Preferred => "preferred",
-        AddressState::Deprecated => "deprecated",
-    };
     let (preferred, valid) = (address.lifetimes.preferred_until, address.lifetimes.valid_until);
     println!(
-        "    {family} {} {origin}, {state}, preferred {}, valid {}",
+        "    {family} {} {}, {}, preferred {}, valid {}",
         address.cidr,
+        address.origin,
+        address.state,
         Left(preferred, configuration.now()),
         Left(valid, configuration.now())
     );

@@ -1,5 +1,9 @@
 //! The addresses of the interfaces, how long they are good, and which of them a packet gets as its source.
 
+mod state;
+
+pub use state::{AddressState, Origin};
+
 use core::fmt;
 use core::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
@@ -149,36 +153,6 @@ pub enum Delivery {
     Group,
     /// Not for this interface.
     Other,
-}
-
-/// Who gave us an address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Origin {
-    /// The program, or whoever configured it.
-    Manual,
-    /// The interface formed it for its own link (RFC 4862 §5.3, RFC 3927).
-    LinkLocal,
-    /// Formed from an advertised prefix, the same each time (RFC 7217).
-    Stable,
-    /// Formed from an advertised prefix, another each day (RFC 8981).
-    Temporary,
-    /// A lease of DHCPv4.
-    Dhcpv4,
-    /// A lease of DHCPv6.
-    Dhcpv6,
-}
-
-/// What an address may be used for (RFC 4862 §2).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum AddressState {
-    /// Nothing yet: it is being found out whether somebody else has it. It is no source, and nobody is answered for it.
-    Tentative,
-    /// Everything.
-    Preferred,
-    /// What began with it; new flows take another while there is one.
-    Deprecated,
 }
 
 /// Until when an address is preferred, and until when it is one.

@@ -5,7 +5,6 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-use barenet::ip::addresses::{AddressState, Origin};
 use barenet::{Net, State};
 use barenet_boards::uptime;
 
@@ -83,27 +82,14 @@ fn interfaces(net: &Net) -> Rows {
     for (id, interface) in configuration.interfaces() {
         let link = if interface.is_link_up() { "up" } else { "down" };
         for address in configuration.addresses(id) {
-            let origin = match address.origin {
-                Origin::Manual => "manual",
-                Origin::LinkLocal => "link-local",
-                Origin::Stable => "SLAAC",
-                Origin::Temporary => "SLAAC, temporary",
-                Origin::Dhcpv4 => "DHCP",
-                Origin::Dhcpv6 => "DHCPv6",
-            };
-            let state = match address.state {
-                AddressState::Tentative => "tentative",
-                AddressState::Preferred => "preferred",
-                AddressState::Deprecated => "deprecated",
-            };
             rows.push(Vec::from([
                 configuration.name(id).to_string().into(),
                 interface.capabilities().mac.to_string().into(),
                 u32::from(interface.mtu()).into(),
                 String::from(link).into(),
                 address.cidr.to_string().into(),
-                String::from(origin).into(),
-                String::from(state).into(),
+                address.origin.to_string().into(),
+                address.state.to_string().into(),
             ]));
         }
     }
