@@ -7,6 +7,10 @@ use barenet_qemu::install;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Longest that a server may take to start: some fifty times what it needs.
+const START: Duration = Duration::from_secs(10);
 
 /// A server that ends with this value, and with it the folder of its files.
 pub struct Server(Child, PathBuf);
@@ -19,6 +23,30 @@ impl Server {
         command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
         let child = command.spawn().unwrap_or_else(|why| panic!("{program}: {why}"));
         Server(child, folder)
+    }
+
+    /// This server, once `ready` says so of it.
+    fn when(self, what: &str, ready: impl Fn() -> bool) -> Server {
+        let started = Instant::now();
+        while !ready() {
+            assert!(started.elapsed() < START, "no server at {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self
+    }
+
+    /// This server, once a socket is bound to that UDP port: what comes before is refused by the kernel.
+    fn receives(self, port: u16) -> Server {
+        let bound = |table: &str| {
+            let table = std::fs::read_to_string(table).unwrap_or_default();
+            let local = table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1));
+            local
+                .filter_map(|end| end.rsplit_once(':'))
+                .any(|(_, told)| u16::from_str_radix(told, 16) == Ok(port))
+        };
+        self.when(&format!("UDP port {port}"), || {
+            ["/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"].into_iter().any(bound)
+        })
     }
 
     /// dnsmasq with these arguments besides; it serves no names.
@@ -40,7 +68,7 @@ impl Server {
         let folder = folder();
         let fixed = ["--no-daemon", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--pid-file="];
         let place = ["--interface=tap0", "--bind-interfaces"];
-        Server::start("dnsmasq", "dnsmasq-base", folder, &[&fixed[..], &place, args].concat())
+        Server::start("dnsmasq", "dnsmasq-base", folder, &[&fixed[..], &place, args].concat()).receives(53)
     }
 
     /// unbound that knows only the zones of `rest`, lines of its `server:` clause, at both addresses of the kernel's end.
@@ -55,6 +83,7 @@ impl Server {
         );
         std::fs::write(&file, config).expect("a file");
         Server::start("unbound", "unbound", folder, &["-d", "-c", file.to_str().expect("a path in UTF-8")])
+            .receives(53)
     }
 
     /// kea-dhcp4 with this configuration, in JSON.

@@ -6,10 +6,6 @@ use barenet_qemu::install;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
-
-/// Longest that a server may take to start: some fifty times what it needs.
-const START: Duration = Duration::from_secs(10);
 
 /// A key and a certificate that it has signed itself, in `folder`.
 fn certificate(folder: &Path) -> [String; 2] {
@@ -28,12 +24,7 @@ fn path(path: &Path) -> String {
 
 /// Waits until something listens on a TCP port of the kernel's end.
 fn listens(server: Server, port: u16) -> Server {
-    let started = std::time::Instant::now();
-    while TcpStream::connect((KERNEL_V4, port)).is_err() {
-        assert!(started.elapsed() < START, "nothing listens on port {port}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    server
+    server.when(&format!("TCP port {port}"), || TcpStream::connect((KERNEL_V4, port)).is_ok())
 }
 
 impl Server {
@@ -87,11 +78,13 @@ impl Server {
             "local stratum 8\nallow\nbindaddress {KERNEL_V4}\ncmdport 0\npidfile {here}/pid\nbindcmdaddress /\n"
         );
         std::fs::write(&file, config).expect("a file");
-        Server::start("chronyd", "chrony", folder, &["-d", "-x", "-U", "-u", "root", "-f", &path(&file)])
+        let args = ["-d", "-x", "-U", "-u", "root", "-f", &path(&file)];
+        Server::start("chronyd", "chrony", folder, &args).receives(123)
     }
 
     /// libcoap's server on port 5683.
     pub fn coap() -> Server {
         Server::start("coap-server-notls", "libcoap3-bin", folder(), &["-A", &KERNEL_V4.to_string()])
+            .receives(5683)
     }
 }
