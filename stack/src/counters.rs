@@ -257,6 +257,15 @@ drops! {
     /// Records of an answer beyond those that are kept.
     #[cfg(feature = "dns")]
     DnsTooMany = "dns: too many records",
+    /// A message of mDNS that does not parse.
+    #[cfg(feature = "mdns")]
+    MdnsMalformed = "mdns: malformed",
+    /// A message of mDNS that is not from this link, an answer from another port than mDNS's, or one of another kind than questions and answers.
+    #[cfg(feature = "mdns")]
+    MdnsForeign = "mdns: not of this link",
+    /// A question of mDNS that wants its answer by unicast, beyond what is answered of these.
+    #[cfg(feature = "mdns")]
+    MdnsLimited = "mdns: rate limit",
     /// UDP with a length that contradicts the packet.
     UdpMalformed = "udp: malformed",
     /// UDP with a wrong checksum.

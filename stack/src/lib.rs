@@ -50,7 +50,7 @@
 //!
 //! They only add. `dhcpv4` (on by default): a DHCP client; `slaac` (on by default): IPv6 that
 //! configures itself, and with `dhcpv6` by DHCP where routers say so; `raw` (on by default): raw sockets; `vlan` (on by
-//! default): VLANs; `dns` (on by default): [names]; `alloc`: memory from the heap up to limits,
+//! default): VLANs; `dns` (on by default): [names]; `mdns` (on by default): names of the link; `alloc`: memory from the heap up to limits,
 //! `TcpListener::serve`, `Net::sleep`; `std`: OS threads, `std::io` traits; `embedded-io`: the traits of
 //! `embedded-io` and `embedded-io-async`; `edge-nal`, `embedded-nal-async`, `futures-io`: those of these crates; `log` and `defmt`: [events] printed by that crate.
 #![doc = include_str!("contract.md")]

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::{ADDRESSES_MAX, Name, RecordType};
+use super::{ADDRESSES_MAX, Name, RecordType, is_of_link};
 use crate::wire::dns::{CLASS_IN, DnsMessage, Record};
 
 /// Bytes of the records of one answer.
@@ -56,6 +56,11 @@ impl Records {
     /// Adds a record in parts, if there is room.
     fn add(&mut self, parts: [&[u8]; 2]) {
         let len = parts[0].len() + parts[1].len();
+        // Several hosts may answer for one name of the link.
+        let is_same = |r: &[u8]| r.strip_prefix(parts[0]) == Some(parts[1]);
+        if cfg!(feature = "mdns") && self.iter().any(is_same) {
+            return;
+        }
         let at = usize::from(self.len);
         let is_enough =
             matches!(self.kind, RecordType::A | RecordType::Aaaa) && self.iter().count() == ADDRESSES_MAX;
@@ -75,8 +80,8 @@ impl Records {
         match self.kind {
             RecordType::A => self.add([data.first_chunk::<4>().filter(|_| data.len() == 4)?, &[]]),
             RecordType::Aaaa => self.add([data.first_chunk::<16>().filter(|_| data.len() == 16)?, &[]]),
-            RecordType::Ptr | RecordType::Cname => self.add([message.name_in(record, 0)?.as_bytes(), &[]]),
-            RecordType::Srv => self.add([data.first_chunk::<6>()?, message.name_in(record, 6)?.as_bytes()]),
+            RecordType::Ptr | RecordType::Cname => self.add([name_in(message, record, 0)?.as_bytes(), &[]]),
+            RecordType::Srv => self.add([data.first_chunk::<6>()?, name_in(message, record, 6)?.as_bytes()]),
             RecordType::Txt => self.add([data, &[]]),
         }
         Some(())
@@ -152,6 +157,15 @@ impl core::fmt::Debug for Records {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{:?} x {}", self.kind, self.iter().count())
     }
+}
+
+/// A name in a record's data, in small letters; but those of the link are called as they call themselves.
+fn name_in(message: &DnsMessage<'_>, record: &Record, skip: usize) -> Option<Name> {
+    let mut name = message.whole_name_in(record, skip)?;
+    if !is_of_link(&name) {
+        name.make_lower();
+    }
+    Some(name)
 }
 
 /// Aliases of one answer, or of all questions of a look-up, that are followed.

@@ -16,6 +16,8 @@
 mod answer;
 mod cache;
 pub(crate) mod eyeballs;
+#[cfg(feature = "mdns")]
+pub mod mdns;
 mod memory;
 mod query;
 pub(crate) mod resolver;
@@ -24,6 +26,8 @@ mod services;
 pub use answer::{Records, Service};
 pub use cache::CacheEntry;
 pub use eyeballs::EyeballsConfig;
+#[cfg(feature = "mdns")]
+pub use mdns::{Announcement, AnnouncementId, MdnsStorage};
 pub use memory::{NamesMemory, NamesStorage};
 pub use query::Query;
 pub use services::{port_of, service_of};
@@ -102,6 +106,14 @@ impl Default for DnsConfig {
     fn default() -> Self {
         DnsConfig::DEFAULT
     }
+}
+
+/// Is it a name that the hosts of a link answer for?
+fn is_of_link(_name: &Name) -> bool {
+    #[cfg(feature = "mdns")]
+    return mdns::is_of_link(_name);
+    #[cfg(not(feature = "mdns"))]
+    false
 }
 
 /// What is known of a name without asking anybody: a literal, or one of this host's own names (RFC 6761 §6.3).

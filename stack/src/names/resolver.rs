@@ -9,7 +9,7 @@ use super::answer::{self, ALIASES_MAX, Found};
 use super::cache::{Cache, Kept};
 pub(crate) use super::query::QueryId;
 use super::query::{Phase, Query};
-use super::{DnsConfig, Name, NamesStorage, RecordType, Records, Server, Servers};
+use super::{DnsConfig, Name, NamesStorage, RecordType, Records, Server, Servers, is_of_link};
 use crate::base::random::Random;
 use crate::base::wakers::Woken;
 use crate::counters::Drop;
@@ -20,6 +20,8 @@ use crate::wire::dns::{DNS_QUERY_MAX, DnsMessage, rcode, write_query};
 
 /// The first of the ports that questions are sent from (RFC 5452 §9.2); those up to 65535 are.
 const PORT_MIN: u32 = 16_384;
+/// Answers for pointers of the link are gathered for so long after the first.
+const GATHER_TIME: Duration = Duration::from_secs(1);
 /// An exchange by TCP takes at least two round trips, and may have to wait for a lost SYN.
 const STREAM_TIME: Duration = Duration::from_secs(2);
 
@@ -84,6 +86,7 @@ impl<'a> Resolver<'a> {
         (query.name, query.other, query.waker) = (*name, None, None);
         (query.form, query.edns, query.ends) = (0, has_edns, now + limit);
         // The root's zero is no part of it.
+        let search = search && !is_of_link(name);
         query.short = if search { (name.as_bytes().len() - 1) as u8 } else { 0 };
         let id = QueryId { index, serial: query.serial };
         query.restart();
@@ -232,6 +235,13 @@ impl<'a> Resolver<'a> {
             let index = self.queries.iter().position(is_due)?;
             let rounds = self.config.tries.clamp(1, 8);
             let query = &mut self.queries[index];
+            if is_of_link(&query.name) {
+                match query.ends <= now || query.asked >= rounds {
+                    true => self.no_more(index, now, woken),
+                    false => return Some(self.put(index, &everybody(), buf, random, now)),
+                }
+                continue;
+            }
             if let Some((silent, _)) = query.server()
                 && self.preferred.is_none_or(|p| p == silent)
             {
@@ -278,7 +288,8 @@ impl<'a> Resolver<'a> {
         let round = query.asked / count;
         let (to, zone) = servers[usize::from((query.first + query.asked) % count)];
         query.asked += 1;
-        let is_random = self.config.random_case && round + 1 < self.config.tries.max(2);
+        let is_link = is_of_link(&query.name);
+        let is_random = self.config.random_case && round + 1 < self.config.tries.max(2) && !is_link;
         let mut bits = bits;
         query.name.map_letters(|letter| {
             bits = bits.rotate_left(1);
@@ -287,7 +298,7 @@ impl<'a> Resolver<'a> {
         (query.id, query.port) = (bits as u16, port as u16);
         query.phase = Phase::Sent { to: (to, zone) };
         query.due = now + self.config.timeout * (1 << round.min(2));
-        let edns = Some(self.config.udp_size).filter(|_| query.edns);
+        let edns = Some(self.config.udp_size).filter(|_| query.edns && !is_link);
         let len = write_query(buf, query.id, (&query.name, query.records.kind()), edns);
         Outgoing { query: index, to, zone, port: query.port, len }
     }
@@ -323,11 +334,14 @@ impl<'a> Resolver<'a> {
         now: Instant,
     ) -> Result<(), Drop> {
         let query = &self.queries[index];
-        let is_its = |to: SocketAddr| to.port() == from.port() && to.ip().to_canonical() == from.ip();
+        // Names of the link are anybody's to answer.
+        let is_its = |to: SocketAddr| {
+            to.port() == from.port() && (to.ip().is_multicast() || to.ip().to_canonical() == from.ip())
+        };
         let Some(server) = query.server().filter(|s| is_its(s.0)) else { return Err(Drop::DnsForeign) };
         let answer = DnsMessage::parse(message)?;
         let at = self.fits(index, &answer).ok_or(Drop::DnsForeign)?;
-        if answer.is_truncated() {
+        if answer.is_truncated() && !server.0.ip().is_multicast() {
             //= rfc7766#5
             let query = &mut self.queries[index];
             (query.phase, query.due) = (Phase::Long { to: server }, now + STREAM_TIME);
@@ -355,6 +369,11 @@ impl<'a> Resolver<'a> {
         now: Instant,
     ) -> Result<(), Drop> {
         let query = &mut self.queries[index];
+        let is_link = is_of_link(&query.name);
+        //= rfc6762#18.11
+        if is_link && answer.rcode() != rcode::OK {
+            return Err(Drop::DnsForeign);
+        }
         let found = match answer.rcode() {
             rcode::OK | rcode::NAME_ERROR => {
                 let Query { name, aliases, records, .. } = query;
@@ -375,7 +394,9 @@ impl<'a> Resolver<'a> {
                 return Ok(());
             }
         };
-        self.preferred = query.server().map(|s| s.0);
+        if !is_link {
+            self.preferred = query.server().map(|s| s.0);
+        }
         let is_cut = query.records.is_cut();
         match found {
             None => {
@@ -397,12 +418,33 @@ impl<'a> Resolver<'a> {
                 let keep = ttl.map(|ttl| self.negative(ttl));
                 self.settle(index, keep, woken, now);
             }
+            // Of pointers each host may have some: they are gathered.
+            Some(Found::Records(ttl)) if is_link && is_gathered(query) => {
+                query.ttl = query.ttl.min(ttl);
+                query.ends = query.ends.min(now + GATHER_TIME);
+            }
             Some(Found::Records(ttl)) => {
                 let keep = Duration::from_secs(query.ttl.min(ttl).into()).min(self.config.ttl_max);
                 self.settle(index, Some(keep), woken, now);
             }
         }
         if is_cut { Err(Drop::DnsTooMany) } else { Ok(()) }
+    }
+
+    /// Nobody on the link has more to say: what was gathered is all, and if that is nothing, there is no such name.
+    fn no_more(&mut self, index: usize, now: Instant, woken: &mut Woken) {
+        let query = &mut self.queries[index];
+        if query.records.is_empty() {
+            return query.finish(Err(Error::NameNotFound), woken);
+        }
+        let keep = Duration::from_secs(query.ttl.into()).min(self.config.ttl_max);
+        self.settle(index, Some(keep), woken, now);
+    }
+
+    /// Is the question one for a name of the link?
+    #[cfg(feature = "mdns")]
+    pub(crate) fn is_of_link(&self, index: usize) -> bool {
+        is_of_link(&self.queries[index].name)
     }
 
     fn negative(&self, ttl: u32) -> Duration {
@@ -502,6 +544,20 @@ impl<'a> Resolver<'a> {
         let (to, _) = self.queries[index].server()?;
         (to.ip().to_canonical() == server.0 && to.port() == server.1).then_some(index)
     }
+}
+
+/// Whom names of the link are asked of.
+fn everybody() -> Servers {
+    #[cfg(feature = "mdns")]
+    return core::iter::once((super::mdns::EVERYBODY, None)).collect();
+    #[cfg(not(feature = "mdns"))]
+    Servers::new()
+}
+
+/// Pointers may be many hosts', but for those of an address.
+fn is_gathered(query: &Query) -> bool {
+    let is_reverse = query.name.labels().last().is_some_and(|last| last.eq_ignore_ascii_case(b"arpa"));
+    query.records.kind() == RecordType::Ptr && !is_reverse
 }
 
 #[cfg(all(test, feature = "std"))]

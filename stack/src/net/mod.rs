@@ -34,6 +34,8 @@ pub(crate) mod addr_info;
 mod asleep;
 mod configuration;
 mod locked;
+#[cfg(feature = "mdns")]
+mod mdns;
 #[cfg(feature = "dns")]
 pub(crate) mod names;
 #[cfg(feature = "alloc")]

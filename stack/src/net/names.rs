@@ -212,6 +212,14 @@ impl Net {
             return Ok(lookup);
         }
         let name = host_name(host)?;
+        #[cfg(feature = "mdns")]
+        if self.with_stack(|stack| {
+            let own = stack.mdns_addresses_of(&name).into_iter().flatten().map(|(_, address)| *address);
+            lookup.found.extend(own.filter(is_wanted).take(2 * ADDRESSES_MAX));
+            !lookup.found.is_empty()
+        }) {
+            return Ok(lookup);
+        }
         let search = !host.ends_with('.');
         let ids = self.call(|stack, now| {
             start(stack);

@@ -133,14 +133,19 @@ impl Stack<'_> {
         let Some(interface) = self.interfaces.get(id.0).filter(|i| !i.is_loopback) else { return };
         let querier = interface.queriers[0];
         let groups = &mut self.datagrams.groups;
-        let wanted = |group: IpAddr| self.addresses.of(id).any(|a| solicited(a.cidr.address) == Some(group));
+        #[cfg(feature = "mdns")]
+        let named = self.mdns.is_some();
+        #[cfg(not(feature = "mdns"))]
+        let named = false;
+        let of = |address: IpAddr| solicited(address).into_iter().chain(mdns_group(named, address));
+        let wanted = |group: IpAddr| self.addresses.of(id).any(|a| of(a.cidr.address).any(|g| g == group));
         loop {
             let stale = groups.own(id).find(|group| !wanted(*group));
             let Some(group) = stale else { break };
             let place = Place { interface: id, group };
             let _ = groups.leave(Owner::Own, place, Wish::AnySource, &querier, now);
         }
-        for group in self.addresses.of(id).filter_map(|a| solicited(a.cidr.address)) {
+        for group in self.addresses.of(id).flat_map(|a| of(a.cidr.address)) {
             let place = Place { interface: id, group };
             // Without a place it is not told of; it is heard all the same.
             let _ = groups.join(Owner::Own, place, Wish::AnySource, &querier, now);
@@ -376,6 +381,18 @@ impl Stack<'_> {
         socket.forget_path();
         Ok(())
     }
+}
+
+/// The group of mDNS of an address's family, where names are announced.
+#[cfg(feature = "mdns")]
+fn mdns_group(named: bool, address: IpAddr) -> Option<IpAddr> {
+    use crate::names::mdns::{GROUP_V4, GROUP_V6};
+    named.then(|| if address.is_ipv4() { GROUP_V4.into() } else { GROUP_V6.into() })
+}
+
+#[cfg(not(feature = "mdns"))]
+fn mdns_group(_named: bool, _address: IpAddr) -> Option<IpAddr> {
+    None
 }
 
 fn solicited(address: IpAddr) -> Option<IpAddr> {

@@ -26,6 +26,8 @@ mod groups;
 mod icmp;
 mod ingress;
 mod interface;
+#[cfg(feature = "mdns")]
+mod mdns;
 mod memory;
 #[cfg(feature = "dns")]
 mod names;
@@ -138,6 +140,8 @@ pub struct Stack<'a> {
     dhcpv6: Timed<clients::Clients<'a, crate::config::dhcpv6::Dhcpv6Client>>,
     #[cfg(feature = "dns")]
     names: Option<names::Names<'a>>,
+    #[cfg(feature = "mdns")]
+    mdns: Option<mdns::Mdns<'a>>,
     /// Tasks that wait for something else than a socket, until the network is shut down.
     pub(crate) attendants: Wakers,
     /// Tasks that wait for a point in time.
@@ -204,6 +208,8 @@ impl<'a> Stack<'a> {
             dhcpv6: Timed::new(clients::Clients::new()),
             #[cfg(feature = "dns")]
             names: None,
+            #[cfg(feature = "mdns")]
+            mdns: None,
             attendants: Wakers::new(),
             #[cfg(feature = "alloc")]
             sleepers: crate::base::sleepers::Sleepers::new(),

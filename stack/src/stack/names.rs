@@ -23,7 +23,7 @@ use crate::wire::dns::DNS_QUERY_MAX;
 use crate::wire::{IpHeader, UdpHeader, protocol};
 
 /// A datagram that came in several pieces is put together up to here: more than is asked for.
-const JOINED_LEN: usize = 1500;
+pub(super) const JOINED_LEN: usize = 1500;
 
 /// The resolver of a stack.
 pub(super) struct Names<'a> {
@@ -195,6 +195,10 @@ impl<'a> Stack<'a> {
 
     fn names_transmit(&mut self, out: &Outgoing, message: &[u8], now: Instant) -> Result<(), Drop> {
         let destination = out.to.ip().to_canonical();
+        #[cfg(feature = "mdns")]
+        if destination.is_multicast() {
+            return self.mdns_ask(out.port, message, now);
+        }
         // A server of a link is asked by that link; others by whichever leads there.
         let zone = out.zone.filter(|_| is_of_link(destination));
         let path = self.path(destination, zone, None).map_err(|_| Drop::NoRoute)?;
@@ -215,6 +219,10 @@ impl<'a> Stack<'a> {
     ) -> Option<Result<(), Drop>> {
         let resolver = &self.names.as_ref()?.resolver;
         let query = resolver.by_port(to)?;
+        #[cfg(feature = "mdns")]
+        if resolver.is_of_link(query) && !self.is_from_link(meta) {
+            return Some(Err(Drop::MdnsForeign));
+        }
         // The port may be a socket's, too.
         let is_servers = resolver.asked_at(to, (meta.source, from)).is_some();
         if !is_servers && self.datagrams.has_socket(DatagramKind::Udp, meta, (from, to)) {
@@ -232,14 +240,7 @@ impl<'a> Stack<'a> {
         now: Instant,
     ) -> Result<(), Drop> {
         let mut joined = [0; JOINED_LEN];
-        let message = match payload.front() {
-            front if front.len() == payload.len() => front,
-            _ if payload.len() > joined.len() => return Err(Drop::DnsMalformed),
-            _ => {
-                let len = payload.copy_to(&mut joined);
-                &joined[..len]
-            }
-        };
+        let message = whole(payload, &mut joined).ok_or(Drop::DnsMalformed)?;
         let hear = |names: &mut Names<'a>, stack: &mut Stack<'a>| {
             let own = names.resolver.config.search;
             let mut woken = core::mem::take(&mut stack.tcp.woken);
@@ -336,6 +337,18 @@ impl<'a> Stack<'a> {
 impl Names<'_> {
     fn fail(&mut self, query: QueryId, woken: &mut Woken) {
         self.resolver.on_stream_failure(query, self.servers.len(), woken);
+    }
+}
+
+/// A datagram in one piece: put together in `joined`, if it came in several. `None`: it is too long for that.
+pub(super) fn whole<'m>(payload: Bytes<'m>, joined: &'m mut [u8; JOINED_LEN]) -> Option<&'m [u8]> {
+    match payload.front() {
+        front if front.len() == payload.len() => Some(front),
+        _ if payload.len() > joined.len() => None,
+        _ => {
+            let len = payload.copy_to(joined);
+            joined.get(..len)
+        }
     }
 }
 

@@ -130,6 +130,8 @@ impl Stack<'_> {
         self.link_changed(id, true, now);
         #[cfg(feature = "multicast")]
         self.tell_groups_anew(id, now);
+        #[cfg(feature = "mdns")]
+        self.mdns_link(now);
         #[cfg(feature = "slaac")]
         self.autoconf_start(id, now);
         Ok(())

@@ -170,6 +170,8 @@ mod forwarding;
 #[cfg(feature = "fragments")]
 mod fragments;
 mod input;
+#[cfg(feature = "mdns")]
+mod mdns;
 #[cfg(feature = "multicast")]
 mod memberships;
 mod memory;

@@ -101,6 +101,9 @@ impl Stack<'_> {
         // While questions are under way it looks at servers and at its connection, which say nothing.
         #[cfg(feature = "dns")]
         self.names_timers(now);
+        // Addresses say nothing when they change, but paths do.
+        #[cfg(feature = "mdns")]
+        self.mdns_timers(now);
         self.tcp_timers(now);
         #[cfg(feature = "alloc")]
         self.sleepers.expire(now, &mut self.tcp.woken);
@@ -131,6 +134,10 @@ impl Stack<'_> {
         #[cfg(feature = "dns")]
         {
             next = earlier(next, self.names_deadline());
+        }
+        #[cfg(feature = "mdns")]
+        {
+            next = earlier(next, self.mdns_deadline(now));
         }
         earlier(next, self.tcp.deadline()).map(|at| at.max(now))
     }

@@ -47,6 +47,12 @@ impl Stack<'_> {
         if let Some(result) = self.names_input(meta, ports, payload, now) {
             return result;
         }
+        #[cfg(feature = "mdns")]
+        if ports.1 == crate::names::mdns::MDNS_PORT
+            && let Some(result) = self.mdns_input(meta, ports, payload, now)
+        {
+            return result;
+        }
         #[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
         let refusal = match self.client_input(meta, header.destination, payload, now) {
             Some(Ok(())) => return Ok(()),

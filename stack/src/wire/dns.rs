@@ -20,6 +20,12 @@ const OPT_LEN: usize = 11;
 const OPT: u16 = 41;
 /// The class of the Internet.
 pub(crate) const CLASS_IN: u16 = 1;
+/// In a question: any class, or any type (RFC 1035 §3.2.3, §3.2.5).
+#[cfg(feature = "mdns")]
+pub(crate) const ANY: u16 = 255;
+/// The type of the record that says which types a name has (RFC 4034 §4).
+#[cfg(feature = "mdns")]
+pub(crate) const NSEC: u16 = 47;
 /// The type of the record that begins a zone, and says how long there is nothing else (RFC 2308 §3).
 pub(crate) const SOA: u16 = 6;
 
@@ -286,11 +292,21 @@ pub(crate) struct DnsMessage<'a>(&'a [u8]);
 
 /// A record of a message, its data by their place.
 pub(crate) struct Record {
-    name_at: usize,
+    pub name_at: usize,
     pub kind: u16,
     pub class: u16,
     pub ttl: u32,
     data: Range<usize>,
+}
+
+/// A question of a message, its name by its place.
+#[cfg(feature = "mdns")]
+pub(crate) struct Question {
+    pub name_at: usize,
+    pub kind: u16,
+    pub class: u16,
+    /// Where what follows it begins.
+    pub end: usize,
 }
 
 impl<'a> DnsMessage<'a> {
@@ -327,6 +343,41 @@ impl<'a> DnsMessage<'a> {
         self.0[3] & 15
     }
 
+    /// Is it a question, and an ordinary one (RFC 6762 §18.2 to 18.4)?
+    #[cfg(feature = "mdns")]
+    pub(crate) fn is_query(&self) -> bool {
+        self.0[2] & 0xf8 == 0
+    }
+
+    /// The questions, and where what follows them begins; they end where one is not whole.
+    #[cfg(feature = "mdns")]
+    pub(crate) fn questions(&self) -> impl Iterator<Item = Question> {
+        let (message, mut at) = (*self, DNS_HEADER_LEN);
+        (0..self.field(4)).map_while(move |_| {
+            let end = walk(message.0, at, |_| Some(()))?;
+            let question = Question {
+                name_at: at,
+                kind: message.word(end)?,
+                class: message.word(end + 2)?,
+                end: end + 4,
+            };
+            at = question.end;
+            Some(question)
+        })
+    }
+
+    /// How many questions it says that it has.
+    #[cfg(feature = "mdns")]
+    pub(crate) fn question_count(&self) -> u16 {
+        self.field(4)
+    }
+
+    /// All of it.
+    #[cfg(feature = "mdns")]
+    pub(crate) fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// Is this its only question, letter by letter? Where what follows it begins.
     pub(crate) fn asks(&self, name: &Name, kind: RecordType) -> Option<usize> {
         let end = DNS_HEADER_LEN + name.as_bytes().len();
@@ -349,6 +400,18 @@ impl<'a> DnsMessage<'a> {
         })
     }
 
+    /// The records of all three sections, the additional ones too.
+    #[cfg(feature = "mdns")]
+    pub(crate) fn all_records(&self, mut at: usize) -> impl Iterator<Item = Record> {
+        let message = *self;
+        let count: u32 = [6, 8, 10].into_iter().map(|at| u32::from(self.field(at))).sum();
+        (0..count).map_while(move |_| {
+            let record = message.record(at)?;
+            at = record.data.end;
+            Some(record)
+        })
+    }
+
     fn record(&self, name_at: usize) -> Option<Record> {
         let at = walk(self.0, name_at, |_| Some(()))?;
         let fixed = self.0.get(at..)?.first_chunk::<10>()?;
@@ -368,9 +431,14 @@ impl<'a> DnsMessage<'a> {
 
     /// Is the record one of this name?
     pub(crate) fn is_of(&self, record: &Record, name: &Name) -> bool {
+        self.has_name(record.name_at, name)
+    }
+
+    /// Is this the name that begins at `at`?
+    pub(crate) fn has_name(&self, at: usize, name: &Name) -> bool {
         let mut labels = name.labels();
         let same = |label: &[u8]| labels.next().filter(|l| l.eq_ignore_ascii_case(label)).map(|_| ());
-        walk(self.0, record.name_at, same).is_some() && labels.next().is_none()
+        walk(self.0, at, same).is_some() && labels.next().is_none()
     }
 
     /// The bytes of the record's data.
@@ -380,8 +448,14 @@ impl<'a> DnsMessage<'a> {
 
     /// The name that so many bytes into the record's data begins, and ends with it, in small letters.
     pub(crate) fn name_in(&self, record: &Record, skip: usize) -> Option<Name> {
-        let (mut name, end) = Name::read(self.0, record.data.start + skip)?;
+        let mut name = self.whole_name_in(record, skip)?;
         name.make_lower();
+        Some(name)
+    }
+
+    /// The same in the letters that it came in.
+    pub(crate) fn whole_name_in(&self, record: &Record, skip: usize) -> Option<Name> {
+        let (name, end) = Name::read(self.0, record.data.start + skip)?;
         (end == record.data.end).then_some(name)
     }
 

@@ -10,6 +10,8 @@ mod dhcp;
 mod dhcpv6;
 #[cfg(feature = "dns")]
 pub(crate) mod dns;
+#[cfg(feature = "mdns")]
+pub(crate) mod dns_writer;
 mod ethernet;
 #[cfg(feature = "fragments")]
 mod fragment;
