@@ -50,7 +50,8 @@
 //!
 //! They only add. `dhcpv4` (on by default): a DHCP client; `slaac` (on by default): IPv6 that
 //! configures itself, and with `dhcpv6` by DHCP where routers say so; `raw` (on by default): raw sockets; `vlan` (on by
-//! default): VLANs; `dns` (on by default): [names]; `mdns` (on by default): names of the link; `alloc`: memory from the heap up to limits,
+//! default): VLANs; `dns` (on by default): [names]; `bbr`, `cubic`, `ecn`, `fast-open`, `path-probing` and `syn-cookies` (on by
+//! default): parts of TCP; `mdns` (on by default): names of the link; `alloc`: memory from the heap up to limits,
 //! `TcpListener::serve`, `Net::sleep`; `std`: OS threads, `std::io` traits; `embedded-io`: the traits of
 //! `embedded-io` and `embedded-io-async`; `edge-nal`, `embedded-nal-async`, `futures-io`: those of these crates; `log` and `defmt`: [events] printed by that crate.
 #![doc = include_str!("contract.md")]
@@ -134,9 +135,15 @@ pub use socket::{OwnedReadHalf, OwnedWriteHalf, Serve, Stop};
 pub use socket::{PingReply, PingSocket, UdpSocket};
 #[cfg(feature = "tcp")]
 pub use socket::{ReadHalf, Shutdown, Tags, TcpBuilder, TcpListener, TcpStream, WriteHalf};
+#[cfg(feature = "ecn")]
+pub use tcp::Ecn;
+#[cfg(feature = "path-probing")]
+pub use tcp::PathProbing;
+#[cfg(feature = "syn-cookies")]
+pub use tcp::SynCookies;
 pub use tcp::TcpStorage;
 #[cfg(feature = "tcp")]
 pub use tcp::{
-    Congestion, Connection, Ecn, KeepAlive, ListenerEntry, OptionsEntry, PathProbing, Place, RecoveryPhase,
-    State, SynCookies, TcpConfig, TcpInfo, TcpOptions, TimeWaitEntry,
+    Congestion, Connection, KeepAlive, ListenerEntry, OptionsEntry, Place, RecoveryPhase, State, TcpConfig,
+    TcpInfo, TcpOptions, TimeWaitEntry,
 };

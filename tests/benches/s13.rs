@@ -4,9 +4,10 @@ use crate::table::{Table, verdict};
 use barenet_tests::size::{OURS, SMOLTCP, Size, measure};
 
 /// The most bytes that a program may take: flash, static memory, stack.
-const GOALS: [(&str, [Option<u32>; 3]); 2] = [
+const GOALS: [(&str, [Option<u32>; 3]); 3] = [
     ("bare", [Some(32 << 10), None, Some(6 << 10)]),
     ("tcp1", [Some(64 << 10), Some(12 << 10), Some(6 << 10)]),
+    ("tcp-least", [Some(64 << 10), Some(12 << 10), Some(6 << 10)]),
 ];
 
 pub(crate) fn table() -> Result<Table, String> {
@@ -21,7 +22,8 @@ pub(crate) fn table() -> Result<Table, String> {
             "goal: flash, static, stack",
         ],
     );
-    for program in OURS.into_iter().zip(SMOLTCP).flat_map(|(ours, theirs)| [ours, theirs]) {
+    let pairs = OURS.into_iter().enumerate();
+    for program in pairs.flat_map(|(n, ours)| [Some(ours), SMOLTCP.get(n).copied()]).flatten() {
         let size = measure(program)?;
         let cells = [size.code, size.fixed(), size.data, size.stack.bytes].map(|n| n.to_string());
         let [code, fixed, data, stack] = cells;

@@ -272,6 +272,7 @@ fn loss_is_repaired() {
 /// T08: two stacks that ask for ECN use the accurate form; what is marked arrives, is told, and makes
 /// the sender slow down without a loss.
 //= rfc9768#3.1.1
+#[cfg(feature = "ecn")]
 #[test]
 fn marks_are_told_and_heard() {
     let mut world = World::new();
@@ -628,6 +629,7 @@ fn listeners_that_overlap_are_refused() {
 }
 
 /// T13, H058: a SYN cookie from end to end: the client notices nothing, and both are counted.
+#[cfg(feature = "syn-cookies")]
 #[test]
 fn a_cookie_from_end_to_end() {
     let mut w = World::new();
@@ -661,6 +663,7 @@ fn a_burst_of_syns() {
 /// T09: from the second connection on the request goes with the SYN, and the answer is there after
 /// one round trip; also if the SYN, or the SYN-ACK, is lost.
 //= rfc7413#3
+#[cfg(feature = "fast-open")]
 #[test]
 fn fast_open_saves_a_round_trip() {
     use crate::counters::TcpCount;

@@ -11,20 +11,33 @@ use crate::time::Duration;
 pub enum Congestion {
     /// CUBIC (RFC 9438): the window returns to where a congestion struck along a cubic curve of the
     /// time since, and never slower than `NewReno`'s would.
+    #[cfg(feature = "cubic")]
     #[default]
     Cubic,
     /// Slow start and congestion avoidance of RFC 5681: a segment for each round trip.
+    #[cfg_attr(not(feature = "cubic"), default)]
     NewReno,
     /// A model of the path, its bandwidth and its shortest round trip, instead of losses, with pacing;
     /// after draft-ietf-ccwg-bbr, in part. For long paths that lose segments without being full.
+    #[cfg(feature = "bbr")]
     Bbr,
     /// None: the peer's window is the only limit, what is lost goes again at once, and timers back off
     /// late. For links of which the user knows better.
     None,
 }
 
+impl Congestion {
+    const DEFAULT: Congestion = match () {
+        #[cfg(feature = "cubic")]
+        () => Congestion::Cubic,
+        #[cfg(not(feature = "cubic"))]
+        () => Congestion::NewReno,
+    };
+}
+
 /// When a listener answers SYNs without remembering them (SYN cookies, RFC 4987 §3.6). What a cookie
 /// can't hold is lost to such a connection: without timestamps all options but the segment size.
+#[cfg(feature = "syn-cookies")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SynCookies {
@@ -40,6 +53,7 @@ pub enum SynCookies {
 
 /// Explicit congestion notification: routers mark packets instead of dropping them (RFC 3168; the
 /// more accurate form of RFC 9768 with peers that have it).
+#[cfg(feature = "ecn")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -59,6 +73,7 @@ pub enum Ecn {
 
 /// Whether connections find out by themselves how long a packet the path carries (RFC 4821, RFC
 /// 8899), beside what routers say (RFC 1191, RFC 8201).
+#[cfg(feature = "path-probing")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -139,7 +154,7 @@ pub struct TcpConfig {
     /// Where SACK is in use, ask with a probe after two round trips without an answer, so that a loss at
     /// the end of a transfer need not wait for the timeout (RFC 8985 §7). Default true.
     pub tail_probes: bool,
-    /// Congestion control for new connections. Default CUBIC.
+    /// Congestion control for new connections. Default CUBIC; without the feature `cubic` NewReno.
     pub congestion: Congestion,
     /// Segments that a connection sends before the first acknowledgment, and after an idle time;
     /// less of segments that are longer than 1460 bytes (RFC 6928 §2). Default 10.
@@ -151,8 +166,10 @@ pub struct TcpConfig {
     /// window, and nothing is paced. Default false.
     pub pacing: bool,
     /// Explicit congestion notification on new connections. Default [`Ecn::WhenAsked`].
+    #[cfg(feature = "ecn")]
     pub ecn: Ecn,
     /// How new connections find the size of their path. Default [`PathProbing::OnBlackHole`].
+    #[cfg(feature = "path-probing")]
     pub path_probing: PathProbing,
     /// Connections that wait for `accept` on a listener that names no other number. Default 128.
     pub backlog: u16,
@@ -160,6 +177,7 @@ pub struct TcpConfig {
     /// table's, of which an eighth, one place at least, is for our own connects.
     pub accept_limit: u32,
     /// When listeners use SYN cookies. Default: when their SYN queue is full.
+    #[cfg(feature = "syn-cookies")]
     pub syn_cookies: SynCookies,
 }
 
@@ -183,14 +201,17 @@ impl TcpConfig {
         sack: true,
         dsack: true,
         tail_probes: true,
-        congestion: Congestion::Cubic,
+        congestion: Congestion::DEFAULT,
         initial_window: 10,
         options: TcpOptions::DEFAULT,
         pacing: false,
+        #[cfg(feature = "ecn")]
         ecn: Ecn::WhenAsked,
+        #[cfg(feature = "path-probing")]
         path_probing: PathProbing::OnBlackHole,
         backlog: 128,
         accept_limit: u32::MAX,
+        #[cfg(feature = "syn-cookies")]
         syn_cookies: SynCookies::Auto,
     };
 

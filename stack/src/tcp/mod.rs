@@ -8,6 +8,16 @@ pub(crate) mod codec;
 mod config;
 pub(crate) mod connection;
 pub(crate) mod context;
+#[cfg(feature = "ecn")]
+pub(crate) mod ecn_bytes;
+#[cfg(not(feature = "ecn"))]
+#[path = "no_ecn_bytes.rs"]
+pub(crate) mod ecn_bytes;
+#[cfg(feature = "fast-open")]
+pub(crate) mod fast_open;
+#[cfg(not(feature = "fast-open"))]
+#[path = "no_fast_open.rs"]
+pub(crate) mod fast_open;
 mod options;
 pub(crate) mod receive;
 pub(crate) mod segment;
@@ -16,7 +26,13 @@ pub(crate) mod table;
 #[cfg(all(test, feature = "alloc"))]
 mod tests;
 
-pub use config::{Congestion, Ecn, PathProbing, SynCookies, TcpConfig};
+#[cfg(feature = "ecn")]
+pub use config::Ecn;
+#[cfg(feature = "path-probing")]
+pub use config::PathProbing;
+#[cfg(feature = "syn-cookies")]
+pub use config::SynCookies;
+pub use config::{Congestion, TcpConfig};
 pub use connection::info::TcpInfo;
 pub use connection::tcb::State;
 pub(crate) use connection::user::LAST_WORDS;

@@ -65,11 +65,13 @@ pub struct TcpOptions {
     /// flow.write_all(b"GET / HTTP/1.0\r\n\r\n")?; // goes with the SYN
     /// # Ok(()) }
     /// ```
+    #[cfg(feature = "fast-open")]
     pub fast_open: bool,
     /// A listener's: TCP Fast Open. Clients that ask get a cookie, and a SYN with one may
     /// bring the first data, at once readable. So many connections at most may be between that and
     /// the end of their handshake; others open as usual. The data of a SYN may come twice, as a
     /// second connection: only for requests that bear that. Default 0: no.
+    #[cfg(feature = "fast-open")]
     pub fast_open_backlog: u16,
     /// Most bytes of payload in a segment, both ways: the MSS that is offered, options of the header
     /// counted in. At least 64. Counts at the handshake only. Default: what the interface's MTU takes.
@@ -140,7 +142,9 @@ impl TcpOptions {
         linger: None,
         fin_wait_2_timeout: None,
         defer_accept: None,
+        #[cfg(feature = "fast-open")]
         fast_open: false,
+        #[cfg(feature = "fast-open")]
         fast_open_backlog: 0,
         max_segment: None,
         send_buffer: None,

@@ -3,6 +3,8 @@
 use crate::base::demux::hash_addresses;
 use crate::bytes::Bytes;
 use crate::seq::{Range, Seq};
+use crate::tcp::ecn_bytes::EcnBytes;
+use crate::tcp::fast_open::FastOpen;
 
 use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
@@ -85,14 +87,6 @@ impl EcnCodepoint {
     }
 }
 
-/// The AccECN option (RFC 9768 §3.2.3): bytes of payload that arrived with each mark, 24 bits of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct EcnBytes {
-    pub(crate) e0: u32,
-    pub(crate) ce: u32,
-    pub(crate) e1: u32,
-}
-
 /// The timestamps option (RFC 7323 §3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Timestamps {
@@ -136,43 +130,6 @@ impl Sack {
     /// Bytes that the option takes in a header, with padding.
     pub(crate) const fn option_len(&self) -> usize {
         if self.len == 0 { 0 } else { 4 + 8 * self.len as usize }
-    }
-}
-
-/// Bytes of a Fast Open cookie at most, and at least (RFC 7413 §4.1.1).
-const COOKIE_MAX: usize = 16;
-const COOKIE_MIN: usize = 4;
-
-/// The Fast Open option: a cookie, or the request for one.
-//= rfc7413#4.1.1
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct FastOpen {
-    len: u8,
-    /// In the option kind for experiments, as the first implementations had it.
-    pub(crate) is_experimental: bool,
-    cookie: [u8; COOKIE_MAX],
-}
-
-impl FastOpen {
-    /// `cookie`, or empty: the request for one. `None`: no cookie is so long.
-    pub(crate) fn new(cookie: &[u8], is_experimental: bool) -> Option<Self> {
-        let len = cookie.len();
-        if len > 0 && (!(COOKIE_MIN..=COOKIE_MAX).contains(&len) || !len.is_multiple_of(2)) {
-            return None;
-        }
-        let mut option = FastOpen { len: len as u8, is_experimental, ..FastOpen::default() };
-        option.cookie[..len].copy_from_slice(cookie);
-        Some(option)
-    }
-
-    /// The cookie; empty: none, but the request for one.
-    pub(crate) fn cookie(&self) -> &[u8] {
-        &self.cookie[..self.len as usize]
-    }
-
-    /// Bytes of the option with its kind and length, without padding.
-    pub(crate) const fn option_len(&self) -> usize {
-        self.len as usize + if self.is_experimental { 4 } else { 2 }
     }
 }
 

@@ -4,9 +4,10 @@ use super::TCP_LEN;
 use crate::bytes::Bytes;
 use crate::seq::{Range, Seq};
 
+use crate::tcp::ecn_bytes::EcnBytes;
+use crate::tcp::fast_open::FastOpen;
 use crate::tcp::segment::{
-    EcnBytes, EcnCodepoint, FastOpen, Flags, Options, PLAIN_FLAGS, Plain, PlainPlan, Sack, Segment,
-    Timestamps,
+    EcnCodepoint, Flags, Options, PLAIN_FLAGS, Plain, PlainPlan, Sack, Segment, Timestamps,
 };
 use smoltcp::wire::TcpPacket;
 
@@ -120,11 +121,11 @@ fn walk_options(mut options: &[u8]) -> Options {
             // Without its second field it says nothing of marks.
             (&ACCECN_0, [_, _, _, _, _, _, ..]) => {
                 let (e0, ce, e1) = fields(value);
-                found.ecn_bytes = Some(EcnBytes { e0, ce, e1 });
+                found.ecn_bytes = EcnBytes::new(e0, ce, e1);
             }
             (&ACCECN_1, [_, _, _, _, _, _, ..]) => {
                 let (e1, ce, e0) = fields(value);
-                found.ecn_bytes = Some(EcnBytes { e0, ce, e1 });
+                found.ecn_bytes = EcnBytes::new(e0, ce, e1);
             }
             (&FAST_OPEN, cookie) => found.fast_open = FastOpen::new(cookie, false),
             (&EXPERIMENT, [a, b, cookie @ ..]) if [*a, *b] == FAST_OPEN_EXPERIMENT => {
@@ -241,7 +242,7 @@ impl TcpHeader {
         if let Some(option) = &self.options.fast_open {
             let len = option.option_len();
             put(&[1, 1][..len.next_multiple_of(4) - len]);
-            match option.is_experimental {
+            match option.is_experimental() {
                 true => put(&[EXPERIMENT, len as u8, FAST_OPEN_EXPERIMENT[0], FAST_OPEN_EXPERIMENT[1]]),
                 false => put(&[FAST_OPEN, len as u8]),
             }
@@ -249,7 +250,7 @@ impl TcpHeader {
         }
         if let Some(bytes) = self.options.ecn_bytes {
             put(&[1, ACCECN_0, 11]);
-            for field in [bytes.e0, bytes.ce, bytes.e1] {
+            for field in bytes.fields() {
                 put(&field.to_be_bytes()[1..]);
             }
         }
@@ -281,7 +282,7 @@ mod tests {
             timestamps: Some(Timestamps { value: 0x8000_0001, echo: 3 }),
             sack_permitted: true,
             sack: Sack::default(),
-            ecn_bytes: Some(EcnBytes { e0: 1, ce: 0xff_fffe, e1: 3 }),
+            ecn_bytes: EcnBytes::new(1, 0xff_fffe, 3),
             fast_open: None,
         };
         let none = Options::default();
@@ -358,7 +359,7 @@ mod tests {
             assert_eq!((s.flags, s.flags.to_ace()), (flags, 0b101));
             s.options.ecn_bytes
         };
-        let bytes = |e0, ce, e1| Some(EcnBytes { e0, ce, e1 });
+        let bytes = EcnBytes::new;
         assert_eq!(parse(&[172, 11, 0, 0, 1, 0, 1, 0, 1, 0, 0]), bytes(1, 0x100, 0x1_0000));
         assert_eq!(parse(&[174, 11, 0, 0, 1, 0, 1, 0, 1, 0, 0]), bytes(0x1_0000, 0x100, 1));
         assert_eq!(parse(&[172, 8, 0, 0, 1, 0, 1, 0]), bytes(1, 0x100, 0));

@@ -71,7 +71,7 @@ pub fn sleep(until: Option<Instant>) {
     }
 }
 
-#[cfg(any(feature = "tcp", feature = "full"))]
+#[cfg(any(feature = "tcp-least", feature = "full"))]
 pub mod sockets {
     //! With sockets.
 

@@ -121,6 +121,7 @@ fn all_of_a_connection_has_its_header_fields() {
 
 /// H178: so has what a connection or listener replies that has no place for it: a cookie's SYN-ACK, the reset of one
 /// that is aborted, let go of, or sent text that nobody will read. What no connection says has the stack's own.
+#[cfg(feature = "syn-cookies")]
 #[test]
 fn replies_have_the_header_fields_of_who_replies() {
     let (mut a, mut b) = (Host::new(1), Host::new(2));

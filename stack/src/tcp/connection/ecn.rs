@@ -7,8 +7,9 @@
 
 use crate::seq::Seq;
 use crate::tcp::codec::{Packer, Unpacker};
-use crate::tcp::config::Ecn as Setting;
-use crate::tcp::segment::{EcnBytes, EcnCodepoint, Flags, Plan, PlanKind, Segment};
+use crate::tcp::config::{Ecn as Setting, TcpConfig};
+use crate::tcp::ecn_bytes::EcnBytes;
+use crate::tcp::segment::{EcnCodepoint, Flags, Plan, PlanKind, Segment};
 
 /// What the ACE field counts from (RFC 9768 §3.2.1), so that one that was zeroed on the way shows.
 const CEP_START: u8 = 5;
@@ -49,9 +50,13 @@ pub(crate) struct Negotiation {
 }
 
 impl Negotiation {
-    pub(crate) fn new(setting: Setting) -> Self {
-        Negotiation { setting, mode: Mode::Off, mark: EcnCodepoint::NotEct, is_intact: true }
+    pub(crate) fn new(config: &TcpConfig) -> Self {
+        Negotiation { setting: config.ecn, ..Negotiation::OFF }
     }
+
+    /// Nothing is asked for or agreed on.
+    pub(crate) const OFF: Negotiation =
+        Negotiation { setting: Setting::Off, mode: Mode::Off, mark: EcnCodepoint::NotEct, is_intact: true };
 
     /// The flags of a SYN that was sent so often already. The one for AccECN asks for RFC 3168 too.
     //= rfc9768#3.1.1

@@ -19,9 +19,8 @@ use crate::error::Error;
 use crate::seq::Seq;
 use crate::tcp::Tuple;
 use crate::tcp::context::Context;
-use crate::tcp::segment::{
-    EcnCodepoint, FastOpen, Flags, Options, Plan, PlanKind, Reset, Segment, Timestamps,
-};
+use crate::tcp::fast_open::FastOpen;
+use crate::tcp::segment::{EcnCodepoint, Flags, Options, Plan, PlanKind, Reset, Segment, Timestamps};
 use crate::tcp::send::congestion::Controller;
 use crate::tcp::send::timer::{R1, since_after_gap};
 use crate::time::{Duration, Instant};
@@ -50,7 +49,44 @@ pub(crate) struct PendingFastOpen {
     /// How often the SYN-ACK was sent.
     transmissions: u8,
     /// It is to be sent, first or again.
-    pub(crate) send: bool,
+    send: bool,
+}
+
+impl PendingFastOpen {
+    /// Is the SYN-ACK to be sent?
+    pub(crate) fn sends(&self) -> bool {
+        self.send
+    }
+}
+
+/// What our SYN has to do with payload.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct EarlyPayload {
+    /// The application goes on without waiting: what it writes first may go with the SYN.
+    is_allowed: bool,
+    /// The MSS that the server offered earlier, and bytes of payload that our SYN brought.
+    mss: u16,
+    len: u16,
+}
+
+impl EarlyPayload {
+    pub(in crate::tcp) fn allowed(mss: u16) -> Self {
+        EarlyPayload { is_allowed: true, mss, len: 0 }
+    }
+
+    pub(in crate::tcp) fn is_allowed(&self) -> bool {
+        self.is_allowed
+    }
+
+    /// Bytes of payload that our SYN brought.
+    pub(in crate::tcp) fn len(&self) -> u32 {
+        self.len.into()
+    }
+
+    /// Our SYN, or its answer, went out with so much.
+    pub(in crate::tcp) fn on_sent(&mut self, len: u32) {
+        self.len = self.len.max(len as u16);
+    }
 }
 
 /// The pending ones of a listener.
@@ -83,7 +119,7 @@ impl Pending {
 /// What a server makes of the Fast Open option of a SYN.
 pub(in crate::tcp) struct FastOpenGrant {
     /// Goes into the SYN-ACK: to a client that asks, or whose cookie is none or is old.
-    pub(in crate::tcp) cookie: Option<FastOpen>,
+    cookie: Option<FastOpen>,
     /// The cookie is ours.
     pub(in crate::tcp) is_good: bool,
 }
@@ -91,13 +127,17 @@ pub(in crate::tcp) struct FastOpenGrant {
 impl FastOpenGrant {
     pub(in crate::tcp) const NOTHING: FastOpenGrant = FastOpenGrant { cookie: None, is_good: false };
 
+    pub(in crate::tcp) fn cookie(&self) -> Option<FastOpen> {
+        self.cookie
+    }
+
     //= rfc7413#4.2.2
     pub(in crate::tcp) fn of(key: &HashKey, tuple: &Tuple, asked: &FastOpen, now: Instant) -> FastOpenGrant {
         let epoch = now.micros() / EPOCH.micros();
         let [this, before] = [epoch, epoch.wrapping_sub(1)].map(|epoch| cookie(key, tuple, epoch));
         let is_fresh = asked.cookie() == this;
         FastOpenGrant {
-            cookie: FastOpen::new(&this, asked.is_experimental).filter(|_| !is_fresh),
+            cookie: FastOpen::new(&this, asked.is_experimental()).filter(|_| !is_fresh),
             is_good: is_fresh || asked.cookie() == before,
         }
     }
@@ -117,7 +157,7 @@ impl Tcb {
         let Phase::SynReceived(h) = &mut self.phase else { return };
         // No sample of the RTT yet, and nothing is known of marks before the third segment.
         h.answered = true;
-        let ecn = core::mem::replace(&mut h.ecn, Negotiation::new(crate::tcp::Ecn::Off));
+        let ecn = core::mem::replace(&mut h.ecn, Negotiation::OFF);
         let (scales, cookie) = (h.peer.window_scale.is_some(), h.fast_open.take());
         let mut effects = Effects::default();
         self.establish(syn, cx, &mut effects);
@@ -295,9 +335,7 @@ impl Tcb {
     /// Is our SYN under way with a Fast Open option?
     pub(in crate::tcp) fn fast_open_request(&self) -> Option<Asked> {
         match &self.phase {
-            Phase::SynSent(h) if h.transmissions > 0 => {
-                h.fast_open.map(|_| Asked { payload: h.fast_open_len })
-            }
+            Phase::SynSent(h) if h.transmissions > 0 => h.fast_open.map(|_| Asked { payload: h.early.len }),
             _ => None,
         }
     }
@@ -312,6 +350,14 @@ impl Tcb {
 }
 
 impl Handshake {
+    /// How much of what was written a SYN with these options may bring: as much as fits into it.
+    //= rfc7413#4.1.3
+    pub(super) fn early_len(&self, options: &Options) -> u32 {
+        let may = self.early.is_allowed && self.transmissions == 0 && options.fast_open.is_some();
+        let room = self.early.mss.min(self.mss.ours).min(self.mss.path).saturating_sub(options.len() as u16);
+        if may { (self.queue.len() as u32).min(room.into()) } else { 0 }
+    }
+
     /// Is its SYN held back for the first write?
     pub(in crate::tcp) fn waits_for_payload(&self) -> bool {
         self.transmissions == 0 && !self.send

@@ -1,6 +1,7 @@
 //! A connection before it is established: SYN-SENT and SYN-RECEIVED (RFC 9293 §3.10.7.3, §3.10.7.4).
 
 use super::ecn::{Ecn, Negotiation};
+use super::fast_open::EarlyPayload;
 use super::info::Stats;
 use super::input::Step;
 use super::keep_alive::KeepAliveProbes;
@@ -13,10 +14,11 @@ use crate::tcp::Reply;
 use crate::tcp::config::Congestion;
 use crate::tcp::connection::soft_error::SoftError;
 use crate::tcp::context::Context;
+use crate::tcp::fast_open::FastOpen;
 use crate::tcp::receive::{AckReason, Receive, SackUse, is_acceptable};
-use crate::tcp::segment::{FastOpen, Flags, Reset, Segment, Timestamps};
+use crate::tcp::segment::{Flags, Reset, Segment, Timestamps};
 use crate::tcp::send::congestion::Controller;
-use crate::tcp::send::plpmtud::{HEADERS_V4, HEADERS_V6, SegmentSize};
+use crate::tcp::send::plpmtud::{self, HEADERS_V4, HEADERS_V6, SegmentSize};
 use crate::tcp::send::rtt::Rtt;
 use crate::tcp::send::timer::LOOK;
 use crate::tcp::send::{Fin, Send};
@@ -42,11 +44,8 @@ pub(crate) struct Handshake {
     pub(crate) ecn: Negotiation,
     /// The Fast Open option of the SYN or SYN-ACK.
     pub(crate) fast_open: Option<FastOpen>,
-    /// The application goes on without waiting: what it writes first may go with the SYN.
-    pub(crate) is_fast_open: bool,
-    /// The MSS that the server offered earlier, and bytes of payload that our SYN brought.
-    pub(crate) fast_open_mss: u16,
-    pub(crate) fast_open_len: u16,
+    /// What was written may go with the SYN, and has.
+    pub(crate) early: EarlyPayload,
     /// How often the SYN or SYN-ACK was sent.
     pub(crate) transmissions: u8,
     /// When it was first sent; before that, when it was first to be sent.
@@ -120,7 +119,7 @@ impl PeerSyn {
 impl Handshake {
     /// Is this acknowledgment of our SYN, and of nothing that it did not bring?
     pub(in crate::tcp) fn is_acknowledged_by(&self, ack: Seq) -> bool {
-        self.transmissions > 0 && ack.within(self.iss + 1, u32::from(self.fast_open_len) + 1)
+        self.transmissions > 0 && ack.within(self.iss + 1, self.early.len() + 1)
     }
 
     /// That of a listener which answers this SYN: a SYN-ACK is to be sent.
@@ -151,11 +150,9 @@ impl Handshake {
             rcv_nxt: Seq(0),
             mss: Mss { ours: mss.ours.min(most), ..mss },
             peer: PeerSyn::default(),
-            ecn: Negotiation::new(cx.config.ecn),
+            ecn: Negotiation::new(cx.config),
             fast_open: None,
-            is_fast_open: false,
-            fast_open_mss: 0,
-            fast_open_len: 0,
+            early: EarlyPayload::default(),
             transmissions: 0,
             first_sent: cx.now,
             answered: false,
@@ -319,7 +316,7 @@ impl Tcb {
         };
         // What a SYN brought may be acknowledged with it; the rest goes again at once.
         //= rfc7413#4.2.2
-        let early = if h.fast_open_len > 0 { segment.ack.since(h.iss + 1) } else { 0 };
+        let early = if h.early.len() > 0 { segment.ack.since(h.iss + 1) } else { 0 };
         let (received, finished) = (core::mem::take(&mut h.received), h.received_fin);
         let mut s = h.into_synchronized(our_scale, send_limit, receive_limit, early, cx);
         s.take_payload_of_syn(received, finished, cx, effects);
@@ -395,7 +392,7 @@ impl Handshake {
         // A peer that asks for tiny segments makes us work for every byte: 64 is the least (malformed 11).
         let peer_mss = peer_mss.min(self.mss.ours).max(64);
         let Mss { path, headers, .. } = self.mss;
-        let size = SegmentSize::new(peer_mss, path, headers, option_len, config.path_probing, cx.now);
+        let size = SegmentSize::new(peer_mss, path, headers, option_len, plpmtud::probing(config), cx.now);
         let mss = size.mss();
         self.queue.consume(cx.pool, early as usize);
         let iss = self.iss + early;

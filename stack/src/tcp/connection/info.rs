@@ -1,5 +1,6 @@
 //! What is known of one connection, for its application and for whoever watches.
 
+#[cfg(feature = "ecn")]
 use super::ecn::Mode;
 use super::handshake::Handshake;
 use super::tcb::{Over, Phase, State, Synchronized, Tcb};
@@ -28,8 +29,10 @@ pub struct TcpInfo {
     /// Timestamps are in use (RFC 7323 §3).
     pub timestamps: bool,
     /// Explicit congestion notification is in use (RFC 3168)...
+    #[cfg(feature = "ecn")]
     pub ecn: bool,
     /// ... in its accurate form (RFC 9768).
+    #[cfg(feature = "ecn")]
     pub accurate_ecn: bool,
     /// Shift of the peer's windows (RFC 7323 §2); 0 also when windows are not scaled.
     pub send_scale: u8,
@@ -99,8 +102,10 @@ pub struct TcpInfo {
     /// How often the retransmission timer fired.
     pub timeouts: u32,
     /// Packets that arrived with a mark of congestion; 65,535 stands for any number from there on.
+    #[cfg(feature = "ecn")]
     pub marks_received: u32,
     /// How often the window was reduced because packets of ours arrived with one; likewise.
+    #[cfg(feature = "ecn")]
     pub ecn_reductions: u32,
     /// Time since payload or a FIN was last sent.
     pub since_sent: Option<Duration>,
@@ -127,7 +132,9 @@ impl TcpInfo {
             error: None,
             soft_error: None,
             timestamps: false,
+            #[cfg(feature = "ecn")]
             ecn: false,
+            #[cfg(feature = "ecn")]
             accurate_ecn: false,
             send_scale: 0,
             receive_scale: 0,
@@ -162,7 +169,9 @@ impl TcpInfo {
             segments_received: stats.segments_received,
             segments_retransmitted: stats.segments_retransmitted,
             timeouts: stats.timeouts,
+            #[cfg(feature = "ecn")]
             marks_received: 0,
+            #[cfg(feature = "ecn")]
             ecn_reductions: 0,
             since_sent: None,
             since_received: None,
@@ -207,15 +216,19 @@ impl Handshake {
 
 impl Synchronized {
     fn info(&self, info: TcpInfo, now: Instant, config: &TcpConfig) -> TcpInfo {
-        let Synchronized { send, receive, ecn, stats, last_received_at, soft, .. } = self;
+        let Synchronized { send, receive, stats, last_received_at, soft, .. } = self;
         let unacked = send.text_sent();
         TcpInfo {
             soft_error: soft.map(Error::from),
             timestamps: receive.ts_recent.is_some(),
-            ecn: ecn.mode() != Mode::Off,
-            accurate_ecn: ecn.mode() == Mode::Accurate,
-            marks_received: ecn.arrived.into(),
-            ecn_reductions: ecn.reductions.into(),
+            #[cfg(feature = "ecn")]
+            ecn: self.ecn.mode() != Mode::Off,
+            #[cfg(feature = "ecn")]
+            accurate_ecn: self.ecn.mode() == Mode::Accurate,
+            #[cfg(feature = "ecn")]
+            marks_received: self.ecn.arrived.into(),
+            #[cfg(feature = "ecn")]
+            ecn_reductions: self.ecn.reductions.into(),
             send_scale: send.scale,
             receive_scale: receive.scale(),
             mss: send.mss,

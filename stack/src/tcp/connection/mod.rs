@@ -4,7 +4,15 @@
 //! did, [`user`] what the application asked for; [`tcb`] is the state itself, [`idle`] the same in
 //! little memory while the connection is at rest.
 
+#[cfg(feature = "ecn")]
 pub(crate) mod ecn;
+#[cfg(not(feature = "ecn"))]
+#[path = "no_ecn.rs"]
+pub(crate) mod ecn;
+#[cfg(feature = "fast-open")]
+pub(crate) mod fast_open;
+#[cfg(not(feature = "fast-open"))]
+#[path = "no_fast_open.rs"]
 pub(crate) mod fast_open;
 pub(crate) mod handshake;
 pub(crate) mod header_prediction;

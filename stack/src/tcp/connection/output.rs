@@ -22,10 +22,10 @@ impl Tcb {
                 let answer = matches!(self.phase, Phase::SynReceived(_));
                 let window = h.window(self.receive_limit, cx.pool);
                 let plan = h.plan(answer, window, self.window_scale(), self.clock(now), cx.config);
-                Some(Plan { len: h.fast_open_len(&plan.options).min(most), ..plan })
+                Some(Plan { len: h.early_len(&plan.options).min(most), ..plan })
             }
             Phase::Synchronized(s) => match &s.opening {
-                Some(opening) if opening.send => Some(s.syn_ack(opening, self.clock(now))),
+                Some(opening) if opening.sends() => Some(s.syn_ack(opening, self.clock(now))),
                 _ => {
                     let plan = s.plan(most, now, self.clock(now), cx.pool);
                     let plain = || s.plan_plain(most, self.clock(now), cx.pool);
@@ -50,7 +50,7 @@ impl Tcb {
     pub(crate) fn on_sent(&mut self, plan: &Plan, cx: &mut Context<'_, '_>) {
         match &mut self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => {
-                h.fast_open_len = h.fast_open_len.max(plan.len as u16);
+                h.early.on_sent(plan.len);
                 h.on_sent(plan.window.into(), cx);
             }
             Phase::Synchronized(s) => s.on_sent(plan, cx),
@@ -121,15 +121,6 @@ impl Handshake {
             mss: self.mss.ours,
             edge: self.rcv_nxt + window,
         }
-    }
-
-    /// How much of what was written a SYN with these options may bring: as much as fits into it.
-    //= rfc7413#4.1.3
-    fn fast_open_len(&self, options: &Options) -> u32 {
-        let may = self.is_fast_open && self.transmissions == 0 && options.fast_open.is_some();
-        let room =
-            self.fast_open_mss.min(self.mss.ours).min(self.mss.path).saturating_sub(options.len() as u16);
-        if may { (self.queue.len() as u32).min(room.into()) } else { 0 }
     }
 
     pub(crate) fn on_sent(&mut self, window: u32, cx: &mut Context<'_, '_>) {

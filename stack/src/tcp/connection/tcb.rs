@@ -278,7 +278,7 @@ impl Tcb {
             Phase::SynSent(h) | Phase::SynReceived(h) => h.send,
             Phase::Synchronized(s) => {
                 s.receive.is_ack_due()
-                    || s.opening.as_ref().is_some_and(|o| o.send)
+                    || s.opening.as_ref().is_some_and(PendingFastOpen::sends)
                     || (s.send.scoreboard.lost() > 0 && s.send.resendable(u32::MAX).is_some())
                     || s.send.recovery.probe_is_due()
                     || s.send.probes_closed_window()
@@ -336,7 +336,7 @@ impl Tcb {
     /// Is the connection established, or was it, or need nobody wait for that? `WouldBlock`: not yet.
     pub(crate) fn connected(&self) -> Result<(), Error> {
         match &self.phase {
-            Phase::SynSent(h) | Phase::SynReceived(h) if h.is_fast_open => Ok(()),
+            Phase::SynSent(h) | Phase::SynReceived(h) if h.early.is_allowed() => Ok(()),
             Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
             Phase::Synchronized(_) => Ok(()),
             // What came since is for the reader, and how it ended as well.

@@ -84,11 +84,8 @@ impl Tcp<'_> {
             None => Profile::STACK,
         };
         let cx = self.settings.cx(profile, now, pool);
-        let goes_early = cx.options.fast_open;
         let mut tcb = Tcb::connect(iss, ts_offset, mss, &cx);
-        if goes_early {
-            self.prepare_fast_open(&tuple, &mut tcb, now);
-        }
+        self.prepare_fast_open(profile, &tuple, &mut tcb, now);
         let index = self.admit(tuple, interface, Opened::ByUs, profile, tcb, now);
         // A connection has its own share of the options now.
         self.settings.release(profile);

@@ -1,14 +1,22 @@
 //! TCP Fast Open (RFC 7413) as a server: which SYN may bring payload, and how many are pending.
 
-use super::{Profile, Tcp};
+pub(super) use super::fast_open_cache::CookieJar;
+use super::passive_open::Arrival;
+use super::{ConnectionEvent, Opened, Outcome, Profile, Refused, Tcp};
+use crate::base::pool::Pool;
 use crate::base::slab::Key;
+use crate::counters::TcpCount;
 use crate::tcp::connection::fast_open::FastOpenGrant;
+use crate::tcp::connection::tcb::Tcb;
 use crate::tcp::segment::{Segment, Tuple};
 use crate::time::Instant;
 
+/// A listener that takes the payload of a SYN.
+pub(super) type EarlyListener = Key;
+
 impl Tcp<'_> {
     /// What a SYN for this listener asks for and brings.
-    pub(in crate::tcp) fn grant(
+    pub(super) fn grant(
         &self,
         listener: u32,
         tuple: &Tuple,
@@ -30,21 +38,45 @@ impl Tcp<'_> {
     /// The listener, if this SYN's payload may be taken at once.
     //= rfc7413#4.2.2
     //= rfc7413#5.1
-    pub(in crate::tcp) fn accepts_fast_open(
+    pub(super) fn accepts_fast_open(
         &self,
         listener: u32,
         grant: &FastOpenGrant,
         syn: &Segment<'_>,
         now: Instant,
-    ) -> Option<Key> {
+    ) -> Option<EarlyListener> {
         let most = self.fast_open_limit(listener);
         let has_room = self.listeners.at(listener).is_some_and(|l| l.0.pending.has_room(most, now));
         let takes = grant.is_good && !syn.payload.is_empty() && has_room;
         self.listeners.key(listener).filter(|_| takes)
     }
 
+    /// A connection that does not wait for the third segment (RFC 7413).
+    pub(super) fn open_fast(
+        &mut self,
+        arrival: &Arrival<'_>,
+        listener: EarlyListener,
+        tcb: Tcb,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> Outcome {
+        let profile = self.profile_of(listener.index);
+        let (tuple, interface) = (*arrival.tuple, arrival.interface);
+        let Some(index) = self.admit(tuple, interface, Opened::ByPeer, profile, tcb, now) else {
+            return arrival.drop(Refused::TableFull);
+        };
+        let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };
+        c.tcb.open_fast(arrival.segment, listener, &mut self.settings.cx(profile, now, pool));
+        self.settings.counts.add(TcpCount::PassiveOpens, 1);
+        self.settings.counts.add(TcpCount::FastOpensPassive, 1);
+        self.fast_open_begins(listener);
+        self.queue_for_accept(listener.index, index);
+        self.after(index);
+        Outcome { event: Some(ConnectionEvent::Established), ..Outcome::default() }
+    }
+
     /// A connection has a [`PendingFastOpen`] on this listener.
-    pub(in crate::tcp) fn fast_open_begins(&mut self, listener: Key) {
+    fn fast_open_begins(&mut self, listener: Key) {
         if let Some(l) = self.listeners.get_mut(listener) {
             l.0.pending.opening += 1;
         }

@@ -4,12 +4,13 @@
 //! the SYN. Without one, the SYN asks for it. A SYN that is not answered in time goes again without
 //! payload and without the option, which some box on the way may dislike; there Fast Open rests then.
 
-use super::Tcp;
+use super::{Profile, Tcp};
 use crate::counters::TcpCount;
-use crate::tcp::connection::fast_open::Asked;
+use crate::tcp::connection::fast_open::{Asked, EarlyPayload};
 use crate::tcp::connection::tcb::{Phase, Tcb};
+use crate::tcp::fast_open::FastOpen;
+use crate::tcp::segment::Segment;
 use crate::tcp::segment::Tuple;
-use crate::tcp::segment::{FastOpen, Segment};
 use crate::time::{Duration, Instant};
 use core::net::IpAddr;
 use heapless::Vec;
@@ -64,15 +65,23 @@ impl CookieJar {
 }
 
 impl Tcp<'_> {
-    /// The SYN of a new connection may bring payload, or asks for a cookie.
-    pub(in crate::tcp) fn prepare_fast_open(&self, tuple: &Tuple, tcb: &mut Tcb, now: Instant) {
+    /// The SYN of a new connection may bring payload, or asks for a cookie, where its options say so.
+    pub(in crate::tcp) fn prepare_fast_open(
+        &self,
+        profile: Profile,
+        tuple: &Tuple,
+        tcb: &mut Tcb,
+        now: Instant,
+    ) {
         let Phase::SynSent(h) = &mut tcb.phase else { return };
+        if !self.settings.options(profile).fast_open {
+            return;
+        }
         match self.cookie_jar.find(tuple) {
             Some(Known::Cookie(cookie, mss)) => {
                 h.fast_open = Some(*cookie);
-                h.fast_open_mss = *mss;
                 // The first write sends it.
-                (h.is_fast_open, h.send) = (true, false);
+                (h.early, h.send) = (EarlyPayload::allowed(*mss), false);
             }
             Some(Known::Refuses { until }) if now < *until => {}
             Some(Known::Refuses { .. }) | None => h.fast_open = Some(FastOpen::default()),

@@ -1,11 +1,11 @@
 //! A listener: not a connection state, but a place where connections wait for `accept`.
 
-use super::syn_cookies;
+use super::syn_cookies::CookiesOut;
 use crate::base::list::{List, NONE};
 use crate::base::wakers::Wakers;
 use crate::tcp::Profile;
 use crate::tcp::connection::fast_open::Pending;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use core::net::IpAddr;
 
 /// One listening port.
@@ -88,7 +88,7 @@ impl Listener {
 
     /// May a cookie come back that was sent to a client of this listener?
     pub(crate) fn expects_cookies(&self, now: Instant) -> bool {
-        self.cookies.last_sent.is_some_and(|sent| now.since(sent) < syn_cookies::LIFETIME)
+        self.cookies.may_come_back(now)
     }
 
     /// May another SYN be answered? Not if the cookies that are out take all the room of both queues,
@@ -110,113 +110,9 @@ impl Listener {
     }
 }
 
-/// The cookies of a listener that are out: each may come back as a connection that wants a place.
-///
-/// There is no telling a client that is slow from a forged address, but most clients answer within
-/// half a second: a flood shows by cookies that do not come back. Then they go out without a bound, since
-/// few will; and who is there has a place in the table, beyond the backlog.
-#[derive(Debug, Default)]
-pub(in crate::tcp) struct CookiesOut {
-    last_sent: Option<Instant>,
-    this: Period,
-    before: Period,
-    /// When this period began.
-    began: Instant,
-    /// Of the cookies of the period before the last, most never came back, and they took all room.
-    is_flood: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Period {
-    sent: u32,
-    /// Of these, those that did not come back yet.
-    out: u32,
-    /// Once there was no room for another.
-    is_short: bool,
-}
-
-impl Period {
-    fn is_flood(&self) -> bool {
-        self.is_short && self.out > self.sent / 2
-    }
-}
-
-/// Long enough for nearly every round trip; and two of them are over when a client sends its SYN again,
-/// after a second.
-const PERIOD: Duration = Duration::from_millis(500);
-
-impl CookiesOut {
-    /// May another one go out, where there is room for so many if they come back?
-    fn may_follow(&mut self, room: usize, now: Instant) -> bool {
-        self.pass(now);
-        let out = self.this.out.saturating_add(self.before.out);
-        let fits = out == 0 || (out as usize) < room;
-        self.this.is_short |= !fits;
-        fits || self.is_flood
-    }
-
-    pub(in crate::tcp) fn sent(&mut self, now: Instant) {
-        self.pass(now);
-        self.last_sent = Some(now);
-        self.this.sent = self.this.sent.saturating_add(1);
-        self.this.out = self.this.out.saturating_add(1);
-    }
-
-    pub(in crate::tcp) fn came_back(&mut self, now: Instant) {
-        self.pass(now);
-        let of = if self.before.out > 0 { &mut self.before } else { &mut self.this };
-        of.out = of.out.saturating_sub(1);
-    }
-
-    /// Judges the periods that are over: the cookies of one have had another in which to come back.
-    fn pass(&mut self, now: Instant) {
-        match now.since(self.began).micros() / PERIOD.micros() {
-            0 => return,
-            1 => {
-                // A period in which none was sent says nothing.
-                if self.before.sent > 0 {
-                    self.is_flood = self.before.is_flood();
-                }
-                self.before = core::mem::take(&mut self.this);
-            }
-            n => {
-                self.is_flood = n == 2 && self.this.is_flood();
-                (self.before, self.this) = Default::default();
-            }
-        }
-        self.began = now;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// H058: a flood is that most cookies of a period did not come back within another and that they took all room;
-    /// after two periods without any word of it nothing is known.
-    #[test]
-    fn what_is_a_flood() {
-        let at = |ms| Instant::from_millis(1000 + ms);
-        let is_flood = |come_back: u32, room: usize, looks: &[u64]| {
-            let mut out = CookiesOut::default();
-            for _ in 0..8 {
-                if out.may_follow(room, at(0)) {
-                    out.sent(at(0));
-                }
-            }
-            (0..come_back).for_each(|_| out.came_back(at(100)));
-            looks.iter().for_each(|ms| out.pass(at(*ms)));
-            out.is_flood
-        };
-        assert!(
-            !is_flood(0, 4, &[499]) && !is_flood(0, 4, &[500]),
-            "they have another period to come back in"
-        );
-        assert!(is_flood(0, 4, &[500, 1000]) && is_flood(0, 4, &[1000]) && is_flood(0, 4, &[1499]));
-        assert!(!is_flood(0, 4, &[1500]) && !is_flood(0, 4, &[500, 1500]));
-        assert!(!is_flood(2, 4, &[500, 1000]) && is_flood(1, 4, &[500, 1000]), "most of four");
-        assert!(!is_flood(0, 9, &[500, 1000]), "there was room for all");
-    }
 
     /// `0.0.0.0` is every IPv4 address and no other, `::` is all (contract U4, U12).
     #[test]

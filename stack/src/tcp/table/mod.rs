@@ -8,7 +8,12 @@ mod calls;
 mod connections;
 mod ends;
 mod entry;
+#[cfg(feature = "fast-open")]
 mod fast_open;
+#[cfg(not(feature = "fast-open"))]
+#[path = "no_fast_open.rs"]
+mod fast_open;
+#[cfg(feature = "fast-open")]
 mod fast_open_cache;
 mod fast_path;
 mod icmp;
@@ -26,7 +31,11 @@ mod parking;
 mod passive_open;
 mod scheduler;
 mod settings;
-pub(crate) mod syn_cookies;
+#[cfg(feature = "syn-cookies")]
+mod syn_cookies;
+#[cfg(not(feature = "syn-cookies"))]
+#[path = "no_syn_cookies.rs"]
+mod syn_cookies;
 mod time_wait;
 mod waiting;
 
@@ -58,7 +67,7 @@ use crate::time::{Duration, Instant, earlier};
 use connections::Connections;
 pub(crate) use connections::Opened;
 
-use fast_open_cache::CookieJar;
+use fast_open::CookieJar;
 use listener::Listener;
 use managed::ManagedSlice;
 use settings::Settings;

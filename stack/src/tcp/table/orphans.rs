@@ -25,7 +25,7 @@ impl Tcp<'_> {
             }
             // Nothing was ever received from the peer, nor was anybody told otherwise: the record goes at
             // once (H003).
-            (None, Phase::SynSent(h)) if !h.is_fast_open || h.queue.is_empty() => {
+            (None, Phase::SynSent(h)) if !h.early.is_allowed() || h.queue.is_empty() => {
                 self.take_out(key, pool);
                 None
             }

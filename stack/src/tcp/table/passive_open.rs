@@ -2,25 +2,20 @@
 
 use super::isn;
 use super::listener::Listener;
-use super::syn_cookies;
+use super::syn_cookies::{self, SynCookies};
 use super::{
-    ConnectionEvent, HalfOpen, Handshaking, LISTENER, ListenerEntry, Opened, Outcome, Profile, Refused, Tcp,
-    passive,
+    HalfOpen, Handshaking, LISTENER, ListenerEntry, Opened, Outcome, Profile, Refused, Tcp, passive,
 };
 use crate::base::list::NONE;
-use crate::base::pool::{Chain, Need, Pool};
+use crate::base::pool::Pool;
 use crate::base::slab::Key;
-use crate::counters::TcpCount;
 use crate::error::Error;
 use crate::ip::InterfaceId;
-use crate::tcp::config::SynCookies;
-use crate::tcp::connection::handshake::{Handshake, Mss, Origin};
-use crate::tcp::connection::output::clock;
+use crate::tcp::connection::handshake::{Mss, Origin};
 use crate::tcp::connection::tcb::has_memory;
-use crate::tcp::connection::tcb::{Phase, Tcb, window_scale};
+use crate::tcp::connection::tcb::{Phase, Tcb};
 use crate::tcp::options::TcpOptions;
-use crate::tcp::receive::LEAST;
-use crate::tcp::segment::{Flags, Plan, Reset, Segment};
+use crate::tcp::segment::{Flags, Reset, Segment};
 use crate::tcp::segment::{Reply, Tuple};
 use crate::time::Instant;
 use core::net::IpAddr;
@@ -35,28 +30,28 @@ const ANSWERED: usize = 4;
 
 /// A segment for a listener.
 #[derive(Clone, Copy)]
-struct Arrival<'s> {
-    listener: u32,
-    tuple: &'s Tuple,
-    interface: InterfaceId,
-    mss: Mss,
-    segment: &'s Segment<'s>,
+pub(super) struct Arrival<'s> {
+    pub(super) listener: u32,
+    pub(super) tuple: &'s Tuple,
+    pub(super) interface: InterfaceId,
+    pub(super) mss: Mss,
+    pub(super) segment: &'s Segment<'s>,
 }
 
 impl Arrival<'_> {
     /// It comes to nothing, and its sender learns of it.
-    fn refuse(&self, why: Refused) -> Outcome {
+    pub(super) fn refuse(&self, why: Refused) -> Outcome {
         refuse(why, Reset::answer_to(self.segment))
     }
 
     /// It comes to nothing now. Payload is sent again, and so brings its cookie back; after a bare
     /// acknowledgment the client may wait for us, and only a reset tells it that we do not (H010).
-    fn put_off(&self, why: Refused) -> Outcome {
+    pub(super) fn put_off(&self, why: Refused) -> Outcome {
         if self.segment.len() > 0 { self.drop(why) } else { self.refuse(why) }
     }
 
     /// It comes to nothing: as good as lost.
-    fn drop(&self, why: Refused) -> Outcome {
+    pub(super) fn drop(&self, why: Refused) -> Outcome {
         refuse(why, None)
     }
 }
@@ -101,7 +96,8 @@ impl Tcp<'_> {
     /// Would a SYN for this tuple open a connection?
     pub(in crate::tcp) fn would_accept(&self, tuple: &Tuple, pool: &Pool<'_>) -> bool {
         let Some(listener) = self.listener_for(tuple) else { return false };
-        let room = self.has_syn_room(listener) || self.settings.config.syn_cookies != SynCookies::Off;
+        let room =
+            self.has_syn_room(listener) || syn_cookies::setting(&self.settings.config) != SynCookies::Off;
         let is_full = self.connections.room(Opened::ByPeer) == 0;
         room && self.refuses_syns(listener, pool).is_none() && !is_full
     }
@@ -236,7 +232,7 @@ impl Tcp<'_> {
 
     /// The client tries again where there is no room (H010, H011).
     fn on_syn(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
-        let cookies = self.settings.config.syn_cookies;
+        let cookies = syn_cookies::setting(&self.settings.config);
         if let Some(why) = self.refuses_syns(arrival.listener, pool) {
             arrival.drop(why)
         } else if !self.takes_syns(arrival.listener, now) {
@@ -277,8 +273,8 @@ impl Tcp<'_> {
     }
 
     /// How many more half-open connections may be kept, of all listeners together.
-    fn half_open_room(&self) -> usize {
-        let least = usize::from(self.settings.config.syn_cookies == SynCookies::Off);
+    pub(super) fn half_open_room(&self) -> usize {
+        let least = usize::from(syn_cookies::setting(&self.settings.config) == SynCookies::Off);
         self.connections.half_open_limit().max(least).saturating_sub(self.half_open)
     }
 
@@ -296,7 +292,7 @@ impl Tcp<'_> {
         let cx = self.settings.cx(self.profile_of(listener), now, pool);
         let mut tcb = Tcb::accept(listener, segment, iss, ts_offset, mss, &cx);
         if let Phase::SynReceived(h) = &mut tcb.phase {
-            h.fast_open = grant.cookie;
+            h.fast_open = grant.cookie();
         }
         if let Some(key) = early {
             return self.open_fast(arrival, key, tcb, now, pool);
@@ -308,36 +304,12 @@ impl Tcp<'_> {
         Outcome::default()
     }
 
-    /// A connection that does not wait for the third segment (RFC 7413).
-    fn open_fast(
-        &mut self,
-        arrival: &Arrival<'_>,
-        listener: Key,
-        tcb: Tcb,
-        now: Instant,
-        pool: &mut Pool<'_>,
-    ) -> Outcome {
-        let profile = self.profile_of(listener.index);
-        let (tuple, interface) = (*arrival.tuple, arrival.interface);
-        let Some(index) = self.admit(tuple, interface, Opened::ByPeer, profile, tcb, now) else {
-            return arrival.drop(Refused::TableFull);
-        };
-        let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };
-        c.tcb.open_fast(arrival.segment, listener, &mut self.settings.cx(profile, now, pool));
-        self.settings.counts.add(TcpCount::PassiveOpens, 1);
-        self.settings.counts.add(TcpCount::FastOpensPassive, 1);
-        self.fast_open_begins(listener);
-        self.queue_for_accept(listener.index, index);
-        self.after(index);
-        Outcome { event: Some(ConnectionEvent::Established), ..Outcome::default() }
-    }
-
     /// The options that its connections inherit.
-    fn profile_of(&self, listener: u32) -> Profile {
+    pub(super) fn profile_of(&self, listener: u32) -> Profile {
         self.listeners.at(listener).map_or(Profile::STACK, |l| l.0.profile)
     }
 
-    fn admit_half(&mut self, arrival: &Arrival<'_>, tcb: Tcb, now: Instant) -> Option<u32> {
+    pub(super) fn admit_half(&mut self, arrival: &Arrival<'_>, tcb: Tcb, now: Instant) -> Option<u32> {
         let profile = self.profile_of(arrival.listener);
         let index = self.admit(*arrival.tuple, arrival.interface, Opened::ByPeer, profile, tcb, now)?;
         let l = self.listeners.at_mut(arrival.listener)?;
@@ -345,81 +317,6 @@ impl Tcp<'_> {
         l.0.syns.push(&mut HalfOpen(&mut self.connections), index);
         self.half_open += 1;
         Some(index)
-    }
-
-    /// Answers a SYN and forgets it.
-    //= rfc4987#3.6
-    fn send_cookie(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
-        if self.connections.room(Opened::ByPeer) == 0 && self.orphans.is_empty() {
-            // Whoever brought it back would have no place.
-            return arrival.drop(Refused::TableFull);
-        }
-        let Arrival { listener, tuple, mss, segment, .. } = *arrival;
-        let syn = syn_cookies::remembered(segment, tuple, self.settings.config.timestamps);
-        let iss = syn_cookies::number(&self.key, tuple, &syn, now);
-        let cx = self.settings.cx(self.profile_of(listener), now, pool);
-        let (_, receive_limit) = cx.limits();
-        // Nothing is remembered, so nothing is promised but what the one who brings it back will find.
-        let window = receive_limit.min(LEAST);
-        let clock = match syn.options.timestamps {
-            Some(_) => syn_cookies::timestamp(clock(isn::timestamp_offset(&self.key, tuple), now), &syn),
-            None => 0,
-        };
-        let answer = Handshake::answer(listener, &syn, iss, mss, &cx);
-        let plan = answer.plan(true, window, window_scale(receive_limit), clock, &self.settings.config);
-        let Plan { seq, ack, flags, options, .. } = plan;
-        let window = window as u16;
-        if let Some(l) = self.listeners.at_mut(listener) {
-            l.0.cookies.sent(now);
-        }
-        Outcome {
-            reply: Some(Reply::SynAck { seq, ack, flags, window, options }),
-            fields: Some(self.settings.options(self.profile_of(listener)).ip_fields()),
-            handshaking: Some(Handshaking::CookieSent),
-            ..Outcome::default()
-        }
-    }
-
-    /// An acknowledgment for a listener is a stray one, unless it brings back a cookie.
-    fn take_cookie(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
-        let Arrival { listener, tuple, mss, segment, .. } = *arrival;
-        if !self.listeners.at(listener).is_some_and(|l| l.0.expects_cookies(now)) {
-            return arrival.refuse(Refused::NoConnection);
-        }
-        let recalled = syn_cookies::recall(&self.key, tuple, segment, now);
-        let Some(syn) = recalled.filter(|_| !segment.flags.has(Flags::SYN)) else {
-            // Payload may be from a client whose first segments were lost: it sends them again, and they
-            // bring its cookie back. A reset would end a connection that is all right.
-            return match segment.flags.has(Flags::SYN) {
-                true => arrival.refuse(Refused::BadCookie),
-                false => arrival.put_off(Refused::BadCookie),
-            };
-        };
-        let Some(l) = self.listeners.at_mut(listener) else { return Outcome::default() };
-        l.0.cookies.came_back(now);
-        // With the accept queue full it is half-open and late, as every client that finds it so. It is no
-        // forgery, so the length of the SYN queue is not for it (H010).
-        let has_room = l.0.has_room() || self.half_open_room() > 0;
-        if !has_room && !self.give_up_oldest(listener, 0, pool) {
-            return arrival.put_off(Refused::AcceptQueueFull);
-        }
-        let least = LEAST as usize;
-        if Chain::new().promisable(pool, least, Need::Send) < least {
-            return arrival.drop(Refused::AcceptLimit); // as good as lost
-        }
-        let ts_offset = isn::timestamp_offset(&self.key, tuple);
-        let profile = self.profile_of(listener);
-        let cx = self.settings.cx(profile, now, pool);
-        let tcb = Tcb::accept(listener, &syn, segment.ack - 1, ts_offset, mss, &cx);
-        let Some(index) = self.admit_half(arrival, tcb, now) else {
-            return arrival.put_off(Refused::TableFull);
-        };
-        if let Some(c) = self.connections.at_mut(index) {
-            c.tcb.resume(&mut self.settings.cx(profile, now, pool));
-        }
-        self.after(index);
-        let outcome = self.for_connection(index, segment, now, pool);
-        Outcome { handshaking: Some(Handshaking::CookieAccepted), ..outcome }
     }
 
     pub(in crate::tcp) fn half_open_ends(&mut self, listener: u32, index: u32) {
@@ -435,7 +332,7 @@ impl Tcp<'_> {
 
     /// H058: the oldest half-open connection gives way if its client never answered, and its SYN-ACK
     /// was sent more than `transmissions` times.
-    fn give_up_oldest(&mut self, listener: u32, transmissions: u8, pool: &mut Pool<'_>) -> bool {
+    pub(super) fn give_up_oldest(&mut self, listener: u32, transmissions: u8, pool: &mut Pool<'_>) -> bool {
         // One that has answered, and waits for payload, is not in the way of others.
         for _ in 0..ANSWERED {
             let Some(l) = self.listeners.at_mut(listener) else { return false };

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::tcp::config::Ecn;
-use crate::tcp::segment::EcnBytes;
+use crate::tcp::ecn_bytes::EcnBytes;
 
 const SYN_ACK: Flags = Flags(0x12);
 const ECE: Flags = Flags::ECE;

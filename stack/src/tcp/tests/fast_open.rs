@@ -1,7 +1,7 @@
 //! TCP Fast Open, as server and as client (RFC 7413, T09).
 
 use super::*;
-use crate::tcp::segment::FastOpen;
+use crate::tcp::fast_open::FastOpen;
 
 /// A server that takes so many early openings.
 fn server(most: u16) -> Bench {
@@ -58,7 +58,7 @@ fn a_cookie_for_who_asks() {
     assert_eq!(cookie(&mut b), first, "it is the address that counts");
     b.get(syn().fast_open(FastOpen::new(&[], true).unwrap()));
     let other_kind = b.out()[0].options.fast_open.unwrap();
-    assert!(other_kind.is_experimental && other_kind.cookie() == first.cookie());
+    assert!(other_kind.is_experimental() && other_kind.cookie() == first.cookie());
     b.get(rst(1));
     b.tuple.remote = IpAddr::from([10, 0, 0, 3]);
     assert_ne!(cookie(&mut b).cookie(), first.cookie());

@@ -11,12 +11,16 @@ mod clauses;
 mod close;
 mod congestion;
 mod data;
+#[cfg(feature = "ecn")]
 mod ecn;
 mod expected;
+#[cfg(feature = "fast-open")]
 mod fast_open;
 mod handshake;
 mod info;
 mod keep_alive;
+mod left_out;
+#[cfg(all(feature = "ecn", feature = "syn-cookies"))]
 mod listener;
 mod lossy;
 mod memory;
@@ -33,7 +37,9 @@ mod timers;
 mod urgent;
 mod user;
 
-use super::config::{SynCookies, TcpConfig};
+#[cfg(feature = "syn-cookies")]
+use super::config::SynCookies;
+use super::config::TcpConfig;
 use super::options::TcpOptions;
 use super::segment::{EcnCodepoint, Flags, Options, PlanKind, Reset, Segment, Timestamps};
 use super::{Connection, Interest, Outcome, Refused, Reply, State, Tcp, TcpStorage, Tuple};
@@ -440,7 +446,11 @@ fn quiet() -> TcpConfig {
 
 /// Settings with a SYN queue that is full when it is full.
 fn without_cookies() -> TcpConfig {
-    TcpConfig { syn_cookies: SynCookies::Off, ..quiet() }
+    TcpConfig {
+        #[cfg(feature = "syn-cookies")]
+        syn_cookies: SynCookies::Off,
+        ..quiet()
+    }
 }
 
 fn pattern(n: usize) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! How long segments are: what routers say, and what is found out without them.
 
 use super::*;
+#[cfg(feature = "path-probing")]
 use crate::tcp::config::PathProbing;
 
 /// How many bytes of payload the segments hold.
@@ -146,6 +147,7 @@ fn a_black_hole_is_found_and_measured() {
 
 /// T17: always probing starts short, and one probe that arrives is enough.
 //= rfc4821#7.2
+#[cfg(feature = "path-probing")]
 #[test]
 fn always_probing() {
     let config = TcpConfig { path_probing: PathProbing::Always, ..quiet() };
@@ -159,6 +161,7 @@ fn always_probing() {
 }
 
 /// T17: with probing off, full segments are repeated as they are.
+#[cfg(feature = "path-probing")]
 #[test]
 fn probing_off() {
     let config = TcpConfig { path_probing: PathProbing::Off, ..quiet() };

@@ -336,7 +336,11 @@ fn duplicates_after_timeouts(
     let options = |s: In<'static>, clock: u64, echo| {
         if timestamps { s.ts(100_000 + clock as u32, echo) } else { s }
     };
-    let config = TcpConfig { path_probing: crate::tcp::PathProbing::Off, ..quiet() };
+    let config = TcpConfig {
+        #[cfg(feature = "path-probing")]
+        path_probing: crate::tcp::PathProbing::Off,
+        ..quiet()
+    };
     let mut b = Bench::server_with(config, options(syn(), 0, 0));
     let clock_of = |o: &Out| o.options.timestamps.map_or(0, |t| t.value);
     let mss = if timestamps { MSS - 12 } else { MSS };

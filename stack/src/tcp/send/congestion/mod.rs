@@ -7,7 +7,15 @@
 //! It knows nothing of segments, timers or recovery: which bytes are lost and what is sent again, and
 //! in which measure while recovery lasts (PRR), is others' business. All of it is integers.
 
+#[cfg(feature = "bbr")]
 mod bbr;
+#[cfg(not(feature = "bbr"))]
+#[path = "no_bbr.rs"]
+mod bbr;
+#[cfg(feature = "cubic")]
+mod cubic;
+#[cfg(not(feature = "cubic"))]
+#[path = "no_cubic.rs"]
 mod cubic;
 mod newreno;
 mod slow_start;
@@ -112,8 +120,10 @@ impl Controller {
         now: Instant,
     ) -> Self {
         let law = match which {
+            #[cfg(feature = "cubic")]
             Congestion::Cubic => Law::Cubic(Cubic::default()),
             Congestion::NewReno => Law::NewReno(NewReno::default()),
+            #[cfg(feature = "bbr")]
             Congestion::Bbr => Law::Bbr(Bbr::new(start, now)),
             Congestion::None => Law::None,
         };
@@ -165,9 +175,11 @@ impl Controller {
         let slow_start = SlowStart::unpark(una, from);
         let law = match from.number() {
             0 => Law::None,
-            1 => Law::NewReno(NewReno::unpark(from)),
+            #[cfg(feature = "cubic")]
             2 => Law::Cubic(Cubic::unpark(from)),
-            _ => Law::Bbr(Bbr::unpark(from)),
+            #[cfg(feature = "bbr")]
+            3 => Law::Bbr(Bbr::unpark(from)),
+            _ => Law::NewReno(NewReno::unpark(from)),
         };
         Controller { window, usage, slow_start, law, paced, refills: false, pacer, before: None }
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 
+#[cfg(all(feature = "bbr", feature = "cubic"))]
 mod path;
 
 const MSS: u32 = 1000;
@@ -257,6 +258,7 @@ fn a_timeout() {
 /// before: the window, the threshold, the curve. Once.
 //= rfc9438#4.9.1
 //= rfc9438#4.9.2
+#[cfg(feature = "cubic")]
 #[test]
 fn a_reduction_for_nothing() {
     for by_timeout in [false, true] {
@@ -335,7 +337,7 @@ fn a_small_window_follows_recovery_at_once() {
 //= rfc5681#3.1
 #[test]
 fn a_loss_never_raises_the_window() {
-    for law in [Congestion::Cubic, Congestion::NewReno] {
+    for law in [Congestion::default(), Congestion::NewReno] {
         for by_timeout in [false, true] {
             let mut s = Sender::new(law);
             s.round(RTT);
@@ -381,6 +383,7 @@ fn a_long_train_of_acknowledgments_ends_slow_start() {
 
 /// H257: what fills a window that a recovery has left nearly empty goes out at a rate. Where another recovery comes
 /// before the window is full, and leaves enough, that rate ends: it would hold the window back for good.
+#[cfg(feature = "cubic")]
 #[test]
 fn the_rate_of_a_recovery_ends_with_the_next() {
     let mut s = Sender::new(Congestion::Cubic);
@@ -397,7 +400,7 @@ fn the_rate_of_a_recovery_ends_with_the_next() {
 //= rfc5681#3.1
 #[test]
 fn a_lost_syn() {
-    let c = Controller::new(Congestion::Cubic, &TcpConfig::default(), 1460, true, START, Instant::ZERO);
+    let c = Controller::new(Congestion::default(), &TcpConfig::default(), 1460, true, START, Instant::ZERO);
     assert_eq!((c.window(), c.window.is_unbounded()), (1460, true));
 }
 
