@@ -18,7 +18,7 @@ impl PendingFastOpen {
 
 /// Our SYN brings none.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct EarlyPayload;
+pub(crate) struct EarlyPayload {}
 
 impl EarlyPayload {
     pub(in crate::tcp) fn is_allowed(&self) -> bool {
@@ -34,7 +34,7 @@ impl EarlyPayload {
 
 /// No listener has pending ones.
 #[derive(Debug, Default)]
-pub(in crate::tcp) struct Pending;
+pub(in crate::tcp) struct Pending {}
 
 /// No SYN of ours asks for it.
 #[derive(Clone, Copy)]

@@ -20,7 +20,7 @@ pub(super) fn setting(_: &TcpConfig) -> SynCookies {
 
 /// None is out.
 #[derive(Debug, Default)]
-pub(in crate::tcp) struct CookiesOut;
+pub(in crate::tcp) struct CookiesOut {}
 
 impl CookiesOut {
     pub(super) fn may_come_back(&self, _: Instant) -> bool {
