@@ -2,6 +2,9 @@
 //! unbound(8), which are installed where that is possible.
 
 mod applications;
+mod avahi;
+
+pub use avahi::Avahi;
 
 use barenet_qemu::install;
 use std::path::PathBuf;

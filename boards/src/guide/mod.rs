@@ -10,6 +10,7 @@
 //! | [`time`] | sleeping, limits, deadlines |
 //! | [`memory`] | limits, and machines without a heap |
 //! | [`configuration`] | addresses by DHCP, by routers, by hand |
+//! | [`names`] | connecting by name, looking up, names of the link |
 //! | [`servers`] | limits, stopping, last words |
 //! | [`multicast`] | groups |
 //! | [`a_board`] | a machine of one's own |
@@ -36,6 +37,7 @@ pages! {
     time: "time.md"
     memory: "memory.md"
     configuration: "configuration.md"
+    names: "names.md"
     servers: "servers.md"
     multicast: "multicast.md"
     a_board: "a_board.md"

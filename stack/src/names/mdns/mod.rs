@@ -20,6 +20,7 @@
 //! ```
 
 mod claim;
+mod links;
 mod records;
 pub(crate) mod responder;
 mod tie;

@@ -5,6 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use managed::ManagedSlice;
 
 use super::claim::{ANNOUNCE_INTERVAL, ANNOUNCEMENTS, Claim, PROBE_INTERVAL, PROBES, Phase, Service};
+use super::links::LinkState;
 use super::records::{
     A, AAAA, CACHE_FLUSH, DATA_MAX, HOST, Records, Set, Who, is_same, of_service, own_data, shared,
     their_data,
@@ -28,13 +29,6 @@ pub(crate) const MDNS_LEN: usize = 1232;
 const LINKS_MAX: usize = 8;
 /// Questions of a message that are answered.
 const QUESTIONS_MAX: usize = 24;
-/// Sendings of the last second that are remembered for each link; more are not made.
-const SENDINGS: usize = 6;
-/// RFC 6762 §6: no record more often than that; a name that is defended, than this.
-const RATE: Duration = Duration::from_secs(1);
-const RATE_OF_DEFENCE: Duration = Duration::from_millis(250);
-/// A quarter of the shortest TTL: what was multicast within it is answered by unicast to who wants that (RFC 6762 §5.4).
-const FRESH: Duration = Duration::from_secs(30);
 /// RFC 6762 §8.1: so many conflicts in so much time, and each attempt waits so long.
 const CONFLICTS_MAX: u8 = 15;
 const CONFLICTS_TIME: Duration = Duration::from_secs(10);
@@ -47,72 +41,6 @@ const LEGACY_TTL: u32 = 10;
 const RESPONSE: u16 = 0x8400;
 /// There is more than fits (RFC 1035 §4.1.1).
 const TRUNCATED: u16 = 0x0200;
-
-/// What is known of a link.
-#[derive(Clone, Debug)]
-struct LinkState {
-    link: Link,
-    /// What is to be answered to all, and when.
-    pending: Set,
-    at: Instant,
-    is_defence: bool,
-    /// Who asked, if it was one: what it knows it need not be told.
-    asker: Option<IpAddr>,
-    /// What was multicast since then.
-    fresh: Set,
-    fresh_since: Instant,
-    /// What was multicast in the last second.
-    sendings: heapless::Vec<(Instant, Set), SENDINGS>,
-}
-
-impl LinkState {
-    fn new(link: Link) -> Self {
-        LinkState {
-            link,
-            pending: 0,
-            at: Instant::ZERO,
-            is_defence: false,
-            asker: None,
-            fresh: 0,
-            fresh_since: Instant::ZERO,
-            sendings: heapless::Vec::new(),
-        }
-    }
-
-    fn add(&mut self, set: Set, at: Instant, is_defence: bool, asker: IpAddr) {
-        if set == 0 {
-            return;
-        }
-        let is_new = self.pending == 0;
-        self.asker = if is_new { Some(asker) } else { self.asker.filter(|a| *a == asker) };
-        self.at = if is_new { at } else { self.at.min(at) };
-        self.is_defence = is_defence || (!is_new && self.is_defence);
-        self.pending |= set;
-    }
-
-    /// What of a set may be multicast now.
-    //= rfc6762#6
-    fn allowed(&mut self, set: Set, rate: Duration, now: Instant) -> Set {
-        self.sendings.retain(|(at, _)| *at + RATE > now);
-        if self.sendings.is_full() {
-            return 0;
-        }
-        let recent = self.sendings.iter().filter(|(at, _)| *at + rate > now);
-        set & !recent.fold(0, |all, (_, set)| all | set)
-    }
-
-    fn note(&mut self, set: Set, now: Instant) {
-        if self.fresh_since + FRESH <= now {
-            (self.fresh, self.fresh_since) = (0, now);
-        }
-        self.fresh |= set;
-        // Announcements are few, and go out in any case.
-        if self.sendings.is_full() {
-            self.sendings.remove(0);
-        }
-        let _ = self.sendings.push((now, set));
-    }
-}
 
 /// What is to be sent to a group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -315,12 +243,8 @@ impl<'a> Responder<'a> {
                 return Some(plan);
             }
         }
-        for state in self.links.iter_mut().filter(|l| l.pending != 0 && l.at <= now) {
-            let rate = if state.is_defence { RATE_OF_DEFENCE } else { RATE };
-            let pending = core::mem::take(&mut state.pending);
-            let set = state.allowed(pending, rate, now);
-            if set != 0 {
-                state.note(set, now);
+        for state in &mut self.links {
+            if let Some(set) = state.due(now) {
                 return Some(Plan::Answer(state.link, set));
             }
         }
@@ -472,11 +396,8 @@ impl<'a> Responder<'a> {
         }
         (multicast, unicast) = (multicast & !known, unicast & !known);
         if !is_legacy {
-            if state.fresh_since + FRESH <= now {
-                state.fresh = 0;
-            }
-            multicast |= unicast & !state.fresh;
-            unicast &= state.fresh;
+            let (all, one) = state.split(unicast, now);
+            (multicast, unicast) = (multicast | all, one);
         }
         // Probes bring what they propose.
         let is_defence = message.records(at).any(|(is_answer, _)| !is_answer);
