@@ -41,8 +41,11 @@ impl<'a> Bytes<'a> {
     pub fn slice(self, from: usize, len: usize) -> Self {
         let from = from.min(self.len);
         let len = len.min(self.len - from);
+        // A frame in one buffer, and headers anywhere.
+        if let Some(front) = self.front.get(from..from + len) {
+            return Bytes { front, rest: self.rest, len };
+        }
         let (mut front, mut rest, mut skip) = (self.front, self.rest, from);
-        // A frame in one buffer, and headers anywhere, never get into this loop.
         while skip >= front.len()
             && let [first, others @ ..] = rest
         {

@@ -7,7 +7,7 @@
 use core::net::IpAddr;
 
 use super::Stack;
-use crate::base::slab::Key;
+use super::tcp::ActiveKey;
 use crate::bytes::Bytes;
 use crate::device::{RxChecksum, RxFrame};
 use crate::ip::InterfaceId;
@@ -24,7 +24,7 @@ const HEAD_LEN_V4: usize = ETHERNET_LEN + IPV4_LEN + 4;
 /// A frame that was good for a connection. Whoever changes addresses forgets it.
 pub(super) struct Flow {
     interface: InterfaceId,
-    connection: Key,
+    connection: ActiveKey,
     v6: bool,
     /// The ECN field of its packets.
     mark: EcnCodepoint,
@@ -37,7 +37,7 @@ pub(super) struct Flow {
 
 impl Flow {
     /// The flow of a frame that was found good and that had a segment for this connection.
-    pub(super) fn of(interface: InterfaceId, frame: &RxFrame<'_>, connection: Key) -> Option<Flow> {
+    pub(super) fn of(interface: InterfaceId, frame: &RxFrame<'_>, connection: ActiveKey) -> Option<Flow> {
         let front = frame.bytes.front();
         let ethernet = EthernetHeader::parse(front, 0).ok().filter(|header| header.len == ETHERNET_LEN)?;
         let v6 = match ethernet.kind {
@@ -68,9 +68,8 @@ impl Flow {
             return None;
         }
         let front = frame.bytes.front();
-        let (at, len) = if self.v6 { self.match_v6(front)? } else { self.match_v4(front)? };
+        let (at, len, has_same_ports) = if self.v6 { self.match_v6(front)? } else { self.match_v4(front)? };
         let segment = frame.bytes.slice(at, len);
-        let has_same_ports = front.get(at..at + 4)? == &self.head[at..at + 4];
         (segment.len() == len).then_some((segment, has_same_ports))
     }
 
@@ -91,7 +90,7 @@ impl Flow {
     }
 
     /// A segment came for another connection between the same hosts, that begins with these ports.
-    fn turn_to(&mut self, connection: Key, ports: [u8; 4]) {
+    fn turn_to(&mut self, connection: ActiveKey, ports: [u8; 4]) {
         let at = if self.v6 { HEAD_LEN } else { HEAD_LEN_V4 } - 4;
         self.head[at..at + 4].copy_from_slice(&ports);
         self.connection = connection;
@@ -99,29 +98,26 @@ impl Flow {
 
     /// Length, identification and header checksum may differ, and nothing else but the ports: not the TTL either.
     #[inline]
-    fn match_v4(&self, front: &[u8]) -> Option<(usize, usize)> {
-        let (mine, head) = (&self.head, front.first_chunk::<HEAD_LEN_V4>()?);
-        let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-        let total_len = usize::from(word(16));
-        let is_same =
-            head[..16] == mine[..16] && head[20..24] == mine[20..24] && head[26..34] == mine[26..34];
+    fn match_v4(&self, front: &[u8]) -> Option<(usize, usize, bool)> {
+        let head = front.first_chunk::<HEAD_LEN_V4>()?;
+        let total_len = usize::from(u16::from_be_bytes([head[16], head[17]]));
+        let mine = self.head.first_chunk()?;
+        let is_same = words_v4(head) == words_v4(mine);
         let mut sum = self.ip;
-        sum.add_word(total_len as u16);
-        sum.add_word(word(18));
-        sum.add_word(word(24));
+        sum.add_words([[head[16], head[17]], [head[18], head[19]], [head[24], head[25]]]);
         if !is_same || !sum.is_valid() {
             return None;
         }
-        Some((ETHERNET_LEN + IPV4_LEN, total_len.checked_sub(IPV4_LEN)?))
+        Some((ETHERNET_LEN + IPV4_LEN, total_len.checked_sub(IPV4_LEN)?, head[34..] == mine[34..]))
     }
 
     /// Only length, ports and the flow label may differ, which is the sender's to choose for each connection (RFC 6437).
-    fn match_v6(&self, front: &[u8]) -> Option<(usize, usize)> {
+    fn match_v6(&self, front: &[u8]) -> Option<(usize, usize, bool)> {
         let (mine, head) = (&self.head, front.first_chunk::<HEAD_LEN>()?);
         let has_same_class = head[14] == mine[14] && (head[15] ^ mine[15]) & 0xf0 == 0;
         let is_same = head[..14] == mine[..14] && has_same_class && head[20..54] == mine[20..54];
         let len = usize::from(u16::from_be_bytes([head[18], head[19]]));
-        is_same.then_some((ETHERNET_LEN + IPV6_LEN, len))
+        is_same.then_some((ETHERNET_LEN + IPV6_LEN, len, head[54..] == mine[54..]))
     }
 
     //= rfc9293#3.1 MUST-3
@@ -131,6 +127,17 @@ impl Flow {
         sum.add_bytes(segment);
         sum.is_valid()
     }
+}
+
+/// What is the same in every frame of a flow.
+#[inline]
+fn words_v4(head: &[u8; HEAD_LEN_V4]) -> [u64; 4] {
+    let word = |at: usize| {
+        let h = &head[at..at + 8];
+        u64::from_ne_bytes([h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]])
+    };
+    let fragment = u32::from_ne_bytes([head[20], head[21], head[22], head[23]]);
+    [word(0), word(8), word(26), fragment.into()]
 }
 
 impl Stack<'_> {
@@ -156,9 +163,9 @@ impl Stack<'_> {
         }
         let Some(flow) = &mut self.flow else { return false };
         let Some((bytes, is_same)) = flow.segment_in(interface, frame) else { return false };
-        let connection = match bytes.front().first_chunk() {
-            Some(ports) if !is_same => self.tcp.key_of(&flow.tuple(*ports)),
-            _ => Some(flow.connection),
+        let connection = match is_same {
+            true => Some(flow.connection),
+            false => bytes.front().first_chunk().and_then(|ports| self.tcp.active_of(&flow.tuple(*ports))),
         };
         let Some(connection) = connection else { return false };
         let Some(mut segment) = parse_plain(bytes) else { return false };

@@ -86,7 +86,7 @@ pub use views::{SocketKind, SocketView};
 use crate::base::pool::Pool;
 use crate::base::random::Random;
 use crate::base::rate::TokenBucket;
-use crate::base::slab::{Key, Slab};
+use crate::base::slab::Slab;
 use crate::base::timed::Timed;
 use crate::base::wakers::Wakers;
 #[cfg(feature = "slaac")]
@@ -156,7 +156,7 @@ pub struct Stack<'a> {
     /// The last frame with a segment for a connection.
     flow: Option<tcp::Flow>,
     /// The connection that the frame under way had a good segment for.
-    served: Option<Key>,
+    served: Option<tcp::ActiveKey>,
     /// Changes whenever a [`Path`] may have.
     paths_epoch: u32,
     path_mtus: PathMtus,

@@ -16,6 +16,9 @@ pub(super) enum TcpWay {}
 /// The flow of the last segment: there is none.
 pub(super) enum Flow {}
 
+/// Names a connection: there is none.
+pub(super) enum ActiveKey {}
+
 impl Stack<'_> {
     pub(super) fn take_expected(&mut self, _: InterfaceId, _: &RxFrame<'_>, _: Instant) -> bool {
         false

@@ -2,10 +2,10 @@
 
 pub(super) use super::flow::Flow;
 pub(super) use super::tcp_plain::TcpWay;
+pub(super) use crate::tcp::table::ActiveKey;
 
 use super::egress::answer_to;
 use super::{Resolution, Stack};
-use crate::base::slab::Key;
 use crate::bytes::Bytes;
 use crate::counters::{Drop, TcpCount};
 use crate::device::segment::{TcpFrame, transmit};
@@ -130,13 +130,18 @@ impl Stack<'_> {
     /// A good segment came for this connection. If it shows that what we send arrives, the next hop
     /// need not show that it is there.
     //= rfc4861#7.3.1
-    pub(super) fn tcp_confirms(&mut self, connection: Key, now: Instant) {
-        if !self.neighbors.is_doubted(now) || !self.tcp.has_progressed(connection.index) {
-            return;
+    #[inline]
+    pub(super) fn tcp_confirms(&mut self, connection: ActiveKey, now: Instant) {
+        if self.neighbors.is_doubted(now)
+            && let Some((tuple, interface)) = self.tcp.confirmed_by(connection)
+        {
+            self.tcp_vouches(&tuple, interface, now);
         }
-        let Some(c) = self.tcp.at(connection.index) else { return };
-        let (tuple, interface) = (c.tuple, c.interface);
-        if let Some(path) = self.tcp_path(&tuple, interface) {
+    }
+
+    #[inline(never)]
+    fn tcp_vouches(&mut self, tuple: &Tuple, interface: InterfaceId, now: Instant) {
+        if let Some(path) = self.tcp_path(tuple, interface) {
             self.confirm_neighbor(&path, now);
         }
     }

@@ -376,6 +376,21 @@ impl Ecn {
         true
     }
 
+    /// Do acknowledgments count marks, and bytes, too?
+    #[inline]
+    pub(in crate::tcp) fn is_accurate(&self) -> bool {
+        self.mode == Mode::Accurate
+    }
+
+    /// What [`on_ack`](Self::on_ack) comes to where the acknowledgment says nothing of congestion, nor counts.
+    #[inline]
+    pub(in crate::tcp) fn on_quiet_ack(&mut self, ack: Seq) {
+        if !self.is_reduced || self.reduced_until.before(ack) {
+            self.strikes = 0;
+        }
+        self.is_reduced &= ack.before(self.reduced_until);
+    }
+
     /// The congestion window was reduced for whatever reason: the peer is told, and marks of what was
     /// sent until now mean nothing more.
     //= rfc3168#6.1.2

@@ -1,6 +1,8 @@
 //! Header prediction: a segment in order that brings nothing but payload, a new acknowledgment or another window.
 
 use super::tcb::{Effects, Synchronized};
+use crate::base::pool::Pool;
+use crate::tcp::config::TcpConfig;
 use crate::tcp::context::Context;
 use crate::tcp::segment::Plain;
 use crate::tcp::send::{Fin, SendTimer};
@@ -28,7 +30,7 @@ impl Synchronized {
 
     /// What is new in a segment that needs no other steps than those for its payload and for its
     /// acknowledgment. `None`: all of them.
-    #[inline]
+    #[inline(always)] // at every frame
     pub(crate) fn expects(&self, segment: &Plain<'_>, now: Instant) -> Option<News> {
         if !self.is_next(segment, now) {
             return None;
@@ -63,31 +65,97 @@ impl Synchronized {
             && !self.resets
     }
 
-    /// `None`: there is no memory for its payload, and nothing was done.
+    /// Payload alone. Returns whether a delayed acknowledgment begins to wait; `None`: there is no memory for the payload,
+    /// and nothing was done.
     #[inline(always)] // at every frame
-    pub(crate) fn take_expected(
+    pub(crate) fn take_payload(
+        &mut self,
+        segment: &Plain<'_>,
+        now: Instant,
+        pool: &mut Pool<'_>,
+        config: &TcpConfig,
+    ) -> Option<bool> {
+        let is_held_back = self.append_payload(segment, now, pool, config)?;
+        self.note_arrival(now);
+        (self.send.wl1, self.send.wl2) = (segment.seq, segment.ack);
+        self.receive.take_timestamp(segment.seq, segment.timestamps, now);
+        Some(is_held_back)
+    }
+
+    /// An acknowledgment or a window, perhaps with payload. Returns whether the writer may go on; `None`: there is no memory
+    /// for the payload, and nothing was done.
+    pub(crate) fn take_ack(
         &mut self,
         segment: &Plain<'_>,
         news: News,
         cx: &mut Context<'_, '_>,
-    ) -> Option<Effects> {
+    ) -> Option<bool> {
         if news.payload {
-            if !self.receive.expected_payload(cx.pool, segment.payload) {
-                return None;
-            }
-            self.stats.bytes_received += segment.payload.len() as u64;
-            self.ecn.on_expected_payload(segment.mark, segment.payload.len());
-            self.receive.on_in_order(cx.now, cx.config, segment.is_merged);
+            self.append_payload(segment, cx.now, cx.pool, cx.config)?;
         }
         self.note_arrival(cx.now);
-        let mut effects = Effects::default();
-        if news.ack {
-            // It is a good one: that was asked.
-            let _ = self.check_ack(&segment.into(), cx, &mut effects);
-        } else {
-            (self.send.wl1, self.send.wl2) = (segment.seq, segment.ack);
-        }
+        let is_writable = match self.is_in_good_order(cx) {
+            true => self.take_plain_ack(segment, cx),
+            false => self.take_other_ack(segment, cx),
+        };
         self.receive.take_timestamp(segment.seq, segment.timestamps, cx.now);
-        Some(effects)
+        Some(is_writable)
+    }
+
+    #[inline(never)]
+    fn take_other_ack(&mut self, segment: &Plain<'_>, cx: &mut Context<'_, '_>) -> bool {
+        let mut effects = Effects::default();
+        // It is a good one: that was asked.
+        let _ = self.check_ack(&segment.into(), cx, &mut effects);
+        effects.writable
+    }
+
+    #[inline(always)] // at every frame
+    fn append_payload(
+        &mut self,
+        segment: &Plain<'_>,
+        now: Instant,
+        pool: &mut Pool<'_>,
+        config: &TcpConfig,
+    ) -> Option<bool> {
+        if !self.receive.expected_payload(pool, segment.payload) {
+            return None;
+        }
+        self.stats.bytes_received += segment.payload.len() as u64;
+        self.ecn.on_expected_payload(segment.mark, segment.payload.len());
+        Some(self.receive.on_in_order(now, config, segment.is_merged))
+    }
+
+    /// Is nothing of what is in flight missing, sought or probed, and no timer late, so that an acknowledgment brings
+    /// no more than it says?
+    #[inline]
+    fn is_in_good_order(&self, cx: &Context<'_, '_>) -> bool {
+        let send = &self.send;
+        send.is_open()
+            && !send.size.is_searching()
+            && !send.awaits(SendTimer::Persist)
+            && !send.awaits(SendTimer::SynAck)
+            && !send.is_late(cx)
+            && !self.ecn.is_accurate()
+    }
+
+    /// What [`check_ack`](Self::check_ack) comes to for an expected acknowledgment where [all is in good
+    /// order](Self::is_in_good_order). Returns whether the writer may go on.
+    #[inline]
+    fn take_plain_ack(&mut self, segment: &Plain<'_>, cx: &mut Context<'_, '_>) -> bool {
+        let advances = segment.ack != self.send.una;
+        if advances {
+            self.ecn.on_quiet_ack(segment.ack);
+            let acked = self.take_acknowledged(segment.ack, cx);
+            self.send.size.on_plain_ack(acked);
+            self.send.on_ack_in_order(acked, cx);
+        }
+        let (before, window) = (self.send.wnd, u32::from(segment.window) << self.send.scale);
+        self.take_window((segment.seq, segment.ack), window, advances, cx);
+        // What is in flight has its timer, and what is not needs none.
+        if !advances || self.send.flight() == 0 && self.send.has_unsent() {
+            self.send.update_timer(cx.now, cx.config);
+        }
+        advances || self.send.wnd > before
     }
 }

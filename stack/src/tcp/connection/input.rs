@@ -134,6 +134,7 @@ impl Synchronized {
     }
 
     /// Whatever it says, it is a sign of the peer.
+    #[inline]
     pub(in crate::tcp) fn note_arrival(&mut self, now: Instant) {
         self.last_received_at = now;
         self.stats.segments_received = self.stats.segments_received.wrapping_add(1);
@@ -313,7 +314,8 @@ impl Synchronized {
         if advances {
             self.take_feedback(segment, cx);
         }
-        let acked = if advances { self.take_acknowledged(segment.ack, cx, effects) } else { 0 };
+        let acked = if advances { self.take_acknowledged(segment.ack, cx) } else { 0 };
+        effects.writable |= advances;
         if advances && self.send.size.on_ack(segment.ack, acked, cx.now) {
             self.send.set_size();
         }
@@ -328,7 +330,7 @@ impl Synchronized {
             }
         }
         let before = self.send.wnd;
-        self.take_window(segment, window, advances, cx);
+        self.take_window((segment.seq, segment.ack), window, advances, cx);
         effects.writable |= self.send.wnd > before;
         // Whatever it says, the peer is there: probing may go on for ever (H028).
         if self.send.awaits(SendTimer::Persist) {
@@ -352,7 +354,7 @@ impl Synchronized {
     }
 
     /// SND.UNA moves on: by how much.
-    fn take_acknowledged(&mut self, ack: Seq, cx: &mut Context<'_, '_>, effects: &mut Effects) -> u32 {
+    pub(super) fn take_acknowledged(&mut self, ack: Seq, cx: &mut Context<'_, '_>) -> u32 {
         let send = &mut self.send;
         let acked = ack.since(send.una);
         let payload = acked.min(send.queue.len() as u32);
@@ -363,7 +365,6 @@ impl Synchronized {
         }
         send.advance(ack);
         self.soft = None;
-        effects.writable = true;
         acked
     }
 
@@ -398,12 +399,17 @@ impl Synchronized {
     /// beyond what the peer offers, and so would one that comes with an old acknowledgment, however new
     /// its number is.
     //= rfc9293#3.10.7.4 fifth, ESTABLISHED: SND.WL1 and SND.WL2 (H031)
-    fn take_window(&mut self, segment: &Segment<'_>, window: u32, advances: bool, cx: &Context<'_, '_>) {
+    #[inline]
+    pub(super) fn take_window(
+        &mut self,
+        (seq, ack): (Seq, Seq),
+        window: u32,
+        advances: bool,
+        cx: &Context<'_, '_>,
+    ) {
         let send = &mut self.send;
-        let newer = advances
-            || send.wl1.before(segment.seq)
-            || (send.wl1 == segment.seq && send.wl2.at_or_before(segment.ack));
-        if !newer || segment.ack.before(send.una) {
+        let newer = advances || send.wl1.before(seq) || (send.wl1 == seq && send.wl2.at_or_before(ack));
+        if !newer || ack.before(send.una) {
             // Who sends with old acknowledgments for long has still sent everything up to RCV.NXT.
             send.wl1 = send.wl1.later_of(self.receive.nxt - self.receive.limit());
             return;
@@ -411,7 +417,7 @@ impl Synchronized {
         let opened = window > send.wnd;
         send.wnd = window;
         send.wnd_max = send.wnd_max.max(window);
-        (send.wl1, send.wl2) = (send.wl1.later_of(segment.seq), segment.ack);
+        (send.wl1, send.wl2) = (send.wl1.later_of(seq), ack);
         if opened && send.awaits(SendTimer::Persist) {
             send.rtt.forget_back_off();
             send.restart_timer(cx.now, cx.config);

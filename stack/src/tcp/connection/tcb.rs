@@ -276,15 +276,7 @@ impl Tcb {
     pub(crate) fn wants_output(&self) -> bool {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => h.send,
-            Phase::Synchronized(s) => {
-                s.receive.is_ack_due()
-                    || s.opening.as_ref().is_some_and(PendingFastOpen::sends)
-                    || (s.send.scoreboard.lost() > 0 && s.send.resendable(u32::MAX).is_some())
-                    || s.send.recovery.probe_is_due()
-                    || s.send.probes_closed_window()
-                    || s.asking.due
-                    || s.send.has_sendable()
-            }
+            Phase::Synchronized(s) => s.wants_output(),
             Phase::Over(_) => false,
         }
     }
@@ -293,16 +285,7 @@ impl Tcb {
     pub(crate) fn deadline(&self, options: &TcpOptions) -> Option<Instant> {
         match &self.phase {
             Phase::SynSent(h) | Phase::SynReceived(h) => Some(h.deadline(options)),
-            Phase::Synchronized(s) => {
-                let mut first = s.send.deadline(options);
-                if let PendingAck::By(at) = s.receive.pending_ack() {
-                    first = first.min(at);
-                }
-                for at in [s.orphan_until, s.asking.at].into_iter().flatten() {
-                    first = first.min(at);
-                }
-                (first < Instant::FAR_FUTURE).then_some(first)
-            }
+            Phase::Synchronized(s) => Some(s.deadline(options)).filter(|at| *at < Instant::FAR_FUTURE),
             Phase::Over(_) => None,
         }
     }
@@ -321,8 +304,7 @@ impl Tcb {
 
     /// Has the peer closed its window over payload that waits? A FIN holds no memory.
     pub(crate) fn is_stalled(&self) -> bool {
-        matches!(&self.phase, Phase::Synchronized(s)
-            if s.send.wnd == 0 && !s.send.queue.is_empty() && s.send.awaits(SendTimer::Persist))
+        matches!(&self.phase, Phase::Synchronized(s) if s.is_stalled())
     }
 
     /// How often in a row the timer of what is sent fired in vain.
@@ -421,6 +403,37 @@ pub(in crate::tcp) fn window_scale(receive_limit: u32) -> u8 {
 }
 
 impl Synchronized {
+    /// See [`Tcb::wants_output`].
+    #[inline]
+    pub(in crate::tcp) fn wants_output(&self) -> bool {
+        self.receive.is_ack_due()
+            || self.send.has_sendable()
+            || self.opening.as_ref().is_some_and(PendingFastOpen::sends)
+            || (self.send.scoreboard.lost() > 0 && self.send.resendable(u32::MAX).is_some())
+            || self.send.recovery.probe_is_due()
+            || self.send.probes_closed_window()
+            || self.asking.due
+    }
+
+    /// See [`Tcb::deadline`]; [`Instant::FAR_FUTURE`]: there is none.
+    #[inline]
+    pub(in crate::tcp) fn deadline(&self, options: &TcpOptions) -> Instant {
+        let mut first = self.send.deadline(options);
+        if let PendingAck::By(at) = self.receive.pending_ack() {
+            first = first.min(at);
+        }
+        for at in [self.orphan_until, self.asking.at].into_iter().flatten() {
+            first = first.min(at);
+        }
+        first
+    }
+
+    /// See [`Tcb::is_stalled`].
+    #[inline]
+    pub(in crate::tcp) fn is_stalled(&self) -> bool {
+        self.send.wnd == 0 && !self.send.queue.is_empty() && self.send.awaits(SendTimer::Persist)
+    }
+
     pub(crate) fn state(&self) -> State {
         match (self.closing, self.send.fin, self.receive.finished) {
             (_, Fin::Open, false) if self.opening.is_some() => State::SynReceived,

@@ -165,8 +165,10 @@ impl Receive {
     /// Payload came in order: it is acknowledged with every second segment, however small. Who sends small ones
     /// may be waiting for the acknowledgment (Nagle's rule), and can't know our measure.
     //= rfc9293#3.8.6.3 SHLD-19: at least every second full-sized segment, which one may be that a device merged
+    ///
+    /// Returns whether a delayed acknowledgment begins to wait.
     #[inline]
-    pub(crate) fn on_in_order(&mut self, now: Instant, config: &TcpConfig, is_merged: bool) {
+    pub(crate) fn on_in_order(&mut self, now: Instant, config: &TcpConfig, is_merged: bool) -> bool {
         // With a small buffer the peer can't send that much before it has to wait for us.
         let full = (2 * self.mss_seen as u32).min(self.limit / 2);
         let ack = &mut self.ack;
@@ -175,9 +177,13 @@ impl Receive {
         if ack.arrived >= 2 || ack.unacked >= full || ack.quickack > 0 {
             ack.quickack = if ack.quickack == u8::MAX { u8::MAX } else { ack.quickack.saturating_sub(1) };
             ack.now(AckReason::InOrder);
-        } else if ack.pending == PendingAck::Nothing {
+            return false;
+        }
+        let begins = ack.pending == PendingAck::Nothing;
+        if begins {
             ack.pending = PendingAck::By(now + config.ack_delay());
         }
+        begins
     }
 
     /// It has filled a hole, in whole or in part. As many segments as at the start are acknowledged at once: the

@@ -135,10 +135,16 @@ impl SegmentSize {
 
     /// `acked` bytes were acknowledged, up to `una`. True: segments may be longer now.
     pub(crate) fn on_ack(&mut self, una: Seq, acked: u32, now: Instant) -> bool {
-        self.doubted = None;
-        self.is_proven |= acked >= u32::from(self.mss());
+        self.on_plain_ack(acked);
         let options = self.options.into();
         self.search.as_mut().is_some_and(|search| search.on_ack(una, options, now))
+    }
+
+    /// The same while no longer segments are probed.
+    #[inline]
+    pub(crate) fn on_plain_ack(&mut self, acked: u32) {
+        self.doubted = None;
+        self.is_proven |= acked >= u32::from(self.mss());
     }
 
     /// The timer fired, so often in a row, with `front` bytes of payload in flight from `una` on.

@@ -57,9 +57,11 @@ impl Rtt {
     /// timeout at most, and what is not answered by then goes again after one more. What seems to have
     /// taken longer was heard late, or by a machine that stood still. Returns what it was taken for.
     pub(crate) fn sample(&mut self, rtt: Duration, now: Instant, config: &TcpConfig) -> Duration {
-        let timeout = self.rto(config);
+        // No timeout is less than a round trip, unless that is the most: few samples need ask how long it is.
+        let is_usual = rtt.micros() <= 2 * u64::from(self.srtt) && rtt <= config.rto_max;
+        let rtt = if is_usual { rtt } else { rtt.min(self.rto(config) + self.rto(config)) };
         // A minute is more than any path has; it keeps the products below inside 32 bits.
-        let rtt = rtt.min(timeout + timeout).micros().clamp(1, 60_000_000) as u32;
+        let rtt = rtt.micros().clamp(1, 60_000_000) as u32;
         self.note_min(rtt, now);
         if self.srtt == 0 {
             (self.srtt, self.var) = (rtt, rtt / 2);

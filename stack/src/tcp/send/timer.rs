@@ -188,6 +188,10 @@ impl Send {
     /// Starts the running timer anew: something was acknowledged.
     pub(crate) fn restart_timer(&mut self, now: Instant, config: &TcpConfig) {
         self.timers.stop();
+        if self.flight() == 0 && !self.has_unsent() {
+            self.probe = false;
+            return;
+        }
         self.update_timer(now, config);
     }
 
@@ -226,6 +230,16 @@ impl Send {
             Some(_) => self.timer_at(options).unwrap_or(Instant::FAR_FUTURE),
         };
         self.controller.pacer().deadline().map_or(timer, |gate| gate.min(timer))
+    }
+
+    /// Has the loop slept through the timer?
+    #[inline]
+    pub(crate) fn is_late(&self, cx: &Context<'_, '_>) -> bool {
+        let at = match cx.options.user_timeout {
+            None => self.timers.at,
+            Some(_) => self.timer_at(cx.options).unwrap_or(Instant::FAR_FUTURE),
+        };
+        at + GAP <= cx.now
     }
 
     /// Has the loop slept through the timer? Then what is in flight counts from now: nobody looked when its

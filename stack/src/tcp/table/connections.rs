@@ -57,6 +57,10 @@ pub(in crate::tcp) struct Connections<'a> {
     hand: u32,
 }
 
+/// Names a connection for as long as it is in use: it is found by less than by its place in the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ActiveKey(Key);
+
 /// A connection to look at, wherever it is.
 pub(crate) struct ConnectionRef<'a> {
     active: Option<&'a Connection>,
@@ -186,6 +190,20 @@ impl<'a> Connections<'a> {
     /// The connection, if it is in use; which it is the more for that.
     pub(in crate::tcp) fn get_mut(&mut self, key: Key) -> Option<&mut Connection> {
         let c = self.active.at_mut(self.places.get(key)?.active)?;
+        c.is_referenced = true;
+        Some(c)
+    }
+
+    /// Names the connection at this place, if it is in use.
+    #[inline]
+    pub(in crate::tcp) fn active_key(&self, index: u32) -> Option<ActiveKey> {
+        self.active.key(self.places.at(index)?.active).map(ActiveKey)
+    }
+
+    /// The connection, if it is still in use; which it is the more for that.
+    #[inline]
+    pub(in crate::tcp) fn get_active(&mut self, key: ActiveKey) -> Option<&mut Connection> {
+        let c = self.active.get_mut(key.0)?;
         c.is_referenced = true;
         Some(c)
     }

@@ -5,9 +5,10 @@
 //! [`input`](crate::tcp::connection::input), step by step, and these would come to the same there: this skips the
 //! steps that have nothing to do.
 
-use super::{Ready, Tcp, Timers, ready_list};
+use super::entry::Changes;
+use super::{ActiveKey, Ready, Tcp, Timers, ready_list};
 use crate::base::pool::Pool;
-use crate::base::slab::Key;
+use crate::tcp::connection::header_prediction::News;
 use crate::tcp::connection::tcb::Phase;
 use crate::tcp::receive::PendingAck;
 use crate::tcp::segment::Plain;
@@ -19,43 +20,68 @@ impl Tcp<'_> {
     #[inline]
     pub(crate) fn take_expected(
         &mut self,
-        key: Key,
+        key: ActiveKey,
         segment: &Plain<'_>,
         is_whole: impl FnOnce() -> bool,
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> bool {
-        let Some(c) = self.connections.get_mut(key) else { return false };
+        let Some(c) = self.connections.get_active(key) else { return false };
         let Phase::Synchronized(s) = &mut c.tcb.phase else { return false };
         let Some(news) = s.expects(segment, now).filter(|_| !c.tcb.orphan && is_whole()) else {
             return false;
         };
-        let mut cx = self.settings.cx(c.profile, now, pool);
-        let before = s.receive.pending_ack();
-        let Some(effects) = s.take_expected(segment, news, &mut cx) else { return false };
+        if news.ack {
+            return self.take_ack(key, segment, news, now, pool);
+        }
+        let Some(is_held_back) = s.take_payload(segment, now, pool, &self.settings.config) else {
+            return false;
+        };
         let pending_ack = s.receive.pending_ack();
+        c.wake_reader(&mut self.woken);
+        // Payload alone changes nothing about what may be sent but the acknowledgment.
+        match pending_ack {
+            PendingAck::Now(_) if !c.ready.is_queued() => {
+                let (index, list) = (c.index, ready_list(c.interface));
+                self.ready[list].push(&mut Ready(&mut self.connections), index);
+            }
+            PendingAck::By(at) if is_held_back => {
+                let index = c.index;
+                self.wheel.arm(&mut Timers(&mut self.connections), index, at);
+            }
+            PendingAck::Now(_) | PendingAck::By(_) | PendingAck::Nothing => {}
+        }
+        true
+    }
+
+    /// Takes one that brings an acknowledgment or a window.
+    fn take_ack(
+        &mut self,
+        key: ActiveKey,
+        segment: &Plain<'_>,
+        news: News,
+        now: Instant,
+        pool: &mut Pool<'_>,
+    ) -> bool {
+        let Some(c) = self.connections.get_active(key) else { return false };
+        let Phase::Synchronized(s) = &mut c.tcb.phase else { return false };
+        let mut cx = self.settings.cx(c.profile, now, pool);
+        let Some(is_writable) = s.take_ack(segment, news, &mut cx) else { return false };
+        let deadline = s.deadline(cx.options);
+        let changes = Changes {
+            timer: (!c.timer.fires_by(deadline)).then_some(deadline),
+            ready: (!c.ready.is_queued() && s.wants_output()).then(|| ready_list(c.interface)),
+            is_other_stall: s.is_stalled() != c.stalled.is_queued(),
+        };
         if news.payload {
             c.wake_reader(&mut self.woken);
         }
-        if effects.writable {
+        if is_writable {
             c.wake_writer(&mut self.woken);
         }
-        let interface = c.interface;
-        match pending_ack {
-            _ if news.ack => {
-                let changes = c.changes(cx.options);
-                self.feed_starved(pool);
-                self.reschedule(key.index, changes);
-            }
-            // Payload alone changes nothing about what may be sent but the acknowledgment.
-            PendingAck::Now(_) => {
-                self.ready[ready_list(interface)].push(&mut Ready(&mut self.connections), key.index);
-            }
-            PendingAck::By(at) if pending_ack != before => {
-                self.wheel.arm(&mut Timers(&mut self.connections), key.index, at);
-            }
-            PendingAck::By(_) | PendingAck::Nothing => {}
-        }
+        let index = c.index;
+        self.feed_starved(pool);
+        self.reschedule(index, changes);
         true
     }
 }

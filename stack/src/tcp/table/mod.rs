@@ -39,6 +39,7 @@ mod syn_cookies;
 mod time_wait;
 mod waiting;
 
+pub(crate) use connections::ActiveKey;
 pub use connections::Place;
 use entry::Changes;
 pub use entry::Connection;
@@ -252,16 +253,16 @@ impl<'a> Tcp<'a> {
         Some(found)
     }
 
-    /// The connection between these two, unless it is in TIME-WAIT.
-    pub(crate) fn key_of(&mut self, tuple: &Tuple) -> Option<Key> {
+    /// The connection between these two, if it is in use.
+    pub(crate) fn active_of(&mut self, tuple: &Tuple) -> Option<ActiveKey> {
         let found = self.find(tuple).filter(|id| id & TIME_WAIT == 0)?;
-        self.connections.key(found)
+        self.connections.active_key(found)
     }
 
     /// The connection of the last segment, if that was of `tuple`.
-    pub(crate) fn last_of(&self, tuple: &Tuple) -> Option<Key> {
+    pub(crate) fn last_of(&self, tuple: &Tuple) -> Option<ActiveKey> {
         self.connections.at(self.last).filter(|c| c.known && c.tuple == *tuple)?;
-        self.connections.key(self.last)
+        self.connections.active_key(self.last)
     }
 
     /// A segment has arrived for `tuple`, seen from this side.
@@ -288,7 +289,7 @@ impl<'a> Tcp<'a> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Outcome {
-        if let Some(key) = self.connections.key(index)
+        if let Some(key) = self.connections.active_key(index)
             && let Some(plain) = Plain::of(segment)
             && self.take_expected(key, &plain, || true, now, pool)
         {

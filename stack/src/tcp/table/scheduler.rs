@@ -1,6 +1,6 @@
 //! Who has something to send, and who would if its neighbour's address were known.
 
-use super::{Narrow, Outcome, READY_LISTS, Ready, Stalled, Starved, Tcp, Timers, ready_list};
+use super::{ActiveKey, Narrow, Outcome, READY_LISTS, Ready, Stalled, Starved, Tcp, Timers, ready_list};
 use crate::base::list::List;
 use crate::base::pool::{Need, Pool};
 use crate::counters::TcpCount;
@@ -63,6 +63,12 @@ impl Tcp<'_> {
         self.connections.at_mut(index).is_some_and(|c| c.tcb.has_progressed())
     }
 
+    /// Whose peer shows that what we send arrives: the connection has progressed since that was asked last.
+    pub(crate) fn confirmed_by(&mut self, key: ActiveKey) -> Option<(Tuple, InterfaceId)> {
+        let c = self.connections.get_active(key)?;
+        c.tcb.has_progressed().then_some((c.tuple, c.interface))
+    }
+
     /// See [`Tcb::plan`](crate::tcp::connection::tcb::Tcb::plan).
     pub(crate) fn plan(&self, index: u32, most: u32, now: Instant, pool: &Pool<'_>) -> Option<Plan> {
         let outlook = Outlook { pool, config: &self.settings.config };
@@ -120,6 +126,7 @@ impl Tcp<'_> {
     }
 
     /// Is there memory again for those who wait for it?
+    #[inline]
     pub(crate) fn can_feed(&self, pool: &Pool<'_>) -> bool {
         (!self.starved.is_empty() && has_memory(pool))
             || (!self.narrow.is_empty() && pool.beyond(Need::Window) > 0)
@@ -127,10 +134,15 @@ impl Tcp<'_> {
 
     /// Those who waited for memory look again when some was given back: writers, and peers whose
     /// window it had closed.
+    #[inline]
     pub(crate) fn feed_starved(&mut self, pool: &Pool<'_>) {
-        if !self.can_feed(pool) {
-            return;
+        if self.can_feed(pool) {
+            self.feed(pool);
         }
+    }
+
+    #[inline(never)]
+    fn feed(&mut self, pool: &Pool<'_>) {
         let none = List::default();
         let mut waiting = if has_memory(pool) { core::mem::take(&mut self.starved) } else { none };
         while let Some(index) = waiting.pop(&mut Starved(&mut self.connections)) {

@@ -1,19 +1,27 @@
 //! The short way: what it takes, and what it leaves to the ordinary steps.
 
 use super::*;
+use crate::tcp::config::Congestion;
 use crate::tcp::segment::Plain;
+use crate::time::Duration;
 
 impl Bench {
     /// Does the short way take it?
     fn takes(&mut self, s: In<'_>, is_whole: bool) -> bool {
+        let taken = self.tries(s, is_whole);
+        self.rest();
+        taken
+    }
+
+    /// The same, and the connection does not rest.
+    fn tries(&mut self, s: In<'_>, is_whole: bool) -> bool {
         let key = self.key.unwrap();
         self.tcp.connections.activate(key.index, self.now);
         let parts = [s.payload];
         let segment = s.segment(self.iss, &parts);
         let plain = Plain::of(&segment).unwrap();
-        let taken = self.tcp.take_expected(key, &plain, || is_whole, self.now, &mut self.pool);
-        self.rest();
-        taken
+        let active = self.tcp.connections.active_key(key.index).unwrap();
+        self.tcp.take_expected(active, &plain, || is_whole, self.now, &mut self.pool)
     }
 }
 
@@ -55,23 +63,79 @@ fn text_with_news_comes_to_the_same_as_step_by_step() {
         ("a window that closes", 60_000, In { ack: 5_001, ..next() }.win(0)),
         ("a window that opens", 1_000, In { ack: 1_001, ..next() }.win(60_000)),
     ] {
-        let [mut short, mut long] = [bench(window), bench(window)];
-        assert!(short.takes(s, true), "{what}");
-        let key = long.key.unwrap();
-        let parts = [s.payload];
-        let segment = s.segment(long.iss, &parts);
-        let c = long.tcp.connections.at_mut(key.index).unwrap();
-        let mut cx = long.tcp.settings.cx(c.profile, long.now, &mut long.pool);
-        let effects = c.tcb.on_segment(&segment, &mut cx);
-        assert_eq!((effects.dropped, effects.end), (None, None), "{what}");
-        // Which block of the pool holds the payload depends on what is done first.
-        let is_state = |field: &&str| !field.contains("head: ") && !field.starts_with("tail: ");
-        let [short, long] = [&short, &long].map(|b| {
-            let all = format!("{:?}", b.tcp.at(key.index).unwrap().tcb);
-            all.split(", ").filter(is_state).collect::<String>()
-        });
-        assert_eq!(short, long, "{what}");
+        assert_same_as_step_by_step(what, [bench(window), bench(window)], s);
     }
+}
+
+/// An acknowledgment alone, of all or of a part of what is in flight, under every law and with every kind of options.
+#[test]
+fn acknowledgment_alone_comes_to_the_same_as_step_by_step() {
+    let laws = [Congestion::Cubic, Congestion::NewReno, Congestion::Bbr, Congestion::None];
+    let configs = laws.map(|congestion| TcpConfig { congestion, ..quiet() }).into_iter();
+    let paced = TcpConfig { pacing: true, ..quiet() };
+    let mut bounded = quiet();
+    bounded.options.user_timeout = Some(Duration::from_secs(30));
+    for (mut config, ace) in configs
+        .chain([paced, bounded])
+        .map(|config| (config, [0; 3]))
+        .chain([(quiet(), [0b011, 0, 0]), (quiet(), [0b111, 0b010, 0b101])])
+    {
+        config.options.nodelay = true;
+        let [marks, third, quiet] = ace.map(Flags::ace);
+        for (has_timestamps, waits_ms, unsent) in
+            [(true, 20, 0), (false, 20, 4), (true, 0, 4), (true, 900, 0)]
+        {
+            let stamp = |s: In<'static>, value| if has_timestamps { s.ts(value, 0) } else { s };
+            let bench = || {
+                let mut b = Bench::listening(config, 4);
+                b.get(stamp(In { flags: Flags::SYN | marks, ..syn() }, 5).win(60_000));
+                b.out();
+                // AccECN says how the SYN-ACK came, and counts from five on.
+                b.get(stamp(In { flags: Flags::ACK | third, ..ack(1, 1) }, 5).win(60_000));
+                b.accept();
+                for _ in 0..2 {
+                    b.write(&pattern(2_500)).unwrap();
+                    b.out();
+                    b.advance(10);
+                }
+                b.write(&pattern(unsent)).unwrap();
+                b.advance(waits_ms);
+                b
+            };
+            let next =
+                |ack_no, window| stamp(In { flags: Flags::ACK | quiet, ..ack(1, ack_no) }, 6).win(window);
+            for (what, s) in [
+                ("of all", next(5_001, 60_000)),
+                ("of a part", next(1_001, 60_000)),
+                ("of a part, with a window", next(2_501, 50_000)),
+                ("of all, with a window that closes", next(5_001, 0)),
+            ] {
+                let what = format!("{what}, {waits_ms} ms, {unsent} B wait: {config:?}");
+                assert_same_as_step_by_step(&what, [bench(), bench()], s);
+            }
+        }
+    }
+}
+
+/// Two connections alike: the one that takes the short way becomes what the ordinary steps make of the other.
+fn assert_same_as_step_by_step(what: &str, [mut short, mut long]: [Bench; 2], s: In<'_>) {
+    assert!(short.tries(s, true), "{what}");
+    let key = long.key.unwrap();
+    long.tcp.connections.activate(key.index, long.now);
+    let parts = [s.payload];
+    let segment = s.segment(long.iss, &parts);
+    let c = long.tcp.connections.at_mut(key.index).unwrap();
+    let mut cx = long.tcp.settings.cx(c.profile, long.now, &mut long.pool);
+    let effects = c.tcb.on_segment(&segment, &mut cx);
+    assert_eq!((effects.dropped, effects.end), (None, None), "{what}");
+    // Which block of the pool holds the payload depends on what is done first.
+    let is_state = |field: &&str| !field.contains("head: ") && !field.starts_with("tail: ");
+    let [fast, slow] = [&short, &long].map(|b| {
+        let all = format!("{:?}", b.tcp.at(key.index).unwrap().tcb);
+        all.split(", ").filter(is_state).collect::<String>()
+    });
+    assert_eq!(fast, slow, "{what}");
+    short.rest();
 }
 
 /// Whatever says anything else is left as it was.
