@@ -135,7 +135,16 @@ impl Wheel {
     }
 
     /// Takes one timer that is due off the wheel. Call until it gives `None`.
+    #[inline]
     pub(crate) fn expire(&mut self, nodes: &mut impl Nodes, now: Instant) -> Option<u32> {
+        if self.early > now.millis() {
+            self.now = self.now.max(now.millis());
+            return None;
+        }
+        self.turn(nodes, now)
+    }
+
+    fn turn(&mut self, nodes: &mut impl Nodes, now: Instant) -> Option<u32> {
         while self.early <= now.millis()
             && let Some((level, slot, tick)) = self.first()
         {

@@ -40,8 +40,21 @@ pub fn transmit(device: &mut dyn Device, frame: TcpFrame<'_>) -> Result<usize, T
     };
     let mut pseudo = addresses.unwrap_or_default();
     pseudo.add_word(u16::from(protocol::TCP));
+    let total = payload.iter().map(|p| p.len()).sum();
+    transmit_from(device, TcpFrame { header, transport, payload, mss }, total, pseudo)
+}
+
+/// The same for a packet with `total` bytes of payload and a right header, of whose addresses and protocol this is the sum.
+#[inline]
+pub(crate) fn transmit_from(
+    device: &mut dyn Device,
+    frame: TcpFrame<'_>,
+    total: usize,
+    pseudo: Checksum,
+) -> Result<usize, TxError> {
+    let TcpFrame { header, transport, payload, mss } = frame;
+    let v6 = transport == ETHERNET_LEN + IPV6_LEN;
     let capabilities = device.capabilities();
-    let total: usize = payload.iter().map(|p| p.len()).sum();
     if total.min(mss.into()) + header.len() - ETHERNET_LEN > usize::from(u16::MAX) {
         return Err(TxError::Refused);
     }

@@ -42,9 +42,10 @@ impl Stack<'_> {
             self.renew_filter(id, device, now);
             waits = true;
         }
-        let done = (!waits || self.egress_queue(id, device, now))
-            && self.tcp_egress(id, device, now)
-            && self.egress_queue(id, device, now);
+        let mut done = (!waits || self.egress_queue(id, device, now)) && self.tcp_egress(id, device, now);
+        if done && self.interfaces.get(id.0).is_none_or(|interface| !interface.queue.is_empty()) {
+            done = self.egress_queue(id, device, now);
+        }
         device.flush();
         if done == was_full
             && let Some(interface) = self.interfaces.keeping_deadlines().get_mut(id.0)

@@ -139,7 +139,7 @@ pub struct Stack<'a> {
     #[cfg(feature = "dhcpv6")]
     dhcpv6: Timed<clients::Clients<'a, crate::config::dhcpv6::Dhcpv6Client>>,
     #[cfg(feature = "dns")]
-    names: Option<names::Names<'a>>,
+    names: Timed<Option<names::Names<'a>>>,
     #[cfg(feature = "mdns")]
     mdns: Option<mdns::Mdns<'a>>,
     /// Tasks that wait for something else than a socket, until the network is shut down.
@@ -207,7 +207,7 @@ impl<'a> Stack<'a> {
             #[cfg(feature = "dhcpv6")]
             dhcpv6: Timed::new(clients::Clients::new()),
             #[cfg(feature = "dns")]
-            names: None,
+            names: Timed::new(None),
             #[cfg(feature = "mdns")]
             mdns: None,
             attendants: Wakers::new(),

@@ -50,7 +50,7 @@ impl<'a> Stack<'a> {
     /// [`Net`](crate::Net) does this by itself, with memory of the heap.
     pub fn start_names(&mut self, config: DnsConfig, storage: NamesStorage<'a>) {
         let (resolver, buffer) = Resolver::new(config, storage, self.random.key());
-        self.names = Some(Names { resolver, buffer, stream: None, servers: Servers::new() });
+        *self.names = Some(Names { resolver, buffer, stream: None, servers: Servers::new() });
     }
 
     /// Another configuration. What was remembered is forgotten, and what is under way is asked anew.
@@ -111,7 +111,7 @@ impl<'a> Stack<'a> {
 
     /// The network is shut down.
     pub(super) fn wake_names(&mut self) {
-        if let Some(names) = &mut self.names {
+        if let Some(names) = &mut *self.names {
             names.resolver.wake_all(&mut self.tcp.woken);
         }
     }
@@ -120,7 +120,7 @@ impl<'a> Stack<'a> {
     fn with_names<R>(&mut self, call: impl FnOnce(&mut Names<'a>, &mut Stack<'a>) -> R) -> Option<R> {
         let mut names = self.names.take()?;
         let result = call(&mut names, self);
-        self.names = Some(names);
+        *self.names = Some(names);
         Some(result)
     }
 
@@ -160,14 +160,23 @@ impl<'a> Stack<'a> {
 
     /// When the resolver wants a turn.
     pub(super) fn names_deadline(&self) -> Option<Instant> {
-        self.names.as_ref()?.resolver.deadline()
+        // Noted is only that it is at rest.
+        if self.names.is_noted() { None } else { self.names.as_ref()?.resolver.deadline() }
     }
 
     /// While questions are under way: looks whether the servers are others, sends what is due, sees to the connection.
+    #[inline]
     pub(super) fn names_timers(&mut self, now: Instant) {
+        if !self.names.is_noted() {
+            self.names_work(now);
+        }
+    }
+
+    #[inline(never)]
+    fn names_work(&mut self, now: Instant) {
         let is_at_rest = |names: &Names<'_>| names.stream.is_none() && names.resolver.deadline().is_none();
         if self.names.as_ref().is_none_or(is_at_rest) {
-            return;
+            return self.names.note();
         }
         self.with_names(|names, stack| {
             let servers = stack.name_servers(&names.resolver.config, now);
@@ -254,7 +263,7 @@ impl<'a> Stack<'a> {
 
     /// An error of ICMP, or a neighbour that does not answer: is it about a question?
     pub(super) fn names_error(&mut self, error: &IcmpError) -> bool {
-        let Some(names) = &mut self.names else { return false };
+        let Some(names) = &mut *self.names else { return false };
         let server = (error.destination, error.destination_port());
         let Some(query) = names.resolver.asked_at(error.source_port(), server) else { return false };
         names.resolver.on_failure(query, names.servers.len(), &mut self.tcp.woken);

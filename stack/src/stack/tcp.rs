@@ -239,7 +239,9 @@ impl Stack<'_> {
         while let Some((tuple, interface, outcome)) = self.tcp.expire(now, &mut self.pool) {
             self.tcp_outcome(&tuple, interface, outcome, now);
         }
-        self.tcp_give_up_stalled(false, now);
+        if self.tcp.has_stalled() {
+            self.tcp_give_up_stalled(false, now);
+        }
         self.tcp.feed_starved(&self.pool);
     }
 

@@ -3,13 +3,11 @@
 //! Nearly every segment is such a one. All others go the way of [`tcp`](super::tcp), which alone asks for neighbours, follows
 //! paths, and gives up.
 
-use core::net::IpAddr;
-
 use super::Stack;
 use super::paths::RouteCacheKey;
 use super::tcp::Sent;
 use crate::counters::Drop;
-use crate::device::segment::{TcpFrame, transmit};
+use crate::device::segment::{TcpFrame, transmit_from};
 use crate::device::{Device, Mac, Pieces, TxError};
 use crate::events::Event;
 use crate::ip::{Path, path_mtu};
@@ -48,7 +46,7 @@ impl Stack<'_> {
         let most = self.text_max();
         let Stack { tcp, pool, counters, events, neighbors, interfaces, tcp_way, paths_epoch, .. } = self;
         let TcpWay { key, path, mac, template } = tcp_way.as_ref()?;
-        let c = tcp.at(index)?;
+        let (c, settings) = tcp.sender(index)?;
         let is_same = *key == (c.tuple.remote, c.tuple.local, c.interface, *paths_epoch);
         // A path that takes even less must fragment, and one that changed is followed first.
         let is_usual = c.tcb.path_mtu() == Some(path.mtu) && path.mtu != path_mtu::MIN_V4;
@@ -67,7 +65,8 @@ impl Stack<'_> {
         let len = c.plain_payload(pool, &plan, &mut payload);
         plan.cut_to(len as u32);
         let mut buf = [0; HEADERS_LEN_MAX + PLAIN_LEN_MAX];
-        let fields = tcp.settings.options(c.profile).ip_fields();
+        let options = settings.options(c.profile);
+        let (fields, is_v4) = (options.ip_fields(), c.tuple.remote.is_ipv4());
         let header_len = if plan.timestamps.is_some() { PLAIN_LEN_MAX } else { crate::wire::TCP_LEN };
         //= rfc9293#3.9.1.9 MUST-48, SHLD-21, SHLD-22
         //= rfc9293#3.9.2 MUST-49
@@ -76,20 +75,23 @@ impl Stack<'_> {
             &PacketFields {
                 mac: destination,
                 traffic_class: fields.dscp << 2 | plan.mark as u8,
-                hop_limit: super::paths::hop_limit(
-                    interfaces.get(c.interface.0),
-                    c.tuple.remote,
-                    fields.hop_limit,
-                ),
+                hop_limit: match is_v4 {
+                    true => fields.hop_limit,
+                    false => super::paths::hop_limit(
+                        interfaces.get(c.interface.0),
+                        c.tuple.remote,
+                        fields.hop_limit,
+                    ),
+                },
                 flow_label: c.flow_hash(),
                 payload_len: (header_len + len) as u16,
             },
         );
         let tcp_len = emit_plain(&mut buf[transport..], (c.tuple.local_port, c.tuple.remote_port), &plan);
         let header = &mut buf[..transport + tcp_len];
-        let taken = transmit(device, TcpFrame { header, transport, payload: &payload, mss: plan.mss });
+        let frame = TcpFrame { header, transport, payload: &payload, mss: plan.mss };
+        let taken = transmit_from(device, frame, len, template.pseudo());
         drop(payload);
-        let is_v4 = matches!(c.tuple.remote, IpAddr::V4(_));
         let taken = match taken {
             Ok(taken) => {
                 counters.frames.sent.count(transport + tcp_len + taken);
@@ -108,7 +110,10 @@ impl Stack<'_> {
         counters.tcp.sent.count(tcp_len + len);
         plan.cut_to(taken as u32);
         let link = LinkPath { source: *mac, destination };
-        let more = tcp.on_plain_sent(index, &plan, now, pool);
+        let (more, look_by) = c.on_plain_sent(&plan, &mut settings.context(options, now, pool));
+        if let Some(deadline) = look_by {
+            tcp.after_sent(index, deadline, now, pool);
+        }
         Some(if taken < len { Sent::DeviceFull } else { Sent::Segment { link: Some(link), more } })
     }
 }

@@ -2,13 +2,17 @@
 
 use core::net::IpAddr;
 
-use super::{Checksum, ETHERNET_LEN, HEADERS_LEN_MAX, IPV4_LEN, IpHeader, LinkPath, emit_headers};
+use super::{
+    Checksum, ETHERNET_LEN, HEADERS_LEN_MAX, IPV4_LEN, IpHeader, LinkPath, emit_headers, pseudo_header,
+};
 use crate::device::Mac;
 
 /// What is the same in all packets between two hosts.
 pub(crate) struct HeaderTemplate {
     bytes: [u8; HEADERS_LEN_MAX],
     is_v6: bool,
+    /// Sum of addresses and protocol: the pseudo-header without the length.
+    pseudo: Checksum,
     /// Sum of the IPv4 header, all that differs taken as zero.
     sum: Checksum,
 }
@@ -34,12 +38,19 @@ impl HeaderTemplate {
         let ip = IpHeader { hop_limit: 0, ..IpHeader::new(source, destination, protocol, 0) };
         emit_headers(&mut bytes, &LinkPath { source: mac, destination: Mac::default() }, &ip);
         let (is_v6, mut sum) = (destination.is_ipv6(), Checksum::default());
+        let pseudo = pseudo_header(source, destination, protocol, 0);
         if !is_v6 {
             bytes[16..18].fill(0);
             bytes[24..26].fill(0);
             sum.add(&bytes[ETHERNET_LEN..ETHERNET_LEN + IPV4_LEN]);
         }
-        HeaderTemplate { bytes, is_v6, sum }
+        HeaderTemplate { bytes, is_v6, pseudo, sum }
+    }
+
+    /// Sum of addresses and protocol: the pseudo-header without the length.
+    #[inline]
+    pub(crate) fn pseudo(&self) -> Checksum {
+        self.pseudo
     }
 
     /// Writes both headers to the front of `buf`, and returns their length. What follows there is overwritten up to

@@ -76,6 +76,11 @@ impl Receive {
             false => self.edge_after_opening(pool),
         };
         let (wnd, unit) = (edge.since(self.nxt), 1 << self.scale);
+        if wnd & (unit - 1) == 0
+            && let Ok(field) = u16::try_from(wnd >> self.scale)
+        {
+            return (field, edge);
+        }
         // A header can't tell it exactly: a little more, where there is memory for a larger window. Else less,
         // as is allowed (RFC 7323 §2.4; what was told before still counts): with every byte that a peer sends
         // for itself it would get another, and ten thousand idle connections a larger part of a block each.

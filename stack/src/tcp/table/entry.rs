@@ -7,6 +7,7 @@ use crate::base::wakers::{Others, Woken};
 use crate::base::wheel::Node;
 use crate::ip::InterfaceId;
 use crate::tcp::connection::tcb::{Phase, Tcb};
+use crate::tcp::context::Context;
 use crate::tcp::options::TcpOptions;
 use crate::tcp::segment::{PlainPlan, Plan, Tuple};
 use crate::tcp::table::Profile;
@@ -81,6 +82,20 @@ impl Connection {
     /// A stable pseudo-random value for the flow label of IPv6 (RFC 6437 §3, H082).
     pub(crate) fn flow_hash(&self) -> u32 {
         self.hash & 0xf_ffff
+    }
+
+    /// The device has taken the segment of `plan`, as far as the plan goes. Returns whether there is more to send, and if
+    /// others are to be told, by when the connection is to be looked at on account of this segment.
+    #[inline]
+    pub(crate) fn on_plain_sent(
+        &mut self,
+        plan: &PlainPlan,
+        cx: &mut Context<'_, '_>,
+    ) -> (bool, Option<Instant>) {
+        let (more, deadline) = self.tcb.on_plain_sent(plan, cx);
+        let is_usual =
+            cx.options.unsent_max.is_none() && !self.tcb.is_narrow() && self.timer.fires_by(deadline);
+        (more, (!is_usual).then_some(deadline))
     }
 
     /// The payload of a plain segment, in pieces.

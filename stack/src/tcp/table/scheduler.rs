@@ -1,6 +1,9 @@
 //! Who has something to send, and who would if its neighbour's address were known.
 
-use super::{ActiveKey, Narrow, Outcome, READY_LISTS, Ready, Stalled, Starved, Tcp, Timers, ready_list};
+use super::{
+    ActiveKey, Connection, Narrow, Outcome, READY_LISTS, Ready, Settings, Stalled, Starved, Tcp, Timers,
+    ready_list,
+};
 use crate::base::list::List;
 use crate::base::pool::{Need, Pool};
 use crate::counters::TcpCount;
@@ -9,8 +12,8 @@ use crate::ip::InterfaceId;
 use crate::tcp::connection::output::Outlook;
 use crate::tcp::connection::tcb::has_memory;
 use crate::tcp::connection::tcb::{Effects, End};
+use crate::tcp::segment::Plan;
 use crate::tcp::segment::Tuple;
-use crate::tcp::segment::{PlainPlan, Plan};
 use crate::time::Instant;
 
 impl Tcp<'_> {
@@ -20,8 +23,10 @@ impl Tcp<'_> {
     }
 
     /// The next connection with something to send, taken off the queue.
+    #[inline]
     pub(crate) fn next_ready(&mut self, interface: InterfaceId) -> Option<u32> {
-        self.ready[ready_list(interface)].pop(&mut Ready(&mut self.connections))
+        let list = &mut self.ready[ready_list(interface)];
+        if list.is_empty() { None } else { list.pop(&mut Ready(&mut self.connections)) }
     }
 
     /// The connection, taken off its queue, waits for a neighbour's address, if it still wants to send.
@@ -87,27 +92,14 @@ impl Tcp<'_> {
         wants_output
     }
 
-    /// The same for a plain segment.
+    /// A connection that is about to send, and the settings of all.
     #[inline]
-    pub(crate) fn on_plain_sent(
-        &mut self,
-        index: u32,
-        plan: &PlainPlan,
-        now: Instant,
-        pool: &mut Pool<'_>,
-    ) -> bool {
-        let Some(c) = self.connections.at_mut(index) else { return false };
-        let mut cx = self.settings.cx(c.profile, now, pool);
-        let (more, deadline) = c.tcb.on_plain_sent(plan, &mut cx);
-        let is_usual = cx.options.unsent_max.is_none() && !c.tcb.is_narrow() && c.timer.fires_by(deadline);
-        if !is_usual {
-            self.after_sent(index, deadline, now, pool);
-        }
-        more
+    pub(crate) fn sender(&mut self, index: u32) -> Option<(&mut Connection, &Settings<'_>)> {
+        Some((self.connections.at_mut(index)?, &self.settings))
     }
 
     /// A segment went out: who waits for that, and by when the connection is looked at.
-    fn after_sent(&mut self, index: u32, deadline: Instant, now: Instant, pool: &mut Pool<'_>) {
+    pub(crate) fn after_sent(&mut self, index: u32, deadline: Instant, now: Instant, pool: &mut Pool<'_>) {
         let Some(c) = self.connections.at_mut(index) else { return };
         let cx = self.settings.cx(c.profile, now, pool);
         // Less waits to be sent now, and that is what the writer may wait for.
@@ -173,6 +165,12 @@ impl Tcp<'_> {
             (false, true) => self.stalled.remove(&mut Stalled(&mut self.connections), index),
             _ => {}
         }
+    }
+
+    /// Does a peer keep its window closed over payload that waits?
+    #[inline]
+    pub(crate) fn has_stalled(&self) -> bool {
+        !self.stalled.is_empty()
     }
 
     /// Is a newcomer, or one that could get on, short of memory that a stalled connection holds? Then the

@@ -71,7 +71,18 @@ impl<'a> Settings<'a> {
         now: Instant,
         pool: &'c mut Pool<'p>,
     ) -> Context<'c, 'p> {
-        Context { now, pool, config: &self.config, options: self.options(profile), counts: &self.counts }
+        self.context(self.options(profile), now, pool)
+    }
+
+    /// The same for a connection with these options.
+    #[inline]
+    pub(crate) fn context<'c, 'p>(
+        &'c self,
+        options: &'c TcpOptions,
+        now: Instant,
+        pool: &'c mut Pool<'p>,
+    ) -> Context<'c, 'p> {
+        Context { now, pool, config: &self.config, options, counts: &self.counts }
     }
 
     /// What a profile stands for.
