@@ -134,17 +134,18 @@ impl Wheel {
         (self.early < u64::MAX).then(|| Instant::from_millis(self.early.max(self.now)))
     }
 
-    /// Takes one timer that is due off the wheel. Call until it gives `None`.
+    /// Time passes. False: no timer is due, and [`expire`](Wheel::expire) would give `None`.
     #[inline]
-    pub(crate) fn expire(&mut self, nodes: &mut impl Nodes, now: Instant) -> Option<u32> {
-        if self.early > now.millis() {
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.early <= now.millis();
+        if !is_due {
             self.now = self.now.max(now.millis());
-            return None;
         }
-        self.turn(nodes, now)
+        is_due
     }
 
-    fn turn(&mut self, nodes: &mut impl Nodes, now: Instant) -> Option<u32> {
+    /// Takes one timer that is due off the wheel. Call until it gives `None`.
+    pub(crate) fn expire(&mut self, nodes: &mut impl Nodes, now: Instant) -> Option<u32> {
         while self.early <= now.millis()
             && let Some((level, slot, tick)) = self.first()
         {

@@ -11,7 +11,7 @@ use super::tcp::ActiveKey;
 use crate::bytes::Bytes;
 use crate::device::{RxChecksum, RxFrame};
 use crate::ip::InterfaceId;
-use crate::tcp::segment::{EcnCodepoint, Tuple};
+use crate::tcp::segment::{EcnCodepoint, Plain, Tuple};
 use crate::time::Instant;
 use crate::wire::tcp::parse_plain;
 use crate::wire::{Checksum, ETHERNET_LEN, EtherType, EthernetHeader, IPV4_LEN, IPV6_LEN, protocol};
@@ -31,8 +31,8 @@ pub(super) struct Flow {
     head: [u8; HEAD_LEN],
     /// Sum of the pseudo-header without the length.
     pseudo: Checksum,
-    /// Sum of the IPv4 header without length, identification and checksum.
-    ip: Checksum,
+    /// Sum of the IPv4 header without length, identification and checksum, in the machine's byte order.
+    ip: u16,
 }
 
 impl Flow {
@@ -59,7 +59,7 @@ impl Flow {
         ip.add(&head[26..34]);
         // DSCP and ECN are the second byte of IPv4, and lie across the first two of IPv6.
         let mark = EcnCodepoint::of(if v6 { head[15] >> 4 } else { head[15] });
-        Some(Flow { interface, connection, v6, mark, head, pseudo, ip })
+        Some(Flow { interface, connection, v6, mark, head, pseudo, ip: ip.sum().to_be() })
     }
 
     /// The segment in a frame that comes from the same host, and whether it is for the same connection.
@@ -102,10 +102,12 @@ impl Flow {
         let head = front.first_chunk::<HEAD_LEN_V4>()?;
         let total_len = usize::from(u16::from_be_bytes([head[16], head[17]]));
         let mine = self.head.first_chunk()?;
-        let is_same = words_v4(head) == words_v4(mine);
-        let mut sum = self.ip;
-        sum.add_words([[head[16], head[17]], [head[18], head[19]], [head[24], head[25]]]);
-        if !is_same || !sum.is_valid() {
+        let ([a, b, c, d], [e, f, g, h]) = (words_v4(head), words_v4(mine));
+        let is_same = (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h) == 0;
+        // Few words: after one carry the sum of a right header has no other.
+        let word = |at: usize| u32::from(u16::from_ne_bytes([head[at], head[at + 1]]));
+        let sum = u32::from(self.ip) + word(16) + word(18) + word(24);
+        if !is_same || (sum & 0xffff) + (sum >> 16) != 0xffff {
             return None;
         }
         Some((ETHERNET_LEN + IPV4_LEN, total_len.checked_sub(IPV4_LEN)?, head[34..] == mine[34..]))
@@ -150,6 +152,7 @@ impl Stack<'_> {
     }
 
     /// Takes the frame, if it comes from the host of the last one and its connection expects it. False: nothing was done.
+    #[inline]
     pub(super) fn take_expected(
         &mut self,
         interface: InterfaceId,
@@ -168,11 +171,17 @@ impl Stack<'_> {
             false => bytes.front().first_chunk().and_then(|ports| self.tcp.active_of(&flow.tuple(*ports))),
         };
         let Some(connection) = connection else { return false };
-        let Some(mut segment) = parse_plain(bytes) else { return false };
-        segment.mark = flow.mark;
-        segment.is_merged = frame.segment_len.is_some_and(|len| segment.payload.len() > len.into());
+        let parse = || {
+            let is_merged =
+                |payload: Bytes<'_>| frame.segment_len.is_some_and(|len| payload.len() > len.into());
+            parse_plain(bytes).map(|plain| Plain {
+                mark: flow.mark,
+                is_merged: is_merged(plain.payload),
+                ..plain
+            })
+        };
         let is_whole = || frame.checksum == RxChecksum::Valid || flow.checksum_is_valid(bytes);
-        if !self.tcp.take_expected(connection, &segment, is_whole, now, &mut self.pool) {
+        if !self.tcp.take_expected(connection, parse, is_whole, now, &mut self.pool) {
             return false;
         }
         if !is_same && let Some(ports) = bytes.front().first_chunk() {

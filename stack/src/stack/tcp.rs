@@ -235,14 +235,22 @@ impl Stack<'_> {
     }
 
     /// All TCP timers that are due.
+    #[inline]
     pub(crate) fn tcp_timers(&mut self, now: Instant) {
-        while let Some((tuple, interface, outcome)) = self.tcp.expire(now, &mut self.pool) {
-            self.tcp_outcome(&tuple, interface, outcome, now);
+        if self.tcp.is_due(now) {
+            self.tcp_expire(now);
         }
         if self.tcp.has_stalled() {
             self.tcp_give_up_stalled(false, now);
         }
         self.tcp.feed_starved(&self.pool);
+    }
+
+    #[inline(never)]
+    fn tcp_expire(&mut self, now: Instant) {
+        while let Some((tuple, interface, outcome)) = self.tcp.expire(now, &mut self.pool) {
+            self.tcp_outcome(&tuple, interface, outcome, now);
+        }
     }
 
     /// Resets stalled connections while memory is short and somebody wants it. True: there were some.
@@ -290,6 +298,7 @@ impl Stack<'_> {
 
     /// Plans a segment, gives it to the device, and only then makes it so. `link` is known in a
     /// burst.
+    #[inline]
     fn tcp_send_one(
         &mut self,
         index: u32,
@@ -300,6 +309,18 @@ impl Stack<'_> {
         if let Some(sent) = self.tcp_send_plain(index, link.as_ref(), device, now) {
             return sent;
         }
+        self.tcp_send_other(index, link, device, now)
+    }
+
+    /// Sends one that is no plain segment. Apart, so that those have the registers to themselves.
+    #[inline(never)]
+    fn tcp_send_other(
+        &mut self,
+        index: u32,
+        link: Option<LinkPath>,
+        device: &mut dyn Device,
+        now: Instant,
+    ) -> Sent {
         let Some(mut plan) = self.tcp.plan(index, self.text_max(), now, &self.pool) else {
             return Sent::Nothing;
         };

@@ -53,12 +53,6 @@ impl Checksum {
         self.sum = plus(self.sum, word.to_be() as u64);
     }
 
-    /// Adds a few words of 16 bits.
-    #[inline]
-    pub(crate) fn add_words<const N: usize>(&mut self, words: [[u8; 2]; N]) {
-        self.sum = plus(self.sum, words.iter().map(|word| u64::from(u16::from_ne_bytes(*word))).sum());
-    }
-
     /// The sum so far, not complemented: what a device that completes checksums wants in the field.
     #[inline]
     pub(crate) const fn sum(self) -> u16 {

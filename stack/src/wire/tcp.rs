@@ -64,7 +64,10 @@ pub(crate) fn parse_plain(packet: Bytes<'_>) -> Option<Plain<'_>> {
         0x8010 => {
             let options = front.get(TCP_LEN..)?.first_chunk::<12>()?;
             let (words, _) = options.as_chunks::<4>();
-            let [TIMESTAMPS_FIRST, value, echo] = words else { return None };
+            let [first, value, echo] = words else { return None };
+            if u32::from_ne_bytes(*first) != u32::from_ne_bytes(TIMESTAMPS_FIRST) {
+                return None;
+            }
             let (value, echo) = (u32::from_be_bytes(*value), u32::from_be_bytes(*echo));
             (TCP_LEN + 12, Some(Timestamps { value, echo }))
         }

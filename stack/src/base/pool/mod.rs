@@ -339,24 +339,32 @@ impl<'a> Pool<'a> {
 
     /// Takes one block, for which nobody asks what it is chained to.
     fn take_one(&mut self) -> Option<u32> {
-        if self.free == NONE {
-            return self.take(1).map(|run| run.first);
-        }
-        let first = self.free;
-        self.free = self.next(first);
+        let first = match self.free {
+            NONE => {
+                let first = self.first_fresh()?;
+                self.fresh = first + 1;
+                first
+            }
+            first => {
+                self.free = self.next(first);
+                first
+            }
+        };
         self.used += 1;
         Some(first)
     }
 
-    fn take_fresh(&mut self, count: u32) -> Option<Run> {
+    /// The first block that was not taken since the pool was last empty. `None`: there is none.
+    fn first_fresh(&mut self) -> Option<u32> {
         #[cfg(feature = "alloc")]
         if self.fresh == self.blocks {
             self.grow();
         }
-        if self.fresh == self.blocks {
-            return None;
-        }
-        let first = self.fresh;
+        (self.fresh < self.blocks).then_some(self.fresh)
+    }
+
+    fn take_fresh(&mut self, count: u32) -> Option<Run> {
+        let first = self.first_fresh()?;
         let end = self.slab_end(first).min(first.saturating_add(count));
         for (link, next) in self.links[first as usize..end as usize].iter_mut().zip(first + 1..) {
             *link = next.to_ne_bytes();

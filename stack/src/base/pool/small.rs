@@ -68,6 +68,9 @@ struct Head {
 }
 
 impl Head {
+    /// No part was taken.
+    const EMPTY: Head = Head { previous: NONE, next: NONE, free: NO_PART, fresh: 0, used: 0 };
+
     fn read(bytes: &[u8; HEAD]) -> Head {
         let [p0, p1, p2, p3, n0, n1, n2, n3, f0, f1, r0, r1, u0, u1, _, _] = *bytes;
         Head {
@@ -106,6 +109,11 @@ impl Pool<'_> {
     /// Whole block and position in it.
     #[inline]
     pub(super) fn place(&self, block: u32, at: usize) -> (usize, usize) {
+        if is_small(block) { self.place_small(block, at) } else { (block as usize, at) }
+    }
+
+    #[inline(never)]
+    fn place_small(&self, block: u32, at: usize) -> (usize, usize) {
         match self.classes.get(((block >> CLASS_SHIFT) as usize).wrapping_sub(1)) {
             None => (block as usize, at),
             Some(class) => {
@@ -160,22 +168,24 @@ impl Pool<'_> {
     /// Takes a small block. `None`: there is no block left to divide.
     pub(super) fn take_small(&mut self, class: u32) -> Option<u32> {
         let Class { partial, per_block, len, .. } = *self.class_mut(class)?;
-        let host = if partial == NONE { self.divide(class, per_block)? } else { partial };
-        let (front, parts) = self.divided(host)?;
-        let mut head = Head::read(front);
+        let (host, mut head) = match partial {
+            NONE => (self.divide(class, per_block)?, Head::EMPTY),
+            host => (host, self.head(host)),
+        };
         let part = match head.free {
             NO_PART => {
                 head.fresh += 1;
                 head.fresh - 1
             }
             part => {
+                let (_, parts) = self.divided(host)?;
                 let next = parts.get(usize::from(part) * len as usize..)?.first_chunk::<2>()?;
                 head.free = u16::from_ne_bytes(*next);
                 part
             }
         };
         head.used += 1;
-        *front = head.bytes();
+        self.set_head(host, &head);
         if u32::from(head.used) == per_block {
             self.unlist(class, &head);
         }
@@ -192,10 +202,9 @@ impl Pool<'_> {
         self.bytes_mut(host, 0, len).split_first_chunk_mut::<HEAD>()
     }
 
+    /// Takes a block to be divided, whose front the caller writes.
     fn divide(&mut self, class: u32, per_block: u32) -> Option<u32> {
         let host = self.take_one()?;
-        let head = Head { previous: NONE, next: NONE, free: NO_PART, fresh: 0, used: 0 };
-        self.set_head(host, &head);
         if let Some(class) = self.class_mut(class) {
             class.partial = host;
             class.free += per_block;
@@ -209,8 +218,17 @@ impl Pool<'_> {
         let Some(Class { per_block, partial, len, .. }) = self.class_mut(which).copied() else { return };
         let at = id & ((1 << CLASS_SHIFT) - 1);
         let (host, part) = (at / per_block, at % per_block);
+        let mut head = self.head(host);
+        if head.used == 1 {
+            // The block is whole again.
+            self.unlist(which, &head);
+            self.put(Run { first: host, last: host, count: 1 });
+            if let Some(class) = self.class_mut(which) {
+                class.free -= per_block - 1;
+            }
+            return;
+        }
         let Some((front, parts)) = self.divided(host) else { return };
-        let mut head = Head::read(front);
         if let Some(next) =
             parts.get_mut((part * len) as usize..).and_then(|part| part.first_chunk_mut::<2>())
         {
@@ -227,14 +245,8 @@ impl Pool<'_> {
             self.relink(partial, |next| next.previous = host);
             self.set_partial(which, host);
         }
-        let mut freed = 1;
-        if head.used == 0 {
-            self.unlist(which, &head);
-            self.put(Run { first: host, last: host, count: 1 });
-            freed = 1u32.wrapping_sub(per_block);
-        }
         if let Some(class) = self.class_mut(which) {
-            class.free = class.free.wrapping_add(freed);
+            class.free += 1;
         }
     }
 

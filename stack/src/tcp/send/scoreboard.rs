@@ -54,6 +54,8 @@ pub(crate) struct Scoreboard {
     next: Range,
     /// When the oldest of what is on its way was sent, as of the last edit.
     oldest: Option<XmitTime>,
+    /// When something was sent last.
+    pushed: XmitTime,
 }
 
 impl Scoreboard {
@@ -68,6 +70,7 @@ impl Scoreboard {
             lost: 0,
             next: Range { start, end: start },
             oldest: None,
+            pushed: XmitTime(0),
         }
     }
 
@@ -113,12 +116,15 @@ impl Scoreboard {
         if !self.is_plain() {
             self.oldest.get_or_insert(new.sent);
         }
-        let last = self.fresh.last(pool);
+        // As long as all is plain, what was sent at another time shares no record with this.
+        let may_share = !self.is_plain() || self.pushed == new.sent;
+        self.pushed = new.sent;
+        let last = if may_share { self.fresh.last(pool) } else { None };
         match last.filter(|last| last.equals(&new) && !last.sampled) {
             Some(last) => self.fresh.set_last(pool, &Record { end, ..last }),
             None if self.fresh.push(pool, &new) => {}
             None => {
-                let Some(last) = last else { return }; // there is always room for the first
+                let Some(last) = self.fresh.last(pool) else { return }; // there is always room for the first
                 if last.status == SegmentStatus::Lost {
                     self.lost += end.since(last.end);
                 }

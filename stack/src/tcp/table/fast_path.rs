@@ -15,17 +15,20 @@ use crate::tcp::segment::Plain;
 use crate::time::Instant;
 
 impl Tcp<'_> {
-    /// Takes a segment of this connection, if it is one that was expected and `is_whole` says that
+    /// Takes the segment that `parse` finds, of this connection, if it is one that was expected and `is_whole` says that
     /// its checksum is right. False: nothing was done.
-    #[inline]
-    pub(crate) fn take_expected(
+    ///
+    /// It is parsed here, so that it need not be handed over.
+    #[inline(never)]
+    pub(crate) fn take_expected<'s>(
         &mut self,
         key: ActiveKey,
-        segment: &Plain<'_>,
+        parse: impl FnOnce() -> Option<Plain<'s>>,
         is_whole: impl FnOnce() -> bool,
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> bool {
+        let Some(segment) = &parse() else { return false };
         let Some(c) = self.connections.get_active(key) else { return false };
         let Phase::Synchronized(s) = &mut c.tcb.phase else { return false };
         let Some(news) = s.expects(segment, now).filter(|_| !c.tcb.orphan && is_whole()) else {
@@ -55,6 +58,7 @@ impl Tcp<'_> {
     }
 
     /// Takes one that brings an acknowledgment or a window.
+    #[inline(never)]
     fn take_ack(
         &mut self,
         key: ActiveKey,

@@ -291,7 +291,7 @@ impl<'a> Tcp<'a> {
     ) -> Outcome {
         if let Some(key) = self.connections.active_key(index)
             && let Some(plain) = Plain::of(segment)
-            && self.take_expected(key, &plain, || true, now, pool)
+            && self.take_expected(key, || Some(plain), || true, now, pool)
         {
             return Outcome::default();
         }
@@ -400,6 +400,12 @@ impl<'a> Tcp<'a> {
             let list = ready_list(c.interface);
             self.ready[list].push(&mut Ready(&mut self.connections), index);
         }
+    }
+
+    /// Is there a timer that is due, or may be?
+    #[inline]
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
+        self.wheel.is_due(now) || self.time_waits.deadline().is_some_and(|at| at <= now)
     }
 
     /// Runs one connection's timers that are due; `None` when no more are.
