@@ -11,7 +11,7 @@ use super::tcp::ActiveKey;
 use crate::bytes::Bytes;
 use crate::device::{RxChecksum, RxFrame};
 use crate::ip::InterfaceId;
-use crate::tcp::segment::{EcnCodepoint, Plain, Tuple};
+use crate::tcp::segment::{EcnCodepoint, Tuple};
 use crate::time::Instant;
 use crate::wire::tcp::parse_plain;
 use crate::wire::{Checksum, ETHERNET_LEN, EtherType, EthernetHeader, IPV4_LEN, IPV6_LEN, protocol};
@@ -171,17 +171,11 @@ impl Stack<'_> {
             false => bytes.front().first_chunk().and_then(|ports| self.tcp.active_of(&flow.tuple(*ports))),
         };
         let Some(connection) = connection else { return false };
-        let parse = || {
-            let is_merged =
-                |payload: Bytes<'_>| frame.segment_len.is_some_and(|len| payload.len() > len.into());
-            parse_plain(bytes).map(|plain| Plain {
-                mark: flow.mark,
-                is_merged: is_merged(plain.payload),
-                ..plain
-            })
-        };
+        let Some(mut segment) = parse_plain(bytes) else { return false };
+        segment.mark = flow.mark;
+        segment.is_merged = frame.segment_len.is_some_and(|len| segment.payload.len() > len.into());
         let is_whole = || frame.checksum == RxChecksum::Valid || flow.checksum_is_valid(bytes);
-        if !self.tcp.take_expected(connection, parse, is_whole, now, &mut self.pool) {
+        if !self.tcp.take_expected(connection, &segment, is_whole, now, &mut self.pool) {
             return false;
         }
         if !is_same && let Some(ports) = bytes.front().first_chunk() {

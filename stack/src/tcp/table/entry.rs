@@ -135,6 +135,7 @@ impl Connection {
 }
 
 /// What a step of a connection changed in the tables.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Changes {
     /// To be looked at by then.
     pub(super) timer: Option<Instant>,
@@ -142,4 +143,9 @@ pub(super) struct Changes {
     pub(super) ready: Option<usize>,
     /// It is in the list of those that are stalled and should not be, or the reverse.
     pub(super) is_other_stall: bool,
+}
+
+impl Changes {
+    /// All is where it has to be.
+    pub(super) const NONE: Changes = Changes { timer: None, ready: None, is_other_stall: false };
 }

@@ -6,8 +6,9 @@
 //! steps that have nothing to do.
 
 use super::entry::Changes;
-use super::{ActiveKey, Ready, Tcp, Timers, ready_list};
+use super::{ActiveKey, Connection, Ready, Settings, Tcp, Timers, ready_list};
 use crate::base::pool::Pool;
+use crate::base::wakers::Woken;
 use crate::tcp::connection::header_prediction::News;
 use crate::tcp::connection::tcb::Phase;
 use crate::tcp::receive::PendingAck;
@@ -15,27 +16,33 @@ use crate::tcp::segment::Plain;
 use crate::time::Instant;
 
 impl Tcp<'_> {
-    /// Takes the segment that `parse` finds, of this connection, if it is one that was expected and `is_whole` says that
+    /// Takes a segment of this connection, if it is one that was expected and `is_whole` says that
     /// its checksum is right. False: nothing was done.
-    ///
-    /// It is parsed here, so that it need not be handed over.
     #[inline(never)]
-    pub(crate) fn take_expected<'s>(
+    pub(crate) fn take_expected(
         &mut self,
         key: ActiveKey,
-        parse: impl FnOnce() -> Option<Plain<'s>>,
+        segment: &Plain<'_>,
         is_whole: impl FnOnce() -> bool,
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> bool {
-        let Some(segment) = &parse() else { return false };
         let Some(c) = self.connections.get_active(key) else { return false };
         let Phase::Synchronized(s) = &mut c.tcb.phase else { return false };
         let Some(news) = s.expects(segment, now).filter(|_| !c.tcb.orphan && is_whole()) else {
             return false;
         };
         if news.ack {
-            return self.take_ack(key, segment, news, now, pool);
+            let Some(changes) = c.take_ack(segment, news, (&self.settings, &mut self.woken), now, pool)
+            else {
+                return false;
+            };
+            let index = c.index;
+            self.feed_starved(pool);
+            if changes != Changes::NONE {
+                self.reschedule(index, changes);
+            }
+            return true;
         }
         let Some(is_held_back) = s.take_payload(segment, now, pool, &self.settings.config) else {
             return false;
@@ -48,7 +55,7 @@ impl Tcp<'_> {
                 let (index, list) = (c.index, ready_list(c.interface));
                 self.ready[list].push(&mut Ready(&mut self.connections), index);
             }
-            PendingAck::By(at) if is_held_back => {
+            PendingAck::By(at) if is_held_back && !c.timer.fires_by(at) => {
                 let index = c.index;
                 self.wheel.arm(&mut Timers(&mut self.connections), index, at);
             }
@@ -56,36 +63,35 @@ impl Tcp<'_> {
         }
         true
     }
+}
 
-    /// Takes one that brings an acknowledgment or a window.
+impl Connection {
+    /// Takes an expected segment that brings an acknowledgment or a window. `None`: there is no memory for its payload, and
+    /// nothing was done.
     #[inline(never)]
     fn take_ack(
         &mut self,
-        key: ActiveKey,
         segment: &Plain<'_>,
         news: News,
+        (settings, woken): (&Settings<'_>, &mut Woken),
         now: Instant,
         pool: &mut Pool<'_>,
-    ) -> bool {
-        let Some(c) = self.connections.get_active(key) else { return false };
-        let Phase::Synchronized(s) = &mut c.tcb.phase else { return false };
-        let mut cx = self.settings.cx(c.profile, now, pool);
-        let Some(is_writable) = s.take_ack(segment, news, &mut cx) else { return false };
+    ) -> Option<Changes> {
+        let Phase::Synchronized(s) = &mut self.tcb.phase else { return None };
+        let mut cx = settings.cx(self.profile, now, pool);
+        let is_writable = s.take_ack(segment, news, &mut cx)?;
         let deadline = s.deadline(cx.options);
         let changes = Changes {
-            timer: (!c.timer.fires_by(deadline)).then_some(deadline),
-            ready: (!c.ready.is_queued() && s.wants_output()).then(|| ready_list(c.interface)),
-            is_other_stall: s.is_stalled() != c.stalled.is_queued(),
+            timer: (!self.timer.fires_by(deadline)).then_some(deadline),
+            ready: (!self.ready.is_queued() && s.wants_output()).then(|| ready_list(self.interface)),
+            is_other_stall: s.is_stalled() != self.stalled.is_queued(),
         };
         if news.payload {
-            c.wake_reader(&mut self.woken);
+            self.wake_reader(woken);
         }
         if is_writable {
-            c.wake_writer(&mut self.woken);
+            self.wake_writer(woken);
         }
-        let index = c.index;
-        self.feed_starved(pool);
-        self.reschedule(index, changes);
-        true
+        Some(changes)
     }
 }

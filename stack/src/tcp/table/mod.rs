@@ -291,7 +291,7 @@ impl<'a> Tcp<'a> {
     ) -> Outcome {
         if let Some(key) = self.connections.active_key(index)
             && let Some(plain) = Plain::of(segment)
-            && self.take_expected(key, || Some(plain), || true, now, pool)
+            && self.take_expected(key, &plain, || true, now, pool)
         {
             return Outcome::default();
         }

@@ -21,7 +21,7 @@ impl Bench {
         let segment = s.segment(self.iss, &parts);
         let plain = Plain::of(&segment).unwrap();
         let active = self.tcp.connections.active_key(key.index).unwrap();
-        self.tcp.take_expected(active, || Some(plain), || is_whole, self.now, &mut self.pool)
+        self.tcp.take_expected(active, &plain, || is_whole, self.now, &mut self.pool)
     }
 }
 
