@@ -65,6 +65,14 @@ impl Ecn {
     #[inline]
     pub(in crate::tcp) fn on_expected_payload(&mut self, _: EcnCodepoint, _: usize) {}
 
+    #[inline]
+    pub(in crate::tcp) fn is_accurate(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    pub(in crate::tcp) fn on_quiet_ack(&mut self, _: Seq) {}
+
     pub(in crate::tcp) fn on_arrival(&mut self, _: &Segment<'_>) -> bool {
         false
     }
