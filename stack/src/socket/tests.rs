@@ -12,7 +12,7 @@ use crate::ip::InterfaceId;
 use crate::ip::addresses::Cidr;
 use crate::net::Net;
 use crate::stack::SocketKind;
-use crate::tcp::KeepAlive;
+use crate::tcp::{KeepAlive, State, SynCookies, TcpConfig};
 use crate::time::{Duration, Instant};
 
 fn pair_over(net: &Net, loopback: &str) -> (TcpStream, TcpStream) {
@@ -495,4 +495,33 @@ fn options_addresses_and_parts_are_those_that_were_given() {
     assert_eq!(a.try_send_vectored(&[b"one ", b"", b"datagram"], Some(to)), Ok(12));
     let mut buf = [0; 99];
     assert_eq!((b.recv(&mut buf), &buf[..12]), (Ok(12), &b"one datagram"[..]));
+}
+
+/// Contract M27: SYNs above the limit are ignored, until a connection of a peer ends; our own connects don't count, and a
+/// listener that is closed leaves what was accepted. A cookie that comes back too late is no way around it.
+#[test]
+fn syn_above_the_accept_limit_waits_for_a_place() {
+    for syn_cookies in [SynCookies::Auto, SynCookies::Always] {
+        let net = net();
+        let set = |config: &mut TcpConfig| (config.accept_limit, config.syn_cookies) = (2, syn_cookies);
+        net.with_stack(|stack| stack.configure_tcp(set)).unwrap();
+        let listener = TcpListener::bind(&net, 80).unwrap();
+        let start = || TcpStream::start_connect(&net, "127.0.0.1:80".parse().unwrap()).unwrap();
+        let [first, second, mut third] = [start(), start(), start()];
+        let accepted = [(); 2].map(|()| listener.accept().unwrap().0);
+        net.pause(Duration::from_millis(100));
+        assert_eq!(listener.try_accept().err(), Some(Error::WouldBlock));
+        // With a cookie the client takes itself for connected.
+        let state = if syn_cookies == SynCookies::Auto { State::SynSent } else { State::Established };
+        assert_eq!(third.state(), Ok(state), "neither refused nor answered");
+        assert_eq!(net.with_stack(|stack| stack.tcp_connection_count()), 5);
+        first.abort();
+        drop((accepted, second));
+        let last = third.write_all(b"through").and_then(|()| listener.accept());
+        let (mut last, _) = last.unwrap();
+        listener.close();
+        assert_eq!(listener.accept().err(), Some(Error::ClosedLocally));
+        assert_eq!(last.read_exact(&mut [0; 7]), Ok(()));
+        assert_eq!(TcpStream::connect(&net, "127.0.0.1:80").err(), Some(Error::ConnectionRefused));
+    }
 }

@@ -173,8 +173,9 @@ pub struct TcpConfig {
     pub path_probing: PathProbing,
     /// Connections that wait for `accept` on a listener that names no other number. Default 128.
     pub backlog: u16,
-    /// Connections of the stack beyond which SYNs are as good as lost. Default: no limit but the
-    /// table's, of which an eighth, one place at least, is for our own connects.
+    /// Connections that peers have opened, at all listeners, beyond which SYNs are as good as lost. Default: no limit but
+    /// the table's, of which an eighth, one place at least, is for our own connects, and that of memory: where the pool
+    /// can't promise a connection its least, no SYN is answered.
     pub accept_limit: u32,
     /// When listeners use SYN cookies. Default: when their SYN queue is full.
     #[cfg(feature = "syn-cookies")]

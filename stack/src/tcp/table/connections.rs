@@ -115,6 +115,11 @@ impl<'a> Connections<'a> {
         self.places.len()
     }
 
+    /// How many of them peers have opened.
+    pub(in crate::tcp) fn passive_len(&self) -> usize {
+        self.passive
+    }
+
     /// How many half-open connections there can be: half of all, in the table and in use, or a flood of
     /// them would leave no place for others.
     pub(in crate::tcp) fn half_open_limit(&self) -> usize {

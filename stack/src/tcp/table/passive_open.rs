@@ -255,11 +255,16 @@ impl Tcp<'_> {
     fn refuses_syns(&self, listener: u32, pool: &Pool<'_>) -> Option<Refused> {
         if !self.listeners.at(listener).is_some_and(|l| l.0.has_room_for_new()) {
             Some(Refused::AcceptQueueFull)
-        } else if self.connections.len() >= self.settings.config.accept_limit as usize || !has_memory(pool) {
+        } else if self.is_at_accept_limit() || !has_memory(pool) {
             Some(Refused::AcceptLimit)
         } else {
             None
         }
+    }
+
+    /// Have peers opened as many connections as they may?
+    pub(super) fn is_at_accept_limit(&self) -> bool {
+        self.connections.passive_len() >= self.settings.config.accept_limit as usize
     }
 
     /// Would there be room for this SYN's client beside those that have a cookie?

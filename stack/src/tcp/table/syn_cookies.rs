@@ -301,7 +301,7 @@ impl Tcp<'_> {
             return arrival.put_off(Refused::AcceptQueueFull);
         }
         let least = LEAST as usize;
-        if Chain::new().promisable(pool, least, Need::Send) < least {
+        if self.is_at_accept_limit() || Chain::new().promisable(pool, least, Need::Send) < least {
             return arrival.drop(Refused::AcceptLimit); // as good as lost
         }
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
