@@ -41,9 +41,11 @@ use crate::base::sync::atomic::{AtomicBool, Ordering};
 use crate::net::Net;
 
 mod tcp;
+mod timer;
 mod udp;
 
 pub use tcp::{Read, Tcp};
+pub use timer::Timer;
 pub use udp::{Datagram, Udp};
 
 /// What one handle does before others have their turn.
@@ -71,7 +73,50 @@ trait Handle {
     /// Will it call something yet?
     fn is_active(&self) -> bool;
 
+    /// Lets its socket and its callbacks go, and calls none of them.
+    fn close(&self);
+
     fn bell(&self) -> &Arc<Bell>;
+}
+
+/// A callback that is called again and again until it is taken away, which it may do itself.
+struct Slot<F> {
+    is_on: bool,
+    callback: Option<F>,
+}
+
+impl<F> Default for Slot<F> {
+    fn default() -> Self {
+        Slot { is_on: false, callback: None }
+    }
+}
+
+impl<F> Slot<F> {
+    fn set(&mut self, callback: F) {
+        *self = Slot { is_on: true, callback: Some(callback) };
+    }
+
+    /// For a call; `None`: it was taken away.
+    fn take(&mut self) -> Option<F> {
+        if self.is_on { self.callback.take() } else { None }
+    }
+
+    /// [`take`](Slot::take), if it is to be called now.
+    fn take_if(&mut self, is_due: bool) -> Option<F> {
+        if is_due { self.take() } else { None }
+    }
+
+    /// After the call, unless it was taken away or replaced meanwhile.
+    fn put_back(&mut self, callback: F) {
+        if self.is_on && self.callback.is_none() {
+            self.callback = Some(callback);
+        }
+    }
+
+    fn stop(&mut self) -> Option<F> {
+        self.is_on = false;
+        self.callback.take()
+    }
 }
 
 /// The handles that have something to do, and who waits for one.
@@ -170,6 +215,19 @@ impl Loop {
     /// Lets [`run`](Loop::run) return when the callback that calls it has.
     pub fn stop(&self) {
         self.0.is_stopped.set(true);
+    }
+
+    /// Closes all handles, without a call of any callback: before the last copy of the loop goes, unless
+    /// [`run`](Loop::run) has returned false. Handles that are active keep the loop, and it keeps them.
+    pub fn close(&self) {
+        // What a handle lets go may start another one.
+        while let Some(handle) = self.take_one() {
+            handle.close();
+        }
+    }
+
+    fn take_one(&self) -> Option<Rc<dyn Handle>> {
+        self.0.handles.borrow_mut().iter_mut().find_map(Option::take)
     }
 
     fn is_active(&self) -> bool {

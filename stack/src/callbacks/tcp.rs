@@ -10,7 +10,7 @@ use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 
-use super::{BUDGET, Bell, Handle, Loop};
+use super::{BUDGET, Bell, Handle, Loop, Slot};
 use crate::base::wakers::NOBODY;
 use crate::error::Error;
 use crate::socket::{Addresses, Shutdown, TcpBuilder, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
@@ -89,41 +89,6 @@ enum Socket {
     Listener(TcpListener),
     Stream(TcpStream),
     Closed,
-}
-
-/// A callback that is called again and again until it is taken away, which it may do itself.
-struct Slot<F> {
-    is_on: bool,
-    callback: Option<F>,
-}
-
-impl<F> Default for Slot<F> {
-    fn default() -> Self {
-        Slot { is_on: false, callback: None }
-    }
-}
-
-impl<F> Slot<F> {
-    fn set(&mut self, callback: F) {
-        *self = Slot { is_on: true, callback: Some(callback) };
-    }
-
-    /// For a call; `None`: it was taken away.
-    fn take(&mut self) -> Option<F> {
-        if self.is_on { self.callback.take() } else { None }
-    }
-
-    /// After the call, unless it was taken away or replaced meanwhile.
-    fn put_back(&mut self, callback: F) {
-        if self.is_on && self.callback.is_none() {
-            self.callback = Some(callback);
-        }
-    }
-
-    fn stop(&mut self) -> Option<F> {
-        self.is_on = false;
-        self.callback.take()
-    }
 }
 
 /// What was not taken at once of what was written.
@@ -521,6 +486,11 @@ impl Handle for Inner {
             || state.on_shutdown.is_some()
             || !state.deferred.is_empty()
             || state.on_closed.is_some()
+    }
+
+    fn close(&self) {
+        let closed = State { socket: Socket::Closed, ..State::default() };
+        drop(self.state.replace(closed));
     }
 
     fn bell(&self) -> &Arc<Bell> {

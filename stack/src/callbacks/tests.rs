@@ -13,7 +13,9 @@ use super::*;
 use crate::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
 use crate::error::Error;
 use crate::ip::addresses::Cidr;
+use crate::socket::TcpListener;
 use crate::socket::alone::net;
+use crate::time::Duration;
 
 /// A device that has no room when it is told so, and keeps the first byte of each datagram's data.
 #[derive(Clone, Default)]
@@ -404,4 +406,58 @@ fn loop_stops_where_it_is_told() {
         drop(client);
     }
     assert!(events.0.handles.borrow().len() <= 4, "places are used again");
+}
+
+/// A timer is called when its time has come, again and again if it was asked to, and not once it was stopped.
+#[test]
+fn timers_call_in_the_order_of_their_times() {
+    let (net, notes) = (net(), Notes::default());
+    let events = Loop::new(&net);
+    let begun = net.now();
+    let (noted, tick) = (notes.clone(), Timer::new(&events));
+    tick.start_repeating(Duration::from_millis(10), move |timer| {
+        noted.add(format!("tick at {} ms", timer.events().net().now().since(begun).micros() / 1000));
+    });
+    let (noted, stopped) = (notes.clone(), tick.clone());
+    Timer::new(&events).start(Duration::from_millis(35), move |_| {
+        noted.add("stop");
+        stopped.stop();
+    });
+    let never = Timer::new(&events);
+    never.start(Duration::from_millis(20), |_| panic!("it was started anew"));
+    let noted = notes.clone();
+    never.start(Duration::from_millis(25), move |timer| {
+        noted.add("once");
+        let noted = noted.clone();
+        // From inside its own call.
+        timer.start(Duration::from_millis(20), move |_| noted.add("once more"));
+    });
+    assert!(!events.run(), "nothing is active");
+    let told = ["tick at 10 ms", "tick at 20 ms", "once", "tick at 30 ms", "stop", "once more"];
+    assert_eq!(notes.take(), told);
+    assert!(!tick.is_active() && !never.is_active());
+}
+
+/// Handles that are active are kept by the loop, and let go with it: their sockets, and what the callbacks hold.
+#[test]
+fn loop_that_is_closed_lets_everything_go() {
+    let net = net();
+    let kept = Rc::new(());
+    let events = Loop::new(&net);
+    let server = Tcp::new(&events);
+    server.bind(SERVER).unwrap();
+    let (own, held) = (server.clone(), kept.clone());
+    server.listen(1, move |_, _| drop((own.clone(), held.clone()))).unwrap();
+    let (udp, held) = (Udp::new(&events), kept.clone());
+    udp.recv_start(vec![0; 9], move |_, _| drop(held.clone())).unwrap();
+    let (timer, held) = (Timer::new(&events), kept.clone());
+    timer.start(Duration::from_secs(1), move |_| drop(held.clone()));
+    assert!(events.run_ready(), "three handles are active");
+    events.close();
+    assert!(!events.run_ready() && Rc::strong_count(&kept) == 1);
+    assert_eq!(server.listen(1, |_, _| {}), Err(Error::AlreadyConnected));
+    assert!(TcpListener::bind(&net, SERVER).is_ok(), "its port is free");
+    let held = kept.clone();
+    timer.start(Duration::from_millis(1), move |_| drop(held.clone()));
+    assert!(!events.run(), "a timer can be started again");
 }

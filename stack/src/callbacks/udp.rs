@@ -292,6 +292,11 @@ impl Handle for Inner {
         state.is_receiving || !state.sends.is_empty() || state.on_closed.is_some()
     }
 
+    fn close(&self) {
+        let closed = State { is_closed: true, ..State::default() };
+        drop(self.state.replace(closed));
+    }
+
     fn bell(&self) -> &Arc<Bell> {
         &self.bell
     }
