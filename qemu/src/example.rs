@@ -22,8 +22,11 @@ const PORTS: &[(&str, Port)] = &[
 ];
 
 /// The packages with examples, and where the programs lie: those with other crates are a package of their own.
-const PACKAGES: [(&str, &str); 2] =
-    [("barenet-examples", "examples/src/bin"), ("barenet-ecosystem", "examples/ecosystem/src/bin")];
+const PACKAGES: [(&str, &str); 3] = [
+    ("barenet-examples", "examples/src/bin"),
+    ("barenet-ecosystem", "examples/ecosystem/src/bin"),
+    ("barenet-conformance", "tests/conformance/src/bin"),
+];
 
 /// An example program.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

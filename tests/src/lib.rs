@@ -1,5 +1,6 @@
 //! What the tests and benchmarks of barenet share.
 
+pub mod conformance;
 pub mod coverage;
 pub mod fuzz;
 pub mod judge;

@@ -1,6 +1,7 @@
 //! The examples in QEMU, on both machines, by `cargo qemu` as a user calls it.
 
 use barenet_drivers::tap;
+use barenet_tests::conformance::serve;
 use barenet_tests::judge::judge;
 use barenet_tests::kernel::noise;
 use barenet_tests::netns::{self, KERNEL_V4, KERNEL_V6, STACK_V4, STACK_V6};
@@ -290,6 +291,26 @@ fn a_guest_on_a_tap_takes_what_dnsmasq_gives() {
             assert!(text.contains("inet6 fd00::") && text.contains("SLAAC, preferred"), "{text}");
         });
     }
+}
+
+/// Contract M1, M2, M3, E2, L8, U9, U10: the sockets' conformance suite, by fibers, futures and callbacks, over both families;
+/// the machines differ in the way to the device alone, so one is enough.
+#[test]
+fn sockets_conform_without_an_operating_system() {
+    let _alone = one_guest_at_a_time();
+    netns::run(|| {
+        let name = tap::create(tap::Options::new().name("tap0")).unwrap();
+        let own = [IpAddr::from(KERNEL_V4), KERNEL_V6.into()];
+        tap::configure(&name, &[(own[0], 24), (own[1], 64)]).unwrap();
+        own.into_iter().for_each(serve);
+        let [v4, v6] = own.map(|address| address.to_string());
+        let args = ["conformance", "--tap", &name, "--"];
+        let args = [&args[..], &["ip=10.0.0.2/24", "ip=fd00::2/64", &v4, &v6]].concat();
+        let output = cargo_qemu(&args).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains("conforms"), "{text}{errors}");
+    });
 }
 
 /// Runs the client against port `port` of this host, and gives its status and what it printed.

@@ -122,7 +122,7 @@ impl<F> Slot<F> {
 /// The handles that have something to do, and who waits for one.
 #[derive(Default)]
 struct Called {
-    queue: Lock<VecDeque<usize>>,
+    queue: Lock<VecDeque<Arc<Bell>>>,
     waker: Lock<Option<Waker>>,
 }
 
@@ -134,11 +134,11 @@ struct Bell {
 }
 
 impl Bell {
-    fn ring(&self) {
+    fn ring(self: &Arc<Self>) {
         if self.is_queued.swap(true, Ordering::SeqCst) {
             return;
         }
-        self.called.queue.lock().push_back(self.number);
+        self.called.queue.lock().push_back(self.clone());
         let waker = self.called.waker.lock().take();
         if let Some(waker) = waker {
             waker.wake();
@@ -157,17 +157,24 @@ impl Wake for Bell {
 }
 
 impl Called {
+    fn is_idle(&self) -> bool {
+        self.queue.lock().is_empty()
+    }
+
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.queue.lock().is_empty() {
+        if !self.is_idle() {
             return Poll::Ready(());
         }
         *self.waker.lock() = Some(cx.waker().clone());
         // One may have come before the waker.
-        if self.queue.lock().is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        if self.is_idle() { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    fn next(&self) -> Option<usize> {
-        self.queue.lock().pop_front()
+    /// The next one that has rung: from now on it can ring again, whether its handle is there or not.
+    fn next(&self) -> Option<Arc<Bell>> {
+        let bell = self.queue.lock().pop_front()?;
+        bell.is_queued.store(false, Ordering::SeqCst);
+        Some(bell)
     }
 }
 
@@ -199,9 +206,13 @@ impl Loop {
             if !self.is_active() {
                 return false;
             }
-            let called = &self.0.called;
-            // It waits without a limit, so it can't fail.
-            let _ = self.0.net.wait_for(None, |cx| called.poll(cx).map(Ok));
+            let (net, called) = (&self.0.net, &self.0.called);
+            if called.is_idle() {
+                // It waits without a limit, so it can't fail.
+                let _ = net.wait_for(None, |cx| called.poll(cx).map(Ok));
+            } else {
+                net.waiter().give_way(net);
+            }
         }
     }
 
@@ -241,12 +252,12 @@ impl Loop {
             if self.0.is_stopped.get() {
                 return;
             }
-            let Some(number) = self.0.called.next() else { return };
+            let Some(bell) = self.0.called.next() else { return };
+            let number = bell.number;
             let handle = self.0.handles.borrow().get(number).cloned().flatten();
             let Some(handle) = handle else { continue };
-            let bell = handle.bell().clone();
-            bell.is_queued.store(false, Ordering::SeqCst);
-            let waker = Waker::from(bell);
+            // One that is gone may have rung for the handle that has its number now.
+            let waker = Waker::from(handle.bell().clone());
             handle.clone().run(&mut Context::from_waker(&waker));
             // The loop keeps those alone that do something, or were called again.
             if !handle.is_active() && !handle.bell().is_queued.load(Ordering::SeqCst) {

@@ -139,8 +139,10 @@ impl Tcp {
         on_connection: impl FnMut(&Tcp, Result<(), Error>) + 'static,
     ) -> Result<(), Error> {
         let local = self.0.state.borrow().local.unwrap_or(SocketAddr::from(([0; 16], 0)));
-        if !matches!(self.0.state.borrow().socket, Socket::None) {
-            return Err(Error::AlreadyConnected);
+        match self.0.state.borrow().socket {
+            Socket::None => {}
+            Socket::Closed => return Err(Error::ClosedLocally),
+            Socket::Listener(_) | Socket::Stream(_) => return Err(Error::AlreadyConnected),
         }
         let listener = TcpBuilder::new(self.events().net()).backlog(backlog).listen(local)?;
         let mut state = self.0.state.borrow_mut();
@@ -152,10 +154,14 @@ impl Tcp {
     }
 
     /// Takes a connection that waits into `client`, a fresh handle. [`Error::WouldBlock`]: none does;
-    /// [`Error::NotConnected`]: this is no listener; [`Error::AlreadyConnected`]: `client` is in use.
+    /// [`Error::NotConnected`]: this is no listener; [`Error::ClosedLocally`]: it was closed; [`Error::AlreadyConnected`]:
+    /// `client` is in use.
     pub fn accept(&self, client: &Tcp) -> Result<(), Error> {
-        let Socket::Listener(listener) = &self.0.state.borrow().socket else {
-            return Err(Error::NotConnected);
+        let own = self.0.state.borrow();
+        let listener = match &own.socket {
+            Socket::Listener(listener) => listener,
+            Socket::Closed => return Err(Error::ClosedLocally),
+            Socket::None | Socket::Stream(_) => return Err(Error::NotConnected),
         };
         let mut state = client.0.state.try_borrow_mut().map_err(|_| Error::AlreadyConnected)?;
         if !matches!(state.socket, Socket::None) {
@@ -305,11 +311,13 @@ impl Tcp {
         self.close(on_closed);
     }
 
-    /// For all else that a stream can do: options, addresses, state. [`Error::NotConnected`]: it is none.
+    /// For all else that a stream can do: options, addresses, state. [`Error::NotConnected`]: it is none;
+    /// [`Error::ClosedLocally`]: it is none any more.
     pub fn with_stream<R>(&self, with: impl FnOnce(&mut TcpStream) -> R) -> Result<R, Error> {
         match &mut self.0.state.borrow_mut().socket {
             Socket::Stream(stream) => Ok(with(stream)),
-            _ => Err(Error::NotConnected),
+            Socket::Closed => Err(Error::ClosedLocally),
+            Socket::None | Socket::Listener(_) => Err(Error::NotConnected),
         }
     }
 

@@ -455,9 +455,80 @@ fn loop_that_is_closed_lets_everything_go() {
     assert!(events.run_ready(), "three handles are active");
     events.close();
     assert!(!events.run_ready() && Rc::strong_count(&kept) == 1);
-    assert_eq!(server.listen(1, |_, _| {}), Err(Error::AlreadyConnected));
+    assert_eq!(server.listen(1, |_, _| {}), Err(Error::ClosedLocally));
+    assert_eq!(server.accept(&Tcp::new(&events)), Err(Error::ClosedLocally));
     assert!(TcpListener::bind(&net, SERVER).is_ok(), "its port is free");
     let held = kept.clone();
     timer.start(Duration::from_millis(1), move |_| drop(held.clone()));
     assert!(!events.run(), "a timer can be started again");
+}
+
+/// Receiving that was stopped goes on when it is started again, also where nothing came the first time.
+#[test]
+fn receiving_that_was_stopped_is_started_again() {
+    let (net, notes) = (net(), Notes::default());
+    let events = Loop::new(&net);
+    let echo = Udp::new(&events);
+    echo.bind("127.0.0.1:7").unwrap();
+    echo.recv_start(vec![0; 9], |udp, received| {
+        let received = received.unwrap();
+        udp.send(&[received.data], Some(received.from), |_, _| {});
+    })
+    .unwrap();
+    let udp = Udp::new(&events);
+    udp.bind("127.0.0.1:0").unwrap();
+    let wait = |limit: Duration| {
+        let (noted, ended) = (notes.clone(), events.clone());
+        udp.recv_start(vec![0; 9], move |udp, received| {
+            noted.add(std::format!("{:?}", received.map(|received| received.data.len())));
+            udp.recv_stop();
+            ended.stop();
+        })
+        .unwrap();
+        let (timer, ended) = (Timer::new(&events), events.clone());
+        timer.start(limit, move |_| ended.stop());
+        events.run();
+        timer.stop();
+        udp.recv_stop();
+    };
+    wait(Duration::from_millis(5));
+    assert_eq!(notes.take(), [""; 0]);
+    // Once more, when the loop has forgotten the handle; and what it waited for comes when it is forgotten, too.
+    events.run_ready();
+    udp.recv_stop();
+    events.run_ready();
+    udp.send(&[b"abc"], Some("127.0.0.1:7".parse().unwrap()), |_, _| {});
+    wait(Duration::from_secs(5));
+    assert_eq!(notes.take(), ["Ok(3)"]);
+}
+
+/// A handle that has something to do all the time, and one that waits for room, leave the network its turns.
+#[test]
+fn handle_that_is_always_busy_starves_nobody() {
+    let (net, notes) = (net(), Notes::default());
+    let events = Loop::new(&net);
+    let listener = TcpListener::bind(&net, SERVER).unwrap();
+    let (full, ended) = (Tcp::new(&events), events.clone());
+    full.connect(SERVER, move |full, connected| {
+        connected.unwrap();
+        full.write(&[&vec![0; 20_000_000]], |_, _, _| panic!("nobody reads"));
+        ended.stop();
+    });
+    events.run();
+    let _silent = listener.accept().unwrap();
+    let busy = Timer::new(&events);
+    busy.start_repeating(Duration::ZERO, |_| {});
+    let server = Udp::new(&events);
+    server.bind("127.0.0.1:7").unwrap();
+    let (noted, ended) = (notes.clone(), events.clone());
+    server
+        .recv_start(vec![0; 9], move |_, received| {
+            noted.add(std::format!("{:?}", received.map(|received| received.data.len())));
+            ended.stop();
+        })
+        .unwrap();
+    Udp::new(&events).send(&[b"abc"], Some("127.0.0.1:7".parse().unwrap()), |_, _| {});
+    events.run();
+    assert_eq!(notes.take(), ["Ok(3)"]);
+    events.close();
 }
