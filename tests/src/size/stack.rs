@@ -153,7 +153,9 @@ impl Search<'_> {
     /// No function is counted twice: how often one calls itself, by itself or through others, the graph does not say. What is
     /// found in such a circle holds for the way into it alone, and is not kept.
     fn from(&mut self, at: u32) -> Found {
-        if let Some(way) = self.done.get(&at) {
+        // What was found on another way counts here if it comes by nobody who is on this one.
+        let kept = self.done.get(&at).filter(|way| !way.calls.iter().any(|at| self.under_way.contains(at)));
+        if let Some(way) = kept {
             return Found { way: way.clone(), back_to: usize::MAX };
         }
         let place = self.under_way.len();

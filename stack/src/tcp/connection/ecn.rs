@@ -195,6 +195,29 @@ struct Counters {
 }
 
 impl Ecn {
+    /// That of a connection which is yet to begin.
+    pub(super) const UNMADE: Ecn = Ecn {
+        mode: Mode::Off,
+        sends_ect: false,
+        echo: false,
+        cwr: false,
+        strikes: 0,
+        is_reduced: false,
+        reduced_until: Seq(0),
+        quiet: Flags::ACK,
+        arrived: 0,
+        reductions: 0,
+        counters: Counters {
+            cep: CEP_START,
+            peer_cep: CEP_START,
+            has_peer_cep: false,
+            third: None,
+            reports: REPORTS,
+            bytes: BYTES_START,
+            peer_ce: 0,
+        },
+    };
+
     /// After the handshake, in which our SYN or SYN-ACK went out so often. Only who `slows_down` when
     /// told of a mark may ask routers for it.
     pub(crate) fn new(found: &Negotiation, is_active: bool, transmissions: u8, slows_down: bool) -> Self {
@@ -203,26 +226,13 @@ impl Ecn {
         let cep = CEP_START + u8::from(is_active && mark == EcnCodepoint::Ce);
         // A SYN-ACK without flags may have been the one that got through.
         let was_told = is_active || transmissions <= ASKED_MAX;
+        let third = (mode == Mode::Accurate && is_active).then_some(mark);
         Ecn {
             mode,
             sends_ect: mode != Mode::Off && is_intact && was_told && slows_down,
-            echo: false,
-            cwr: false,
-            strikes: 0,
-            is_reduced: false,
-            reduced_until: Seq(0),
             quiet: if mode == Mode::Accurate { Flags::ACK | Flags::ace(CEP_START) } else { Flags::ACK },
-            arrived: 0,
-            reductions: 0,
-            counters: Counters {
-                cep,
-                peer_cep: CEP_START,
-                has_peer_cep: false,
-                third: (mode == Mode::Accurate && is_active).then_some(mark),
-                reports: REPORTS,
-                bytes: BYTES_START,
-                peer_ce: 0,
-            },
+            counters: Counters { cep, third, ..Ecn::UNMADE.counters },
+            ..Ecn::UNMADE
         }
     }
 

@@ -2,10 +2,8 @@
 
 use super::ecn::{Ecn, Negotiation};
 use super::fast_open::EarlyPayload;
-use super::info::Stats;
 use super::input::Step;
-use super::keep_alive::KeepAliveProbes;
-use super::tcb::{Closing, Dropped, Effects, End, Phase, Synchronized, Tcb};
+use super::tcb::{Dropped, Effects, End, Phase, Synchronized, Tcb};
 use crate::base::pool::{Chain, Need};
 use crate::counters::TcpCount;
 use crate::error::Error;
@@ -15,13 +13,12 @@ use crate::tcp::config::Congestion;
 use crate::tcp::connection::soft_error::SoftError;
 use crate::tcp::context::Context;
 use crate::tcp::fast_open::FastOpen;
-use crate::tcp::receive::{AckReason, Receive, SackUse, is_acceptable};
+use crate::tcp::receive::{AckReason, SackUse, is_acceptable};
 use crate::tcp::segment::{Flags, Reset, Segment, Timestamps};
+use crate::tcp::send::Fin;
 use crate::tcp::send::congestion::Controller;
 use crate::tcp::send::plpmtud::{self, HEADERS_V4, HEADERS_V6, SegmentSize};
-use crate::tcp::send::rtt::Rtt;
 use crate::tcp::send::timer::LOOK;
-use crate::tcp::send::{Fin, Send};
 use crate::time::Instant;
 
 /// How a connection came to be (RFC 9293 §3.5, MUST-11).
@@ -211,7 +208,7 @@ impl Tcb {
         h.send = true;
         h.fast_open = None;
         (h.retransmit_at, h.look_at) = (None, cx.now + LOOK);
-        let Phase::SynSent(h) = core::mem::replace(&mut self.phase, over()) else { return Ok(()) };
+        let h = h.take();
         self.phase = Phase::SynReceived(h);
         Ok(())
     }
@@ -310,15 +307,17 @@ impl Tcb {
     ) {
         let our_scale = self.window_scale();
         let (send_limit, receive_limit) = (self.send_limit, self.receive_limit);
-        let (Phase::SynSent(mut h) | Phase::SynReceived(mut h)) = core::mem::replace(&mut self.phase, over())
-        else {
-            return;
-        };
+        let (Phase::SynSent(h) | Phase::SynReceived(h)) = &mut self.phase else { return };
+        let mut h = h.take();
         // What a SYN brought may be acknowledged with it; the rest goes again at once.
         //= rfc7413#4.2.2
         let early = if h.early.len() > 0 { segment.ack.since(h.iss + 1) } else { 0 };
         let (received, finished) = (core::mem::take(&mut h.received), h.received_fin);
-        let mut s = h.into_synchronized(our_scale, send_limit, receive_limit, early, cx);
+        self.phase = Phase::SYNCHRONIZED;
+        let Phase::Synchronized(s) = &mut self.phase else { return };
+        (s.send.limit, s.stats.bytes_acked) = (send_limit, early.into());
+        s.receive.set_first_limit(receive_limit, cx);
+        h.hand_over(s, our_scale, receive_limit, early, cx);
         s.take_payload_of_syn(received, finished, cx, effects);
         (s.send.nodelay, s.send.cork) = (cx.options.nodelay, cx.options.cork);
         s.start_asking(cx);
@@ -334,18 +333,19 @@ impl Tcb {
             s.receive.ack_now(AckReason::Handshake);
         }
         s.send.update_timer(cx.now, cx.config);
-        self.phase = Phase::Synchronized(s);
         effects.established = true;
         effects.writable = true;
     }
 }
 
-/// A place-holder while a phase moves from one to the next.
-pub(super) fn over() -> Phase {
-    Phase::Over(super::tcb::Over::default())
-}
-
 impl Handshake {
+    /// Moves it out of its place, for the next phase.
+    fn take(&mut self) -> Self {
+        let [queue, received, offered] =
+            [&mut self.queue, &mut self.received, &mut self.offered].map(core::mem::take);
+        Handshake { queue, received, offered, ..*self }
+    }
+
     /// Payload and FIN of the SYN of a peer that opens at the same time: for later, when the connection is
     /// established. Not acknowledged until then, so what finds no memory comes again.
     //= rfc9293#3.10.7.3 fourth: other controls or payload
@@ -369,15 +369,15 @@ impl Handshake {
         Reply::Ack { seq: self.iss + 1, ack: self.rcv_nxt, window, timestamps }
     }
 
-    /// `early` bytes of what was written are acknowledged already.
-    fn into_synchronized(
-        mut self,
+    /// What it has found out is for `s` from now on. `early` bytes of what was written are acknowledged already.
+    fn hand_over(
+        &mut self,
+        s: &mut Synchronized,
         our_scale: u8,
-        send_limit: u32,
         receive_limit: u32,
         early: u32,
         cx: &mut Context<'_, '_>,
-    ) -> Synchronized {
+    ) {
         if self.transmissions == 0 {
             // Its payload comes before the SYN-ACK that offers the window (RFC 7413).
             let window = self.window(receive_limit, cx.pool);
@@ -396,60 +396,32 @@ impl Handshake {
         let mss = size.mss();
         self.queue.consume(cx.pool, early as usize);
         let iss = self.iss + early;
-        let mut rtt = Rtt::new();
-        rtt.leave_handshake(
-            self.transmissions,
-            (!self.answered).then(|| cx.now.since(self.first_sent)),
-            cx.now,
-            config,
-        );
+        s.send.begin(iss, size, cx.now);
+        let rtt = (!self.answered).then(|| cx.now.since(self.first_sent));
+        s.send.rtt.leave_handshake(self.transmissions, rtt, cx.now, config);
         let which = cx.options.congestion.unwrap_or(config.congestion);
-        let controller = Controller::new(which, config, mss, self.transmissions > 1, iss + 1, cx.now);
-        let mut send = Send::new(iss, size, send_limit, controller, rtt, cx.now);
-        send.tuned = cx.tuned().0;
-        let scaled = peer.window_scale.is_some();
-        send.scale = peer.window_scale.unwrap_or(0);
-        send.recovery.sack = peer.sack_permitted && config.sack;
-        send.queue = self.queue;
-        send.fin = if self.fin { Fin::Queued } else { Fin::Open };
+        s.send.controller = Controller::new(which, config, mss, self.transmissions > 1, iss + 1, cx.now);
         //= rfc7323#2.2: the SYN's own window is not scaled, and the edge follows from it (H023)
-        let scale = if scaled { our_scale } else { 0 };
-        let mut receive = Receive::new(
-            self.rcv_nxt,
-            self.offered,
-            scale,
-            self.mss.ours,
-            peer_mss,
-            receive_limit,
-            timestamps,
-            cx,
-        );
+        let scale = if peer.window_scale.is_some() { our_scale } else { 0 };
+        let sizes = [self.mss.ours, peer_mss];
+        let queue = core::mem::take(&mut self.offered);
+        s.receive.begin(self.rcv_nxt, queue, scale, sizes, timestamps, cx);
+        let slows_down = which != Congestion::None;
+        s.ecn = Ecn::new(&self.ecn, self.origin == Origin::Active, self.transmissions, slows_down);
+        (s.challenge_at, s.last_received_at) = (cx.now, cx.now);
+        let sacks = peer.sack_permitted && config.sack;
+        s.send.scale = peer.window_scale.unwrap_or(0);
+        s.send.recovery.sack = sacks;
+        s.send.queue = core::mem::take(&mut self.queue);
+        s.send.tuned = cx.tuned().0;
+        s.send.fin = if self.fin { Fin::Queued } else { Fin::Open };
         if self.read_shut {
-            receive.shut(cx.pool);
+            s.receive.shut(cx.pool);
         }
-        receive.sack = match peer.sack_permitted && config.sack {
+        s.receive.sack = match sacks {
             false => SackUse::Off,
             true if config.dsack => SackUse::WithDuplicates,
             true => SackUse::Holes,
         };
-        let slows_down = which != Congestion::None;
-        Synchronized {
-            send,
-            receive,
-            ecn: Ecn::new(&self.ecn, self.origin == Origin::Active, self.transmissions, slows_down),
-            closing: Closing::Neither,
-            challenge_at: cx.now,
-            orphan_until: None,
-            last_received_at: cx.now,
-            // The handshake itself was progress.
-            moved: u32::MAX,
-            asking: KeepAliveProbes::default(),
-            urgent: None,
-            soft: None,
-            opening: None,
-            end_read: false,
-            resets: false,
-            stats: Stats { bytes_acked: early.into(), ..Stats::default() },
-        }
     }
 }

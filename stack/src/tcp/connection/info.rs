@@ -125,6 +125,19 @@ pub(crate) struct Stats {
     pub(crate) timeouts: u32,
 }
 
+impl Stats {
+    /// Nothing has happened.
+    pub(super) const NONE: Stats = Stats {
+        bytes_acked: 0,
+        bytes_received: 0,
+        bytes_retransmitted: 0,
+        segments_sent: 0,
+        segments_received: 0,
+        segments_retransmitted: 0,
+        timeouts: 0,
+    };
+}
+
 impl TcpInfo {
     fn new(state: State, stats: &Stats) -> Self {
         TcpInfo {

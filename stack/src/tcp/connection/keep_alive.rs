@@ -37,6 +37,11 @@ impl KeepAliveProbes {
     }
 }
 
+impl KeepAliveProbes {
+    /// Nobody is asked.
+    pub(super) const NONE: KeepAliveProbes = KeepAliveProbes { at: None, unanswered: 0, due: false };
+}
+
 impl Synchronized {
     /// The options are new: keep-alive is on or off, from now on.
     //= rfc9293#3.8.4 MUST-24, MUST-27

@@ -43,6 +43,8 @@ impl Negotiation {
 pub(crate) struct Ecn;
 
 impl Ecn {
+    pub(super) const UNMADE: Ecn = Ecn;
+
     pub(crate) fn new(_: &Negotiation, _: bool, _: u8, _: bool) -> Self {
         Ecn
     }

@@ -58,6 +58,28 @@ pub(crate) struct Synchronized {
     pub(crate) stats: Stats,
 }
 
+impl Phase {
+    /// A place for what the handshake has found out: all of it is written there, and nothing large moves.
+    pub(super) const SYNCHRONIZED: Phase = Phase::Synchronized(Synchronized {
+        send: Send::UNMADE,
+        receive: Receive::UNMADE,
+        ecn: Ecn::UNMADE,
+        closing: Closing::Neither,
+        challenge_at: Instant::ZERO,
+        orphan_until: None,
+        last_received_at: Instant::ZERO,
+        // The handshake itself was progress.
+        moved: u32::MAX,
+        asking: KeepAliveProbes::NONE,
+        urgent: None,
+        soft: None,
+        opening: None,
+        end_read: false,
+        resets: false,
+        stats: Stats::NONE,
+    });
+}
+
 /// The phases.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)] // most connections are synchronized; a box would need a heap
@@ -189,11 +211,19 @@ pub enum State {
     Closed,
 }
 
-impl Tcb {
+/// A connection that is yet to have its place: small, where a [`Tcb`] is not.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) handshake: Handshake,
+    ts_offset: u32,
+    send_limit: u32,
+    receive_limit: u32,
+}
+
+impl Opening {
     /// An active open: a SYN is to be sent.
     pub(crate) fn connect(iss: Seq, ts_offset: u32, mss: Mss, cx: &Context<'_, '_>) -> Self {
-        let handshake = Handshake::new(Origin::Active, iss, mss, cx);
-        Tcb::new(Phase::SynSent(handshake), ts_offset, cx)
+        Opening::new(Handshake::new(Origin::Active, iss, mss, cx), ts_offset, cx)
     }
 
     /// A passive open by `syn` on a listener: a SYN-ACK is to be sent.
@@ -205,9 +235,27 @@ impl Tcb {
         mss: Mss,
         cx: &Context<'_, '_>,
     ) -> Self {
-        Tcb::new(Phase::SynReceived(Handshake::answer(listener, syn, iss, mss, cx)), ts_offset, cx)
+        Opening::new(Handshake::answer(listener, syn, iss, mss, cx), ts_offset, cx)
     }
 
+    fn new(handshake: Handshake, ts_offset: u32, cx: &Context<'_, '_>) -> Self {
+        let (send_limit, receive_limit) = cx.limits();
+        Opening { handshake, ts_offset, send_limit, receive_limit }
+    }
+}
+
+impl From<Opening> for Tcb {
+    fn from(opening: Opening) -> Self {
+        let Opening { handshake, ts_offset, send_limit, receive_limit } = opening;
+        let phase = match handshake.origin {
+            Origin::Active => Phase::SynSent(handshake),
+            Origin::Passive(_) => Phase::SynReceived(handshake),
+        };
+        Tcb { phase, ts_offset, send_limit, receive_limit, orphan: false }
+    }
+}
+
+impl Tcb {
     /// The SYN-ACK went out some time ago, as a cookie, and is repeated if the acknowledgment of it can't be
     /// used. Its window is promised now that the connection has its place.
     pub(crate) fn resume(&mut self, cx: &mut Context<'_, '_>) {
@@ -216,11 +264,6 @@ impl Tcb {
             h.answered = true;
             h.on_sent(window, cx);
         }
-    }
-
-    fn new(phase: Phase, ts_offset: u32, cx: &Context<'_, '_>) -> Self {
-        let (send_limit, receive_limit) = cx.limits();
-        Tcb { phase, ts_offset, send_limit, receive_limit, orphan: false }
     }
 
     /// The state in the words of RFC 9293.
@@ -240,16 +283,14 @@ impl Tcb {
 
     /// The connection is over: keep what its application has yet to learn.
     pub(crate) fn finish(&mut self, error: Option<Error>, pool: &mut Pool<'_>) {
-        let over = Over { error, ..Over::default() };
-        let phase = core::mem::replace(&mut self.phase, Phase::Over(over));
-        let Phase::Over(over) = &mut self.phase else { return };
-        match phase {
-            Phase::SynSent(mut h) | Phase::SynReceived(mut h) => {
+        let mut over = Over { error, ..Over::default() };
+        match &mut self.phase {
+            Phase::SynSent(h) | Phase::SynReceived(h) => {
                 h.queue.clear(pool);
                 h.received.clear(pool);
                 h.offered.clear(pool);
             }
-            Phase::Synchronized(mut s) => {
+            Phase::Synchronized(s) => {
                 over.established = true;
                 over.acknowledged = s.is_acknowledged();
                 s.send.queue.clear(pool);
@@ -258,10 +299,11 @@ impl Tcb {
                 over.closed_by_peer = s.receive.finished;
                 over.end_unread = s.receive.finished && !s.end_read;
                 over.stats = s.stats;
-                over.unread = s.receive.into_rest(pool);
+                over.unread = s.receive.take_rest(pool);
             }
-            Phase::Over(before) => *over = before,
+            Phase::Over(before) => over = core::mem::take(before),
         }
+        self.phase = Phase::Over(over);
     }
 
     /// Gives all memory back: the connection is about to be forgotten.

@@ -76,7 +76,7 @@ pub(super) struct AckPolicy {
 
 impl AckPolicy {
     /// Nothing is owed; so many segments are acknowledged at once, and so many bytes are not yet.
-    pub(super) fn new(quickack: u8, unacked: u32) -> Self {
+    pub(super) const fn new(quickack: u8, unacked: u32) -> Self {
         AckPolicy {
             pending: PendingAck::Nothing,
             duplicates: 0,

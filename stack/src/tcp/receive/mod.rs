@@ -108,44 +108,57 @@ pub(crate) enum Reassembly {
 }
 
 impl Receive {
-    /// As many bytes as `queue`, which is empty, was promised are the window that the peer knows of. A peer that
-    /// takes small segments sends no larger ones, as far as anybody can tell yet.
-    #[expect(clippy::too_many_arguments)] // all of them what the handshake has found out
-    pub(crate) fn new(
+    /// That of a connection which is yet to begin.
+    pub(crate) const UNMADE: Receive = Receive {
+        nxt: Seq(0),
+        edge: Seq(0),
+        queue: Chain::new(),
+        readable: 0,
+        ranges: Ranges::NONE,
+        fin: None,
+        finished: false,
+        shut: false,
+        limit: 0,
+        limit_max: 0,
+        taken: 0,
+        taken_since: Instant::ZERO,
+        taken_before: 0,
+        scale: 0,
+        ack: AckPolicy::new(0, 0),
+        mss_seen: 0,
+        mss: 0,
+        ts_recent: None,
+        ts_recent_at: Instant::ZERO,
+        last_ack: Seq(0),
+        sack: SackUse::Off,
+        dsack: Range { start: Seq(0), end: Seq(0) },
+        refused: false,
+    };
+
+    /// The handshake has come to its end. As many bytes as `queue`, which is empty, was promised are the window that the
+    /// peer knows of. A peer that takes small segments sends no larger ones, as far as anybody can tell yet.
+    pub(crate) fn begin(
+        &mut self,
         nxt: Seq,
         queue: Chain,
         scale: u8,
-        mss: u16,
-        peer_mss: u16,
-        limit: u32,
+        mss: [u16; 2],
         ts_recent: Option<u32>,
         cx: &Context<'_, '_>,
-    ) -> Self {
-        Receive {
-            nxt,
-            edge: nxt + queue.reach(),
-            queue,
-            readable: 0,
-            ranges: Ranges::default(),
-            fin: None,
-            finished: false,
-            shut: false,
-            limit: start(limit, cx),
-            limit_max: limit,
-            taken: 0,
-            taken_since: cx.now,
-            taken_before: 0,
-            scale,
-            ack: AckPolicy::new(cx.options.quick_acks.unwrap_or(cx.config.quick_acks), 0),
-            mss_seen: mss.min(peer_mss).min(536),
-            mss,
-            ts_recent,
-            ts_recent_at: cx.now,
-            last_ack: nxt,
-            sack: SackUse::Off,
-            dsack: Range::default(),
-            refused: false,
-        }
+    ) {
+        let [mss, peer_mss] = mss;
+        (self.nxt, self.last_ack) = (nxt, nxt);
+        (self.edge, self.queue) = (nxt + queue.reach(), queue);
+        self.scale = scale;
+        self.ack = AckPolicy::new(cx.options.quick_acks.unwrap_or(cx.config.quick_acks), 0);
+        (self.mss, self.mss_seen) = (mss, mss.min(peer_mss).min(536));
+        (self.taken_since, self.ts_recent_at) = (cx.now, cx.now);
+        self.ts_recent = ts_recent;
+    }
+
+    /// It may hold so much.
+    pub(crate) fn set_first_limit(&mut self, limit: u32, cx: &Context<'_, '_>) {
+        (self.limit, self.limit_max) = (start(limit, cx), limit);
     }
 
     /// See [`park`](crate::tcp::connection::idle): everything was read, nothing is missing or owed.
@@ -550,11 +563,11 @@ impl Receive {
     }
 
     /// What is left for the reader when the connection itself is over.
-    pub(crate) fn into_rest(mut self, pool: &mut Pool<'_>) -> Chain {
+    pub(crate) fn take_rest(&mut self, pool: &mut Pool<'_>) -> Chain {
         self.ranges.clear(pool);
         self.queue.truncate(pool, self.readable as usize);
         self.queue.promise(pool, 0);
-        self.queue
+        core::mem::take(&mut self.queue)
     }
 
     /// Our own invariants, for tests and the simulation.

@@ -69,6 +69,11 @@ pub(crate) struct Ranges {
     told: u32,
 }
 
+impl Ranges {
+    /// Nothing is missing.
+    pub(crate) const NONE: Ranges = Ranges { stored: Chain::new(), log: Chain::new(), told: 0 };
+}
+
 /// What one acknowledgment tells.
 struct Report {
     /// The latest first.

@@ -97,44 +97,46 @@ pub(crate) struct Send {
 }
 
 impl Send {
-    pub(crate) fn new(
-        iss: Seq,
-        size: SegmentSize,
-        limit: u32,
-        controller: Controller,
-        rtt: Rtt,
-        now: Instant,
-    ) -> Self {
+    /// That of a connection which is yet to begin.
+    pub(crate) const UNMADE: Send = Send {
+        una: Seq(0),
+        nxt: Seq(0),
+        max: Seq(0),
+        wnd: 0,
+        wl1: Seq(0),
+        wl2: Seq(0),
+        wnd_max: 0,
+        scale: 0,
+        mss: 0,
+        size: SegmentSize::UNMADE,
+        queue: Chain::new(),
+        cursor: Cell::new(Cursor::FRONT),
+        fin: Fin::Open,
+        limit: 0,
+        tuned: false,
+        small_end: Seq(0),
+        nodelay: false,
+        cork: false,
+        rtt: Rtt::new(),
+        controller: Controller::UNMADE,
+        scoreboard: Scoreboard::new(Seq(0)),
+        recovery: Recovery::new(Seq(0)),
+        timers: Timers::STOPPED,
+        since: Instant::ZERO,
+        sent_at: Instant::ZERO,
+        probe: false,
+        ts_offset: 0,
+    };
+
+    /// The handshake has come to its end.
+    pub(crate) fn begin(&mut self, iss: Seq, size: SegmentSize, now: Instant) {
         let una = iss + 1;
-        Send {
-            una,
-            nxt: una,
-            max: una,
-            wnd: 0,
-            wl1: Seq(0),
-            wl2: una,
-            wnd_max: 0,
-            scale: 0,
-            mss: size.mss(),
-            size,
-            queue: Chain::new(),
-            cursor: Cell::new(Cursor::FRONT),
-            fin: Fin::Open,
-            limit,
-            tuned: false,
-            small_end: una,
-            nodelay: false,
-            cork: false,
-            rtt,
-            controller,
-            scoreboard: Scoreboard::new(una),
-            recovery: Recovery::new(iss),
-            timers: Timers::STOPPED,
-            since: now,
-            sent_at: now,
-            probe: false,
-            ts_offset: 0,
-        }
+        (self.una, self.nxt, self.max) = (una, una, una);
+        (self.wl2, self.small_end) = (una, una);
+        (self.mss, self.size) = (size.mss(), size);
+        self.scoreboard = Scoreboard::new(una);
+        self.recovery = Recovery::new(iss);
+        (self.since, self.sent_at) = (now, now);
     }
 
     /// See [`park`](crate::tcp::connection::idle): nothing is queued or in flight.

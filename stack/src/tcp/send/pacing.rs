@@ -27,6 +27,9 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
+    /// Always open.
+    pub(crate) const OPEN: Pacer = Pacer { rate: 0, burst: 0, ahead: 0, paid: Instant::ZERO, closed: None };
+
     /// See [`park`](crate::tcp::connection::idle): the gate is open.
     pub(in crate::tcp) fn park(&self, to: &mut Packer) -> Option<()> {
         let Pacer { rate, burst, ahead, paid, closed } = self;

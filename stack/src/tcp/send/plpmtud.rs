@@ -42,6 +42,18 @@ pub(crate) struct SegmentSize {
 }
 
 impl SegmentSize {
+    /// That of a connection which is yet to begin.
+    pub(crate) const UNMADE: SegmentSize = SegmentSize {
+        peer: 0,
+        path: 0,
+        headers: 0,
+        options: 0,
+        is_proven: false,
+        doubted: None,
+        probing: search::NO_PROBING,
+        search: None,
+    };
+
     /// For a peer and a path that take so much, each segment with so many bytes of options.
     pub(crate) fn new(
         peer: u16,

@@ -137,7 +137,7 @@ impl Scoreboard {
     /// is a round-trip sample: one for the front and one for the end of each record.
     pub(crate) fn advance(&mut self, pool: &mut Pool<'_>, una: Seq) -> Option<XmitTime> {
         let (mut passed, mut sent) = (0, None);
-        self.fresh.visit(pool, 0, |record| {
+        self.fresh.visit_front(pool, |record| {
             let is_passed = record.end.at_or_before(una);
             if is_passed {
                 passed += 1;

@@ -10,7 +10,7 @@ use crate::counters::TcpCount;
 use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::tcp::connection::handshake::Mss;
-use crate::tcp::connection::tcb::Tcb;
+use crate::tcp::connection::tcb::Opening;
 use crate::tcp::options::TcpOptions;
 use crate::tcp::segment::Tuple;
 use crate::time::Instant;
@@ -84,9 +84,9 @@ impl Tcp<'_> {
             None => Profile::STACK,
         };
         let cx = self.settings.cx(profile, now, pool);
-        let mut tcb = Tcb::connect(iss, ts_offset, mss, &cx);
-        self.prepare_fast_open(profile, &tuple, &mut tcb, now);
-        let index = self.admit(tuple, interface, Opened::ByUs, profile, tcb, now);
+        let mut opening = Opening::connect(iss, ts_offset, mss, &cx);
+        self.prepare_fast_open(profile, &tuple, &mut opening.handshake, now);
+        let index = self.admit(tuple, interface, Opened::ByUs, profile, opening, now);
         // A connection has its own share of the options now.
         self.settings.release(profile);
         let index = index.ok_or(Error::TooManySockets)?;
@@ -103,20 +103,21 @@ impl Tcp<'_> {
     }
 
     /// Gives a new connection its places in the tables.
+    #[inline(never)] // what is large is on its stack alone
     pub(in crate::tcp) fn admit(
         &mut self,
         tuple: Tuple,
         interface: InterfaceId,
         opened: Opened,
         profile: Profile,
-        tcb: Tcb,
+        opening: Opening,
         now: Instant,
     ) -> Option<u32> {
         let hash = self.key.hash(&tuple);
         let connection = Connection {
             tuple,
             interface,
-            tcb,
+            tcb: opening.into(),
             profile,
             index: NONE,
             is_referenced: true,

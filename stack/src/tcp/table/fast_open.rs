@@ -7,7 +7,7 @@ use crate::base::pool::Pool;
 use crate::base::slab::Key;
 use crate::counters::TcpCount;
 use crate::tcp::connection::fast_open::FastOpenGrant;
-use crate::tcp::connection::tcb::Tcb;
+use crate::tcp::connection::tcb::Opening;
 use crate::tcp::segment::{Segment, Tuple};
 use crate::time::Instant;
 
@@ -56,13 +56,13 @@ impl Tcp<'_> {
         &mut self,
         arrival: &Arrival<'_>,
         listener: EarlyListener,
-        tcb: Tcb,
+        opening: Opening,
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Outcome {
         let profile = self.profile_of(listener.index);
         let (tuple, interface) = (*arrival.tuple, arrival.interface);
-        let Some(index) = self.admit(tuple, interface, Opened::ByPeer, profile, tcb, now) else {
+        let Some(index) = self.admit(tuple, interface, Opened::ByPeer, profile, opening, now) else {
             return arrival.drop(Refused::TableFull);
         };
         let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };

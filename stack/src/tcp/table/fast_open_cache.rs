@@ -7,7 +7,8 @@
 use super::{Profile, Tcp};
 use crate::counters::TcpCount;
 use crate::tcp::connection::fast_open::{Asked, EarlyPayload};
-use crate::tcp::connection::tcb::{Phase, Tcb};
+use crate::tcp::connection::handshake::Handshake;
+use crate::tcp::connection::tcb::Phase;
 use crate::tcp::fast_open::FastOpen;
 use crate::tcp::segment::Segment;
 use crate::tcp::segment::Tuple;
@@ -70,10 +71,9 @@ impl Tcp<'_> {
         &self,
         profile: Profile,
         tuple: &Tuple,
-        tcb: &mut Tcb,
+        h: &mut Handshake,
         now: Instant,
     ) {
-        let Phase::SynSent(h) = &mut tcb.phase else { return };
         if !self.settings.options(profile).fast_open {
             return;
         }

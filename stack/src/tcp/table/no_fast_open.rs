@@ -5,7 +5,8 @@ use super::{Outcome, Profile, Tcp};
 use crate::base::pool::Pool;
 use crate::base::slab::Key;
 use crate::tcp::connection::fast_open::Asked;
-use crate::tcp::connection::tcb::Tcb;
+use crate::tcp::connection::handshake::Handshake;
+use crate::tcp::connection::tcb::Opening;
 use crate::tcp::fast_open::FastOpen;
 use crate::tcp::segment::{Segment, Tuple};
 use crate::time::Instant;
@@ -49,7 +50,7 @@ impl Tcp<'_> {
         &mut self,
         _: &Arrival<'_>,
         listener: EarlyListener,
-        _: Tcb,
+        _: Opening,
         _: Instant,
         _: &mut Pool<'_>,
     ) -> Outcome {
@@ -58,7 +59,7 @@ impl Tcp<'_> {
 
     pub(in crate::tcp) fn fast_open_ends(&mut self, _: Key, _: Option<Instant>) {}
 
-    pub(in crate::tcp) fn prepare_fast_open(&self, _: Profile, _: &Tuple, _: &mut Tcb, _: Instant) {}
+    pub(in crate::tcp) fn prepare_fast_open(&self, _: Profile, _: &Tuple, _: &mut Handshake, _: Instant) {}
 
     pub(in crate::tcp) fn learn_fast_open(&mut self, _: u32, asked: Asked, _: &Segment<'_>, _: Instant) {
         match asked {}

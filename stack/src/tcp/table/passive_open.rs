@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::ip::InterfaceId;
 use crate::tcp::connection::handshake::{Mss, Origin};
 use crate::tcp::connection::tcb::has_memory;
-use crate::tcp::connection::tcb::{Phase, Tcb};
+use crate::tcp::connection::tcb::{Opening, Phase};
 use crate::tcp::options::TcpOptions;
 use crate::tcp::segment::{Flags, Reset, Segment};
 use crate::tcp::segment::{Reply, Tuple};
@@ -295,14 +295,12 @@ impl Tcp<'_> {
         let grant = self.grant(listener, tuple, segment, now);
         let early = self.accepts_fast_open(listener, &grant, segment, now);
         let cx = self.settings.cx(self.profile_of(listener), now, pool);
-        let mut tcb = Tcb::accept(listener, segment, iss, ts_offset, mss, &cx);
-        if let Phase::SynReceived(h) = &mut tcb.phase {
-            h.fast_open = grant.cookie();
-        }
+        let mut opening = Opening::accept(listener, segment, iss, ts_offset, mss, &cx);
+        opening.handshake.fast_open = grant.cookie();
         if let Some(key) = early {
-            return self.open_fast(arrival, key, tcb, now, pool);
+            return self.open_fast(arrival, key, opening, now, pool);
         }
-        match self.admit_half(arrival, tcb, now) {
+        match self.admit_half(arrival, opening, now) {
             Some(index) => self.after(index),
             None => return arrival.drop(Refused::TableFull),
         }
@@ -314,9 +312,14 @@ impl Tcp<'_> {
         self.listeners.at(listener).map_or(Profile::STACK, |l| l.0.profile)
     }
 
-    pub(super) fn admit_half(&mut self, arrival: &Arrival<'_>, tcb: Tcb, now: Instant) -> Option<u32> {
+    pub(super) fn admit_half(
+        &mut self,
+        arrival: &Arrival<'_>,
+        opening: Opening,
+        now: Instant,
+    ) -> Option<u32> {
         let profile = self.profile_of(arrival.listener);
-        let index = self.admit(*arrival.tuple, arrival.interface, Opened::ByPeer, profile, tcb, now)?;
+        let index = self.admit(*arrival.tuple, arrival.interface, Opened::ByPeer, profile, opening, now)?;
         let l = self.listeners.at_mut(arrival.listener)?;
         l.0.half_open += 1;
         l.0.syns.push(&mut HalfOpen(&mut self.connections), index);

@@ -23,7 +23,7 @@ pub(super) use crate::tcp::config::SynCookies;
 use crate::tcp::config::TcpConfig;
 use crate::tcp::connection::handshake::Handshake;
 use crate::tcp::connection::output::clock;
-use crate::tcp::connection::tcb::{Tcb, window_scale};
+use crate::tcp::connection::tcb::{Opening, window_scale};
 use crate::tcp::receive::LEAST;
 use crate::tcp::segment::{EcnCodepoint, Flags, Options, Plan, Reply, Segment, Timestamps};
 use crate::time::{Duration, Instant};
@@ -307,8 +307,8 @@ impl Tcp<'_> {
         let ts_offset = isn::timestamp_offset(&self.key, tuple);
         let profile = self.profile_of(listener);
         let cx = self.settings.cx(profile, now, pool);
-        let tcb = Tcb::accept(listener, &syn, segment.ack - 1, ts_offset, mss, &cx);
-        let Some(index) = self.admit_half(arrival, tcb, now) else {
+        let opening = Opening::accept(listener, &syn, segment.ack - 1, ts_offset, mss, &cx);
+        let Some(index) = self.admit_half(arrival, opening, now) else {
             return arrival.put_off(Refused::TableFull);
         };
         if let Some(c) = self.connections.at_mut(index) {

@@ -109,6 +109,18 @@ enum Law {
 }
 
 impl Controller {
+    /// That of a connection which is yet to begin.
+    pub(crate) const UNMADE: Controller = Controller {
+        window: Window::NONE,
+        usage: Usage::new(Seq(0), Instant::ZERO),
+        slow_start: SlowStart::new(Seq(0)),
+        paced: false,
+        refills: false,
+        pacer: Pacer::OPEN,
+        law: Law::None,
+        before: None,
+    };
+
     /// A controller for segments of `mss` bytes, after a handshake that did or did not lose a SYN;
     /// `start` is the first number to be sent.
     pub(crate) fn new(

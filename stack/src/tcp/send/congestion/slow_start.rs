@@ -88,7 +88,7 @@ impl SlowStart {
         SlowStart { last, current, samples, conservative, ..SlowStart::new(end) }
     }
 
-    pub(super) fn new(start: Seq) -> Self {
+    pub(super) const fn new(start: Seq) -> Self {
         SlowStart {
             end: start,
             last: NONE,

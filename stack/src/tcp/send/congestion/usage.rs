@@ -29,7 +29,7 @@ impl Usage {
         Usage { limited_until: from.near(una), used_at: from.instant(), una: from.near(una) }
     }
 
-    pub(super) fn new(start: Seq, now: Instant) -> Self {
+    pub(super) const fn new(start: Seq, now: Instant) -> Self {
         Usage { limited_until: start, used_at: now, una: start }
     }
 

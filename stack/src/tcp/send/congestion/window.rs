@@ -17,6 +17,9 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// Nothing may be sent.
+    pub(super) const NONE: Window = Window { cwnd: 0, ssthresh: LARGEST, mss: 0, initial: 0 };
+
     /// See [`park`](crate::tcp::connection::idle).
     pub(super) fn park(&self, to: &mut Packer) {
         let Window { cwnd, ssthresh, mss, initial } = self;

@@ -10,6 +10,8 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probing;
 
+pub(super) const NO_PROBING: Probing = Probing;
+
 pub(crate) const fn probing(_: &TcpConfig) -> Probing {
     Probing
 }

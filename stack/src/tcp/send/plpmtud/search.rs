@@ -28,6 +28,8 @@ pub(super) const RAISE_AFTER: Duration = Duration::from_secs(600);
 /// Whether there is to be a search.
 pub(crate) type Probing = PathProbing;
 
+pub(super) const NO_PROBING: Probing = PathProbing::Off;
+
 /// What the settings say of it.
 pub(crate) const fn probing(config: &TcpConfig) -> Probing {
     config.path_probing

@@ -92,7 +92,7 @@ pub(crate) struct AckEvent<'s> {
 }
 
 impl Recovery {
-    pub(crate) fn new(start: Seq) -> Self {
+    pub(crate) const fn new(start: Seq) -> Self {
         Recovery {
             sack: false,
             phase: Phase::Open,
@@ -100,9 +100,9 @@ impl Recovery {
             duplicates: 0,
             needless: 0,
             arrived: 0,
-            prr: Prr::default(),
+            prr: Prr::NONE,
             rack: Rack::new(start),
-            tail: Tail::default(),
+            tail: Tail::NONE,
             undo: None,
             frto: Frto::Off,
             overdue: 0,

@@ -13,6 +13,9 @@ pub(super) struct Prr {
 }
 
 impl Prr {
+    /// There is no recovery.
+    pub(super) const NONE: Prr = Prr { flight: 0, delivered: 0, out: 0, window: 0 };
+
     pub(super) fn new(flight: u32) -> Prr {
         Prr { flight: flight.max(1), ..Prr::default() }
     }

@@ -53,9 +53,9 @@ impl RttContext {
 }
 
 impl Rack {
-    pub(super) fn new(start: Seq) -> Rack {
+    pub(super) const fn new(start: Seq) -> Rack {
         Rack {
-            sent: XmitTime::default(),
+            sent: XmitTime::NEVER,
             end: start,
             rtt: 0,
             fack: start,

@@ -33,6 +33,9 @@ pub(super) struct Tail {
 }
 
 impl Tail {
+    /// No probe was sent.
+    pub(super) const NONE: Tail = Tail { due: false, end: None, again: false };
+
     /// Is there no news yet of a probe that was sent?
     pub(super) fn is_out(&self) -> bool {
         self.end.is_some() || self.due

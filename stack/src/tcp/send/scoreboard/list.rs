@@ -144,7 +144,7 @@ impl List {
         }
         if self.many.is_empty() {
             let end = self.few.len();
-            self.few[from..end].rotate_left(to - from);
+            self.few.copy_within(to.., from);
             self.few.truncate(end - (to - from));
             return;
         }
@@ -160,7 +160,7 @@ impl List {
         if n >= self.few.len() {
             return self.few.clear();
         }
-        self.few.rotate_left(n);
+        self.few.copy_within(n.., 0);
         self.few.truncate(self.few.len() - n);
     }
 
@@ -192,8 +192,27 @@ impl List {
     ) {
         if self.many.is_empty() {
             let _ = self.few.iter_mut().skip(from).all(work);
-            return;
+        } else {
+            // One copy of the code for all callers: each would take 400 bytes of flash.
+            self.visit_many(pool, from, &mut work as &mut dyn FnMut(&mut Record) -> bool);
         }
+    }
+
+    /// The same from the front on, with code of its own: for each acknowledgment.
+    pub(super) fn visit_front(&mut self, pool: &mut Pool<'_>, mut work: impl FnMut(&mut Record) -> bool) {
+        if self.many.is_empty() {
+            let _ = self.few.iter_mut().all(work);
+        } else {
+            self.visit_many(pool, 0, &mut work);
+        }
+    }
+
+    fn visit_many<W: FnMut(&mut Record) -> bool + ?Sized>(
+        &mut self,
+        pool: &mut Pool<'_>,
+        from: usize,
+        work: &mut W,
+    ) {
         let (len, mut at) = (self.len(), from);
         let mut batch = [0; BATCH * ENTRY];
         let mut goes_on = true;

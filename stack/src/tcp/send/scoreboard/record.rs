@@ -9,6 +9,9 @@ use crate::time::Instant;
 pub(crate) struct XmitTime(pub(super) u32);
 
 impl XmitTime {
+    /// Before anything was sent.
+    pub(crate) const NEVER: XmitTime = XmitTime(0);
+
     pub(crate) fn of(at: Instant) -> XmitTime {
         XmitTime(at.micros() as u32)
     }
