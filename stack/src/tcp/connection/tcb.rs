@@ -60,6 +60,7 @@ pub(crate) struct Synchronized {
 
 impl Phase {
     /// A place for what the handshake has found out: all of it is written there, and nothing large moves.
+    #[expect(clippy::declare_interior_mutable_const, reason = "each use is a place of its own")]
     pub(super) const SYNCHRONIZED: Phase = Phase::Synchronized(Synchronized {
         send: Send::UNMADE,
         receive: Receive::UNMADE,

@@ -98,6 +98,7 @@ pub(crate) struct Send {
 
 impl Send {
     /// That of a connection which is yet to begin.
+    #[expect(clippy::declare_interior_mutable_const, reason = "each use is a place of its own")]
     pub(crate) const UNMADE: Send = Send {
         una: Seq(0),
         nxt: Seq(0),
