@@ -22,6 +22,7 @@ use barenet::Net;
 use barenet::device::{Capabilities, Device, Mac};
 use barenet::stack::{Limits, Stack, Storage};
 use barenet::wait::{Threads, Wait};
+use barenet_drivers::middleware::Capture;
 use barenet_drivers::tap::{self, Tap};
 
 use crate::configure::{self, Configuring};
@@ -52,6 +53,7 @@ fn start(main: impl FnOnce(Net) -> bool + Send + 'static, stack_size: Option<usi
     let args: Vec<String> = std::env::args().skip(1).collect();
     let mut args: Vec<&'static str> = args.into_iter().map(|arg| &*arg.leak()).collect();
     let name = take_tap(&mut args)?;
+    let pcap = take_value(&mut args, "--pcap", "a file's name")?;
     let with_fibers = take_flag(&mut args, "--fibers");
     let options = options::parse(args).map_err(|why| why.to_string())?;
     let tap = open(&name)?;
@@ -59,16 +61,17 @@ fn start(main: impl FnOnce(Net) -> bool + Send + 'static, stack_size: Option<usi
     let platform = Host::new([tap.events()]).map_err(|why| format!("can't wait for the TAP: {why}"))?;
     let platform: &'static Host = Box::leak(Box::new(platform));
     program::init(options.args.clone().leak(), machine, platform);
+    let device = captured(tap, pcap)?;
     let stack = Stack::new(Storage::heap(&Limits::default()), seed()?);
     if with_fibers {
         let fibers: &'static Fibers = Box::leak(Box::new(Fibers::new(platform)));
         fibers.set_main_stack_size(stack_size.unwrap_or(STACK_SIZE_MAIN));
         let net = new_net(stack, platform, fibers)?;
-        let configuring = add_interface(&net, tap, &options)?;
+        let configuring = add_interface(&net, device, &options)?;
         run_in_fiber(fibers, &net, configured(configuring, main))
     } else {
         let net = new_net(stack, platform, &Threads)?;
-        let configuring = add_interface(&net, tap, &options)?;
+        let configuring = add_interface(&net, device, &options)?;
         run_beside_daemon(&net, configured(configuring, main))
     }
 }
@@ -120,20 +123,41 @@ fn take_flag(args: &mut Vec<&'static str>, flag: &str) -> bool {
     at.map(|at| args.remove(at)).is_some()
 }
 
-/// Takes `--tap NAME` or `--tap=NAME` out of the arguments.
+/// The TAP: by `--tap`, or else by the environment.
 fn take_tap(args: &mut Vec<&'static str>) -> Result<String, String> {
-    let is_tap = |arg: &&str| *arg == "--tap" || arg.starts_with("--tap=");
-    let Some(at) = args.iter().position(is_tap) else {
-        return std::env::var("BARENET_TAP").map_err(|_| {
-            "no TAP: name one with `--tap NAME` or BARENET_TAP=NAME, or let `cargo host EXAMPLE` make one"
-                .into()
-        });
-    };
-    match args.remove(at).split_once('=') {
-        Some((_, name)) => Ok(name.into()),
-        None if at < args.len() => Ok(args.remove(at).into()),
-        None => Err("`--tap` needs the name of a TAP behind it".into()),
+    if let Some(name) = take_value(args, "--tap", "the name of a TAP")? {
+        return Ok(name.into());
     }
+    std::env::var("BARENET_TAP").map_err(|_| {
+        "no TAP: name one with `--tap NAME` or BARENET_TAP=NAME, or let `cargo host EXAMPLE` make one".into()
+    })
+}
+
+/// Takes `--option VALUE` or `--option=VALUE` out of the arguments.
+fn take_value(
+    args: &mut Vec<&'static str>,
+    option: &str,
+    what: &str,
+) -> Result<Option<&'static str>, String> {
+    let value = |arg: &&'static str| Some((*arg).strip_prefix(option)?.strip_prefix('='));
+    let is_it = |arg: &&'static str| *arg == option || value(arg).flatten().is_some();
+    let Some(at) = args.iter().position(is_it) else { return Ok(None) };
+    let arg = args.remove(at);
+    match value(&arg).flatten() {
+        Some(value) => Ok(Some(value)),
+        None if at < args.len() => Ok(Some(args.remove(at))),
+        None => Err(std::format!("`{option}` needs {what} behind it")),
+    }
+}
+
+/// The TAP, whose frames go into this file, if there is one.
+fn captured(tap: Tap, file: Option<&str>) -> Result<Box<dyn Device + Send>, String> {
+    let Some(path) = file else { return Ok(Box::new(tap)) };
+    let why = |why: std::io::Error| std::format!("can't write the capture {path}: {why}");
+    // Without a buffer: a program that is killed leaves whole frames.
+    let file = std::fs::File::create(path).map_err(why)?;
+    let clock = || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    Ok(Box::new(Capture::new(tap, file, clock).map_err(why)?))
 }
 
 fn open(name: &str) -> Result<Tap, String> {
@@ -151,9 +175,13 @@ fn mac(name: &str) -> Mac {
     Mac([0x02, a, b, c, d, e])
 }
 
-fn add_interface(net: &Net, tap: Tap, options: &Options<'_>) -> Result<Configuring, String> {
-    let Capabilities { mtu, mac, .. } = tap.capabilities();
-    let configuring = configure::add_interface(net, Box::new(tap), options)
+fn add_interface(
+    net: &Net,
+    device: Box<dyn Device + Send>,
+    options: &Options<'_>,
+) -> Result<Configuring, String> {
+    let Capabilities { mtu, mac, .. } = device.capabilities();
+    let configuring = configure::add_interface(net, device, options)
         .map_err(|why| format!("can't use the TAP (MTU {mtu}) with these addresses and gateways: {why}"))?;
     // Beside what the program prints, not in it.
     std::eprintln!("{}, MAC {mac}", program::machine());
@@ -211,6 +239,9 @@ mod tests {
         assert!(take_flag(&mut args, "--fibers") && !take_flag(&mut args, "--fibers"));
         assert_eq!(args, ["a"]);
         assert!(take_tap(&mut alloc::vec!["--tap"]).unwrap_err().contains("--tap"));
+        let mut args = alloc::vec!["--pcaps", "--pcap=all.pcapng"];
+        assert_eq!(take_value(&mut args, "--pcap", "a file's name"), Ok(Some("all.pcapng")));
+        assert_eq!(args, ["--pcaps"]);
     }
 
     #[test]

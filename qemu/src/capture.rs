@@ -1,4 +1,4 @@
-//! The file of `--pcap`, which QEMU writes.
+//! The file of `--pcap`: QEMU writes it in the format of pcap, a program on the host in that of pcapng.
 
 use anyhow::{Context, Result};
 use std::fs::File;
@@ -21,8 +21,31 @@ pub fn describe(path: &Path) -> String {
     }
 }
 
-/// Whole frames in a file in the format of pcap, in this host's byte order, as QEMU writes it.
-fn frames(mut bytes: &[u8]) -> usize {
+/// Whole frames in a file, in this host's byte order.
+fn frames(bytes: &[u8]) -> usize {
+    const SECTION: u32 = 0x0a0d_0d0a;
+    match bytes.first_chunk() {
+        Some(first) if u32::from_ne_bytes(*first) == SECTION => packet_blocks(bytes),
+        _ => packets(bytes),
+    }
+}
+
+/// In the format of pcapng: blocks of a type, a length of all, and so on.
+fn packet_blocks(mut bytes: &[u8]) -> usize {
+    const ENHANCED_PACKET: u32 = 6;
+    let word = |bytes: &[u8], at: usize| bytes.get(at..)?.first_chunk().map(|b| u32::from_ne_bytes(*b));
+    let mut count = 0;
+    while let (Some(kind), Some(len @ 12..)) = (word(bytes, 0), word(bytes, 4))
+        && let Some(rest) = bytes.get(len as usize..)
+    {
+        count += usize::from(kind == ENHANCED_PACKET);
+        bytes = rest;
+    }
+    count
+}
+
+/// In that of pcap.
+fn packets(mut bytes: &[u8]) -> usize {
     const FILE_HEADER: usize = 24;
     const FRAME_HEADER: usize = 16;
     bytes = bytes.get(FILE_HEADER..).unwrap_or_default();
@@ -49,6 +72,10 @@ mod tests {
         };
         let file = [vec![0; 24], frame(60), frame(0), frame(1514)].concat();
         assert_eq!(frames(&file), 3);
+        let block = |kind: u32| [kind, 16, 0, 16].map(u32::to_ne_bytes).concat();
+        let file = [0x0a0d_0d0a, 1, 6, 6].map(block).concat();
+        assert_eq!((frames(&file), frames(&file[..file.len() - 1])), (2, 1));
+        let file = [vec![0; 24], frame(60), frame(0), frame(1514)].concat();
         // QEMU was ended while it wrote.
         assert_eq!(frames(&file[..file.len() - 1]), 2);
         assert_eq!((frames(&[]), frames(&file[..24]), frames(&file[..30])), (0, 0, 0));

@@ -81,6 +81,16 @@ pub fn all() -> Result<Vec<Example>> {
     Ok(examples)
 }
 
+/// What `--list` shows of them.
+///
+/// # Errors
+///
+/// As for [`all`].
+pub fn list(command: &str) -> Result<String> {
+    let lines = all()?.into_iter().map(|example| format!("  {:<26} {}\n", example.name, example.about));
+    Ok(format!("Examples ({command} EXAMPLE):\n{}", lines.collect::<String>()))
+}
+
 /// The example of this name.
 ///
 /// # Errors

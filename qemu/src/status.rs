@@ -1,5 +1,8 @@
 //! What QEMU's exit status says about the guest.
 
+/// The status after `--timeout`, as that of timeout(1).
+pub const TIMED_OUT: u8 = 124;
+
 /// How a guest ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {

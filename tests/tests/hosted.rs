@@ -1,6 +1,7 @@
 //! The examples as Linux processes, by `cargo host` as a user calls it.
 
 use barenet_drivers::tap;
+use barenet_qemu::install;
 use barenet_tests::netns::{self, KERNEL_V4, KERNEL_V6};
 use barenet_tests::runner::cargo;
 use barenet_tests::servers::Server;
@@ -66,6 +67,64 @@ fn get_the_page() {
         let own = [address.to_string(), own.to_string(), "ESTABLISHED".to_owned()];
         assert!(lines.iter().any(|line| line.starts_with(&own.each_ref().map(|word| &word[..]))), "{text}");
         assert!(lines.iter().any(|line| line.contains(&"10.0.0.2/24") && line.contains(&"DHCP")), "{text}");
+    }
+}
+
+/// The words of `cargo qemu`, with the same meaning.
+#[test]
+fn capture_limit_and_list_are_those_of_cargo_qemu() {
+    let file = std::env::temp_dir().join(format!("barenet-hosted-{}.pcapng", std::process::id()));
+    let path = file.to_str().unwrap();
+    let program = std::env::current_exe().unwrap();
+    let command = ["--", program.to_str().unwrap(), "--exact", "get_the_page", "--ignored"];
+    let output = cargo_host(&[&["http_server", "--pcap", path], &command[..]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.contains(" frames in "), "{errors}");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(bytes.windows(12).any(|part| part == b"HTTP/1.1 200"), "{} bytes", bytes.len());
+
+    let output = cargo_host(&["udp_echo_server", "--timeout", "1"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(124) && errors.contains("after 1 s"), "{errors}");
+    let output = cargo_host(&["http_server", "--timeout", "1", "--", "sleep", "60"]);
+    assert_eq!(output.status.code(), Some(124), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let output = cargo_host(&["http_server", "--pcap", "/nowhere/all.pcapng"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && errors.contains("can't write the capture /nowhere"), "{errors}");
+
+    let output = cargo_host(&["--list"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("http_server"), "{text}");
+}
+
+/// The live page in a browser: it asks again and again, its tables are full, its plots are drawn, and nothing of it fails.
+#[test]
+fn browser_shows_the_page_live() {
+    install::program("chromium", "chromium").unwrap_or_else(|why| panic!("{why}"));
+    let profile = std::env::temp_dir().join(format!("barenet-chromium-{}", std::process::id()));
+    let directory = format!("--user-data-dir={}", profile.display());
+    // The page is ours: it needs no sandbox, which root can't have. What its console says goes to stderr.
+    let fixed = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"];
+    // Five seconds of the page's clock, which is ahead of the wall's where nothing is under way.
+    let page = ["--virtual-time-budget=5000", &directory, "http://10.0.0.2/"];
+    let command = ["http_server", "--", "chromium"];
+    let output = cargo_host(&[&command[..], &fixed, &page].concat());
+    let _ = std::fs::remove_dir_all(profile);
+    let page = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let console: Vec<_> = errors.lines().filter(|line| line.contains("CONSOLE")).collect();
+    assert!(console.is_empty(), "{console:?}");
+    let own = "<tr><td>10.0.0.2:80</td><td>10.0.0.1:";
+    let shown = [own, "<td>ESTABLISHED</td>", "<td>10.0.0.2/24</td><td>DHCP</td><td>preferred</td>"];
+    for shown in shown.into_iter().chain(["<span id=\"gone\"></span>"]) {
+        assert!(page.contains(shown), "no {shown} in {page}");
+    }
+    for plot in ["p-rx", "p-tx", "p-dropped"] {
+        let path = page.split_once(&format!("id=\"{plot}\"")).unwrap().1.split_once('>').unwrap().0;
+        assert!(path.matches('L').count() >= 2, "{plot}: {path}");
     }
 }
 

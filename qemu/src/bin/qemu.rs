@@ -5,15 +5,12 @@ use barenet_qemu::accelerator::Accelerator;
 use barenet_qemu::board::{self, BOARDS, Board};
 use barenet_qemu::forward::{self, Forward};
 use barenet_qemu::machine::{Launch, Network};
-use barenet_qemu::status::{Outcome, outcome};
+use barenet_qemu::status::{Outcome, TIMED_OUT, outcome};
 use barenet_qemu::{build, capture, end_with_runner, example, install, report};
 use clap::Parser;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-
-/// The status after `--timeout`, as that of timeout(1).
-const TIMED_OUT: u8 = 124;
 
 const STATUS: &str = "\
 Exit status: 0 if the program's `main` succeeded, 1 if it failed (an error, a panic, a fault), 124 after
@@ -112,10 +109,7 @@ fn run(options: Options) -> Result<u8> {
 }
 
 fn list() -> Result<u8> {
-    println!("Examples (cargo qemu EXAMPLE):");
-    for example in example::all()? {
-        println!("  {:<18} {}", example.name, example.about);
-    }
+    print!("{}", example::list("cargo qemu")?);
     println!("Boards (--board) and their machines (--machine), the default first:");
     for board in BOARDS {
         println!("  {}", board.name);

@@ -3,11 +3,13 @@
 use anyhow::{Context, Result, bail};
 use barenet_drivers::tap::{self, namespace};
 use barenet_qemu::example::{self, Example};
-use barenet_qemu::{build, dhcp, end_with_runner, ready};
+use barenet_qemu::status::TIMED_OUT;
+use barenet_qemu::{build, capture, dhcp, end_with_runner, ready};
 use clap::Parser;
 use duct::{Handle, cmd};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,7 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 
 const STATUS: &str = "\
 Exit status: that of the command, or without one the example's: 0 if its `main` succeeded, 1 if it failed,
-101 if it panicked on a thread, 128 and the signal's number if it was killed. A mistake on the command line
+101 if it panicked on a thread, 128 and the signal's number if it was killed; 124 after --timeout. A mistake on the command line
 is 2, any other of the runner's 1, with a line `error: …`.";
 
 /// Builds an example and runs it as a Linux process on a TAP in a network namespace of its own;
@@ -35,13 +37,23 @@ is 2, any other of the runner's 1, with a line `error: …`.";
 #[command(name = "cargo host", bin_name = "cargo host", after_help = STATUS)]
 struct Options {
     /// The example to run
-    example: String,
+    #[arg(required_unless_present = "list")]
+    example: Option<String>,
     /// Use this TAP of the system, and no namespace
     #[arg(long, value_name = "NAME")]
     tap: Option<String>,
     /// An argument for the example; repeatable
     #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
     args: Vec<String>,
+    /// Write what crosses the network to this file
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+    /// End the example, and the command, after so many seconds, with status 124
+    #[arg(long, value_name = "S")]
+    timeout: Option<u64>,
+    /// Show the examples
+    #[arg(long)]
+    list: bool,
     /// The command to run once the example is ready
     #[arg(last = true)]
     command: Vec<String>,
@@ -50,7 +62,12 @@ struct Options {
 /// Does all of it; the status is the command's or else the example's.
 pub(super) fn run() -> Result<u8> {
     let options = Options::parse();
-    let example = example::find(&options.example)?;
+    let Some(name) = options.example.as_deref().filter(|_| !options.list) else {
+        print!("{}", example::list("cargo host")?);
+        return Ok(0);
+    };
+    let example = example::find(name)?;
+    options.pcap.as_deref().map_or(Ok(()), capture::make)?;
     let program = build::build(&example, None)?;
     let own_namespace = options.tap.is_none();
     let name = match options.tap {
@@ -70,6 +87,12 @@ pub(super) fn run() -> Result<u8> {
         words.extend(STACK_V6.map(str::to_owned));
     }
     let address = example::address(&options.args).unwrap_or(IpAddr::V4(STACK));
+    if let Some(pcap) = &options.pcap {
+        words.extend([
+            "--pcap".to_owned(),
+            pcap.to_str().context("the capture's name is not text")?.to_owned(),
+        ]);
+    }
     words.extend(options.args);
     let mut run = cmd(program, words).unchecked();
     if options.command.is_empty() {
@@ -88,17 +111,42 @@ pub(super) fn run() -> Result<u8> {
         })
         .start()
         .with_context(|| format!("can't start {}", example.name))?;
-    match options.command.split_first() {
-        None => Ok(status(running.wait()?.status)),
+    let limit = options.timeout.map(Duration::from_secs);
+    let ended = match options.command.split_first() {
+        None => wait(&running, limit, &example.name)?,
         Some((program, words)) => {
             wait_until_ready(&example, address, &running)?;
             if own_namespace {
                 tap::settle(&KERNEL)?;
             }
-            let ended = cmd(program, words).unchecked().run();
+            let command = cmd(program, words).unchecked().before_spawn(|command| {
+                end_with_runner(command);
+                Ok(())
+            });
+            let started = command.start().with_context(|| format!("can't run `{program}`"));
+            let ended = started.and_then(|command| wait(&command, limit, program));
             end(&running)?;
-            let ended = ended.with_context(|| format!("can't run `{program}`"))?;
-            Ok(status(ended.status))
+            ended?
+        }
+    };
+    if let Some(pcap) = &options.pcap {
+        eprintln!("{}", capture::describe(pcap));
+    }
+    Ok(ended)
+}
+
+/// Waits for its end, or ends it after the limit.
+fn wait(running: &Handle, limit: Option<Duration>, name: &str) -> Result<u8> {
+    let ended = match limit {
+        Some(limit) => running.wait_timeout(limit)?,
+        None => Some(running.wait()?),
+    };
+    match ended {
+        Some(output) => Ok(status(output.status)),
+        None => {
+            end(running)?;
+            eprintln!("error: timed out: {name} was ended after {} s", limit.unwrap_or_default().as_secs());
+            Ok(TIMED_OUT)
         }
     }
 }
