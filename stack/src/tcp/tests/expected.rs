@@ -70,16 +70,25 @@ fn text_with_news_comes_to_the_same_as_step_by_step() {
 /// An acknowledgment alone, of all or of a part of what is in flight, under every law and with every kind of options.
 #[test]
 fn acknowledgment_alone_comes_to_the_same_as_step_by_step() {
-    let laws = [Congestion::Cubic, Congestion::NewReno, Congestion::Bbr, Congestion::None];
+    let laws = [
+        #[cfg(feature = "cubic")]
+        Congestion::Cubic,
+        Congestion::NewReno,
+        #[cfg(feature = "bbr")]
+        Congestion::Bbr,
+        Congestion::None,
+    ];
+    let marked = [
+        #[cfg(feature = "ecn")]
+        (quiet(), [0b011, 0, 0]),
+        #[cfg(feature = "ecn")]
+        (quiet(), [0b111, 0b010, 0b101]),
+    ];
     let configs = laws.map(|congestion| TcpConfig { congestion, ..quiet() }).into_iter();
     let paced = TcpConfig { pacing: true, ..quiet() };
     let mut bounded = quiet();
     bounded.options.user_timeout = Some(Duration::from_secs(30));
-    for (mut config, ace) in configs
-        .chain([paced, bounded])
-        .map(|config| (config, [0; 3]))
-        .chain([(quiet(), [0b011, 0, 0]), (quiet(), [0b111, 0b010, 0b101])])
-    {
+    for (mut config, ace) in configs.chain([paced, bounded]).map(|config| (config, [0; 3])).chain(marked) {
         config.options.nodelay = true;
         let [marks, third, quiet] = ace.map(Flags::ace);
         for (has_timestamps, waits_ms, unsent) in
@@ -114,6 +123,26 @@ fn acknowledgment_alone_comes_to_the_same_as_step_by_step() {
                 assert_same_as_step_by_step(&what, [bench(), bench()], s);
             }
         }
+    }
+}
+
+/// RFC 3168 §6.1.2: that the window was reduced in this round is remembered until the round ends, on either way.
+#[cfg(feature = "ecn")]
+#[test]
+fn acknowledgment_after_a_marked_one_comes_to_the_same_as_step_by_step() {
+    for ack_no in [3_001, 5_001] {
+        let bench = || {
+            let mut b = Bench::listening(quiet(), 4);
+            b.get(In { flags: Flags::SYN | Flags::ace(0b011), ..syn() }.win(60_000));
+            b.out();
+            b.get(ack(1, 1).win(60_000));
+            b.accept();
+            b.write(&pattern(5_000)).unwrap();
+            b.out();
+            b.get(In { flags: Flags::ACK | Flags::ECE, ..ack(1, 1_001) }.win(60_000));
+            b
+        };
+        assert_same_as_step_by_step("after a mark", [bench(), bench()], ack(1, ack_no).win(60_000));
     }
 }
 
