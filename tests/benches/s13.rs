@@ -1,7 +1,7 @@
 //! S13: programs for a microcontroller, and what they take.
 
 use crate::table::{Table, verdict};
-use barenet_tests::size::{OURS, SMOLTCP, Size, measure};
+use barenet_tests::size::{NAMES, OURS, SMOLTCP, Size, measure};
 
 /// The most bytes that a program may take: flash, static memory, stack.
 const GOALS: [(&str, [Option<u32>; 3]); 3] = [
@@ -28,6 +28,29 @@ pub(crate) fn table() -> Result<Table, String> {
         let cells = [size.code, size.fixed(), size.data, size.stack.bytes].map(|n| n.to_string());
         let [code, fixed, data, stack] = cells;
         table.row([program.name.to_owned(), code, fixed, data, stack, goals(program.name, &size)]);
+    }
+    Ok(table)
+}
+
+/// What names take: the difference of two programs, of which one has more of them.
+const PARTS: [(&str, [&str; 2], u32); 3] = [
+    ("dns: a name is looked up", ["client_address", "client_lookup"], 8 << 10),
+    ("happy eyeballs: connect by name", ["client_lookup", "client"], 3 << 10),
+    ("mdns: a name and a service of its own", ["client_multicast", "client_mdns"], 5 << 10),
+];
+
+pub(crate) fn names() -> Result<Table, String> {
+    let columns = ["part", "flash without", "flash with", "difference", "goal"];
+    let mut table = Table::new("S13: bytes of flash that names take, on the same", columns);
+    let mut flash = Vec::new();
+    for program in NAMES {
+        flash.push((program.name, measure(program)?.flash()));
+    }
+    let of = |name: &str| flash.iter().find(|(n, _)| *n == name).map_or(0, |(_, flash)| *flash);
+    for (part, [without, with], goal) in PARTS {
+        let more = of(with) - of(without);
+        let goal = format!("{} <= {} KiB", verdict(more <= goal), goal >> 10);
+        table.row([part.to_owned(), of(without).to_string(), of(with).to_string(), more.to_string(), goal]);
     }
     Ok(table)
 }

@@ -194,6 +194,7 @@ fn host_and_http_get_ask_for_names() {
         says(&["host", "10.0.0.1"], "10.0.0.1 is www.lab.example");
         says(&["host", "nobody.lab.example"], "no such name");
         says(&["http_get", "www.lab.example:8080", "/page"], "you asked: GET /page HTTP/1.0");
+        says(&["callback_http_get", "www.lab.example:8080", "/page"], "you asked: GET /page HTTP/1.0");
         says(&["http_get", "--in-turn", "www.lab.example:8080", "/page"], "you asked: GET /page HTTP/1.0");
     });
 }

@@ -40,10 +40,12 @@ use crate::base::sync::Lock;
 use crate::base::sync::atomic::{AtomicBool, Ordering};
 use crate::net::Net;
 
+mod request;
 mod tcp;
 mod timer;
 mod udp;
 
+pub use request::Request;
 pub use tcp::{Read, Tcp};
 pub use timer::Timer;
 pub use udp::{Datagram, Udp};

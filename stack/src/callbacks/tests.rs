@@ -532,3 +532,25 @@ fn handle_that_is_always_busy_starves_nobody() {
     assert_eq!(notes.take(), ["Ok(3)"]);
     events.close();
 }
+
+/// Contract L16: a look-up calls back once, what it calls may begin another, and one that is cancelled calls nothing; the loop ends when none is left.
+#[test]
+fn request_calls_back_once() {
+    let net = net();
+    let events = Loop::new(&net);
+    let notes = Notes::default();
+    let (told, again) = (notes.clone(), notes.clone());
+    let others = events.clone();
+    events.request(net.start_lookup("127.0.0.1", None).unwrap(), move |found| {
+        told.add(std::format!("{:?}", found.unwrap()));
+        let hints = crate::Hints { numeric_host: true, ..Default::default() };
+        let look_up = others.net().start_addr_info(Some("::1"), Some("http"), &hints).unwrap();
+        others.request(look_up, move |found| again.add(std::format!("{}", found.unwrap().list[0].address)));
+    });
+    let silent = events.request(core::future::pending::<()>(), |()| unreachable!());
+    assert!(silent.is_active());
+    silent.cancel();
+    assert!(!silent.is_active());
+    assert!(!events.run());
+    assert_eq!(notes.take(), ["[127.0.0.1]", "[::1]:80"]);
+}

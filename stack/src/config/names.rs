@@ -38,6 +38,11 @@ impl<'a> SearchDomain<'a> {
 
     /// Its labels; pointers lead back to earlier ones (RFC 1035 §4.1.4).
     pub fn labels(&self) -> impl Iterator<Item = &'a str> {
+        self.plain_labels().map_while(|label| core::str::from_utf8(label).ok())
+    }
+
+    /// The same as bytes, which are printable ASCII.
+    pub(crate) fn plain_labels(&self) -> impl Iterator<Item = &'a [u8]> {
         let (list, mut at) = (self.list, self.at);
         let next = move || loop {
             match *list.get(at)? {
@@ -45,7 +50,7 @@ impl<'a> SearchDomain<'a> {
                     let label = list.get(at + 1..at + 1 + usize::from(len))?;
                     at += 1 + usize::from(len);
                     let is_plain = label.iter().all(|b| b.is_ascii_graphic() && *b != b'.');
-                    return core::str::from_utf8(label).ok().filter(|_| is_plain);
+                    return Some(label).filter(|_| is_plain);
                 }
                 high @ 0xc0.. => {
                     let to = usize::from(high & 0x3f) << 8 | usize::from(*list.get(at + 1)?);

@@ -211,6 +211,10 @@ pub(super) fn read(
         *name = message.name_in(&alias, 0)?;
         ttl = ttl.min(alias.ttl);
     }
+    // Records that should be there and are not whole are no answer (H151).
+    if usize::from(message.answer_count()) > message.records(at).filter(|(is_answer, _)| *is_answer).count() {
+        return None;
+    }
     //= rfc2308#2.2
     let zone = message.records(at).find(|(is_answer, r)| !*is_answer && r.kind == crate::wire::dns::SOA);
     let negative = zone.and_then(|(_, record)| message.negative_ttl(&record));

@@ -27,7 +27,7 @@ pub use answer::{Records, Service};
 pub use cache::CacheEntry;
 pub use eyeballs::EyeballsConfig;
 #[cfg(feature = "mdns")]
-pub use mdns::{Announcement, AnnouncementId, MdnsStorage};
+pub use mdns::{Announcement, AnnouncementId, MdnsMemory, MdnsStorage};
 pub use memory::{NamesMemory, NamesStorage};
 pub use query::Query;
 pub use services::{port_of, service_of};

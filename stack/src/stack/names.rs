@@ -9,6 +9,7 @@ use super::{Stack, TcpHandle};
 use crate::base::pool::Need;
 use crate::base::wakers::Woken;
 use crate::bytes::Bytes;
+use crate::config::DomainName;
 use crate::counters::Drop;
 use crate::error::Error;
 use crate::ip::{IcmpError, PacketMeta};
@@ -126,13 +127,18 @@ impl<'a> Stack<'a> {
 
     /// A domain of the search list, by its number: the program's own, or what DHCP and routers say.
     fn domain(&self, own: &[&str], number: usize) -> Option<Name> {
-        use core::fmt::Write;
         if !own.is_empty() {
             return Name::new(own.get(number)?).ok();
         }
-        let mut text = heapless::String::<253>::new();
-        write!(text, "{}", self.search_domains().nth(number)?).ok()?;
-        Name::new(&text).ok()
+        match self.search_domains().nth(number)?.0 {
+            DomainName::Text(text) => Name::new(text).ok(),
+            #[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
+            DomainName::Option(option) => {
+                let mut name = Name::ROOT;
+                option.plain_labels().try_for_each(|label| name.push(label))?;
+                Some(name)
+            }
+        }
     }
 
     /// The domain of the search list that a name is in, below it.
@@ -228,14 +234,21 @@ impl<'a> Stack<'a> {
     ) -> Option<Result<(), Drop>> {
         let resolver = &self.names.as_ref()?.resolver;
         let query = resolver.by_port(to)?;
-        #[cfg(feature = "mdns")]
-        if resolver.is_of_link(query) && !self.is_from_link(meta) {
-            return Some(Err(Drop::MdnsForeign));
-        }
         // The port may be a socket's, too.
-        let is_servers = resolver.asked_at(to, (meta.source, from)).is_some();
+        let is_servers = || resolver.asked_at(to, (meta.source, from)).is_some();
+        #[cfg(not(feature = "mdns"))]
+        let is_servers = is_servers();
+        #[cfg(feature = "mdns")]
+        let is_servers = match resolver.is_of_link(query) {
+            true => from == crate::names::mdns::MDNS_PORT && self.is_from_link(meta),
+            false => is_servers(),
+        };
         if !is_servers && self.datagrams.has_socket(DatagramKind::Udp, meta, (from, to)) {
             return None;
+        }
+        #[cfg(feature = "mdns")]
+        if !is_servers && resolver.is_of_link(query) {
+            return Some(Err(Drop::MdnsForeign));
         }
         Some(self.names_datagram(query, SocketAddr::new(meta.source, from), payload, now))
     }

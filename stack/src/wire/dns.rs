@@ -388,6 +388,11 @@ impl<'a> DnsMessage<'a> {
         is_so.then_some(end + 4)
     }
 
+    /// How many records it says that its answer has.
+    pub(crate) fn answer_count(&self) -> u16 {
+        self.field(6)
+    }
+
     /// The records of the answer and of the authority, which begin at `at`: true for those of the answer. They end where one is not
     /// whole.
     pub(crate) fn records(&self, mut at: usize) -> impl Iterator<Item = (bool, Record)> {

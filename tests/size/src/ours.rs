@@ -136,3 +136,36 @@ pub mod sockets {
         false
     }
 }
+
+#[cfg(feature = "client-address")]
+pub mod clients {
+    //! Clients: an address by DHCP, and requests.
+
+    use super::*;
+    use barenet::dhcp::{DhcpClient, DhcpConfig};
+    use barenet::stack::DhcpMemory;
+    use barenet::{Net, TcpStream, ToSocketAddrs};
+
+    /// A network that asks for an address.
+    pub fn net(storage: Storage<'static>) -> Net {
+        static DHCP: StaticCell<DhcpClient> = StaticCell::new();
+        let net = sockets::net(storage);
+        net.with_stack(|stack| {
+            let Some(id) = stack.interfaces().map(|(id, _)| id).next() else { halt() };
+            let memory = DhcpMemory::Borrowed(DHCP.init(DhcpClient::new()));
+            if stack.dhcp_start(id, DhcpConfig::DEFAULT, memory, now()).is_err() {
+                halt()
+            }
+        });
+        net
+    }
+
+    /// Asks for a page.
+    pub fn fetch(net: &Net, from: impl ToSocketAddrs) {
+        let mut buf = [0; 64];
+        if let Ok(mut stream) = TcpStream::connect(net, from) {
+            let _ = stream.write_all(b"GET / HTTP/1.0\r\n\r\n");
+            while let Ok(1..) = stream.read(&mut buf) {}
+        }
+    }
+}

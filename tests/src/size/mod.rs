@@ -35,6 +35,15 @@ pub const OURS: [Program; 6] = [
     Program { name: "client", bin: "client", feature: "client" },
 ];
 
+/// Clients by address and by name, and with what comes beside names.
+pub const NAMES: [Program; 5] = [
+    Program { name: "client_address", bin: "client_address", feature: "client-address" },
+    Program { name: "client_lookup", bin: "client_lookup", feature: "client" },
+    Program { name: "client", bin: "client", feature: "client" },
+    Program { name: "client_multicast", bin: "client", feature: "client-multicast" },
+    Program { name: "client_mdns", bin: "client_mdns", feature: "client-mdns" },
+];
+
 /// The same on smoltcp.
 pub const SMOLTCP: [Program; 4] = [
     Program { name: "smoltcp_bare", bin: "smoltcp_bare", feature: "smoltcp-bare" },

@@ -91,7 +91,7 @@ pub struct AnnouncementId {
     serial: u16,
 }
 
-/// The memory of what a host announces.
+/// The memory of what a host announces; see [`MdnsMemory`].
 pub struct MdnsStorage<'a> {
     /// Services at a time; twelve at most are used.
     pub services: ManagedSlice<'a, ServiceSlot<'a>>,
@@ -102,6 +102,36 @@ impl MdnsStorage<'_> {
     /// Twelve services, in memory of the heap: some 70 bytes each.
     pub fn heap() -> MdnsStorage<'static> {
         MdnsStorage { services: ManagedSlice::Owned(alloc::vec![ServiceSlot::EMPTY; SERVICES_MAX]) }
+    }
+}
+
+/// Memory of what a host announces for a static: so many services, some 70 bytes each.
+///
+/// ```
+/// use barenet::names::MdnsMemory;
+/// use static_cell::ConstStaticCell;
+/// static MDNS: ConstStaticCell<MdnsMemory<2>> = ConstStaticCell::new(MdnsMemory::new());
+/// # fn example(net: &barenet::Net) {
+/// net.with_stack(|stack| stack.start_mdns(MDNS.take().storage()));
+/// # }
+/// ```
+pub struct MdnsMemory<const SERVICES: usize>([ServiceSlot<'static>; SERVICES]);
+
+impl<const SERVICES: usize> MdnsMemory<SERVICES> {
+    /// All of it unused.
+    pub const fn new() -> Self {
+        MdnsMemory([ServiceSlot::EMPTY; SERVICES])
+    }
+
+    /// The memory for [`Stack::start_mdns`](crate::stack::Stack::start_mdns).
+    pub fn storage(&'static mut self) -> MdnsStorage<'static> {
+        MdnsStorage { services: ManagedSlice::Borrowed(&mut self.0) }
+    }
+}
+
+impl<const SERVICES: usize> Default for MdnsMemory<SERVICES> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

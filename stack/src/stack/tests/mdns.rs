@@ -128,6 +128,43 @@ fn message_from_elsewhere_is_ignored() {
     assert_eq!(a.stack.mdns_input(&near, (5353, 5353), query, now), Some(Ok(())));
 }
 
+/// RFC 6762 §11: an answer from another network, or from another port than mDNS's, is none; a socket that has the question's port by chance gets what
+/// is its own.
+#[test]
+fn answer_from_elsewhere_is_ignored() {
+    let mut a = host(1);
+    let now = Instant::ZERO;
+    a.stack.names_ask((&Name::new("other.local").unwrap(), RecordType::A), (true, false), now).unwrap();
+    a.stack.on_timers(now);
+    let frames = a.output_with_reports(now);
+    let asks = |f: &&Vec<u8>| f[12] == 8 && f[23] == 17 && f[36..38] == 5353u16.to_be_bytes();
+    let question = frames.iter().find(asks).unwrap();
+    let port = u16::from_be_bytes([question[34], question[35]]);
+    let meta = |source: [u8; 4]| ip::PacketMeta {
+        interface: a.id,
+        source: source.into(),
+        destination: v4(1),
+        traffic_class: 0,
+        hop_limit: 255,
+        checksum: crate::device::RxChecksum::Valid,
+        segment_len: None,
+        link_broadcast: false,
+    };
+    let parts = [&question[42..]];
+    let bytes = crate::bytes::Bytes::new(&parts);
+    let (near, far) = (meta([10, 0, 0, 2]), meta([192, 0, 2, 1]));
+    assert_eq!(a.stack.names_input(&far, (5353, port), bytes, now), Some(Err(Drop::MdnsForeign)));
+    assert_eq!(a.stack.names_input(&near, (5354, port), bytes, now), Some(Err(Drop::MdnsForeign)));
+    assert_eq!(
+        a.stack.names_input(&near, (5353, port), bytes, now),
+        Some(Err(Drop::DnsForeign)),
+        "no answer"
+    );
+    let own = core::net::SocketAddr::new(v4(1), port);
+    a.stack.datagram_bind(DatagramKind::Udp, own, false).unwrap();
+    assert_eq!(a.stack.names_input(&far, (7, port), bytes, now), None);
+}
+
 /// A socket on mDNS's port, such as another implementation's, hears what comes there, too.
 #[test]
 fn socket_on_the_port_hears_as_well() {
