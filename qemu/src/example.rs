@@ -40,9 +40,15 @@ pub struct Example {
 }
 
 impl Example {
+    /// A program that is built already, which is nobody's example: it serves where its user says.
+    pub fn built(image: &Path) -> Example {
+        let name = image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Example { name, about: String::new(), package: "" }
+    }
+
     /// The ports that it listens on.
     pub fn ports(&self) -> impl Iterator<Item = Port> {
-        let name = self.name.clone();
+        let name = if self.package.is_empty() { String::new() } else { self.name.clone() };
         let own = PORTS.iter().filter(move |(example, _)| *example == name);
         own.map(|&(_, port)| port)
     }

@@ -11,6 +11,28 @@ pub fn cargo(runner: &str, args: &[&str]) -> Command {
     command
 }
 
+/// `cargo run` of an example, for this target if one is named, by a runner's `run` with these options, as a program outside
+/// of this workspace has it in its `.cargo/config.toml`.
+///
+/// # Panics
+///
+/// When the runner can't be built.
+pub fn cargo_run(runner: &str, options: &[&str], target: Option<&str>, example: &str) -> Command {
+    // It builds the runner first.
+    let listed = cargo(runner, &["--list"]).output().expect("cargo can be run");
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let own = std::env::current_exe().expect("the path of this program");
+    let program = own.ancestors().nth(2).expect("a folder").join(format!("barenet-{runner}"));
+    let program = program.to_str().expect("a path in UTF-8");
+    let words: Vec<_> =
+        [&[program, "run"], options].concat().iter().map(|word| format!("{word:?}")).collect();
+    let runner = format!("target.'cfg(all())'.runner=[{}]", words.join(","));
+    let mut command = cargo("run", &["--quiet", "--config", &runner]);
+    command.args(target.map(|target| ["--release", "--target", target]).iter().flatten());
+    command.args(["--package", "barenet-examples", "--bin", example, "--"]);
+    command
+}
+
 /// Runs the command to its end, which must be a failure with one line that starts with `error:` and
 /// has all of `words` in it.
 ///

@@ -5,7 +5,7 @@ use barenet_tests::conformance::serve;
 use barenet_tests::judge::judge;
 use barenet_tests::kernel::noise;
 use barenet_tests::netns::{self, KERNEL_V4, KERNEL_V6, STACK_V4, STACK_V6};
-use barenet_tests::runner::cargo;
+use barenet_tests::runner::{cargo, cargo_run};
 use barenet_tests::servers::Server;
 use pcap_file::pcap::PcapReader;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -343,6 +343,31 @@ fn the_guests_status_is_the_commands() {
         assert_eq!(status.code(), Some(1), "{machine}: {text}");
         assert!(text.contains("connection refused"), "{machine}: {text}");
     }
+}
+
+/// The runner as Cargo's: it boots what `cargo run` has built, hands its arguments on, and its status back.
+#[test]
+fn cargo_run_boots_a_program_by_the_runner() {
+    let _alone = one_guest_at_a_time();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let to = format!("10.0.2.2:{}", listener.local_addr().unwrap().port());
+    let server = thread::spawn(move || {
+        let (mut flow, _) = listener.accept().unwrap();
+        let mut text = String::new();
+        flow.read_to_string(&mut text).unwrap();
+        flow.write_all(text.to_uppercase().as_bytes()).unwrap();
+    });
+    let run = |to: &str| {
+        let options = ["--machine", "microvm", "--timeout", "60"];
+        let mut command = cargo_run("qemu", &options, Some("x86_64-unknown-none"), "tcp_hello_world");
+        let output = command.arg(to).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (status, text) = run(&to);
+    assert!(status == Some(0) && text.contains("HELLO, WORLD!"), "{text}");
+    server.join().unwrap();
+    let (status, text) = run("--no-address");
+    assert!(status == Some(1) && text.contains("ADDRESS:PORT"), "{text}");
 }
 
 /// Clock ticks in a second, in which Linux counts the time of processes: the same on all its machines

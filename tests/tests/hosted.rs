@@ -3,7 +3,7 @@
 use barenet_drivers::tap;
 use barenet_qemu::install;
 use barenet_tests::netns::{self, KERNEL_V4, KERNEL_V6};
-use barenet_tests::runner::cargo;
+use barenet_tests::runner::{cargo, cargo_run};
 use barenet_tests::servers::Server;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -97,6 +97,18 @@ fn capture_limit_and_list_are_those_of_cargo_qemu() {
     let output = cargo_host(&["--list"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("http_server"), "{text}");
+}
+
+/// The runner as Cargo's: what `cargo run` has built is a process in a namespace of its own.
+#[test]
+fn cargo_run_starts_a_program_by_the_runner() {
+    let output = cargo_run("host", &["--timeout", "60"], None, "ifconfig").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("inet 10.0.0.2/24"), "{text}{errors}");
+    let output = cargo_run("host", &[], None, "tcp_hello_world").arg("--no-address").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.code() == Some(1) && text.contains("ADDRESS:PORT"), "{text}");
 }
 
 /// The live page in a browser: it asks again and again, its tables are full, its plots are drawn, and nothing of it fails.

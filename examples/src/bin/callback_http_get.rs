@@ -5,6 +5,7 @@ extern crate alloc;
 
 use alloc::format;
 use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::net::SocketAddr;
@@ -42,7 +43,7 @@ fn main(net: Net) -> Result<(), Error> {
 }
 
 /// Asks, and prints all that comes until the server closes.
-fn get(client: &Tcp, from: &[SocketAddr], request: alloc::string::String, told: Rc<Cell<Result<(), Error>>>) {
+fn get(client: &Tcp, from: &[SocketAddr], request: String, told: Rc<Cell<Result<(), Error>>>) {
     client.connect(from, move |client, connected| {
         if connected.is_err() {
             return told.set(connected);

@@ -1,13 +1,15 @@
-//! `cargo qemu EXAMPLE`: builds an example, boots it in QEMU and prints where to reach it.
+//! `cargo qemu EXAMPLE`: builds an example, boots it in QEMU and prints where to reach it. `barenet-qemu run IMAGE`: boots
+//! any program, also as Cargo's runner.
 
 use anyhow::{Context, Result, bail};
 use barenet_qemu::accelerator::Accelerator;
 use barenet_qemu::board::{self, BOARDS, Board};
+use barenet_qemu::example::Example;
 use barenet_qemu::forward::{self, Forward};
 use barenet_qemu::machine::{Launch, Network};
 use barenet_qemu::status::{Outcome, TIMED_OUT, outcome};
 use barenet_qemu::{build, capture, end_with_runner, example, install, report};
-use clap::Parser;
+use clap::{Args, Parser};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,13 +20,43 @@ Exit status: 0 if the program's `main` succeeded, 1 if it failed (an error, a pa
 `error: …`. QEMU without this runner ends with 33 for the program's success, and with 3 for its failure.";
 
 /// Builds an example, boots it in QEMU and prints where to reach it. Its exit status becomes the
-/// command's.
+/// command's. For a program of your own: `barenet-qemu run --help`.
 #[derive(Parser, Debug)]
 #[command(name = "cargo qemu", bin_name = "cargo qemu", after_help = STATUS)]
 struct Options {
     /// The example to run
     #[arg(required_unless_present = "list")]
     example: Option<String>,
+    #[command(flatten)]
+    guest: GuestOptions,
+    /// Show the examples and boards
+    #[arg(long)]
+    list: bool,
+    /// Arguments for the example; without an address, as ip=10.0.2.15/24 and gw=10.0.2.2, it asks for one by DHCP and SLAAC
+    #[arg(last = true)]
+    args: Vec<String>,
+}
+
+const AS_RUNNER: &str = "\
+Cargo starts it so for `cargo run`, if .cargo/config.toml of the program says
+  [target.x86_64-unknown-none]
+  runner = \"barenet-qemu run --forward 7000:7000\"";
+
+/// Boots an image that is built already: `main` by `#[barenet_boards::main]`. Its exit status becomes the command's.
+#[derive(Parser, Debug)]
+#[command(name = "barenet-qemu run", bin_name = "barenet-qemu run", after_help = AS_RUNNER, after_long_help = STATUS)]
+struct Run {
+    #[command(flatten)]
+    guest: GuestOptions,
+    /// The program's file
+    image: PathBuf,
+    /// Arguments for the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+struct GuestOptions {
     /// The board
     #[arg(long, default_value = BOARDS[0].name)]
     board: String,
@@ -46,23 +78,45 @@ struct Options {
     /// End the guest after so many seconds, with status 124
     #[arg(long, value_name = "S")]
     timeout: Option<u64>,
-    /// Show the examples and boards
-    #[arg(long)]
-    list: bool,
-    /// Arguments for the example; without an address, as ip=10.0.2.15/24 and gw=10.0.2.2, it asks for one by DHCP and SLAAC
-    #[arg(last = true)]
-    args: Vec<String>,
 }
 
 fn main() -> ExitCode {
-    report(run(Options::parse()))
+    let mut words: Vec<_> = std::env::args_os().collect();
+    report(match words.get(1) {
+        Some(word) if word == "run" => {
+            words.remove(1);
+            run_image(Run::parse_from(words))
+        }
+        _ => run_example(Options::parse()),
+    })
 }
 
-fn run(options: Options) -> Result<u8> {
+fn run_example(options: Options) -> Result<u8> {
     let Some(name) = options.example.as_deref().filter(|_| !options.list) else {
         return list();
     };
     let example = example::find(name)?;
+    boot(options.guest, options.args, &example, |board| {
+        install::target(board)?;
+        build::build(&example, Some(board.target))
+    })
+}
+
+fn run_image(run: Run) -> Result<u8> {
+    let image = run.image;
+    if !image.is_file() {
+        bail!("there is no program {}", image.display());
+    }
+    boot(run.guest, run.args, &Example::built(&image), |_| Ok(image.clone()))
+}
+
+/// Boots what `kernel` gives.
+fn boot(
+    options: GuestOptions,
+    arguments: Vec<String>,
+    program: &Example,
+    kernel: impl FnOnce(&Board) -> Result<PathBuf>,
+) -> Result<u8> {
     let board = board::find(&options.board)?;
     let machine = board.machine(options.machine.as_deref())?;
     let wanted = options.forward.iter().map(|f| f.parse());
@@ -72,25 +126,23 @@ fn run(options: Options) -> Result<u8> {
     }
     options.pcap.as_deref().map_or(Ok(()), capture::make)?;
     install::emulator(board)?;
-    install::target(board)?;
-    let kernel = build::build(&example, Some(board.target))?;
+    let kernel = kernel(board)?;
 
-    let arguments = options.args;
     let network = match options.tap {
         Some(name) => {
             // Without one the guest says what it got.
             if let Some(address) = example::address(&arguments) {
-                for port in example.ports() {
+                for port in program.ports() {
                     eprintln!(
                         "{} will serve: {}",
-                        example.name,
+                        program.name,
                         port.reach(&address.to_string(), port.number)
                     );
                 }
             }
             Network::Tap(name)
         }
-        None => Network::User(forwards(&example, &wanted)?),
+        None => Network::User(forwards(program, &wanted)?),
     };
     let launch = Launch {
         board,
@@ -121,7 +173,7 @@ fn list() -> Result<u8> {
 }
 
 /// Settles the forwarded ports and prints where they lead.
-fn forwards(example: &example::Example, wanted: &[Forward]) -> Result<Vec<Forward>> {
+fn forwards(example: &Example, wanted: &[Forward]) -> Result<Vec<Forward>> {
     let chosen = forward::choose(wanted, example.ports())?;
     for entry in &chosen {
         if let Some(taken) = entry.instead_of {

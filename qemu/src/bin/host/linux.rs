@@ -5,7 +5,7 @@ use barenet_drivers::tap::{self, namespace};
 use barenet_qemu::example::{self, Example};
 use barenet_qemu::status::TIMED_OUT;
 use barenet_qemu::{build, capture, dhcp, end_with_runner, ready};
-use clap::Parser;
+use clap::{Args, Parser};
 use duct::{Handle, cmd};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::process::ExitStatusExt;
@@ -32,25 +32,19 @@ Exit status: that of the command, or without one the example's: 0 if its `main` 
 is 2, any other of the runner's 1, with a line `error: …`.";
 
 /// Builds an example and runs it as a Linux process on a TAP in a network namespace of its own;
-/// with a command, runs that in the namespace too and returns its status.
+/// with a command, runs that in the namespace too and returns its status. For a program of your own:
+/// `barenet-host run --help`.
 #[derive(Parser, Debug)]
 #[command(name = "cargo host", bin_name = "cargo host", after_help = STATUS)]
 struct Options {
     /// The example to run
     #[arg(required_unless_present = "list")]
     example: Option<String>,
-    /// Use this TAP of the system, and no namespace
-    #[arg(long, value_name = "NAME")]
-    tap: Option<String>,
+    #[command(flatten)]
+    process: ProcessOptions,
     /// An argument for the example; repeatable
     #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
     args: Vec<String>,
-    /// Write what crosses the network to this file
-    #[arg(long, value_name = "FILE")]
-    pcap: Option<PathBuf>,
-    /// End the example, and the command, after so many seconds, with status 124
-    #[arg(long, value_name = "S")]
-    timeout: Option<u64>,
     /// Show the examples
     #[arg(long)]
     list: bool,
@@ -59,16 +53,74 @@ struct Options {
     command: Vec<String>,
 }
 
-/// Does all of it; the status is the command's or else the example's.
+const AS_RUNNER: &str = "\
+Cargo starts it so for `cargo run`, if .cargo/config.toml of the program says
+  [target.x86_64-unknown-linux-gnu]
+  runner = \"barenet-host run\"";
+
+/// Runs a program that is built already as a Linux process on a TAP in a network namespace of its own. Its exit status becomes
+/// the command's.
+#[derive(Parser, Debug)]
+#[command(name = "barenet-host run", bin_name = "barenet-host run", after_help = AS_RUNNER, after_long_help = STATUS)]
+struct Run {
+    #[command(flatten)]
+    process: ProcessOptions,
+    /// The program's file
+    program: PathBuf,
+    /// Arguments for the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+struct ProcessOptions {
+    /// Use this TAP of the system, and no namespace
+    #[arg(long, value_name = "NAME")]
+    tap: Option<String>,
+    /// Write what crosses the network to this file
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+    /// End the program, and the command, after so many seconds, with status 124
+    #[arg(long, value_name = "S")]
+    timeout: Option<u64>,
+}
+
+/// Does what the command line says; the status is the command's or else the program's.
 pub(super) fn run() -> Result<u8> {
-    let options = Options::parse();
+    let mut words: Vec<_> = std::env::args_os().collect();
+    match words.get(1) {
+        Some(word) if word == "run" => {
+            words.remove(1);
+            let run = Run::parse_from(words);
+            if !run.program.is_file() {
+                bail!("there is no program {}", run.program.display());
+            }
+            let program = run.program.canonicalize()?;
+            start(run.process, run.args, &[], &Example::built(&program), || Ok(program.clone()))
+        }
+        _ => run_example(Options::parse()),
+    }
+}
+
+fn run_example(options: Options) -> Result<u8> {
     let Some(name) = options.example.as_deref().filter(|_| !options.list) else {
         print!("{}", example::list("cargo host")?);
         return Ok(0);
     };
     let example = example::find(name)?;
+    start(options.process, options.args, &options.command, &example, || build::build(&example, None))
+}
+
+/// Starts what `program` gives, on its TAP, and `command` beside it if there is one.
+fn start(
+    options: ProcessOptions,
+    args: Vec<String>,
+    command: &[String],
+    example: &Example,
+    program: impl FnOnce() -> Result<PathBuf>,
+) -> Result<u8> {
     options.pcap.as_deref().map_or(Ok(()), capture::make)?;
-    let program = build::build(&example, None)?;
+    let program = program()?;
     let own_namespace = options.tap.is_none();
     let name = match options.tap {
         Some(name) => name,
@@ -82,20 +134,20 @@ pub(super) fn run() -> Result<u8> {
     };
     // What a program without an address asks for; on a TAP of the system that is somebody else's.
     let mut words = vec!["--tap".to_owned(), name];
-    if own_namespace && example::address(&options.args).is_none() {
+    if own_namespace && example::address(&args).is_none() {
         dhcp::serve(KERNEL_V4, STACK)?;
         words.extend(STACK_V6.map(str::to_owned));
     }
-    let address = example::address(&options.args).unwrap_or(IpAddr::V4(STACK));
+    let address = example::address(&args).unwrap_or(IpAddr::V4(STACK));
     if let Some(pcap) = &options.pcap {
         words.extend([
             "--pcap".to_owned(),
             pcap.to_str().context("the capture's name is not text")?.to_owned(),
         ]);
     }
-    words.extend(options.args);
+    words.extend(args);
     let mut run = cmd(program, words).unchecked();
-    if options.command.is_empty() {
+    if command.is_empty() {
         for port in example.ports() {
             let reach = port.reach(&address.to_string(), port.number);
             eprintln!("{} will serve in its namespace: {reach}", example.name);
@@ -112,10 +164,10 @@ pub(super) fn run() -> Result<u8> {
         .start()
         .with_context(|| format!("can't start {}", example.name))?;
     let limit = options.timeout.map(Duration::from_secs);
-    let ended = match options.command.split_first() {
+    let ended = match command.split_first() {
         None => wait(&running, limit, &example.name)?,
         Some((program, words)) => {
-            wait_until_ready(&example, address, &running)?;
+            wait_until_ready(example, address, &running)?;
             if own_namespace {
                 tap::settle(&KERNEL)?;
             }

@@ -100,6 +100,10 @@ struct Before {
 
 /// How the window grows and shrinks.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "any connection may be told to use the model; a box would need a heap"
+)]
 enum Law {
     Cubic(Cubic),
     NewReno(NewReno),
