@@ -3,12 +3,13 @@
 use barenet_tests::size::{OURS, Size, measure};
 
 /// What the programs take: flash, static memory and stack in bytes. Who makes one smaller writes the new value here.
-const HELD: [(&str, [u32; 3]); 5] = [
+const HELD: [(&str, [u32; 3]); 6] = [
     ("bare", [44624, 12724, 3216]),
     ("tcp1", [147174, 20900, 7040]),
     ("tcp8", [147198, 63460, 7424]),
     ("full", [183126, 71492, 15416]),
     ("tcp-least", [127590, 19356, 5928]),
+    ("client", [196082, 32616, 29192]),
 ];
 
 /// What they may grow by before somebody has to say that it is worth it, and shrink by before it is held, in percent.

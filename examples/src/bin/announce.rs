@@ -1,4 +1,4 @@
-//! Announces this host and a page on its link: `announce [NAME]`; a browser there finds it as http://NAME.local/.
+//! Announces this host and a page on its link: `announce [NAME]`; a browser there finds it as `http://NAME.local/`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 use barenet::names::Announcement;
