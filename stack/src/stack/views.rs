@@ -58,11 +58,6 @@ impl Stack<'_> {
         })
     }
 
-    /// How many connections there are, half-open ones included; those in TIME-WAIT are not.
-    pub fn tcp_connection_count(&self) -> usize {
-        self.tcp.len()
-    }
-
     /// Every socket and connection, those in TIME-WAIT as well. Each takes a look at its state: a million connections take
     /// their time.
     pub fn sockets(&self, now: Instant) -> impl Iterator<Item = SocketView> + '_ {

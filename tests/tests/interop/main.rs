@@ -17,5 +17,6 @@ mod losses;
 mod path;
 mod raw;
 mod refusals;
+mod servers;
 mod streams;
 mod waiting;
