@@ -120,6 +120,9 @@ fn connection_by_name_reaches_the_kernel() {
         let peer =
             |name: &str| TcpStream::connect(net, name).map(|flow| flow.peer_addr().unwrap().to_string());
         assert_eq!(peer("www.lab.example:80").unwrap(), "[fd00::1]:80", "10.0.0.1:80 refuses");
+        // With both answers there the dead one is first (RFC 6724: ULAs come last); else the first that comes may be (RFC 8305 §3).
+        let found = net.lookup("half.lab.example").unwrap();
+        assert_eq!(texts(found), ["10.0.0.77", "fd00::1"]);
         let before = Instant::now();
         assert_eq!(peer("half.lab.example:80").unwrap(), "[fd00::1]:80");
         let took = before.elapsed().as_millis();
