@@ -118,7 +118,14 @@ fn browser_shows_the_page_live() {
     let profile = std::env::temp_dir().join(format!("barenet-chromium-{}", std::process::id()));
     let directory = format!("--user-data-dir={}", profile.display());
     // The page is ours: it needs no sandbox, which root can't have. What its console says goes to stderr.
-    let fixed = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"];
+    let fixed = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--dump-dom",
+    ];
     // Five seconds of the page's clock, which is ahead of the wall's where nothing is under way.
     let page = ["--virtual-time-budget=5000", &directory, "http://10.0.0.2/"];
     let command = ["http_server", "--", "chromium"];
