@@ -11,18 +11,13 @@ use core::cell::Cell;
 use core::net::SocketAddr;
 
 use barenet::callbacks::{Loop, Read, Tcp};
-use barenet::names::DnsConfig;
 use barenet::{Error, Net};
 use barenet_boards::{args, print};
+use barenet_examples::take_dns;
 
 #[barenet_boards::main]
 fn main(net: Net) -> Result<(), Error> {
-    let mut args = args();
-    if let ["--dns", server, rest @ ..] = args {
-        let server = server.parse().map_err(|_| Error::InvalidInput("--dns wants an address"))?;
-        net.configure_names(DnsConfig::with_server(server))?;
-        args = rest;
-    }
+    let args = take_dns(&net, args())?;
     let [host, path] = *args else {
         return Err(Error::InvalidInput("callback_http_get [--dns ADDRESS] HOST[:PORT] PATH"));
     };

@@ -3,18 +3,13 @@
 
 use core::net::IpAddr;
 
-use barenet::names::DnsConfig;
 use barenet::{Error, Hints, Net, SocketType};
 use barenet_boards::{args, println};
+use barenet_examples::take_dns;
 
 #[barenet_boards::main]
 fn main(net: Net) -> Result<(), Error> {
-    let mut args = args();
-    if let ["--dns", server, rest @ ..] = args {
-        let server = server.parse().map_err(|_| Error::InvalidInput("--dns wants an address"))?;
-        net.configure_names(DnsConfig::with_server(server))?;
-        args = rest;
-    }
+    let args = take_dns(&net, args())?;
     let [what] = args else { return Err(Error::InvalidInput("host [--dns ADDRESS] NAME|ADDRESS")) };
     match what.parse::<IpAddr>() {
         Ok(address) => println!("{address} is {}", net.reverse_lookup(address)?),

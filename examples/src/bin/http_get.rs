@@ -2,19 +2,14 @@
 //! (RFC 8305) say; with `--in-turn` strictly one after the other, for five seconds each.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use barenet::names::DnsConfig;
 use barenet::time::Duration;
 use barenet::{Error, Net, Shutdown, TcpStream};
 use barenet_boards::{args, print, println};
+use barenet_examples::take_dns;
 
 #[barenet_boards::main]
 fn main(net: Net) -> Result<(), Error> {
-    let mut args = args();
-    if let ["--dns", server, rest @ ..] = args {
-        let server = server.parse().map_err(|_| Error::InvalidInput("--dns wants an address"))?;
-        net.configure_names(DnsConfig::with_server(server))?;
-        args = rest;
-    }
+    let args = take_dns(&net, args())?;
     let in_turn = args.first() == Some(&"--in-turn");
     let [host, path] = &args[usize::from(in_turn)..] else {
         return Err(Error::InvalidInput("http_get [--dns ADDRESS] [--in-turn] HOST[:PORT] PATH"));
