@@ -77,7 +77,8 @@ impl PacketQueue {
 
     /// Appends a packet, whole or not at all. False: there is no memory for this need.
     pub(crate) fn push(&mut self, pool: &mut Pool<'_>, frame: &Frame<'_>, need: Need) -> bool {
-        self.push_in_place(pool, frame) || self.push_anywhere(pool, frame, need)
+        // An empty queue has no block.
+        (self.packets > 0 && self.push_in_place(pool, frame)) || self.push_anywhere(pool, frame, need)
     }
 
     /// Appends a packet where the last block has room for it.

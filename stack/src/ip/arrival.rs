@@ -10,6 +10,10 @@ use crate::time::Instant;
 /// Family, hop limit, traffic class; port; interface; time; source; destination.
 pub(crate) const ARRIVAL_LEN: usize = 3 + 2 + 8 + 8 + 32;
 
+/// Where in it the time is.
+#[cfg(feature = "udp")]
+const TIME_AT: usize = 3 + 2 + 8;
+
 /// Where, when and how a packet came.
 pub(crate) struct Arrival {
     pub from: IpAddr,
@@ -23,16 +27,28 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    pub(crate) fn record(meta: &PacketMeta, port: u16, now: Instant) -> [u8; ARRIVAL_LEN] {
+    /// Of a packet that came from this port.
+    pub(crate) fn of_packet(meta: &PacketMeta, port: u16, now: Instant) -> Arrival {
+        let PacketMeta { interface, source, destination, traffic_class, hop_limit, .. } = *meta;
+        Arrival { from: source, port, to: destination, interface, hop_limit, traffic_class, at: now }
+    }
+
+    pub(crate) fn record(&self) -> [u8; ARRIVAL_LEN] {
         let mut record = [0; ARRIVAL_LEN];
         let mut to = Fields(&mut record);
-        to.put([u8::from(meta.source.is_ipv4()), meta.hop_limit, meta.traffic_class]);
-        to.put(port.to_le_bytes());
-        to.put_all(meta.interface.0.numbers().map(u32::to_le_bytes));
-        to.put(now.micros().to_le_bytes());
-        to.put(octets(meta.source));
-        to.put(octets(meta.destination));
+        to.put([u8::from(self.from.is_ipv4()), self.hop_limit, self.traffic_class]);
+        to.put(self.port.to_le_bytes());
+        to.put_all(self.interface.0.numbers().map(u32::to_le_bytes));
+        to.put(self.at.micros().to_le_bytes());
+        to.put(octets(self.from));
+        to.put(octets(self.to));
         record
+    }
+
+    /// The same packet at another time.
+    #[cfg(feature = "udp")]
+    pub(crate) fn set_time(record: &mut [u8; ARRIVAL_LEN], now: Instant) {
+        record[TIME_AT..TIME_AT + 8].copy_from_slice(&now.micros().to_le_bytes());
     }
 
     pub(crate) fn of(record: &[u8; ARRIVAL_LEN]) -> Arrival {

@@ -207,7 +207,7 @@ impl<'a> RawSockets<'a> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Copies {
-        let record = Arrival::record(meta, 0, now);
+        let record = Arrival::of_packet(meta, 0, now).record();
         let ends = (meta.source, meta.destination);
         let head = Head::of(meta.checksum, ends, (protocol, packet, offset));
         let RawSockets { slab, woken } = self;

@@ -158,6 +158,7 @@ impl Stack<'_> {
         self.configuration_changed();
         self.admitted = None;
         self.flow = None;
+        self.datagram_flow = None;
         self.own_addresses =
             self.addresses.iter().fold(0, |bits, a| bits | paths::address_bit(a.cidr.address));
         self.interfaces.get_mut(id.0).into_iter().for_each(|i: &mut Interface| i.filter_is_old = true);

@@ -1,33 +1,26 @@
-//! The flow of the last segment: a frame that differs from it only in what always differs, or in its ports, goes
-//! straight to its connection, if TCP expects it.
+//! The flow of the last segment or datagram: a frame that differs from it only in what always differs, or in its ports, goes
+//! straight to its connection, if TCP expects it, or to its socket.
 //!
 //! Nearly every frame of a transfer is such a one, and nothing has to be looked up for it. All
-//! others go the way of [`ingress`](super::ingress), which alone drops anything.
+//! others go the way of [`ingress`](super::ingress).
 
 use core::net::IpAddr;
 
-use super::Stack;
-use super::tcp::ActiveKey;
 use crate::bytes::Bytes;
 use crate::device::{RxChecksum, RxFrame};
 use crate::ip::InterfaceId;
-use crate::tcp::segment::{EcnCodepoint, Tuple};
-use crate::time::Instant;
-use crate::wire::tcp::parse_plain;
-use crate::wire::{Checksum, ETHERNET_LEN, EtherType, EthernetHeader, IPV4_LEN, IPV6_LEN, protocol};
+use crate::wire::{Checksum, ETHERNET_LEN, EtherType, EthernetHeader, IPV4_LEN, IPV6_LEN};
 
-/// Ethernet, IPv6 and the ports of TCP.
+/// Ethernet, IPv6 and the ports.
 const HEAD_LEN: usize = ETHERNET_LEN + IPV6_LEN + 4;
 /// Ethernet, IPv4 without options, and the ports.
 const HEAD_LEN_V4: usize = ETHERNET_LEN + IPV4_LEN + 4;
 
-/// A frame that was good for a connection. Whoever changes addresses forgets it.
-pub(super) struct Flow {
+/// A frame that was good for a connection or a socket: its owner. Whoever changes addresses forgets it.
+pub(super) struct Flow<T> {
     interface: InterfaceId,
-    connection: ActiveKey,
-    v6: bool,
-    /// The ECN field of its packets.
-    mark: EcnCodepoint,
+    pub(super) owner: T,
+    pub(super) v6: bool,
     head: [u8; HEAD_LEN],
     /// Sum of the pseudo-header without the length.
     pseudo: Checksum,
@@ -35,16 +28,16 @@ pub(super) struct Flow {
     ip: u16,
 }
 
-impl Flow {
-    /// The flow of a frame that was found good and that had a segment for this connection.
-    pub(super) fn of(interface: InterfaceId, frame: &RxFrame<'_>, connection: ActiveKey) -> Option<Flow> {
+impl<T> Flow<T> {
+    /// The flow of a frame that was found good and that had a segment or a datagram of this protocol for this owner.
+    pub(super) fn of(interface: InterfaceId, frame: &RxFrame<'_>, protocol: u8, owner: T) -> Option<Flow<T>> {
         let front = frame.bytes.front();
         let ethernet = EthernetHeader::parse(front, 0).ok().filter(|header| header.len == ETHERNET_LEN)?;
         let v6 = match ethernet.kind {
             // Without options.
             EtherType::Ipv4 if front.get(14) == Some(&0x45) => false,
             // Without extension headers.
-            EtherType::Ipv6 if front.get(20) == Some(&protocol::TCP) => true,
+            EtherType::Ipv6 if front.get(20) == Some(&protocol) => true,
             _ => return None,
         };
         let len = if v6 { HEAD_LEN } else { HEAD_LEN_V4 };
@@ -52,18 +45,42 @@ impl Flow {
         head[..len].copy_from_slice(front.get(..len)?);
         let mut pseudo = Checksum::default();
         pseudo.add(if v6 { &head[22..54] } else { &head[26..34] });
-        pseudo.add_word(u16::from(protocol::TCP));
+        pseudo.add_word(u16::from(protocol));
         let mut ip = Checksum::default();
         ip.add(&head[14..16]);
         ip.add(&head[20..24]);
         ip.add(&head[26..34]);
-        // DSCP and ECN are the second byte of IPv4, and lie across the first two of IPv6.
-        let mark = EcnCodepoint::of(if v6 { head[15] >> 4 } else { head[15] });
-        Some(Flow { interface, connection, v6, mark, head, pseudo, ip: ip.sum().to_be() })
+        Some(Flow { interface, owner, v6, head, pseudo, ip: ip.sum().to_be() })
     }
 
-    /// The segment in a frame that comes from the same host, and whether it is for the same connection.
-    fn segment_in<'f>(&self, interface: InterfaceId, frame: &RxFrame<'f>) -> Option<(Bytes<'f>, bool)> {
+    /// DSCP and ECN: the second byte of IPv4, and across the first two of IPv6.
+    pub(super) fn traffic_class(&self) -> u8 {
+        if self.v6 { self.head[14] << 4 | self.head[15] >> 4 } else { self.head[15] }
+    }
+
+    /// TTL, or hop limit.
+    #[cfg(feature = "udp")]
+    pub(super) fn hop_limit(&self) -> u8 {
+        if self.v6 { self.head[21] } else { self.head[22] }
+    }
+
+    /// Source and destination.
+    pub(super) fn addresses(&self) -> (IpAddr, IpAddr) {
+        let address = |at: usize| match self.v6 {
+            false => IpAddr::from(<[u8; 4]>::try_from(&self.head[at..at + 4]).unwrap_or_default()),
+            true => IpAddr::from(<[u8; 16]>::try_from(&self.head[at..at + 16]).unwrap_or_default()),
+        };
+        let (source, destination) = if self.v6 { (22, 38) } else { (26, 30) };
+        (address(source), address(destination))
+    }
+
+    /// The segment or datagram in a frame that comes from the same host, and whether it has the same ports.
+    #[inline]
+    pub(super) fn payload_in<'f>(
+        &self,
+        interface: InterfaceId,
+        frame: &RxFrame<'f>,
+    ) -> Option<(Bytes<'f>, bool)> {
         if interface != self.interface || frame.checksum == RxChecksum::Bad {
             return None;
         }
@@ -73,27 +90,12 @@ impl Flow {
         (segment.len() == len).then_some((segment, has_same_ports))
     }
 
-    /// The connection that a segment is for that begins with these ports.
-    fn tuple(&self, ports: [u8; 4]) -> Tuple {
-        let [a, b, c, d] = ports;
-        let address = |at: usize| match self.v6 {
-            false => IpAddr::from(<[u8; 4]>::try_from(&self.head[at..at + 4]).unwrap_or_default()),
-            true => IpAddr::from(<[u8; 16]>::try_from(&self.head[at..at + 16]).unwrap_or_default()),
-        };
-        let (remote, local) = if self.v6 { (22, 38) } else { (26, 30) };
-        Tuple {
-            local: address(local),
-            remote: address(remote),
-            local_port: u16::from_be_bytes([c, d]),
-            remote_port: u16::from_be_bytes([a, b]),
-        }
-    }
-
-    /// A segment came for another connection between the same hosts, that begins with these ports.
-    fn turn_to(&mut self, connection: ActiveKey, ports: [u8; 4]) {
+    /// A segment came for another owner, between the same hosts, that begins with these ports.
+    #[cfg(feature = "tcp")]
+    pub(super) fn turn_to(&mut self, owner: T, ports: [u8; 4]) {
         let at = if self.v6 { HEAD_LEN } else { HEAD_LEN_V4 } - 4;
         self.head[at..at + 4].copy_from_slice(&ports);
-        self.connection = connection;
+        self.owner = owner;
     }
 
     /// Length, identification and header checksum may differ, and nothing else but the ports: not the TTL either.
@@ -122,8 +124,9 @@ impl Flow {
         is_same.then_some((ETHERNET_LEN + IPV6_LEN, len, head[54..] == mine[54..]))
     }
 
+    /// Is the checksum of a segment or datagram right?
     //= rfc9293#3.1 MUST-3
-    fn checksum_is_valid(&self, segment: Bytes<'_>) -> bool {
+    pub(super) fn checksum_is_valid(&self, segment: Bytes<'_>) -> bool {
         let mut sum = self.pseudo;
         sum.add_word(segment.len() as u16);
         sum.add_bytes(segment);
@@ -140,57 +143,4 @@ fn words_v4(head: &[u8; HEAD_LEN_V4]) -> [u64; 4] {
     };
     let fragment = u32::from_ne_bytes([head[20], head[21], head[22], head[23]]);
     [word(0), word(8), word(26), fragment.into()]
-}
-
-impl Stack<'_> {
-    /// Remembers the flow of a frame that had a good segment for a connection.
-    pub(super) fn note_flow(&mut self, interface: InterfaceId, frame: &RxFrame<'_>, now: Instant) {
-        if let Some(connection) = self.served {
-            self.flow = Flow::of(interface, frame, connection);
-            self.tcp_confirms(connection, now);
-        }
-    }
-
-    /// Takes the frame, if it comes from the host of the last one and its connection expects it. False: nothing was done.
-    #[inline]
-    pub(super) fn take_expected(
-        &mut self,
-        interface: InterfaceId,
-        frame: &RxFrame<'_>,
-        now: Instant,
-    ) -> bool {
-        // Raw sockets get copies, on the way that looks at everything.
-        #[cfg(feature = "raw")]
-        if !self.raw.is_empty() {
-            return false;
-        }
-        let Some(flow) = &mut self.flow else { return false };
-        let Some((bytes, is_same)) = flow.segment_in(interface, frame) else { return false };
-        let connection = match is_same {
-            true => Some(flow.connection),
-            false => bytes.front().first_chunk().and_then(|ports| self.tcp.active_of(&flow.tuple(*ports))),
-        };
-        let Some(connection) = connection else { return false };
-        let Some(mut segment) = parse_plain(bytes) else { return false };
-        segment.mark = flow.mark;
-        segment.is_merged = frame.segment_len.is_some_and(|len| segment.payload.len() > len.into());
-        let is_whole = || frame.checksum == RxChecksum::Valid || flow.checksum_is_valid(bytes);
-        if !self.tcp.take_expected(connection, &segment, is_whole, now, &mut self.pool) {
-            return false;
-        }
-        if !is_same && let Some(ports) = bytes.front().first_chunk() {
-            flow.turn_to(connection, *ports);
-        }
-        let v6 = flow.v6;
-        self.tcp_confirms(connection, now);
-        let counters = &mut self.counters;
-        counters.frames.received.count(frame.bytes.len());
-        let (ip, ip_len) = match v6 {
-            false => (&mut counters.ipv4, IPV4_LEN),
-            true => (&mut counters.ipv6, IPV6_LEN),
-        };
-        ip.received.count(ip_len + bytes.len());
-        counters.tcp.received.count(bytes.len());
-        true
-    }
 }

@@ -47,7 +47,8 @@ pub(super) struct AddressPair {
 impl Stack<'_> {
     /// Takes in a frame. Nothing is sent from here: answers are queued.
     pub fn on_frame(&mut self, interface: InterfaceId, frame: RxFrame<'_>, now: Instant) {
-        if !self.take_expected(interface, &frame, now) {
+        if !self.take_expected(interface, &frame, now) && !self.take_expected_datagram(interface, &frame, now)
+        {
             self.take_any(interface, &frame, now);
         }
     }
@@ -56,10 +57,12 @@ impl Stack<'_> {
     #[inline(never)]
     fn take_any(&mut self, interface: InterfaceId, frame: &RxFrame<'_>, now: Instant) {
         self.served = None;
+        let served_before = self.served_socket.take();
         if let Err(drop) = self.frame_input(interface, frame, now) {
             self.count_drop(drop, now);
         }
         self.note_flow(interface, frame, now);
+        self.note_datagram_flow(interface, frame, served_before);
     }
 
     fn frame_input(&mut self, id: InterfaceId, frame: &RxFrame<'_>, now: Instant) -> Result<(), Drop> {

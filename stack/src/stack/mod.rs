@@ -13,7 +13,7 @@ mod dhcp;
 #[cfg(feature = "dhcpv6")]
 mod dhcpv6;
 mod egress;
-#[cfg(feature = "tcp")]
+#[cfg(any(feature = "tcp", feature = "udp"))]
 mod flow;
 #[cfg(feature = "forwarding")]
 mod forwarding;
@@ -46,11 +46,18 @@ mod tcp;
 #[cfg(feature = "tcp")]
 mod tcp_calls;
 #[cfg(feature = "tcp")]
+mod tcp_flow;
+#[cfg(feature = "tcp")]
 mod tcp_plain;
 mod timers;
 mod udp;
 mod udp_in_place;
 mod udp_options;
+#[cfg(feature = "udp")]
+mod udp_plain;
+#[cfg(not(feature = "udp"))]
+#[path = "no_udp_plain.rs"]
+mod udp_plain;
 mod udp_source;
 #[cfg(feature = "full")]
 mod views;
@@ -157,6 +164,12 @@ pub struct Stack<'a> {
     flow: Option<tcp::Flow>,
     /// The connection that the frame under way had a good segment for.
     served: Option<tcp::ActiveKey>,
+    /// The last frame with a datagram for a socket.
+    datagram_flow: Option<udp_plain::Flow>,
+    /// The socket that the frame under way had a datagram for.
+    served_socket: Option<udp_plain::Served>,
+    /// The path that a datagram took last.
+    datagram_way: Option<udp_plain::Way>,
     /// Changes whenever a [`Path`] may have.
     paths_epoch: u32,
     path_mtus: PathMtus,
@@ -220,6 +233,9 @@ impl<'a> Stack<'a> {
             admitted: None,
             flow: None,
             served: None,
+            datagram_flow: None,
+            served_socket: None,
+            datagram_way: None,
             paths_epoch: 0,
             path_mtus: PathMtus::new(),
             #[cfg(feature = "fragments")]

@@ -225,6 +225,12 @@ impl<'a> Stack<'a> {
     }
 
     /// A datagram. `None`: no question was sent from its port.
+    /// Is a question under way from this port?
+    #[cfg(feature = "udp")]
+    pub(super) fn names_ask_from(&self, port: u16) -> bool {
+        self.names.as_ref().is_some_and(|names| names.resolver.by_port(port).is_some())
+    }
+
     pub(super) fn names_input(
         &mut self,
         meta: &PacketMeta,

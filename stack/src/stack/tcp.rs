@@ -1,6 +1,6 @@
 //! Where the pipeline meets TCP: segments in, segments out, and what ICMP and neighbours say.
 
-pub(super) use super::flow::Flow;
+pub(super) use super::tcp_flow::Flow;
 pub(super) use super::tcp_plain::TcpWay;
 pub(super) use crate::tcp::table::ActiveKey;
 

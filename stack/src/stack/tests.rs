@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::counters::{Counters, Traffic};
-use crate::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
+use crate::device::{Capabilities, ChecksumRequest, Device, Mac, RxFrame, TxError, TxFrame};
 use crate::error::Error;
 use crate::ip;
 use crate::ip::addresses::Cidr;
@@ -18,6 +18,8 @@ struct Wire {
     sent: Vec<Vec<u8>>,
     room: usize,
     refuses: bool,
+    /// It completes checksums.
+    sums: bool,
     groups: Vec<Mac>,
 }
 
@@ -28,6 +30,7 @@ impl Wire {
             sent: Vec::new(),
             room: usize::MAX,
             refuses: false,
+            sums: false,
             groups: Vec::new(),
         }
     }
@@ -35,7 +38,8 @@ impl Wire {
 
 impl Device for Wire {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(self.mac, 1500)
+        let plain = Capabilities::new(self.mac, 1500);
+        if self.sums { plain.with_tx_checksum() } else { plain }
     }
     fn receive(&mut self, _sink: &mut dyn FnMut(RxFrame<'_>)) -> bool {
         false
@@ -55,6 +59,13 @@ impl Device for Wire {
         }
         let mut bytes = frame.header.to_vec();
         frame.payload.iter().for_each(|p| bytes.extend_from_slice(p));
+        if let Some(ChecksumRequest { start, offset }) = frame.offload.checksum {
+            let mut sum = crate::wire::Checksum::default();
+            sum.add(&bytes[start.into()..]);
+            let sum = if sum.finish() == 0 { 0xffff } else { sum.finish() };
+            let at = usize::from(start + offset);
+            bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+        }
         self.sent.push(bytes);
         Ok(())
     }
@@ -84,7 +95,10 @@ impl Host {
     }
 
     fn fresh(last: u8) -> Self {
-        let device = Wire::new(last);
+        Host::with(Wire::new(last), last)
+    }
+
+    fn with(device: Wire, last: u8) -> Self {
         let mut stack = Stack::new(Storage::heap(&Limits::default()), [last; 32]);
         let id = stack.add_interface(device.capabilities()).unwrap();
         let address = Ipv4Addr::new(10, 0, 0, last).into();
@@ -183,6 +197,7 @@ mod senders;
 mod sharing;
 mod tcp;
 mod udp;
+mod udp_plain;
 mod unreachable;
 mod views;
 

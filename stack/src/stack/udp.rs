@@ -6,6 +6,7 @@ use core::task::Waker;
 use super::Stack;
 use super::egress::Devices;
 use super::icmp::icmp_message;
+use super::udp_plain::served;
 use crate::base::packet_queue::receive_max;
 use crate::base::pool::Need;
 use crate::bytes::Bytes;
@@ -61,13 +62,16 @@ impl Stack<'_> {
         match self.deliver(DatagramKind::Udp, meta, ports, payload, now) {
             #[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
             Err(Undelivered::NoSocket) if refusal.is_some() => refusal.unwrap_or(Err(Drop::UdpNoSocket)),
-            Err(Undelivered::NoSocket) => {
-                self.report_port(meta, packet, protocol::UDP, now);
-                Err(Drop::UdpNoSocket)
+            Err(why) => {
+                if why == Undelivered::NoSocket {
+                    self.report_port(meta, packet, protocol::UDP, now);
+                }
+                Err(refused(why))
             }
-            Err(Undelivered::QueueFull) => Err(Drop::UdpQueueFull),
-            Err(Undelivered::OutOfMemory) => Err(Drop::OutOfMemory),
-            Ok(()) => Ok(()),
+            Ok(socket) => {
+                self.served_socket = served(socket.filter(|_| !is_clients(ports.1)), ports.0);
+                Ok(())
+            }
         }
     }
 
@@ -129,7 +133,7 @@ impl Stack<'_> {
     ) -> Result<(), Drop> {
         let (ident, seq) = header.echo();
         match self.deliver(DatagramKind::Echo, meta, (seq, ident), body, now) {
-            Ok(()) => {
+            Ok(_) => {
                 // The request got there: so the way to it is good.
                 if let Ok(path) = self.path(meta.source, Some(meta.interface), Some(meta.destination)) {
                     self.confirm_neighbor(&path, now);
@@ -137,8 +141,7 @@ impl Stack<'_> {
                 Ok(())
             }
             Err(Undelivered::NoSocket) => Err(Drop::IcmpNoSocket),
-            Err(Undelivered::QueueFull) => Err(Drop::UdpQueueFull),
-            Err(Undelivered::OutOfMemory) => Err(Drop::OutOfMemory),
+            Err(why) => Err(refused(why)),
         }
     }
 
@@ -149,7 +152,7 @@ impl Stack<'_> {
         ports: (u16, u16),
         payload: Bytes<'_>,
         now: Instant,
-    ) -> Result<(), Undelivered> {
+    ) -> Result<Option<u32>, Undelivered> {
         self.datagrams.deliver(kind, meta, ports, payload, &mut self.pool, now)
     }
 
@@ -365,7 +368,7 @@ impl Stack<'_> {
         handle: DatagramHandle,
         (from, to): (Option<IpAddr>, Option<SocketAddr>),
         data: Bytes<'_>,
-        (waker, devices): (Option<&Waker>, Option<&mut dyn Devices>),
+        (waker, mut devices): (Option<&Waker>, Option<&mut dyn Devices>),
         now: Instant,
     ) -> Result<usize, Error> {
         let socket = self.datagrams.get_mut(handle)?;
@@ -378,7 +381,16 @@ impl Stack<'_> {
         if !has_port(socket, &to) {
             return Err(Error::AddrInvalid);
         }
-        let path = match (from, socket.known_path(&to, self.paths_epoch)) {
+        if let (None, Some(devices)) = (from, devices.as_deref_mut())
+            && let Some(sent) = self.datagram_send_plain(handle, &to, data, devices, now)
+        {
+            // All of it, since the device has it or refused it.
+            _ = sent.map_err(|drop| self.count_drop(drop, now));
+            return Ok(data.len());
+        }
+        let socket = self.datagrams.get(handle)?;
+        let known_path = socket.known_path(&to, self.paths_epoch);
+        let path = match (from, known_path) {
             (None, Some(path)) => path,
             (None, None) => self.find_datagram_path(handle, to)?,
             (Some(from), _) => self.datagram_path_from(handle, from, &to)?,
@@ -432,7 +444,12 @@ impl Stack<'_> {
             self.loop_back(from, (destination, to.port()), own_port, (hop_limit, traffic_class), data, now);
         }
         match sent {
-            Ok(()) => Ok(data.len()),
+            Ok(()) => {
+                if from.is_none() && known_path.is_some() {
+                    self.note_datagram_way(handle, &to, path);
+                }
+                Ok(data.len())
+            }
             Err(drop) => self.not_sent(drop, path.interface, waker, now).map(|()| data.len()),
         }
     }
@@ -536,6 +553,28 @@ impl Stack<'_> {
         #[cfg(feature = "multicast")]
         self.datagram_leave_all(handle, Instant::ZERO);
         self.datagrams.close(handle, &mut self.pool);
+    }
+}
+
+/// What a datagram that no socket took is counted as.
+pub(super) fn refused(why: Undelivered) -> Drop {
+    match why {
+        Undelivered::NoSocket => Drop::UdpNoSocket,
+        Undelivered::QueueFull => Drop::UdpQueueFull,
+        Undelivered::OutOfMemory => Drop::OutOfMemory,
+    }
+}
+
+/// Is it a port at which parts of the stack hear, before any socket does?
+pub(super) fn is_clients(port: u16) -> bool {
+    match port {
+        #[cfg(feature = "dhcpv4")]
+        DHCP_CLIENT => true,
+        #[cfg(feature = "dhcpv6")]
+        crate::wire::DHCPV6_CLIENT => true,
+        #[cfg(feature = "mdns")]
+        crate::names::mdns::MDNS_PORT => true,
+        _ => false,
     }
 }
 

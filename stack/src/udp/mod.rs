@@ -197,6 +197,7 @@ pub(crate) struct Datagrams<'a> {
     slab: Slab<'a, DatagramSocket>,
     /// How many were bound so far.
     bound: u32,
+    epoch: u32,
     demux: Demux<'a>,
     /// Of flow labels.
     hash: HashKey,
@@ -221,6 +222,7 @@ impl<'a> Datagrams<'a> {
         Datagrams {
             slab: Slab::empty(),
             bound: 0,
+            epoch: 0,
             demux: Demux::empty(),
             hash: HashKey([0; 16]),
             woken: Woken::new(),
@@ -238,6 +240,15 @@ impl<'a> Datagrams<'a> {
         key: [u8; 16],
     ) {
         (self.slab, self.demux, self.hash) = (Slab::new(slots, limit), Demux::new(buckets), HashKey(key));
+    }
+
+    /// A number that changes whenever a datagram may be for another socket than before, or one be sent from another address.
+    pub(crate) const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    fn next_epoch(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
     }
 
     /// Every socket.
@@ -332,6 +343,7 @@ impl<'a> Datagrams<'a> {
             self.slab.remove(key.index);
             return Err(Error::TooManySockets);
         }
+        self.next_epoch();
         Ok(DatagramHandle(key))
     }
 
@@ -397,6 +409,7 @@ impl<'a> Datagrams<'a> {
         let hash = port_hash(socket.kind, socket.port);
         self.demux.remove(hash, handle.0.index);
         self.slab.remove(handle.0.index);
+        self.next_epoch();
     }
 
     /// `waker` is woken when there is something to receive.
@@ -412,7 +425,7 @@ impl<'a> Datagrams<'a> {
     }
 
     /// Gives a datagram to the one socket that is most specific about it (H137, H144), or, if it
-    /// went to a group, to each that wants it.
+    /// went to a group, to each that wants it. Says which socket it is for alone.
     pub(crate) fn deliver(
         &mut self,
         kind: DatagramKind,
@@ -421,12 +434,12 @@ impl<'a> Datagrams<'a> {
         payload: crate::bytes::Bytes<'_>,
         pool: &mut Pool<'_>,
         now: Instant,
-    ) -> Result<(), Undelivered> {
-        let record = Arrival::record(meta, ports.0, now);
+    ) -> Result<Option<u32>, Undelivered> {
+        let record = Arrival::of_packet(meta, ports.0, now).record();
         let frame = Frame::new([&record, &[]], payload);
         let source = (meta.source, ports.0);
         if meta.link_broadcast {
-            return self.deliver_to_all(kind, meta, ports, &frame, pool);
+            return self.deliver_to_all(kind, meta, ports, &frame, pool).map(|()| None);
         }
         let mut best: Option<(u8, u32, u32)> = None;
         self.visit(kind, ports.1, |index, socket| {
@@ -439,7 +452,18 @@ impl<'a> Datagrams<'a> {
             Some(Sharing::Port) => self.share(kind, rank, meta, ports).unwrap_or(index),
             _ => index,
         };
-        self.slab.at_mut(index).ok_or(Undelivered::NoSocket)?.keep(&frame, pool, &mut self.woken)
+        self.keep(index, &frame, pool).map(|()| Some(index))
+    }
+
+    /// Appends a datagram to the unread ones of a socket.
+    #[inline]
+    pub(crate) fn keep(
+        &mut self,
+        index: u32,
+        frame: &Frame<'_>,
+        pool: &mut Pool<'_>,
+    ) -> Result<(), Undelivered> {
+        self.slab.at_mut(index).ok_or(Undelivered::NoSocket)?.keep(frame, pool, &mut self.woken)
     }
 
     /// Which of the sockets that share a port gets what comes from this peer.

@@ -41,6 +41,7 @@ impl Datagrams<'_> {
         socket.chosen[1] |= socket.zone != zone;
         (socket.peer, socket.local, socket.zone) = (Some(peer), local, zone);
         socket.last_path = None;
+        self.next_epoch();
         Ok(())
     }
 
@@ -63,6 +64,7 @@ impl Datagrams<'_> {
         let socket = self.get_mut(handle)?;
         (socket.peer, socket.local, socket.zone) = (None, local, zone);
         (socket.chosen, socket.last_path) = ([false; 2], None);
+        self.next_epoch();
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ mod ndp;
 mod router;
 #[cfg(feature = "tcp")]
 pub(crate) mod tcp;
-#[cfg(feature = "tcp")]
+#[cfg(any(feature = "tcp", feature = "udp"))]
 mod template;
 mod udp;
 
@@ -60,8 +60,10 @@ pub(crate) use ipv6::{IPV6_LEN, Ipv6Header, OptionVerdict, check_options, extens
 pub(crate) use ndp::{NDP_LEN_MAX, NeighborMessage, NeighborMessageKind};
 #[cfg(feature = "slaac")]
 pub(crate) use router::{Redirect, RouterAdvert, RouterOption, router_solicit};
-#[cfg(feature = "tcp")]
+#[cfg(any(feature = "tcp", feature = "udp"))]
 pub(crate) use template::{HeaderTemplate, PacketFields};
+#[cfg(feature = "udp")]
+pub(crate) use udp::UDP_CHECKSUM_AT;
 pub(crate) use udp::{UDP_LEN, UdpHeader};
 
 use core::net::IpAddr;
