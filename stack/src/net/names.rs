@@ -277,7 +277,7 @@ impl Net {
         records.names().next().ok_or(Error::NameNotFound)
     }
 
-    /// [`reverse_lookup`](Net::reverse_lookup) for an executor.
+    /// [`reverse_lookup`](Net::reverse_lookup) for an executor. Dropped before it is ready, it is cancelled.
     pub async fn reverse_lookup_async(&self, address: IpAddr) -> Result<Name, Error> {
         let records = self.start_query(&Name::reverse(address), RecordType::Ptr)?.await?;
         records.names().next().ok_or(Error::NameNotFound)

@@ -226,7 +226,7 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// [`lock`](Mutex::lock) for an executor.
+    /// [`lock`](Mutex::lock) for an executor. Dropped before it is ready, it has taken nothing.
     pub async fn lock_async(&self) -> MutexGuard<'_, T> {
         poll_fn(|cx| self.poll_lock(cx)).await
     }

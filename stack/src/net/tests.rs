@@ -14,6 +14,7 @@ use crate::net::wait::Spin;
 use crate::socket::{TcpListener, TcpStream};
 use crate::stack::{Limits, Storage};
 
+mod cancellation;
 mod set_up;
 
 type Hook = Mutex<Option<Box<dyn FnOnce() + Send>>>;

@@ -247,7 +247,7 @@ impl Net {
         Ok(run(&mut stream.map_err(failed)?))
     }
 
-    /// [`with_tcp_connect`](Net::with_tcp_connect) for an executor. (The time limit holds with the feature `alloc`.)
+    /// [`with_tcp_connect`](Net::with_tcp_connect) for an executor. Dropped before it is ready, it gives the attempt up. (The time limit holds with the feature `alloc`.)
     pub async fn with_tcp_connect_async<'h, R>(
         &self,
         host: &'h str,

@@ -129,7 +129,7 @@ impl TcpStream {
         self.net().wait_for(self.write_timeout, |cx| self.poll_acknowledged(cx))
     }
 
-    /// [`wait_acknowledged`](TcpStream::wait_acknowledged) for an executor.
+    /// [`wait_acknowledged`](TcpStream::wait_acknowledged) for an executor. It may be dropped at any time.
     pub async fn wait_acknowledged_async(&self) -> Result<(), Error> {
         self.net().wait_async(self.write_timeout, |cx| self.poll_acknowledged(cx)).await
     }

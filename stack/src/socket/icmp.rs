@@ -137,12 +137,12 @@ impl PingSocket {
         net.wait_for(timeout, |cx| self.poll_recv(cx, buf))
     }
 
-    /// [`send`](PingSocket::send) for an executor.
+    /// [`send`](PingSocket::send) for an executor. Dropped before it is ready, it has sent nothing.
     pub async fn send_async(&mut self, payload: &[u8]) -> Result<u16, Error> {
         poll_fn(|cx| self.poll_send(cx, payload)).await
     }
 
-    /// [`recv`](PingSocket::recv) for an executor.
+    /// [`recv`](PingSocket::recv) for an executor. Dropped before it is ready, it has taken nothing.
     pub async fn recv_async(&mut self, buf: &mut [u8]) -> Result<PingReply, Error> {
         let (net, timeout) = (self.net.clone(), self.read_timeout);
         net.wait_async(timeout, |cx| self.poll_recv(cx, buf)).await

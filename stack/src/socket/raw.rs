@@ -171,7 +171,7 @@ impl RawSocket {
         self.0.net.wait_for(self.0.read_timeout, |cx| self.poll_recv(cx, buf))
     }
 
-    /// [`send_to`](Self::send_to) for an executor.
+    /// [`send_to`](Self::send_to) for an executor. Dropped before it is ready, it has sent nothing.
     pub async fn send_to_async(&self, data: &[u8], to: IpAddr) -> Result<usize, Error> {
         poll_fn(|cx| self.poll_send(cx, data, Some(SocketAddr::new(to, 0)))).await
     }
@@ -251,7 +251,7 @@ impl EthernetSocket {
         self.0.net.wait_for(self.0.read_timeout, |cx| self.poll_recv(cx, buf))
     }
 
-    /// [`send_to`](Self::send_to) for an executor.
+    /// [`send_to`](Self::send_to) for an executor. Dropped before it is ready, it has sent nothing.
     pub async fn send_to_async(&self, payload: &[u8], to: Mac) -> Result<usize, Error> {
         poll_fn(|cx| self.poll_send(cx, payload, to)).await
     }

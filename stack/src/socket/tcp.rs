@@ -130,7 +130,7 @@ impl TcpStream {
         TcpBuilder::new(net).timeout(timeout).connect(to)
     }
 
-    /// As [`connect`](TcpStream::connect), for an executor.
+    /// As [`connect`](TcpStream::connect), for an executor. Dropped before it is ready, it gives the connection up.
     pub async fn connect_async(net: &Net, to: impl ToSocketAddrs) -> Result<TcpStream, Error> {
         TcpBuilder::new(net).connect_async(to).await
     }

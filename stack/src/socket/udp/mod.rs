@@ -331,7 +331,7 @@ impl UdpSocket {
         self.recv_datagram_async(buf).await.map(|received| received.len)
     }
 
-    /// [`peek_from`](UdpSocket::peek_from) for an executor.
+    /// [`peek_from`](UdpSocket::peek_from) for an executor. It may be dropped at any time: it takes nothing.
     pub async fn peek_from_async(&self, buf: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
         let received = self.net.wait_async(self.read_timeout, |cx| self.poll_receive(cx, buf, true)).await?;
         Ok((received.len, received.from))
