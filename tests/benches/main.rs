@@ -23,6 +23,7 @@ mod s7;
 mod s8;
 mod s9;
 mod short;
+mod sockets;
 mod table;
 mod tap;
 
@@ -124,7 +125,7 @@ fn measure(section: &str, effort: &Effort, quick: bool) -> Result<Vec<Table>, St
         }
         "s8" => {
             count::check()?;
-            s8::tables()
+            s8::tables().into_iter().chain([sockets::in_place()]).collect()
         }
         "s6" => {
             count::check()?;
@@ -132,7 +133,7 @@ fn measure(section: &str, effort: &Effort, quick: bool) -> Result<Vec<Table>, St
         }
         "s7" => {
             count::check()?;
-            vec![s7::table()]
+            vec![s7::table(), sockets::sleeping()]
         }
         "s10" => s10::tables(effort),
         "s11" => vec![s11::table(effort)?],
@@ -160,6 +161,7 @@ fn child(scenario: &str, args: &[String]) -> Result<(), String> {
         "s6" => s6::sample(args).map(Ok),
         "s7" => s7::sample(args).map(Ok),
         "s8" => s8::sample(args).map(Ok),
+        "sockets" => sockets::sample(args).map(Ok),
         "short" => short::sample(args).map(Ok),
         "bulk" => bulk::sample(args),
         "s17" => s17::sample(args),

@@ -197,6 +197,7 @@ mod senders;
 mod sharing;
 mod tcp;
 mod udp;
+mod udp_errors;
 mod udp_plain;
 mod unreachable;
 mod views;

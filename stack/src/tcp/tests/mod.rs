@@ -34,7 +34,11 @@ mod recovery;
 mod sack;
 mod security;
 mod states;
+#[cfg(all(feature = "ecn", feature = "syn-cookies"))]
+mod syn_cookies;
+mod time_wait;
 mod timers;
+mod undo;
 mod urgent;
 mod user;
 
