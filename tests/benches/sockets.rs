@@ -11,7 +11,6 @@ use barenet::wait::Spin;
 use barenet::{Net, Platform, TcpListener, TcpStream};
 use std::future::Future;
 use std::hint::black_box;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
@@ -157,7 +156,7 @@ fn exchanges<F: Face>(rounds: u64, _: F) -> Done {
     let (mut server, _) = listener.try_accept().expect("a connection");
     for _ in 0..rounds {
         for (from, to) in [(0, 1), (1, 0)] {
-            let mut ends = [&mut client, &mut server];
+            let ends = [&mut client, &mut server];
             phase_write::<F>(ends[from]);
             (0..3).for_each(|_| phase_turn(&net));
             phase_read::<F>(ends[to]);

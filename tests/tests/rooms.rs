@@ -196,8 +196,7 @@ fn documents_name_files_that_exist() {
             let is_there = |from: &&str| {
                 ["", ".rs"].iter().any(|end| root().join(format!("{from}{name}{end}")).exists())
             };
-            if name != "tests.rs" && !name.starts_with("target/") && !ROOTS.iter().any(|from| is_there(&from))
-            {
+            if name != "tests.rs" && !name.starts_with("target/") && !ROOTS.iter().any(is_there) {
                 wrong.push(format!("{document} names `{name}`, which is not there"));
             }
         }

@@ -78,7 +78,37 @@ trait Handle {
     /// Lets its socket and its callbacks go, and calls none of them.
     fn close(&self);
 
-    fn bell(&self) -> &Arc<Bell>;
+    fn place(&self) -> &Place;
+}
+
+/// A handle's place in its loop, given back when the handle is gone.
+struct Place {
+    events: Loop,
+    bell: Arc<Bell>,
+}
+
+impl Place {
+    fn new(events: &Loop) -> Place {
+        let State { handles, free, called, .. } = &*events.0;
+        let number = free.borrow_mut().pop().unwrap_or_else(|| {
+            let mut handles = handles.borrow_mut();
+            handles.push(None);
+            handles.len() - 1
+        });
+        let bell = Bell { number, is_queued: AtomicBool::new(false), called: called.clone() };
+        Place { events: events.clone(), bell: Arc::new(bell) }
+    }
+
+    fn ring(&self) {
+        self.bell.ring();
+    }
+}
+
+impl Drop for Place {
+    /// One that takes its number may be called for nothing.
+    fn drop(&mut self) {
+        self.events.0.free.borrow_mut().push(self.bell.number);
+    }
 }
 
 /// A callback that is called again and again until it is taken away, which it may do itself.
@@ -259,34 +289,20 @@ impl Loop {
             let handle = self.0.handles.borrow().get(number).cloned().flatten();
             let Some(handle) = handle else { continue };
             // One that is gone may have rung for the handle that has its number now.
-            let waker = Waker::from(handle.bell().clone());
+            let bell = handle.place().bell.clone();
+            let waker = Waker::from(bell.clone());
             handle.clone().run(&mut Context::from_waker(&waker));
             // The loop keeps those alone that do something, or were called again.
-            if !handle.is_active() && !handle.bell().is_queued.load(Ordering::SeqCst) {
+            if !handle.is_active() && !bell.is_queued.load(Ordering::SeqCst) {
                 let forgotten = self.0.handles.borrow_mut().get_mut(number).and_then(Option::take);
                 drop(forgotten);
             }
         }
     }
 
-    /// A place for a handle.
-    fn bell(&self) -> Arc<Bell> {
-        let number = self.0.free.borrow_mut().pop().unwrap_or_else(|| {
-            let mut handles = self.0.handles.borrow_mut();
-            handles.push(None);
-            handles.len() - 1
-        });
-        Arc::new(Bell { number, is_queued: AtomicBool::new(false), called: self.0.called.clone() })
-    }
-
-    /// The handle is gone. One that takes its number may be called for nothing.
-    fn give_back(&self, bell: &Bell) {
-        self.0.free.borrow_mut().push(bell.number);
-    }
-
     /// The handle has something to do: the loop keeps it.
     fn call(&self, handle: Rc<dyn Handle>) {
-        let bell = handle.bell().clone();
+        let bell = handle.place().bell.clone();
         let mut handles = self.0.handles.borrow_mut();
         let replaced = handles.get_mut(bell.number).and_then(|place| place.replace(handle));
         drop(handles);

@@ -2,21 +2,19 @@
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
-use alloc::sync::Arc;
 use core::cell::RefCell;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use super::{Bell, Handle, Loop};
+use super::{Handle, Loop, Place};
 
 /// What [`Loop::request`] has begun. Dropped, it goes on.
 #[derive(Clone)]
 pub struct Request(Rc<Inner>);
 
 struct Inner {
-    events: Loop,
-    bell: Arc<Bell>,
+    place: Place,
     /// Until it was called back, or cancelled.
     work: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>>,
 }
@@ -41,7 +39,7 @@ impl Loop {
     ) -> Request {
         let work = Box::pin(async move { on_done(future.await) });
         let work = RefCell::new(Some(work as Pin<Box<dyn Future<Output = ()>>>));
-        let inner = Rc::new(Inner { events: self.clone(), bell: self.bell(), work });
+        let inner = Rc::new(Inner { place: Place::new(self), work });
         self.call(inner.clone());
         Request(inner)
     }
@@ -51,7 +49,7 @@ impl Request {
     /// Gives it up, if it was not called back yet: nothing is called then.
     pub fn cancel(&self) {
         self.0.close();
-        self.0.bell.ring();
+        self.0.place.ring();
     }
 
     /// Will it call back yet?
@@ -80,13 +78,7 @@ impl Handle for Inner {
         drop(work);
     }
 
-    fn bell(&self) -> &Arc<Bell> {
-        &self.bell
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.events.give_back(&self.bell);
+    fn place(&self) -> &Place {
+        &self.place
     }
 }

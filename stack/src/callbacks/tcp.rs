@@ -3,14 +3,13 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
-use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 
-use super::{BUDGET, Bell, Handle, Loop, Slot};
+use super::{BUDGET, Handle, Loop, Place, Slot};
 use crate::base::wakers::NOBODY;
 use crate::error::Error;
 use crate::socket::{Addresses, Shutdown, TcpBuilder, TcpListener, TcpStream, ToListenAddr, ToSocketAddrs};
@@ -58,8 +57,7 @@ pub enum Read<'a> {
 pub struct Tcp(Rc<Inner>);
 
 struct Inner {
-    events: Loop,
-    bell: Arc<Bell>,
+    place: Place,
     /// The connection that was told was taken.
     is_taken: Cell<bool>,
     state: RefCell<State>,
@@ -103,10 +101,8 @@ struct Write {
 impl Tcp {
     /// A handle that is neither bound nor connected.
     pub fn new(events: &Loop) -> Tcp {
-        let bell = events.bell();
         Tcp(Rc::new(Inner {
-            events: events.clone(),
-            bell,
+            place: Place::new(events),
             is_taken: Cell::new(false),
             state: RefCell::default(),
         }))
@@ -114,7 +110,7 @@ impl Tcp {
 
     /// The loop that it is a handle of.
     pub fn events(&self) -> &Loop {
-        &self.0.events
+        &self.0.place.events
     }
 
     /// Gives it a local address and port, for [`listen`](Tcp::listen) or [`connect`](Tcp::connect). Whether they are free is
@@ -171,7 +167,7 @@ impl Tcp {
         state.socket = Socket::Stream(stream);
         drop(state);
         self.0.is_taken.set(true);
-        self.0.bell.ring();
+        self.0.place.ring();
         Ok(())
     }
 
@@ -236,7 +232,7 @@ impl Tcp {
     pub fn read_stop(&self) {
         let before = self.0.state.borrow_mut().on_read.stop();
         drop(before);
-        self.0.bell.ring();
+        self.0.place.ring();
     }
 
     /// Writes all of the pieces, one after another as if they were one, and calls back with how it went and how many bytes
@@ -363,7 +359,7 @@ impl Tcp {
             state.socket = Socket::None;
             if let Ok(rest) = self.start(&mut state, addresses) {
                 state.connecting = Some((rest, on_connected));
-                return self.0.bell.ring();
+                return self.0.place.ring();
             }
         }
         drop(state);
@@ -382,7 +378,7 @@ impl Tcp {
             }
             let Poll::Ready(result) = listener.poll_acceptable(cx) else { return };
             if turn == BUDGET {
-                return self.0.bell.ring();
+                return self.0.place.ring();
             }
             let Some(mut on_connection) = state.on_connection.take() else { return };
             if result.is_err() {
@@ -446,7 +442,7 @@ impl Tcp {
                 return;
             }
             if turn == BUDGET {
-                return self.0.bell.ring();
+                return self.0.place.ring();
             }
             let buffer = buffer.get_or_insert_with(|| vec![0; READ_MAX]);
             let read = match &mut state.socket {
@@ -501,13 +497,7 @@ impl Handle for Inner {
         drop(self.state.replace(closed));
     }
 
-    fn bell(&self) -> &Arc<Bell> {
-        &self.bell
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.events.give_back(&self.bell);
+    fn place(&self) -> &Place {
+        &self.place
     }
 }

@@ -2,13 +2,12 @@
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
-use alloc::sync::Arc;
 use core::cell::RefCell;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::Context;
 
-use super::{Bell, Handle, Loop, Slot};
+use super::{Handle, Loop, Place, Slot};
 use crate::net::Sleep;
 use crate::time::Duration;
 
@@ -38,8 +37,7 @@ type OnTime = Box<dyn FnMut(&Timer)>;
 pub struct Timer(Rc<Inner>);
 
 struct Inner {
-    events: Loop,
-    bell: Arc<Bell>,
+    place: Place,
     state: RefCell<State>,
 }
 
@@ -53,12 +51,12 @@ struct State {
 impl Timer {
     /// A timer that is not started.
     pub fn new(events: &Loop) -> Timer {
-        Timer(Rc::new(Inner { events: events.clone(), bell: events.bell(), state: RefCell::default() }))
+        Timer(Rc::new(Inner { place: Place::new(events), state: RefCell::default() }))
     }
 
     /// The loop that it is a handle of.
     pub fn events(&self) -> &Loop {
-        &self.0.events
+        &self.0.place.events
     }
 
     /// Calls `on_time` once, when so much time has passed from now, to the microsecond. What was started before is forgotten.
@@ -89,7 +87,7 @@ impl Timer {
     pub fn stop(&self) {
         let before = self.0.clear();
         drop(before);
-        self.0.bell.ring();
+        self.0.place.ring();
     }
 
     /// Will it be called yet?
@@ -119,7 +117,7 @@ impl Handle for Inner {
         drop(state);
         on_time(&timer);
         timer.0.state.borrow_mut().on_time.put_back(on_time);
-        timer.0.bell.ring();
+        timer.0.place.ring();
     }
 
     fn is_active(&self) -> bool {
@@ -130,13 +128,7 @@ impl Handle for Inner {
         drop(self.clear());
     }
 
-    fn bell(&self) -> &Arc<Bell> {
-        &self.bell
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.events.give_back(&self.bell);
+    fn place(&self) -> &Place {
+        &self.place
     }
 }

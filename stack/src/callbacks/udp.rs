@@ -3,13 +3,12 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
 
-use super::{BUDGET, Bell, Handle, Loop};
+use super::{BUDGET, Handle, Loop, Place};
 use crate::base::wakers::NOBODY;
 use crate::error::Error;
 use crate::socket::{ToListenAddr, ToSocketAddrs, UdpSocket};
@@ -50,8 +49,7 @@ pub struct Datagram<'a> {
 pub struct Udp(Rc<Inner>);
 
 struct Inner {
-    events: Loop,
-    bell: Arc<Bell>,
+    place: Place,
     state: RefCell<State>,
 }
 
@@ -83,13 +81,12 @@ struct Send {
 impl Udp {
     /// A handle that is not bound.
     pub fn new(events: &Loop) -> Udp {
-        let bell = events.bell();
-        Udp(Rc::new(Inner { events: events.clone(), bell, state: RefCell::default() }))
+        Udp(Rc::new(Inner { place: Place::new(events), state: RefCell::default() }))
     }
 
     /// The loop that it is a handle of.
     pub fn events(&self) -> &Loop {
-        &self.0.events
+        &self.0.place.events
     }
 
     /// Binds it to a local address and port; errors as for [`UdpSocket::bind`], and [`Error::AlreadyConnected`] if it is bound.
@@ -146,7 +143,7 @@ impl Udp {
     /// Stops that: what arrives waits in the socket.
     pub fn recv_stop(&self) {
         self.change(None);
-        self.0.bell.ring();
+        self.0.place.ring();
     }
 
     fn change(&self, to: Option<Receiving>) {
@@ -245,7 +242,7 @@ impl Udp {
             };
             let polled = match turn {
                 BUDGET => {
-                    self.0.bell.ring();
+                    self.0.place.ring();
                     Poll::Pending
                 }
                 _ => socket.poll_recv(cx, &mut receiving.buffer),
@@ -297,13 +294,7 @@ impl Handle for Inner {
         drop(self.state.replace(closed));
     }
 
-    fn bell(&self) -> &Arc<Bell> {
-        &self.bell
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.events.give_back(&self.bell);
+    fn place(&self) -> &Place {
+        &self.place
     }
 }
