@@ -52,6 +52,9 @@ impl Stack<'_> {
                     self.confirm_address(id, target.into(), now);
                     if target.is_unicast_link_local() {
                         self.autoconf_ask_again(id, now);
+                        //= rfc3810#5.2.13: what was told from the unspecified address routers have ignored
+                        #[cfg(feature = "multicast")]
+                        self.tell_groups_anew(id, false, now);
                         #[cfg(feature = "dhcpv6")]
                         self.dhcpv6_ready(id, now);
                     }

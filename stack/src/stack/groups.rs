@@ -152,10 +152,11 @@ impl Stack<'_> {
         }
     }
 
-    /// The link has come up: whoever is there now is told of all groups.
-    pub(super) fn tell_groups_anew(&mut self, id: InterfaceId, now: Instant) {
+    /// Whoever is on the link now is told of all groups of a family.
+    pub(super) fn tell_groups_anew(&mut self, id: InterfaceId, is_v4: bool, now: Instant) {
         if let Some(interface) = self.interfaces.get(id.0) {
-            self.datagrams.groups.tell_anew(id, &interface.queriers[0], now);
+            let querier = &interface.queriers[usize::from(is_v4)];
+            self.datagrams.groups.tell_anew(id, is_v4, querier, now);
         }
     }
 

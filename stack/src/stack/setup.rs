@@ -129,7 +129,7 @@ impl Stack<'_> {
         }
         self.link_changed(id, true, now);
         #[cfg(feature = "multicast")]
-        self.tell_groups_anew(id, now);
+        [true, false].into_iter().for_each(|is_v4| self.tell_groups_anew(id, is_v4, now));
         #[cfg(feature = "mdns")]
         self.mdns_link(now);
         #[cfg(feature = "slaac")]

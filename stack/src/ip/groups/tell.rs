@@ -133,14 +133,18 @@ impl Groups<'_> {
         }
     }
 
-    /// The link has come up, maybe at another switch, which knows nothing of us: every group is told of anew.
-    pub(crate) fn tell_anew(&mut self, interface: InterfaceId, querier: &Querier, now: Instant) {
+    /// Every group of a family is told of anew, as to a router or switch that knows nothing of us.
+    pub(crate) fn tell_anew(
+        &mut self,
+        interface: InterfaceId,
+        is_v4: bool,
+        querier: &Querier,
+        now: Instant,
+    ) {
         let changes = querier.robustness();
-        for is_v4 in [true, false] {
-            self.each_of(interface, is_v4, |telling| {
-                (telling.mode_changes, telling.change_at) = (changes, Some(now));
-            });
-        }
+        self.each_of(interface, is_v4, |telling| {
+            (telling.mode_changes, telling.change_at) = (changes, Some(now));
+        });
     }
 
     fn cancel(&mut self, interface: InterfaceId, is_v4: bool) {

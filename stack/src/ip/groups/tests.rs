@@ -100,7 +100,7 @@ fn records(message: &GroupMessage) -> Vec<Told> {
     all
 }
 
-/// I09: each change of the filter is told by the record that says it, and once again.
+/// H123, I09: each change of the filter is told by the record that says it, and once again.
 //= rfc3376#5.1
 //= rfc3810#6.1
 #[test]
@@ -344,5 +344,131 @@ fn last(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(a) => a.octets()[3],
         IpAddr::V6(a) => a.octets()[15],
+    }
+}
+
+/// H125: a query for one group leaves the answer to a general one, and to another group, where they are; each comes in its time.
+//= rfc3376#5.2
+//= rfc2236#3
+#[test]
+fn group_query_leaves_other_answers_pending() {
+    let names = |all: Vec<(Instant, GroupMessage)>, at: usize| -> BTreeSet<u8> {
+        all.iter().map(|(_, m)| m.bytes[at]).collect()
+    };
+    for version in [3, 2] {
+        let ask = |n: u8, tenths: u8| match version {
+            3 => {
+                let mut message = query(n, &[]);
+                message[1] = tenths;
+                message
+            }
+            _ => std::vec![0x11, tenths, 0, 0, if n == 0 { 0 } else { 239 }, 0, 0, n],
+        };
+        // In a report of version 3 the group of its only record.
+        let named = if version == 3 { 15 } else { 7 };
+        let mut host = Host::new(32);
+        host.query(&ask(0, 100), T0);
+        host.rest();
+        (1..=3).for_each(|n| host.join(1, group(n), Wish::AnySource, T0).unwrap());
+        host.rest();
+        host.query(&ask(0, 100), T0);
+        let general = host.deadline().unwrap();
+        host.query(&ask(1, 1), T0);
+        assert!(host.deadline().unwrap() <= general.min(at(100)), "version {version}");
+        let all = host.rest();
+        assert!(all.iter().all(|(when, _)| when.since(T0) <= Duration::from_secs(10)));
+        assert_eq!(names(all, named), (1..=3).collect(), "version {version}");
+        // Two groups are asked for, one after the other.
+        (1..=2).for_each(|n| host.query(&ask(n, 100), T0));
+        assert_eq!(names(host.rest(), named), (1..=2).collect(), "version {version}");
+    }
+}
+
+/// H129: groups that are joined and left while the answer to a general query is owed: each that is there is told once, no other.
+#[test]
+fn general_query_is_answered_for_each_group_in_spite_of_changes() {
+    let mut host = Host::new(64);
+    let mut random = Random::new([9; 32]);
+    let mut joined = BTreeSet::new();
+    for n in 1..=8 {
+        host.join(1, group(n), Wish::AnySource, T0).unwrap();
+        joined.insert(n);
+    }
+    host.rest();
+    for round in 0..50u64 {
+        let now = T0 + Duration::from_secs(60 * (round + 1));
+        host.query(&query(0, &[]), now);
+        for _ in 0..random.below(8) {
+            let n = 1 + random.below(15) as u8;
+            match joined.remove(&n) {
+                true => host.leave(1, group(n), Wish::AnySource, now).unwrap(),
+                false => {
+                    host.join(1, group(n), Wish::AnySource, now).unwrap();
+                    joined.insert(n);
+                }
+            }
+        }
+        let mut answered: Vec<_> =
+            host.told().into_iter().filter(|r| r.0 == K::IsExclude as u8).map(|r| r.1).collect();
+        answered.sort_unstable();
+        assert_eq!(answered, joined.iter().copied().collect::<Vec<_>>(), "round {round}");
+    }
+}
+
+/// H130: who leaves a group while an answer for it is pending does not report it any more.
+//= rfc3810#6.2
+#[test]
+fn left_group_is_not_answered_for() {
+    for old in [None, Some([0x11, 100, 0, 0, 0, 0, 0, 0])] {
+        let mut host = Host::new(8);
+        if let Some(old) = old {
+            host.query(&old, T0);
+        }
+        host.join(1, group(1), Wish::AnySource, T0).unwrap();
+        host.rest();
+        host.query(&query(1, &[]), at(1));
+        host.leave(1, group(1), Wish::AnySource, at(2)).unwrap();
+        let all = host.rest();
+        assert!(!all.is_empty(), "that it was left is told");
+        let is_leave = |m: &GroupMessage| match old {
+            Some(_) => m.bytes[0] == 0x17,
+            None => records(m).iter().all(|r| r.0 == K::ToInclude as u8 && r.2.is_empty()),
+        };
+        assert!(all.iter().all(|(_, m)| is_leave(m)));
+    }
+}
+
+/// H132: as many groups and sources as there may be are all told, in reports that fit the smallest MTU of IPv6.
+#[test]
+fn full_tables_are_told_in_reports_that_fit() {
+    let mut host = Host::new(GROUPS_MAX * SOURCES_MAX);
+    let in_v6 = |n: u8| Place { group: std::format!("ff15::{n:x}").parse().unwrap(), ..group(n) };
+    for n in 1..=GROUPS_MAX as u8 {
+        for source in 1..=SOURCES_MAX as u8 {
+            let source: IpAddr = std::format!("2001:db8::{source:x}").parse().unwrap();
+            host.join(1, in_v6(n), Wish::Source(source), T0).unwrap();
+        }
+    }
+    let query = [&[130, 0, 0, 0, 0, 100, 0, 0][..], &[0; 16], &[2, 0, 0, 0]].concat();
+    let query = Query::parse_v6(&query).unwrap();
+    let mut told = BTreeMap::<u8, BTreeSet<u8>>::new();
+    for is_asked in [false, true] {
+        if is_asked {
+            told.clear();
+            let (interface, querier) = (group(1).interface, &mut host.querier);
+            host.groups.on_query(interface, false, &query, querier, &mut host.random, at(100_000));
+        }
+        while let Some(now) = host.deadline() {
+            let interface = group(1).interface;
+            while let Some(m) =
+                host.groups.next_due(interface, false, &mut host.querier, &mut host.random, now)
+            {
+                assert!(m.bytes.len() + 48 <= 1280, "{}", m.bytes.len());
+                assert_eq!((m.bytes[7], m.bytes.len()), (1, 28 + 16 * usize::from(m.bytes[11])));
+                let sources = m.bytes[28..].chunks(16).map(|s| s[15]);
+                told.entry(m.bytes[27]).or_default().extend(sources);
+            }
+        }
+        assert!(told.len() == GROUPS_MAX && told.values().all(|s| s.len() == SOURCES_MAX), "{told:?}");
     }
 }

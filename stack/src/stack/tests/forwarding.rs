@@ -154,7 +154,7 @@ fn router_hop_limit_used_up_is_reported() {
     assert_eq!(world.drops(), [(Drop::ForwardHopLimit, 2)]);
 }
 
-/// RFC 1191 §4, RFC 8201: what is larger than the next link is reported with that link's MTU; without DF it is cut.
+/// H070, RFC 1191 §4, RFC 8201: what is larger than the next link is reported with that link's MTU; without DF it is cut.
 #[test]
 fn router_packet_too_big_is_reported_or_cut() {
     let mut world = Router::new(1300);

@@ -482,3 +482,45 @@ fn dont_fragment_refuses_or_probes() {
     send(&mut host, socket, v4(9), &text(1472)).unwrap();
     assert_eq!(host.output(T0).len(), 2);
 }
+
+/// H202: a device that makes checksums itself sees one part of a datagram only: the whole one's checksum is made before it is cut.
+#[test]
+fn datagram_in_fragments_has_its_checksum_whatever_the_device_offers() {
+    for to_v6 in [false, true] {
+        let (mut a, mut b) = (Host::with(Wire { sums: true, ..Wire::new(1) }, 1), Host::new(2));
+        let (server, client) = (bind(&mut b, false, 7), bind(&mut a, !to_v6, 0));
+        let to = if to_v6 { b.link_local() } else { v4(2) };
+        send(&mut a, client, to, &text(4000)).unwrap();
+        settle(&mut a, &mut b, T0);
+        assert!(receive(&mut b, server).unwrap() == text(4000));
+        assert_eq!(drops(&b), []);
+    }
+}
+
+/// H214: traffic class and TTL are those of every fragment, and the datagram's at the other end.
+#[test]
+fn fragments_have_the_class_and_ttl_of_their_datagram() {
+    for to_v6 in [false, true] {
+        let (mut a, mut b) = (Host::new(1), Host::new(2));
+        let (server, client) = (bind(&mut b, false, 7), bind(&mut a, !to_v6, 0));
+        let to = if to_v6 { b.link_local() } else { v4(2) };
+        send(&mut a, client, to, b"to know the neighbour").unwrap();
+        settle(&mut a, &mut b, T0);
+        receive(&mut b, server).unwrap();
+        a.stack.datagram_set_traffic_class(client, 0xb8).unwrap();
+        a.stack.datagram_set_hop_limit(client, Some(77)).unwrap();
+        send(&mut a, client, to, &text(4000)).unwrap();
+        let frames = a.output(T0);
+        assert_eq!(frames.len(), 3);
+        for frame in &frames {
+            let said = match to_v6 {
+                true => (frame[14] << 4 | frame[15] >> 4, frame[21]),
+                false => (frame[15], frame[22]),
+            };
+            assert_eq!(said, (0xb8, 77));
+            b.input(frame, T0);
+        }
+        let got = b.stack.datagram_receive(server, &mut [0; 4000], false, None).unwrap();
+        assert_eq!((got.len, got.traffic_class, got.hop_limit), (4000, 0xb8, 77));
+    }
+}

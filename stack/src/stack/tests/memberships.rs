@@ -254,3 +254,70 @@ fn query_from_nowhere_is_dropped() {
     };
     assert_eq!((count(false), count(true)), (1, 2), "that of our own address as well");
 }
+
+/// H127: a group that was joined before there is an address is told of from the unspecified one, and once more, over IPv6, when the
+/// link-local address has turned out to be nobody else's.
+//= rfc3810#5.2.13
+#[cfg(feature = "slaac")]
+#[test]
+fn group_joined_without_address_is_told_again_with_one() {
+    let device = Wire::new(1);
+    let mut stack = Stack::new(Storage::heap(&Limits::default()), [1; 32]);
+    let id = stack.add_interface(device.capabilities()).unwrap();
+    let mut host = Host { stack, device, id };
+    host.stack.configure_ipv6(id, crate::config::Ipv6Config::default(), Instant::ZERO).unwrap();
+    let socket = bind(&mut host, 7);
+    for group in [GROUP, GROUP_V6] {
+        host.stack.datagram_join(socket, ip(group), Some(id), Membership::AnySource, Instant::ZERO).unwrap();
+    }
+    let (mut sources_v4, mut sources_v6) = (Vec::new(), Vec::new());
+    for ms in (0..10_000).step_by(50) {
+        let now = Instant::from_millis(ms);
+        host.stack.on_timers(now);
+        for frame in host.output_with_reports(now).iter().filter(|f| is_report(f)) {
+            match frame[12] {
+                0x08 => sources_v4.push(frame[26..30].to_vec()),
+                _ if frame.ends_with(&match ip(GROUP_V6) {
+                    IpAddr::V6(a) => a.octets(),
+                    IpAddr::V4(_) => unreachable!(),
+                }) =>
+                {
+                    sources_v6.push(frame[22..38].to_vec());
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(sources_v4, [[0; 4]; 2], "RFC 3376 §4.2.13");
+    let IpAddr::V6(own) = host.link_local() else { unreachable!() };
+    assert_eq!(sources_v6.first(), Some(&[0; 16].to_vec()));
+    assert_eq!(sources_v6.iter().filter(|s| **s == own.octets()).count(), 2, "{sources_v6:?}");
+}
+
+/// H133, contract D5: each of two sockets in a group gets a copy, and the one stays when the other leaves.
+#[test]
+fn two_members_of_a_group_are_independent() {
+    use crate::udp::{BindOptions, Sharing};
+    let mut host = host(1);
+    let options = BindOptions { sharing: Sharing::Address, ..BindOptions::default() };
+    for (group, source) in [(GROUP, "10.0.0.9"), (GROUP_V6, "fe80::9")] {
+        let [one, two] = [(); 2].map(|()| {
+            let any = SocketAddr::new(ip("::"), 7);
+            let socket = host.stack.datagram_bind_with(DatagramKind::Udp, any, &options).unwrap();
+            join(&mut host, socket, group, Membership::AnySource).unwrap();
+            socket
+        });
+        let mac = ip::group_mac(ip(group)).unwrap();
+        host.input(&datagram(source, group), T0);
+        assert_eq!([one, two].map(|s| heard(&mut host, s)), [1, 1]);
+        leave(&mut host, one, group, Membership::AnySource).unwrap();
+        host.output_with_reports(T0);
+        assert!(host.device.groups.contains(&mac), "the device lets it through still");
+        host.input(&datagram(source, group), T0);
+        assert_eq!([one, two].map(|s| heard(&mut host, s)), [0, 1]);
+        host.stack.datagram_close(two);
+        host.output_with_reports(T0);
+        assert!(!host.device.groups.contains(&mac));
+        host.stack.datagram_close(one);
+    }
+}

@@ -59,3 +59,25 @@ fn configuration_changed_is_told_once() {
     host.stack.on_timers(at(1_803_000));
     assert_eq!(told(&mut host), 6, "the router");
 }
+
+/// H113: the hardware address is the interface's. With another one it is another interface: of what was formed from the old
+/// address nothing is left, and what is formed from the new one is in doubt until it was asked for.
+#[test]
+fn interface_with_another_hardware_address_starts_anew() {
+    let mut host = settled(plain());
+    let advert = Advert::new(1800).prefix("2001:db8::", 64, 0xc0, 3600, 7200).frame(&host, ROUTER);
+    host.input(&advert, at(2000));
+    run(&mut host, 2000, 5000);
+    let old = [of(&host, Origin::LinkLocal)[0].0, of(&host, Origin::Stable)[0].0];
+    host.stack.remove_interface(host.id, at(5000)).unwrap();
+    host.device = Wire::new(77);
+    host.id = host.stack.add_interface(host.device.capabilities()).unwrap();
+    host.stack.configure_ipv6(host.id, plain(), at(5000)).unwrap();
+    assert!(old.iter().all(|a| host.stack.addresses().get(host.id, (*a).into()).is_none()));
+    assert!(old.iter().all(|a| !host.stack.is_ours((*a).into())));
+    let own = v6(host.link_local());
+    assert_eq!(of(&host, Origin::LinkLocal), [(own, AddressState::Tentative)]);
+    let asked: Vec<_> = run(&mut host, 5000, 8000).into_iter().filter(|(_, f)| kind(f) == Some(135)).collect();
+    assert_eq!(asked[0].1[62..78], own.octets());
+    assert_eq!(of(&host, Origin::LinkLocal), [(own, AddressState::Preferred)]);
+}
