@@ -18,6 +18,7 @@ use managed::ManagedSlice;
 pub(crate) use querier::Querier;
 
 use super::InterfaceId;
+use crate::base::holder::Holder;
 use crate::device::Mac;
 use crate::error::Error;
 use crate::time::Instant;
@@ -95,11 +96,11 @@ struct Record {
 
 /// The place of a record of a membership; in a [`Storage`](crate::stack::Storage).
 #[derive(Clone, Copy, Default, Debug)]
-pub struct MembershipSlot(Option<Record>);
+pub struct MembershipSlot(Holder<Record>);
 
 impl MembershipSlot {
     /// A free place.
-    pub const EMPTY: MembershipSlot = MembershipSlot(None);
+    pub const EMPTY: MembershipSlot = MembershipSlot(Holder::Empty);
 }
 
 /// What is to be told of a group.
@@ -118,11 +119,11 @@ struct Telling {
 
 /// The place of a group; in a [`Storage`](crate::stack::Storage).
 #[derive(Clone, Copy, Default, Debug)]
-pub struct GroupSlot(Option<Telling>);
+pub struct GroupSlot(Holder<Telling>);
 
 impl GroupSlot {
     /// A free place.
-    pub const EMPTY: GroupSlot = GroupSlot(None);
+    pub const EMPTY: GroupSlot = GroupSlot(Holder::Empty);
 }
 
 /// All memberships.
@@ -232,8 +233,8 @@ impl<'a> Groups<'a> {
         // A source that was just given up, and is wanted again, is told once: by the new record.
         let gone = |r: &Record| r.place == place && r.gone && r.wish.source() == wish.source();
         self.drop_records(gone);
-        let slot = self.records.iter_mut().find(|slot| slot.0.is_none()).ok_or(Error::OutOfMemory)?;
-        slot.0 = Some(record);
+        let slot = self.records.iter_mut().find(|slot| slot.0.is_empty()).ok_or(Error::OutOfMemory)?;
+        slot.0 = Holder::Entry(record);
         self.used += 1;
         self.after(place, before, querier, now);
         Ok(())
@@ -281,14 +282,16 @@ impl<'a> Groups<'a> {
     pub(crate) fn forget(&mut self, interface: InterfaceId) {
         self.drop_records(|r| r.place.interface == interface);
         for slot in self.tellings.iter_mut() {
-            slot.0 = slot.0.filter(|t| t.place.interface != interface);
+            if slot.0.as_ref().is_some_and(|t| t.place.interface == interface) {
+                slot.0 = Holder::Empty;
+            }
         }
     }
 
     fn drop_records(&mut self, which: impl Fn(&Record) -> bool) {
         for slot in self.records.iter_mut() {
             if slot.0.as_ref().is_some_and(&which) {
-                slot.0 = None;
+                slot.0 = Holder::Empty;
                 self.used -= 1;
             }
         }
@@ -310,9 +313,9 @@ impl<'a> Groups<'a> {
         if groups.filter(|t| t.place.group.is_ipv4() == place.group.is_ipv4()).count() >= GROUPS_MAX {
             return Err(TOO_MANY_GROUPS);
         }
-        let left = self.tellings.iter().position(|s| s.0.is_none_or(|t| !self.is_joined(t.place)));
-        let free = self.tellings.iter().position(|s| s.0.is_none()).or(left).ok_or(Error::OutOfMemory)?;
-        self.tellings[free].0 = Some(Telling {
+        let left = self.tellings.iter().position(|s| s.0.as_ref().is_none_or(|t| !self.is_joined(t.place)));
+        let free = self.tellings.iter().position(|s| s.0.is_empty()).or(left).ok_or(Error::OutOfMemory)?;
+        self.tellings[free].0 = Holder::Entry(Telling {
             place,
             mode_changes: 0,
             change_at: None,
@@ -326,11 +329,11 @@ impl<'a> Groups<'a> {
     /// Notes what passes now, before a change: and returns the mode, and whether there is a member at all.
     fn before(&mut self, place: Place) -> (bool, bool) {
         for at in 0..self.records.len() {
-            if let Some(r) = self.records[at].0.filter(|r| r.place == place)
+            if let Some(r) = self.records[at].0.as_ref().copied().filter(|r| r.place == place)
                 && let Some(source) = r.wish.source()
             {
                 let passed = passes(self.at(place), source);
-                self.records[at].0 = Some(Record { passed, ..r });
+                self.records[at].0 = Holder::Entry(Record { passed, ..r });
             }
         }
         (self.is_exclude(place), self.is_joined(place))
@@ -352,7 +355,7 @@ impl<'a> Groups<'a> {
         let mode_changed = if is_old { was_joined != is_joined } else { was_exclude != is_exclude };
         let mut something = mode_changed;
         for at in 0..self.records.len() {
-            let Some(r) = self.records[at].0.filter(|r| r.place == place) else { continue };
+            let Some(r) = self.records[at].0.as_ref().copied().filter(|r| r.place == place) else { continue };
             let changed = r.wish.source().is_some_and(|source| passes(self.at(place), source) != r.passed);
             let changes = match () {
                 // A change of the mode tells all sources; the older versions tell none.
@@ -361,7 +364,7 @@ impl<'a> Groups<'a> {
                 () => r.changes,
             };
             something |= changes > 0;
-            self.records[at].0 = Some(Record { changes, ..r });
+            self.records[at].0 = Holder::Entry(Record { changes, ..r });
         }
         self.drop_records(|r| r.place == place && r.gone && r.changes == 0);
         let telling = self.tellings.iter_mut().filter_map(|slot| slot.0.as_mut()).find(|t| t.place == place);
@@ -383,7 +386,7 @@ impl<'a> Groups<'a> {
         for slot in self.tellings.iter_mut() {
             let is_done = |t: &Telling| t.place == place && t.mode_changes == 0 && !is_needed;
             if slot.0.as_ref().is_some_and(is_done) {
-                slot.0 = None;
+                slot.0 = Holder::Empty;
             }
         }
     }

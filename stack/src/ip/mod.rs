@@ -10,6 +10,8 @@ pub mod learnt;
 pub mod routes;
 
 pub(crate) mod arrival;
+#[cfg(any(feature = "raw", feature = "forwarding"))]
+pub(crate) mod completed;
 #[cfg(feature = "multicast")]
 pub(crate) mod groups;
 pub(crate) mod icmp;

@@ -15,6 +15,7 @@ use core::net::IpAddr;
 use managed::ManagedSlice;
 
 use super::InterfaceId;
+use crate::base::holder::Holder;
 use crate::base::pool::{Chain, Cursor, Need, Pool, to_u32};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
@@ -264,11 +265,11 @@ impl Partial {
 
 /// The place of a datagram that is not complete; in a [`Storage`](crate::stack::Storage).
 #[derive(Debug, Default)]
-pub struct FragmentSlot(Option<Partial>);
+pub struct FragmentSlot(Holder<Partial>);
 
 impl FragmentSlot {
     /// A free place.
-    pub const EMPTY: FragmentSlot = FragmentSlot(None);
+    pub const EMPTY: FragmentSlot = FragmentSlot(Holder::Empty);
 }
 
 /// A datagram whose time is over before it was complete.
@@ -379,8 +380,8 @@ impl<'a> Reassembly<'a> {
             let oldest = self.partials().min_by_key(|(_, p)| p.since).map(|(at, _)| at);
             self.give_way(oldest.ok_or(Drop::FragmentNoMemory)?, pool);
         }
-        let free = self.places.iter().position(|slot| slot.0.is_none()).ok_or(Drop::FragmentNoMemory)?;
-        self.places[free].0 = Some(Partial::new(key, now));
+        let free = self.places.iter().position(|slot| slot.0.is_empty()).ok_or(Drop::FragmentNoMemory)?;
+        self.places[free].0 = Holder::Entry(Partial::new(key, now));
         self.count += 1;
         Ok(free)
     }

@@ -5,7 +5,6 @@
 //! that a protocol which a raw socket speaks is known. The table is walked for each packet while it has
 //! sockets; it knows no routes and sends nothing.
 
-mod completed;
 mod received;
 
 pub(crate) use received::FRAME_RECORD_LEN;
@@ -16,8 +15,6 @@ use core::task::Waker;
 
 use managed::ManagedSlice;
 
-use completed::Head;
-
 use crate::base::packet_queue::{Frame, PacketQueue, receive_max};
 use crate::base::pool::{Need, Pool};
 use crate::base::slab::{Key, Slab, Slot};
@@ -26,6 +23,7 @@ use crate::bytes::Bytes;
 use crate::device::{Mac, RxChecksum};
 use crate::error::Error;
 use crate::ip::arrival::{ARRIVAL_LEN, Arrival};
+use crate::ip::completed::Head;
 use crate::ip::{InterfaceId, PacketMeta};
 use crate::time::Instant;
 

@@ -184,7 +184,7 @@ impl Stack<'_> {
     /// Gives a packet to its device at once, if that is at hand and has room, and the next hop is known. Else it waits,
     /// for the device or for the neighbour.
     #[inline]
-    fn hand_over(
+    pub(super) fn hand_over(
         &mut self,
         path: &Path,
         (purpose, need): (Purpose, Need),

@@ -7,11 +7,13 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Stack;
 use super::egress::answer_to;
+use super::forward_merged::Merged;
 use crate::base::packet_queue::PacketQueue;
 use crate::base::pool::Need;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::error::Error;
+use crate::ip::completed::Head;
 use crate::ip::{self, InterfaceId, PacketMeta, Path, v6};
 use crate::time::Instant;
 use crate::wire::{
@@ -27,7 +29,7 @@ const MORE: u16 = 0x2000;
 const OFFSET: u16 = 0x1fff;
 
 /// What a router has to say about a packet.
-enum Report {
+pub(super) enum Report {
     NoRoute,
     HostUnreachable,
     TimeExceeded,
@@ -80,6 +82,12 @@ impl Stack<'_> {
         let path = self.forward_path(meta, packet, header.hop_limit, now)?;
         let front = packet.front();
         let word = u16::from_be_bytes([front[6], front[7]]);
+        if let Some(merged) = Merged::of(meta, packet, (header.protocol, header.header_len)) {
+            return self.forward_merged(&path, meta, merged, word & DONT_FRAGMENT != 0, now);
+        }
+        let head = Head::of_frame(meta.checksum, packet);
+        let pieces = head.join(packet).ok_or(Drop::ForwardTooBig)?;
+        let packet = Bytes::new(&pieces);
         if packet.len() <= usize::from(path.mtu) {
             let sent = self.forward_part(&path, header.header_len, packet, word, (0, usize::MAX), now);
             return self.report_unsent(sent, meta, packet, now);
@@ -143,6 +151,12 @@ impl Stack<'_> {
             return Err(Drop::Ipv6NotForUs);
         }
         let path = self.forward_path(meta, packet, header.hop_limit, now)?;
+        if let Some(merged) = Merged::of(meta, packet, (header.next_header, IPV6_LEN)) {
+            return self.forward_merged(&path, meta, merged, true, now);
+        }
+        let head = Head::of_frame(meta.checksum, packet);
+        let pieces = head.join(packet).ok_or(Drop::ForwardTooBig)?;
+        let packet = Bytes::new(&pieces);
         if packet.len() > usize::from(path.mtu) {
             self.report_forward(meta, &Report::TooBig { mtu: path.mtu }, packet, now);
             return Err(Drop::ForwardTooBig);
@@ -185,7 +199,7 @@ impl Stack<'_> {
     }
 
     /// A neighbour that did not answer just now is not asked for each packet.
-    fn report_unsent(
+    pub(super) fn report_unsent(
         &mut self,
         sent: Result<(), Drop>,
         meta: &PacketMeta,
@@ -199,7 +213,13 @@ impl Stack<'_> {
     }
 
     /// Tells the sender of a packet why it did not go on. Never of a fragment but the first (RFC 1812 §4.3.2.7).
-    fn report_forward(&mut self, meta: &PacketMeta, report: &Report, packet: Bytes<'_>, now: Instant) {
+    pub(super) fn report_forward(
+        &mut self,
+        meta: &PacketMeta,
+        report: &Report,
+        packet: Bytes<'_>,
+        now: Instant,
+    ) {
         let transport = match Ipv4Header::parse_quoted(packet.front()) {
             Ok((header, _)) if header.is_later_fragment => return,
             Ok((header, _)) => (header.protocol, packet.slice(header.header_len, usize::MAX).front()),

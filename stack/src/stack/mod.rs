@@ -16,6 +16,8 @@ mod egress;
 #[cfg(any(feature = "tcp", feature = "udp"))]
 mod flow;
 #[cfg(feature = "forwarding")]
+mod forward_merged;
+#[cfg(feature = "forwarding")]
 mod forwarding;
 #[cfg(feature = "fragments")]
 mod fragmenting;

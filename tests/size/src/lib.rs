@@ -1,7 +1,7 @@
 //! What the programs share: a machine that does not exist, the same for each stack.
 #![no_std]
 
-#[cfg(any(feature = "bare", feature = "tcp-least", feature = "full"))]
+#[cfg(any(feature = "bare", feature = "datagrams", feature = "tcp-least", feature = "full"))]
 pub mod ours;
 #[cfg(any(feature = "smoltcp-bare", feature = "smoltcp-tcp"))]
 pub mod theirs;

@@ -44,6 +44,23 @@ pub const NAMES: [Program; 5] = [
     Program { name: "client_mdns", bin: "client_mdns", feature: "client-mdns" },
 ];
 
+/// A UDP server, and the same with one part more of the layers below.
+pub const LAYERS: [Program; 9] = [
+    layer("udp", "datagrams"),
+    layer("dhcpv4", "datagrams-dhcpv4"),
+    layer("slaac", "datagrams-slaac"),
+    layer("dhcpv6", "datagrams-dhcpv6"),
+    layer("multicast", "datagrams-multicast"),
+    layer("fragments", "datagrams-fragments"),
+    layer("raw", "datagrams-raw"),
+    layer("vlan", "datagrams-vlan"),
+    layer("forwarding", "datagrams-forwarding"),
+];
+
+const fn layer(name: &'static str, feature: &'static str) -> Program {
+    Program { name, bin: "datagrams", feature }
+}
+
 /// The same on smoltcp.
 pub const SMOLTCP: [Program; 4] = [
     Program { name: "smoltcp_bare", bin: "smoltcp_bare", feature: "smoltcp-bare" },

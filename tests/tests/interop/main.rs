@@ -17,6 +17,7 @@ mod losses;
 mod path;
 mod raw;
 mod refusals;
+mod router;
 mod servers;
 mod streams;
 mod waiting;

@@ -134,13 +134,7 @@ impl Groups<'_> {
     }
 
     /// Every group of a family is told of anew, as to a router or switch that knows nothing of us.
-    pub(crate) fn tell_anew(
-        &mut self,
-        interface: InterfaceId,
-        is_v4: bool,
-        querier: &Querier,
-        now: Instant,
-    ) {
+    pub(crate) fn tell_anew(&mut self, interface: InterfaceId, is_v4: bool, querier: &Querier, now: Instant) {
         let changes = querier.robustness();
         self.each_of(interface, is_v4, |telling| {
             (telling.mode_changes, telling.change_at) = (changes, Some(now));
@@ -159,7 +153,7 @@ impl Groups<'_> {
             }
         }
         for at in 0..self.tellings.len() {
-            if let Some(t) = self.tellings[at].0 {
+            if let Some(t) = self.tellings[at].0.as_ref().copied() {
                 self.tidy(t.place);
             }
         }

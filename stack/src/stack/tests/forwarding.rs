@@ -4,8 +4,10 @@ use core::net::SocketAddr;
 
 use super::input::packet_to;
 use super::*;
+use crate::bytes::Bytes;
 use crate::raw::{RawHandle, RawKind};
 use crate::udp::DatagramHandle;
+use crate::wire::protocol;
 
 /// The router, and a host on each side of it.
 struct Router {
@@ -280,4 +282,95 @@ fn router_keeps_martians_groups_and_broadcasts() {
     world.stack.set_forwarding(world.ids[0], false).unwrap();
     world.stack.on_frame(world.ids[0], RxFrame::plain(&[&bytes]), T0);
     assert_eq!(sent(&mut world), 0, "a host forwards nothing");
+}
+
+/// An IPv4 or IPv6 packet from host 1 to host 2, as a device hands it over that leaves the checksum to others.
+fn from_offload(is_v4: bool, next: u8, segment: &[u8], df: bool) -> Vec<u8> {
+    let (source, to) = match is_v4 {
+        true => (v4_of(0, 1), v4_of(1, 2)),
+        false => (v6_of(0, 1), v6_of(1, 2)),
+    };
+    let mut segment = segment.to_vec();
+    let at = if next == protocol::TCP { 16 } else { 6 };
+    let sum = crate::wire::pseudo_header(source, to, next, segment.len());
+    segment[at..at + 2].copy_from_slice(&sum.sum().to_be_bytes());
+    let mut header = [0; crate::wire::HEADERS_LEN_MAX];
+    let link =
+        crate::wire::LinkPath { source: Mac([2, 0, 0, 0, 0, 1]), destination: Mac([2, 0, 0, 0, 0, 0x10]) };
+    let ip = crate::wire::IpHeader::new(source, to, next, segment.len());
+    let len = crate::wire::emit_headers(&mut header, &link, &ip);
+    if is_v4 {
+        header[20] = if df { 0x40 } else { 0 };
+        crate::wire::fix_checksum_v4(&mut header[14..34]);
+    }
+    [&header[..len], &segment].concat()
+}
+
+/// Are the checksums of a frame right?
+fn is_right(frame: &[u8]) -> bool {
+    let is_v4 = frame[12] == 0x08;
+    let (ends, at, next) = match is_v4 {
+        true => ((v4_of(0, 1), v4_of(1, 2)), 34, frame[23]),
+        false => ((v6_of(0, 1), v6_of(1, 2)), 54, frame[20]),
+    };
+    let mut sum = crate::wire::pseudo_header(ends.0, ends.1, next, frame.len() - at);
+    sum.add(&frame[at..]);
+    let mut header = crate::wire::Checksum::default();
+    header.add(&frame[14..34]);
+    sum.is_valid() && (!is_v4 || header.is_valid())
+}
+
+/// H210, I07: what a device merged, and whose checksum it left open, goes on as the segments that it was, each with its numbers and
+/// checksums. Segments that are larger than the next link are reported, or cut smaller where their sender allows it.
+#[test]
+fn merged_segments_go_on_as_they_were() {
+    use crate::device::RxChecksum;
+    for (is_v4, next, df, mss, expected) in [
+        (true, protocol::TCP, true, 1000, vec![1000, 1000, 500]),
+        (false, protocol::TCP, true, 1000, vec![1000, 1000, 500]),
+        (true, protocol::TCP, true, 1448, vec![]),
+        (false, protocol::TCP, true, 1428, vec![]),
+        (true, protocol::TCP, false, 1448, vec![1248, 1248, 4]),
+        (true, protocol::UDP, true, 0, vec![1000]),
+        (false, protocol::UDP, true, 0, vec![1000]),
+    ] {
+        let mut world = Router::new(1300);
+        let is_tcp = next == protocol::TCP;
+        let (transport, len) = if is_tcp { (32, 2500) } else { (8, 1000) };
+        let mut segment: Vec<u8> = vec![0; transport];
+        segment.extend((0..len).map(|i| (i % 253) as u8));
+        if is_tcp {
+            segment[4..8].copy_from_slice(&[0xff, 0xff, 0xff, 0x00]);
+            (segment[12], segment[13]) = (8 << 4, 0x19); // FIN, PSH, ACK
+            segment[20..32].fill(1);
+        } else {
+            segment[4..6].copy_from_slice(&(1008u16).to_be_bytes());
+        }
+        let frame = from_offload(is_v4, next, &segment, df);
+        let parts = [&frame[..100], &frame[100..1000], &frame[1000..]];
+        let bytes = Bytes::new(&parts);
+        let segment_len = (mss > 0).then_some(mss);
+        // The neighbour is known.
+        ping(&mut world.hosts[0], if is_v4 { v4_of(1, 2) } else { v6_of(1, 2) });
+        world.settle(T0);
+        world.stack.on_frame(world.ids[0], RxFrame { bytes, checksum: RxChecksum::Valid, segment_len }, T0);
+        world.stack.egress(world.ids[1], &mut world.devices[1], T0);
+        let sent = mem::take(&mut world.devices[1].sent);
+        let at = if is_v4 { 34 } else { 54 } + transport;
+        let lens: Vec<_> = sent.iter().map(|f| f.len() - at).collect();
+        assert_eq!(lens, expected, "{is_v4} {next} {mss}: {:?}", world.drops());
+        assert!(sent.iter().all(|f| is_right(f)), "{is_v4} {next} {mss}");
+        let text: Vec<u8> = sent.iter().flat_map(|f| f[at..].to_vec()).collect();
+        assert!(text.is_empty() || text == segment[transport..]);
+        let drops = if expected.is_empty() { vec![(Drop::ForwardTooBig, 1)] } else { vec![] };
+        assert_eq!(world.drops(), drops);
+        let mut seq = 0xffff_ff00u32;
+        for (n, f) in sent.iter().enumerate().filter(|_| is_tcp) {
+            let tcp = &f[at - transport..];
+            let flags = if n + 1 == sent.len() { 0x19 } else { 0x10 };
+            assert_eq!((&tcp[4..8], tcp[13]), (&seq.to_be_bytes()[..], flags));
+            assert_eq!(f[if is_v4 { 22 } else { 21 }], 63);
+            seq = seq.wrapping_add((f.len() - at) as u32);
+        }
+    }
 }

@@ -77,7 +77,8 @@ fn interface_with_another_hardware_address_starts_anew() {
     assert!(old.iter().all(|a| !host.stack.is_ours((*a).into())));
     let own = v6(host.link_local());
     assert_eq!(of(&host, Origin::LinkLocal), [(own, AddressState::Tentative)]);
-    let asked: Vec<_> = run(&mut host, 5000, 8000).into_iter().filter(|(_, f)| kind(f) == Some(135)).collect();
+    let asked: Vec<_> =
+        run(&mut host, 5000, 8000).into_iter().filter(|(_, f)| kind(f) == Some(135)).collect();
     assert_eq!(asked[0].1[62..78], own.octets());
     assert_eq!(of(&host, Origin::LinkLocal), [(own, AddressState::Preferred)]);
 }

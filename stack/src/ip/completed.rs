@@ -1,9 +1,12 @@
 //! Checksums of packets that never crossed a wire: the device says that they are good, and the field has the sum of the
-//! pseudo-header alone (virtio's NEEDS_CSUM). Raw sockets hand packets to programs that check them, so they are completed.
+//! pseudo-header alone (virtio's NEEDS_CSUM). Raw sockets hand packets to programs that check them, and what is forwarded
+//! may cross a wire yet, so they are completed.
 
 use core::net::IpAddr;
 
 use crate::bytes::Bytes;
+#[cfg(feature = "forwarding")]
+use crate::device::Pieces;
 use crate::device::RxChecksum;
 use crate::wire::{IPV4_LEN, IPV6_LEN, protocol, pseudo_header};
 
@@ -22,6 +25,17 @@ impl Head {
     /// A packet from `from` on: the completed bytes, and those that follow.
     pub(crate) fn split<'a>(&'a self, packet: Bytes<'a>, from: usize) -> (&'a [u8], Bytes<'a>) {
         (self.bytes[..self.len].get(from..).unwrap_or(&[]), packet.slice(from.max(self.len), usize::MAX))
+    }
+
+    /// The whole packet again, in pieces. `None`: it lies in more than these hold.
+    #[cfg(feature = "forwarding")]
+    pub(crate) fn join<'a>(&'a self, packet: Bytes<'a>) -> Option<Pieces<'a>> {
+        let (head, rest) = self.split(packet, 0);
+        let mut pieces = Pieces::new();
+        for piece in core::iter::once(head).filter(|head| !head.is_empty()).chain(rest.chunks()) {
+            pieces.push(piece).ok()?;
+        }
+        Some(pieces)
     }
 
     /// The head of an IP packet whose payload begins at `offset`.
