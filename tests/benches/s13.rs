@@ -1,7 +1,7 @@
 //! S13: programs for a microcontroller, and what they take.
 
 use crate::table::{Table, verdict};
-use barenet_tests::size::{NAMES, OURS, SMOLTCP, Size, measure};
+use barenet_tests::size::{LAYERS, NAMES, OURS, SMOLTCP, Size, measure};
 
 /// The most bytes that a program may take: flash, static memory, stack.
 const GOALS: [(&str, [Option<u32>; 3]); 3] = [
@@ -51,6 +51,41 @@ pub(crate) fn names() -> Result<Table, String> {
         let more = of(with) - of(without);
         let goal = format!("{} <= {} KiB", verdict(more <= goal), goal >> 10);
         table.row([part.to_owned(), of(without).to_string(), of(with).to_string(), more.to_string(), goal]);
+    }
+    Ok(table)
+}
+
+/// The most bytes of flash that parts of the layers below TCP may take.
+const LAYER_GOALS: [(&str, u32); 4] =
+    [("dhcpv4", 6 << 10), ("slaac", 6 << 10), ("multicast", 5 << 10), ("fragments", 3 << 10)];
+
+pub(crate) fn layers() -> Result<Table, String> {
+    let columns = ["part", "flash without", "flash with", "difference", "goal"];
+    let mut table =
+        Table::new("S13: bytes of flash that parts of the layers below TCP take of a UDP server", columns);
+    let mut flash: Vec<(&str, u32)> = Vec::new();
+    for program in LAYERS {
+        let with = measure(program)?.flash();
+        let without = match program.name {
+            // It brings SLAAC, and is counted without.
+            "dhcpv6" => flash.iter().find(|(name, _)| *name == "slaac"),
+            _ => flash.first(),
+        };
+        if let Some((_, without)) = without {
+            let more = with - without;
+            let goal = LAYER_GOALS.iter().find(|(name, _)| *name == program.name);
+            let goal = goal.map_or("-".to_owned(), |(_, goal)| {
+                format!("{} <= {} KiB", verdict(more <= *goal), goal >> 10)
+            });
+            table.row([
+                program.name.to_owned(),
+                without.to_string(),
+                with.to_string(),
+                more.to_string(),
+                goal,
+            ]);
+        }
+        flash.push((program.name, with));
     }
     Ok(table)
 }
