@@ -20,4 +20,6 @@ mod refusals;
 mod router;
 mod servers;
 mod streams;
+mod tools;
+mod vlan;
 mod waiting;

@@ -72,6 +72,19 @@ fn run(command: Command) -> String {
     text
 }
 
+/// A TAP that was just made: a child of another test's may hold its descriptor until it becomes its program.
+fn open(options: &Options) -> Tap {
+    let started = Instant::now();
+    loop {
+        match Tap::open(barenet::device::Mac([2, 0, 0, 0, 0, 9]), options.clone()) {
+            Err(tap::Error::Busy(_)) if started.elapsed() < Duration::from_secs(5) => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened.unwrap_or_else(|why| panic!("{why}")),
+        }
+    }
+}
+
 /// Our stack with a TAP in this namespace and one whose other end is in a second.
 fn between(offloads: bool, body: impl FnOnce(&Far) + Send) {
     within(PATIENCE, || {
@@ -83,7 +96,7 @@ fn between(offloads: bool, body: impl FnOnce(&Far) + Send) {
             tap::set_mtu("tap1", FAR_MTU).unwrap();
             let options = options.existing("tap1");
             let options = if offloads { options } else { options.plain() };
-            let tap = Tap::open(barenet::device::Mac([2, 0, 0, 0, 0, 9]), options).unwrap();
+            let tap = open(&options);
             run(here(&format!("ip link set tap1 netns {}", far.0.id())));
             run(far.command("ip link set lo up"));
             run(far.command("ip link set tap1 up"));
