@@ -37,7 +37,7 @@ impl Stack<'_> {
     pub(super) fn datagram_send_plain(
         &mut self,
         _: DatagramHandle,
-        _: &SocketAddr,
+        _: Option<&SocketAddr>,
         _: Bytes<'_>,
         _: &mut dyn Devices,
         _: Instant,

@@ -19,7 +19,7 @@ use crate::time::Instant;
 use crate::udp::BindOptions;
 #[cfg(feature = "fragments")]
 use crate::udp::DontFragment;
-use crate::udp::{DatagramHandle, DatagramKind, DatagramSocket, Families, Received, Undelivered, with_zone};
+use crate::udp::{DatagramHandle, DatagramKind, DatagramSocket, Families, Received, Undelivered};
 use crate::wire::{
     HOP_LIMIT, ICMP_LEN, IcmpHeader, IpHeader, UDP_LEN, UdpHeader, icmpv4, icmpv6, protocol, pseudo_header,
 };
@@ -371,22 +371,20 @@ impl Stack<'_> {
         (waker, mut devices): (Option<&Waker>, Option<&mut dyn Devices>),
         now: Instant,
     ) -> Result<usize, Error> {
-        let socket = self.datagrams.get_mut(handle)?;
-        if let Some(error) = socket.take_error() {
-            return Err(error);
-        }
-        let connected =
-            || socket.peer.map(|(ip, port)| with_zone(ip, port, socket.zone.map_or(0, InterfaceId::zone)));
-        let to = to.or_else(connected).ok_or(Error::NotConnected)?;
-        if !has_port(socket, &to) {
-            return Err(Error::AddrInvalid);
-        }
         if let (None, Some(devices)) = (from, devices.as_deref_mut())
-            && let Some(sent) = self.datagram_send_plain(handle, &to, data, devices, now)
+            && let Some(sent) = self.datagram_send_plain(handle, to.as_ref(), data, devices, now)
         {
             // All of it, since the device has it or refused it.
             _ = sent.map_err(|drop| self.count_drop(drop, now));
             return Ok(data.len());
+        }
+        let socket = self.datagrams.get_mut(handle)?;
+        if let Some(error) = socket.take_error() {
+            return Err(error);
+        }
+        let to = to.or_else(|| socket.remote()).ok_or(Error::NotConnected)?;
+        if !has_port(socket, &to) {
+            return Err(Error::AddrInvalid);
         }
         let socket = self.datagrams.get(handle)?;
         let known_path = socket.known_path(&to, self.paths_epoch);
@@ -533,9 +531,7 @@ impl Stack<'_> {
 
     /// The connected peer.
     pub fn datagram_peer(&self, handle: DatagramHandle) -> Result<SocketAddr, Error> {
-        let socket = self.datagrams.get(handle)?;
-        let (address, port) = socket.peer.ok_or(Error::NotConnected)?;
-        Ok(with_zone(address, port, socket.zone.map_or(0, InterfaceId::zone)))
+        self.datagrams.get(handle)?.remote().ok_or(Error::NotConnected)
     }
 
     /// Wakes every task that waits for a datagram or for room to send one: what they wait for may

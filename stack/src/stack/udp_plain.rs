@@ -137,25 +137,31 @@ impl Stack<'_> {
         self.datagram_way = Some(Way { socket, to: *to, epochs, path, flow_label, template });
     }
 
-    /// Sends a datagram the way that the socket's last one went, if it goes to the same peer, fits, and the device has room and
+    /// Sends a datagram to `to`, or to the connected peer, the way that the socket's last one went: if it goes to the same peer, fits, and the device has room and
     /// nothing that waits. `None`: nothing was done.
     #[inline]
     pub(super) fn datagram_send_plain(
         &mut self,
         handle: DatagramHandle,
-        to: &SocketAddr,
+        to: Option<&SocketAddr>,
         data: Bytes<'_>,
         devices: &mut dyn Devices,
         now: Instant,
     ) -> Option<Result<(), Drop>> {
         let Stack { datagrams, datagram_way, neighbors, interfaces, counters, paths_epoch, .. } = self;
         let Way { socket, to: known, epochs, path, flow_label, template } = datagram_way.as_ref()?;
-        let is_same = *socket == handle && *epochs == (*paths_epoch, datagrams.epoch()) && known == to;
+        if *socket != handle || *epochs != (*paths_epoch, datagrams.epoch()) {
+            return None;
+        }
+        let socket = datagrams.get(handle).ok().filter(|socket| !socket.has_error())?;
+        let is_same = match to {
+            Some(to) => to == known,
+            None => socket.remote() == Some(*known),
+        };
         let len = UDP_LEN + data.len();
         if !is_same || ip_len(path.source) + len > usize::from(path.mtu) {
             return None;
         }
-        let socket = datagrams.get(handle).ok()?;
         let interface = interfaces.get(path.interface.0)?;
         if !interface.queue.is_empty() || interface.device_full {
             return None;
@@ -178,7 +184,7 @@ impl Stack<'_> {
         };
         let transport = template.emit(&mut buf, &fields);
         let is_offloaded = interface.capabilities.tx_checksum;
-        let ports = (socket.port, to.port());
+        let ports = (socket.port, known.port());
         let udp = match is_offloaded {
             true => UdpHeader::emit_unsummed(ports, template.pseudo(), data.len()),
             false => UdpHeader::emit_from(ports, template.pseudo(), data),

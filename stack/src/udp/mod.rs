@@ -133,6 +133,12 @@ struct PendingError {
 }
 
 impl DatagramSocket {
+    /// Is there an error that a sender is to be told of?
+    #[cfg(feature = "udp")]
+    pub(crate) const fn has_error(&self) -> bool {
+        self.error.is_some()
+    }
+
     /// The pending error, which is forgotten.
     pub(crate) fn take_error(&mut self) -> Option<Error> {
         self.error.take().map(|error| error.what)

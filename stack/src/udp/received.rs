@@ -79,6 +79,13 @@ impl DatagramSocket {
         with_zone(self.local.unwrap_or(any), self.port, self.zone.map_or(0, InterfaceId::zone))
     }
 
+    /// The peer's address and port, if it has one.
+    #[inline]
+    pub(crate) fn remote(&self) -> Option<SocketAddr> {
+        let zone = self.zone.map_or(0, InterfaceId::zone);
+        self.peer.map(|(address, port)| with_zone(address, port, zone))
+    }
+
     /// Bytes of the pool that its unread datagrams hold.
     pub(crate) fn held(&self, pool: &Pool<'_>) -> usize {
         self.received.held(pool)

@@ -227,3 +227,25 @@ fn datagram_way_ends_with_what_it_was_found_for() {
     }
     assert_eq!(a.stack.counters().drops(Drop::DeviceRefused), 2);
 }
+
+/// A connected socket's datagrams go the same way without naming the peer; what ICMP said of an earlier one is told first (H093).
+#[test]
+fn datagram_way_of_a_connected_socket_tells_errors_first() {
+    let (mut a, mut b, client, server, to) = pair(false);
+    a.stack.datagram_connect(client, to).unwrap();
+    let send = |a: &mut Host| {
+        let Host { stack, device, id } = a;
+        stack.datagram_send_at_once(client, None, b"x", None, &mut Only(*id, device), T0)
+    };
+    for _ in 0..3 {
+        assert_eq!(send(&mut a), Ok(1));
+    }
+    assert!(a.stack.datagram_way.is_some());
+    let frames = mem::take(&mut a.device.sent);
+    assert!(frames.len() == 3 && frames.iter().all(|frame| *frame == frames[0]));
+    b.stack.datagram_close(server);
+    b.input(&frames[2], T0);
+    b.output(T0).iter().for_each(|frame| a.input(frame, T0));
+    assert_eq!(send(&mut a), Err(Error::ConnectionRefused));
+    assert_eq!(send(&mut a), Ok(1));
+}
