@@ -36,9 +36,15 @@ pub(crate) struct HashKey(pub(crate) [u8; 16]);
 impl HashKey {
     #[inline]
     pub(crate) fn hash(&self, of: &impl Hash) -> u32 {
+        self.hash_pair(of)[0]
+    }
+
+    /// Two numbers that say nothing of each other, at the cost of one.
+    pub(crate) fn hash_pair(&self, of: &impl Hash) -> [u32; 2] {
         let mut hasher = SipHasher13::new_with_key(&self.0);
         of.hash(&mut hasher);
-        hasher.finish() as u32
+        let hash = hasher.finish();
+        [hash as u32, (hash >> 32) as u32]
     }
 }
 

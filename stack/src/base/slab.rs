@@ -256,8 +256,16 @@ impl<'a, T> Slab<'a, T> {
     }
 
     pub(crate) fn key(&self, index: u32) -> Option<Key> {
-        let slot = self.slots.get(index)?;
-        slot.entry().map(|_| Key { index, generation: slot.generation() })
+        self.entry(index).map(|(key, _)| key)
+    }
+
+    /// The entry at a place, and its key.
+    #[inline]
+    pub(crate) fn entry(&self, index: u32) -> Option<(Key, &T)> {
+        match &self.slots.get(index)?.0 {
+            Content::Entry { generation, entry } => Some((Key { index, generation: *generation }, entry)),
+            Content::Free { .. } => None,
+        }
     }
 
     /// Calls `change` with every entry.

@@ -33,10 +33,16 @@ impl Stack<'_> {
     /// whom TCP asks for.
     /// False: the device is full, and wants to be asked again when it has room.
     pub fn egress(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
+        let tcp_waits = self.tcp_waits(id);
         let Some(interface) = self.interfaces.keeping_deadlines().get_mut(id.0) else {
             return self.tcp_egress(id, device, now); // gone, it has nothing else to send
         };
         let was_full = interface.device_full;
+        let is_quiet = interface.queue.is_empty() && !interface.filter_is_old && !was_full;
+        if is_quiet && !tcp_waits {
+            device.flush();
+            return true; // as most turns find it
+        }
         let mut waits = !interface.queue.is_empty();
         if core::mem::take(&mut interface.filter_is_old) {
             self.renew_filter(id, device, now);

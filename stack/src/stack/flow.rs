@@ -59,7 +59,6 @@ impl<T> Flow<T> {
     }
 
     /// TTL, or hop limit.
-    #[cfg(feature = "udp")]
     pub(super) fn hop_limit(&self) -> u8 {
         if self.v6 { self.head[21] } else { self.head[22] }
     }

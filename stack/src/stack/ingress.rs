@@ -47,7 +47,7 @@ pub(super) struct AddressPair {
 impl Stack<'_> {
     /// Takes in a frame. Nothing is sent from here: answers are queued.
     pub fn on_frame(&mut self, interface: InterfaceId, frame: RxFrame<'_>, now: Instant) {
-        if !self.take_expected(interface, &frame, now) && !self.take_expected_datagram(interface, &frame, now)
+        if !self.take_of_flow(interface, &frame, now) && !self.take_expected_datagram(interface, &frame, now)
         {
             self.take_any(interface, &frame, now);
         }

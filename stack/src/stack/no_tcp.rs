@@ -20,7 +20,7 @@ pub(super) enum Flow {}
 pub(super) enum ActiveKey {}
 
 impl Stack<'_> {
-    pub(super) fn take_expected(&mut self, _: InterfaceId, _: &RxFrame<'_>, _: Instant) -> bool {
+    pub(super) fn take_of_flow(&mut self, _: InterfaceId, _: &RxFrame<'_>, _: Instant) -> bool {
         false
     }
 
@@ -34,6 +34,10 @@ impl Stack<'_> {
     }
 
     pub(crate) fn tcp_timers(&mut self, _: Instant) {}
+
+    pub(super) fn tcp_waits(&self, _: InterfaceId) -> bool {
+        false
+    }
 
     pub(crate) fn tcp_egress(&mut self, _: InterfaceId, _: &mut dyn Device, _: Instant) -> bool {
         true

@@ -263,6 +263,12 @@ impl Stack<'_> {
         gave_way
     }
 
+    /// Has TCP something to send by this interface?
+    #[inline]
+    pub(super) fn tcp_waits(&self, id: InterfaceId) -> bool {
+        self.tcp.has_ready(id.0.index)
+    }
+
     /// Sends what TCP has for this interface. False: the device is full.
     pub(crate) fn tcp_egress(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
         let mut burst = None;

@@ -1,10 +1,11 @@
-//! Segments in, of the flow of the last one: straight to the connection, if that expects them.
+//! Segments in, of the host of the last one: straight to the connection, if that expects them, else to TCP.
 
 use super::Stack;
 use super::flow::Flow as FlowOf;
 use super::tcp::ActiveKey;
+use crate::bytes::Bytes;
 use crate::device::{RxChecksum, RxFrame};
-use crate::ip::InterfaceId;
+use crate::ip::{InterfaceId, PacketMeta};
 use crate::tcp::segment::{EcnCodepoint, Tuple};
 use crate::time::Instant;
 use crate::wire::tcp::parse_plain;
@@ -29,14 +30,10 @@ impl Stack<'_> {
         }
     }
 
-    /// Takes the frame, if it comes from the host of the last one and its connection expects it. False: nothing was done.
+    /// Takes the frame, if it comes from the host of the last one: straight to its connection, if that expects it. False:
+    /// nothing was done.
     #[inline]
-    pub(super) fn take_expected(
-        &mut self,
-        interface: InterfaceId,
-        frame: &RxFrame<'_>,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn take_of_flow(&mut self, interface: InterfaceId, frame: &RxFrame<'_>, now: Instant) -> bool {
         // Raw sockets get copies, on the way that looks at everything.
         #[cfg(feature = "raw")]
         if !self.raw.is_empty() {
@@ -44,12 +41,37 @@ impl Stack<'_> {
         }
         let Some(flow) = &mut self.flow else { return false };
         let Some((bytes, is_same)) = flow.payload_in(interface, frame) else { return false };
+        let v6 = flow.v6;
+        let counters = &mut self.counters;
+        counters.frames.received.count(frame.bytes.len());
+        let (ip, ip_len) = match v6 {
+            false => (&mut counters.ipv4, IPV4_LEN),
+            true => (&mut counters.ipv6, IPV6_LEN),
+        };
+        ip.received.count(ip_len + bytes.len());
+        counters.tcp.received.count(bytes.len());
+        if !self.take_expected(bytes, is_same, frame, now) {
+            self.take_other(bytes, interface, frame, now);
+        }
+        true
+    }
+
+    /// Takes a segment of the flow's host, if its connection expects it. False: nothing was done.
+    #[inline]
+    pub(super) fn take_expected(
+        &mut self,
+        bytes: Bytes<'_>,
+        is_same: bool,
+        frame: &RxFrame<'_>,
+        now: Instant,
+    ) -> bool {
+        let Some(flow) = &mut self.flow else { return false };
+        let Some(mut segment) = parse_plain(bytes) else { return false };
         let connection = match is_same {
             true => Some(flow.owner),
             false => bytes.front().first_chunk().and_then(|ports| self.tcp.active_of(&tuple(flow, *ports))),
         };
         let Some(connection) = connection else { return false };
-        let Some(mut segment) = parse_plain(bytes) else { return false };
         segment.mark = EcnCodepoint::of(flow.traffic_class());
         segment.is_merged = frame.segment_len.is_some_and(|len| segment.payload.len() > len.into());
         let is_whole = || frame.checksum == RxChecksum::Valid || flow.checksum_is_valid(bytes);
@@ -59,16 +81,32 @@ impl Stack<'_> {
         if !is_same && let Some(ports) = bytes.front().first_chunk() {
             flow.turn_to(connection, *ports);
         }
-        let v6 = flow.v6;
         self.tcp_confirms(connection, now);
-        let counters = &mut self.counters;
-        counters.frames.received.count(frame.bytes.len());
-        let (ip, ip_len) = match v6 {
-            false => (&mut counters.ipv4, IPV4_LEN),
-            true => (&mut counters.ipv6, IPV6_LEN),
-        };
-        ip.received.count(ip_len + bytes.len());
-        counters.tcp.received.count(bytes.len());
         true
+    }
+
+    /// Takes any other segment of the flow's host. What is below TCP was found good before, and is the same.
+    #[inline(never)]
+    fn take_other(&mut self, bytes: Bytes<'_>, interface: InterfaceId, frame: &RxFrame<'_>, now: Instant) {
+        let Some(flow) = &self.flow else { return };
+        let (source, destination) = flow.addresses();
+        let meta = PacketMeta {
+            interface,
+            source,
+            destination,
+            traffic_class: flow.traffic_class(),
+            hop_limit: flow.hop_limit(),
+            checksum: frame.checksum,
+            segment_len: frame.segment_len,
+            link_broadcast: false,
+        };
+        self.served = None;
+        self.tcp_input(&meta, bytes, now);
+        if let (Some(connection), Some(flow), Some(ports)) =
+            (self.served, &mut self.flow, bytes.front().first_chunk())
+        {
+            flow.turn_to(connection, *ports);
+            self.tcp_confirms(connection, now);
+        }
     }
 }

@@ -428,6 +428,9 @@ impl Chain {
 
     /// Frees everything; nothing is promised any more.
     pub fn clear(&mut self, pool: &mut Pool<'_>) {
+        if self.head == NONE && self.reach == 0 {
+            return; // as most queues are that are cleared
+        }
         pool.lift_promise(self.owed(pool, self.reach as usize));
         self.origin = self.origin.wrapping_add(self.len);
         (self.len, self.reach) = (0, 0);

@@ -1,6 +1,6 @@
 //! OPEN: ports, and the places of a new connection in the tables.
 
-use super::isn;
+use super::isn::{self, TupleHash};
 use super::{Connection, EPHEMERAL, EPHEMERAL_FIRST, EPHEMERAL_TRIES, Opened, Profile, Tcp};
 use crate::base::list::{Link, NONE};
 use crate::base::pool::Pool;
@@ -73,20 +73,20 @@ impl Tcp<'_> {
         }
         if tuple.local_port == 0 {
             tuple.local_port = self.free_port(tuple)?;
-        } else if self.find(&tuple).is_some() {
+        } else if self.find(&tuple).is_ok() {
             return Err(Error::AddrInUse);
         }
+        let hash = TupleHash::of(&self.key, &tuple);
         let iss = isn::initial_sequence_number(&self.key, &tuple, now);
-        let ts_offset = isn::timestamp_offset(&self.key, &tuple);
         let mss = Mss::for_mtu(mtu, tuple.remote.is_ipv6());
         let profile = match options {
             Some(options) => self.settings.find(*options)?,
             None => Profile::STACK,
         };
         let cx = self.settings.cx(profile, now, pool);
-        let mut opening = Opening::connect(iss, ts_offset, mss, &cx);
+        let mut opening = Opening::connect(iss, hash.ts_offset, mss, &cx);
         self.prepare_fast_open(profile, &tuple, &mut opening.handshake, now);
-        let index = self.admit(tuple, interface, Opened::ByUs, profile, opening, now);
+        let index = self.admit((tuple, hash.place), interface, Opened::ByUs, profile, opening, now);
         // A connection has its own share of the options now.
         self.settings.release(profile);
         let index = index.ok_or(Error::TooManySockets)?;
@@ -98,7 +98,7 @@ impl Tcp<'_> {
     fn free_port(&mut self, mut tuple: Tuple) -> Result<u16, Error> {
         self.find_port(|tcp, port| {
             tuple.local_port = port;
-            !tcp.is_listened(port) && tcp.find(&tuple).is_none()
+            !tcp.is_listened(port) && tcp.find(&tuple).is_err()
         })
     }
 
@@ -106,14 +106,13 @@ impl Tcp<'_> {
     #[inline(never)] // what is large is on its stack alone
     pub(in crate::tcp) fn admit(
         &mut self,
-        tuple: Tuple,
+        (tuple, hash): (Tuple, u32),
         interface: InterfaceId,
         opened: Opened,
         profile: Profile,
         opening: Opening,
         now: Instant,
     ) -> Option<u32> {
-        let hash = self.key.hash(&tuple);
         let connection = Connection {
             tuple,
             interface,

@@ -55,6 +55,19 @@ pub(in crate::tcp) struct Connections<'a> {
     target: usize,
     /// Where the last one was parked.
     hand: u32,
+    /// The one that was looked up last: a step does so several times.
+    last: Found,
+}
+
+/// A connection in use, and its number in the working set.
+#[derive(Clone, Copy)]
+struct Found {
+    index: u32,
+    active: u32,
+}
+
+impl Found {
+    const NONE: Found = Found { index: NONE, active: NONE };
 }
 
 /// Names a connection for as long as it is in use: it is found by less than by its place in the table.
@@ -86,6 +99,7 @@ impl<'a> Connections<'a> {
             passive_active: 0,
             target: 0,
             hand: 0,
+            last: Found::NONE,
         }
     }
 
@@ -108,6 +122,7 @@ impl<'a> Connections<'a> {
             passive_active: 0,
             target,
             hand: 0,
+            last: Found::NONE,
         }
     }
 
@@ -161,11 +176,23 @@ impl<'a> Connections<'a> {
 
     /// The connection, if it is in use.
     pub(in crate::tcp) fn at(&self, index: u32) -> Option<&Connection> {
-        self.active.at(self.places.at(index)?.active)
+        self.active.at(self.active_of(index)?)
     }
 
     pub(in crate::tcp) fn at_mut(&mut self, index: u32) -> Option<&mut Connection> {
-        self.active.at_mut(self.places.at(index)?.active)
+        let active = self.active_of(index)?;
+        self.last = Found { index, active };
+        self.active.at_mut(active)
+    }
+
+    /// The connection's number in the working set.
+    #[inline]
+    fn active_of(&self, index: u32) -> Option<u32> {
+        if index == self.last.index {
+            debug_assert_eq!(self.places.at(index).map_or(NONE, |place| place.active), self.last.active);
+            return Some(self.last.active);
+        }
+        self.places.at(index).map(|place| place.active)
     }
 
     /// Can no connection be added, nor one that idles be used, before another one rests?
@@ -182,7 +209,8 @@ impl<'a> Connections<'a> {
             self.activate(key.index, now);
             return self.get_mut(key).ok_or(Error::OutOfMemory);
         }
-        let c = self.active.at_mut(place.active).ok_or(Error::OutOfMemory)?;
+        self.last = Found { index: key.index, active: place.active };
+        let c = self.active.at_mut(self.last.active).ok_or(Error::OutOfMemory)?;
         c.is_referenced = true;
         Ok(c)
     }
@@ -202,7 +230,14 @@ impl<'a> Connections<'a> {
     /// Names the connection at this place, if it is in use.
     #[inline]
     pub(in crate::tcp) fn active_key(&self, index: u32) -> Option<ActiveKey> {
-        self.active.key(self.places.at(index)?.active).map(ActiveKey)
+        self.active.key(self.active_of(index)?).map(ActiveKey)
+    }
+
+    /// The connection at this place and its name, if it is in use.
+    #[inline]
+    pub(in crate::tcp) fn active_at(&self, index: u32) -> Option<(ActiveKey, &Connection)> {
+        let (key, c) = self.active.entry(self.active_of(index)?)?;
+        Some((ActiveKey(key), c))
     }
 
     /// The connection, if it is still in use; which it is the more for that.
@@ -275,6 +310,7 @@ impl<'a> Connections<'a> {
 
     /// Removes a connection where it is, and calls `last` with it before. False: there is none.
     pub(in crate::tcp) fn remove(&mut self, index: u32, last: impl FnOnce(&mut Connection)) -> bool {
+        self.last = Found::NONE;
         let Some(place) = self.places.at_mut(index) else { return false };
         let (active, opened) = (place.active, place.opened);
         self.passive -= usize::from(opened == Opened::ByPeer);
@@ -306,7 +342,7 @@ impl<'a> Connections<'a> {
         let Some(idle) = place.idle.take() else { return true };
         // There is room.
         let Ok(key) = self.active.insert(idle.unpark(index)) else { return false };
-        place.active = key.index;
+        (place.active, self.last) = (key.index, Found::NONE);
         self.passive_active += usize::from(opened == Opened::ByPeer);
         true
     }
@@ -335,7 +371,7 @@ impl<'a> Connections<'a> {
         if let Some(idle) = Idle::of(c, now)
             && let Some(place) = self.places.at_mut(index)
         {
-            (place.active, place.idle) = (NONE, Some(idle));
+            (place.active, place.idle, self.last) = (NONE, Some(idle), Found::NONE);
             self.passive_active -= usize::from(place.opened == Opened::ByPeer);
             self.active.free(at);
         }
@@ -343,6 +379,9 @@ impl<'a> Connections<'a> {
 
     /// The timer of a connection.
     pub(in crate::tcp) fn timer(&mut self, index: u32) -> Option<&mut Node> {
+        if index == self.last.index && index != NONE {
+            return Some(&mut self.active.at_mut(self.last.active)?.timer);
+        }
         let place = self.places.at_mut(index)?;
         match &mut place.idle {
             Some(idle) => Some(idle.timer()),

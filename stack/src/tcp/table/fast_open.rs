@@ -61,7 +61,7 @@ impl Tcp<'_> {
         pool: &mut Pool<'_>,
     ) -> Outcome {
         let profile = self.profile_of(listener.index);
-        let (tuple, interface) = (*arrival.tuple, arrival.interface);
+        let (tuple, interface) = ((*arrival.tuple, arrival.hash.place), arrival.interface);
         let Some(index) = self.admit(tuple, interface, Opened::ByPeer, profile, opening, now) else {
             return arrival.drop(Refused::TableFull);
         };

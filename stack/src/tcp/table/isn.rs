@@ -2,6 +2,7 @@
 
 use crate::base::demux::HashKey;
 use crate::seq::Seq;
+use crate::tcp::segment::Tuple;
 use crate::time::Instant;
 use core::hash::Hash;
 
@@ -13,9 +14,20 @@ pub(crate) fn initial_sequence_number(key: &HashKey, tuple: &(impl Hash + Copy),
     Seq(key.hash(&(*tuple, 0u8))) + (now.micros() / 4) as u32
 }
 
-/// Where the timestamp clock of a connection starts (RFC 7323 §5.4).
-pub(crate) fn timestamp_offset(key: &HashKey, tuple: &(impl Hash + Copy)) -> u32 {
-    key.hash(&(*tuple, 1u8))
+/// What follows from a connection's addresses and ports, and nobody else can guess.
+#[derive(Clone, Copy)]
+pub(in crate::tcp) struct TupleHash {
+    /// Under which it is looked up.
+    pub(in crate::tcp) place: u32,
+    /// Where its timestamp clock starts (RFC 7323 §5.4).
+    pub(in crate::tcp) ts_offset: u32,
+}
+
+impl TupleHash {
+    pub(in crate::tcp) fn of(key: &HashKey, tuple: &Tuple) -> TupleHash {
+        let [place, ts_offset] = key.hash_pair(tuple);
+        TupleHash { place, ts_offset }
+    }
 }
 
 #[cfg(test)]

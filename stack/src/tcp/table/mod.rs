@@ -50,6 +50,7 @@ pub use settings::OptionsEntry;
 pub(crate) use settings::Profile;
 pub use time_wait::TimeWaitEntry;
 
+use self::isn::TupleHash;
 use super::connection::handshake::Origin;
 use super::connection::soft_error::SoftError;
 use super::connection::tcb::{Effects, End, Phase, Tcb};
@@ -234,35 +235,37 @@ impl<'a> Tcp<'a> {
         self.time_waits.len()
     }
 
-    pub(in crate::tcp) fn find(&mut self, tuple: &Tuple) -> Option<u32> {
+    /// The connection of a tuple, or what is left of one; else the tuple's hash.
+    pub(in crate::tcp) fn find(&mut self, tuple: &Tuple) -> Result<u32, TupleHash> {
         if let Some(c) = self.connections.at(self.last)
             && c.known
             && c.tuple == *tuple
         {
-            return Some(self.last);
+            return Ok(self.last);
         }
-        let hash = self.key.hash(tuple);
+        let hash = TupleHash::of(&self.key, tuple);
         let (connections, time_waits) = (&self.connections, &self.time_waits);
-        let found = self.demux.find(hash, |id| match id & TIME_WAIT {
+        let found = self.demux.find(hash.place, |id| match id & TIME_WAIT {
             0 => connections.is_of(id, tuple),
             _ => time_waits.get(id & !TIME_WAIT).is_some_and(|t| t.tuple == *tuple && !t.is_aside),
-        })?;
+        });
+        let found = found.ok_or(hash)?;
         if found & TIME_WAIT == 0 {
             self.last = found;
         }
-        Some(found)
+        Ok(found)
     }
 
     /// The connection between these two, if it is in use.
     pub(crate) fn active_of(&mut self, tuple: &Tuple) -> Option<ActiveKey> {
-        let found = self.find(tuple).filter(|id| id & TIME_WAIT == 0)?;
+        let found = self.find(tuple).ok().filter(|id| id & TIME_WAIT == 0)?;
         self.connections.active_key(found)
     }
 
     /// The connection of the last segment, if that was of `tuple`.
     pub(crate) fn last_of(&self, tuple: &Tuple) -> Option<ActiveKey> {
-        self.connections.at(self.last).filter(|c| c.known && c.tuple == *tuple)?;
-        self.connections.active_key(self.last)
+        let (key, c) = self.connections.active_at(self.last)?;
+        (c.known && c.tuple == *tuple).then_some(key)
     }
 
     /// A segment has arrived for `tuple`, seen from this side.
@@ -276,9 +279,9 @@ impl<'a> Tcp<'a> {
         pool: &mut Pool<'_>,
     ) -> Outcome {
         match self.find(tuple) {
-            Some(id) if id & TIME_WAIT == 0 => self.for_connection(id, segment, now, pool),
-            Some(id) => self.for_time_wait(id & !TIME_WAIT, interface, mtu, segment, now, pool),
-            None => self.for_listener(tuple, interface, mtu, segment, now, pool),
+            Ok(id) if id & TIME_WAIT == 0 => self.for_connection(id, segment, now, pool),
+            Ok(id) => self.for_time_wait(id & !TIME_WAIT, interface, mtu, segment, now, pool),
+            Err(hash) => self.for_listener((tuple, hash), interface, mtu, segment, now, pool),
         }
     }
 
@@ -298,12 +301,14 @@ impl<'a> Tcp<'a> {
         if !self.connections.activate(index, now) {
             return Outcome { dropped: Some(Refused::TableFull), ..Outcome::default() };
         }
-        // H010: with the accept queue full, the last ACK of the handshake is as good as lost.
-        if self.must_wait(index, segment) {
-            return Outcome { dropped: Some(Refused::AcceptQueueFull), ..Outcome::default() };
-        }
-        if self.defers(index, segment, now) {
-            return Outcome::default();
+        if self.is_half_open(index) {
+            // H010: with the accept queue full, the last ACK of the handshake is as good as lost.
+            if self.must_wait(index, segment) {
+                return Outcome { dropped: Some(Refused::AcceptQueueFull), ..Outcome::default() };
+            }
+            if self.defers(index, segment, now) {
+                return Outcome::default();
+            }
         }
         let Some(c) = self.connections.at_mut(index) else { return Outcome::default() };
         let (was_passive, asked) = (passive(&c.tcb), c.tcb.fast_open_request());
@@ -316,6 +321,11 @@ impl<'a> Tcp<'a> {
         self.apply(index, was_passive, &effects, now, pool)
     }
 
+    /// Does the connection in this place wait for the last segment of a peer's handshake?
+    fn is_half_open(&self, index: u32) -> bool {
+        self.connections.at(index).is_some_and(|c| passive(&c.tcb).is_some())
+    }
+
     /// Carries out what a step of the engine brought about.
     fn apply(
         &mut self,
@@ -325,10 +335,13 @@ impl<'a> Tcp<'a> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Outcome {
+        let reply = effects.reset.map(Reply::Reset).or(effects.challenge);
+        let may_reply = reply.is_some() || effects.end.is_some();
+        let replier = if may_reply { self.connections.at(index) } else { None };
         let mut outcome = Outcome {
-            reply: effects.reset.map(Reply::Reset).or(effects.challenge),
+            reply,
             // Now, since the options may go with the connection.
-            fields: self.connections.at(index).map(|c| self.settings.options(c.profile).ip_fields()),
+            fields: replier.map(|c| self.settings.options(c.profile).ip_fields()),
             dropped: effects.dropped.map(Refused::Engine),
             path_mtu: effects.path_mtu,
             ..Outcome::default()
@@ -350,11 +363,16 @@ impl<'a> Tcp<'a> {
         if effects.urgent {
             outcome.event = outcome.event.or(Some(ConnectionEvent::Urgent));
         }
-        if let Some(c) = self.connections.at_mut(index) {
-            if effects.readable || effects.end.is_some() {
+        let is_over = effects.end.is_some();
+        let (reads, writes) =
+            (effects.readable || is_over, effects.writable || effects.established || is_over);
+        if (reads || writes)
+            && let Some(c) = self.connections.at_mut(index)
+        {
+            if reads {
                 c.wake_reader(&mut self.woken);
             }
-            if effects.writable || effects.established || effects.end.is_some() {
+            if writes {
                 c.wake_writer(&mut self.woken);
             }
         }
@@ -445,7 +463,7 @@ impl<'a> Tcp<'a> {
 
     /// The connection that an ICMP error's quoted header names.
     pub(crate) fn quoted(&mut self, tuple: &Tuple) -> Option<u32> {
-        self.find(tuple).filter(|id| id & TIME_WAIT == 0)
+        self.find(tuple).ok().filter(|id| id & TIME_WAIT == 0)
     }
 
     /// When `expire` wants to be called.

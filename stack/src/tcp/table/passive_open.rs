@@ -1,6 +1,6 @@
 //! Listeners among the connections: SYNs in, connections out to `accept`.
 
-use super::isn;
+use super::isn::{self, TupleHash};
 use super::listener::Listener;
 use super::syn_cookies::{self, SynCookies};
 use super::{
@@ -33,6 +33,7 @@ const ANSWERED: usize = 4;
 pub(super) struct Arrival<'s> {
     pub(super) listener: u32,
     pub(super) tuple: &'s Tuple,
+    pub(super) hash: TupleHash,
     pub(super) interface: InterfaceId,
     pub(super) mss: Mss,
     pub(super) segment: &'s Segment<'s>,
@@ -54,6 +55,13 @@ impl Arrival<'_> {
     pub(super) fn drop(&self, why: Refused) -> Outcome {
         refuse(why, None)
     }
+}
+
+/// Where the listeners of a port are looked for. No secret: which ports are listened on is no peer's choice, and all
+/// listeners of one lie together under any hash.
+fn port_hash(port: u16) -> u32 {
+    // Fibonacci hashing: the upper bits depend on all others.
+    u32::from(port).wrapping_mul(0x9e37_79b9).rotate_left(16)
 }
 
 fn refuse(why: Refused, reset: Option<Reset>) -> Outcome {
@@ -89,7 +97,7 @@ impl Tcp<'_> {
         let listener = |id: u32| (id & LISTENER != 0).then(|| self.listeners.at(id & !LISTENER)).flatten();
         let found = self
             .demux
-            .find(self.key.hash(&port), |id| listener(id).is_some_and(|l| l.0.port == port && is_it(&l.0)))?;
+            .find(port_hash(port), |id| listener(id).is_some_and(|l| l.0.port == port && is_it(&l.0)))?;
         Some(found & !LISTENER)
     }
 
@@ -118,7 +126,7 @@ impl Tcp<'_> {
             return Err(Error::AddrInUse);
         }
         let key = self.listeners.insert(ListenerEntry(new)).map_err(|_| Error::TooManySockets)?;
-        if !self.demux.insert(self.key.hash(&port), key.index | LISTENER) {
+        if !self.demux.insert(port_hash(port), key.index | LISTENER) {
             self.listeners.remove(key.index);
             return Err(Error::TooManySockets);
         }
@@ -205,7 +213,7 @@ impl Tcp<'_> {
     //= rfc9293#3.10.7.2, LISTEN
     pub(in crate::tcp) fn for_listener(
         &mut self,
-        tuple: &Tuple,
+        (tuple, hash): (&Tuple, TupleHash),
         interface: InterfaceId,
         mtu: u16,
         segment: &Segment<'_>,
@@ -216,7 +224,7 @@ impl Tcp<'_> {
             return refuse(Refused::NoConnection, Reset::answer_to(segment));
         };
         let mss = Mss::for_mtu(mtu, tuple.remote.is_ipv6());
-        let arrival = Arrival { listener, tuple, interface, mss, segment };
+        let arrival = Arrival { listener, tuple, hash, interface, mss, segment };
         let flags = segment.flags;
         // First, RST; second, ACK; third, SYN.
         if flags.has(Flags::RST) {
@@ -289,13 +297,12 @@ impl Tcp<'_> {
     }
 
     fn open_half(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
-        let Arrival { listener, tuple, mss, segment, .. } = *arrival;
+        let Arrival { listener, tuple, hash, mss, segment, .. } = *arrival;
         let iss = isn::initial_sequence_number(&self.key, tuple, now);
-        let ts_offset = isn::timestamp_offset(&self.key, tuple);
         let grant = self.grant(listener, tuple, segment, now);
         let early = self.accepts_fast_open(listener, &grant, segment, now);
         let cx = self.settings.cx(self.profile_of(listener), now, pool);
-        let mut opening = Opening::accept(listener, segment, iss, ts_offset, mss, &cx);
+        let mut opening = Opening::accept(listener, segment, iss, hash.ts_offset, mss, &cx);
         opening.handshake.fast_open = grant.cookie();
         if let Some(key) = early {
             return self.open_fast(arrival, key, opening, now, pool);
@@ -319,7 +326,14 @@ impl Tcp<'_> {
         now: Instant,
     ) -> Option<u32> {
         let profile = self.profile_of(arrival.listener);
-        let index = self.admit(*arrival.tuple, arrival.interface, Opened::ByPeer, profile, opening, now)?;
+        let index = self.admit(
+            (*arrival.tuple, arrival.hash.place),
+            arrival.interface,
+            Opened::ByPeer,
+            profile,
+            opening,
+            now,
+        )?;
         let l = self.listeners.at_mut(arrival.listener)?;
         l.0.half_open += 1;
         l.0.syns.push(&mut HalfOpen(&mut self.connections), index);
@@ -414,7 +428,7 @@ impl Tcp<'_> {
         if self.listeners.get(listener).is_some()
             && let Some(mut l) = self.listeners.remove(listener.index)
         {
-            self.demux.remove(self.key.hash(&l.0.port), listener.index | LISTENER);
+            self.demux.remove(port_hash(l.0.port), listener.index | LISTENER);
             self.settings.release(l.0.profile);
             l.0.acceptors.wake(&mut self.woken);
         }

@@ -13,7 +13,7 @@
 //! reset. That is why listeners look at cookies only while they hand them out.
 
 use super::passive_open::Arrival;
-use super::{Handshaking, Opened, Outcome, Refused, Tcp, isn};
+use super::{Handshaking, Opened, Outcome, Refused, Tcp};
 use crate::base::demux::HashKey;
 use crate::base::pool::{Chain, Need, Pool};
 use crate::bytes::Bytes;
@@ -246,7 +246,7 @@ impl Tcp<'_> {
             // Whoever brought it back would have no place.
             return arrival.drop(Refused::TableFull);
         }
-        let Arrival { listener, tuple, mss, segment, .. } = *arrival;
+        let Arrival { listener, tuple, hash, mss, segment, .. } = *arrival;
         let syn = remembered(segment, tuple, self.settings.config.timestamps);
         let iss = number(&self.key, tuple, &syn, now);
         let cx = self.settings.cx(self.profile_of(listener), now, pool);
@@ -254,7 +254,7 @@ impl Tcp<'_> {
         // Nothing is remembered, so nothing is promised but what the one who brings it back will find.
         let window = receive_limit.min(LEAST);
         let clock = match syn.options.timestamps {
-            Some(_) => timestamp(clock(isn::timestamp_offset(&self.key, tuple), now), &syn),
+            Some(_) => timestamp(clock(hash.ts_offset, now), &syn),
             None => 0,
         };
         let answer = Handshake::answer(listener, &syn, iss, mss, &cx);
@@ -279,7 +279,7 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Outcome {
-        let Arrival { listener, tuple, mss, segment, .. } = *arrival;
+        let Arrival { listener, tuple, hash, mss, segment, .. } = *arrival;
         if !self.listeners.at(listener).is_some_and(|l| l.0.expects_cookies(now)) {
             return arrival.refuse(Refused::NoConnection);
         }
@@ -304,10 +304,9 @@ impl Tcp<'_> {
         if self.is_at_accept_limit() || Chain::new().promisable(pool, least, Need::Send) < least {
             return arrival.drop(Refused::AcceptLimit); // as good as lost
         }
-        let ts_offset = isn::timestamp_offset(&self.key, tuple);
         let profile = self.profile_of(listener);
         let cx = self.settings.cx(profile, now, pool);
-        let opening = Opening::accept(listener, &syn, segment.ack - 1, ts_offset, mss, &cx);
+        let opening = Opening::accept(listener, &syn, segment.ack - 1, hash.ts_offset, mss, &cx);
         let Some(index) = self.admit_half(arrival, opening, now) else {
             return arrival.put_off(Refused::TableFull);
         };

@@ -116,7 +116,7 @@ impl TimeWait {
     pub(crate) fn start(&self, key: &HashKey) -> TimeWaitStart {
         let TimeWait { tuple, snd_nxt, rcv_nxt, ts_recent, is_challenged: _, is_aside: _ } = *self;
         // A connection's timestamps always begin there.
-        let ts_offset = isn::timestamp_offset(key, &tuple);
+        let ts_offset = isn::TupleHash::of(key, &tuple).ts_offset;
         TimeWaitStart { snd_nxt, rcv_nxt, ts_recent, ts_offset, acknowledge: true }
     }
 

@@ -1,5 +1,6 @@
 //! Connections in TIME-WAIT: who waits, for whom, and who gives way.
 
+use super::isn::TupleHash;
 use super::time_wait::Verdict;
 use super::{Outcome, TIME_WAIT, Tcp};
 use crate::base::pool::Pool;
@@ -58,8 +59,9 @@ impl Tcp<'_> {
         pool: &mut Pool<'_>,
     ) -> Outcome {
         self.time_waits.set_aside(index, true);
-        let outcome = self.for_listener(tuple, interface, mtu, syn, now, pool);
-        let opened = self.find(tuple).and_then(|id| self.connections.at(id));
+        let outcome =
+            self.for_listener((tuple, TupleHash::of(&self.key, tuple)), interface, mtu, syn, now, pool);
+        let opened = self.find(tuple).ok().and_then(|id| self.connections.at(id));
         match opened.map(|c| &c.tcb.phase) {
             Some(Phase::SynReceived(_)) => {}
             // Open at once, or answered by a cookie, of which nothing is remembered.

@@ -129,7 +129,7 @@ impl Scene {
 
     fn state(&mut self) -> &'static str {
         let b = &mut self.bench;
-        match b.tcp.find(&b.tuple) {
+        match b.tcp.find(&b.tuple).ok() {
             Some(id) if id & crate::tcp::table::TIME_WAIT != 0 => "TIME-WAIT",
             Some(id) => name(&b.tcp.connections.look(id).unwrap().tcb),
             None if b.listener.is_some() => "LISTEN",
