@@ -15,6 +15,7 @@ pub use options::DontFragment;
 pub(crate) use options::Multicast;
 pub use options::{BindOptions, Sharing};
 pub use received::Received;
+#[cfg(any(feature = "tcp", feature = "udp", feature = "raw"))]
 pub(crate) use received::with_zone;
 use received::{scope, unrecord};
 
