@@ -53,6 +53,7 @@ mod tcp_flow;
 mod tcp_plain;
 mod timers;
 mod udp;
+mod udp_bind;
 mod udp_in_place;
 mod udp_options;
 #[cfg(feature = "udp")]
