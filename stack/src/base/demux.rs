@@ -9,6 +9,8 @@ use core::net::IpAddr;
 use managed::ManagedSlice;
 use siphasher::sip::SipHasher13;
 
+use super::lent::Places;
+
 /// One place of the table. Callers without a heap hand in a slice of them, twice as many as there
 /// may be entries: a power of two of them is used, and one stays free.
 #[derive(Clone, Copy, Debug)]
@@ -70,21 +72,21 @@ pub(crate) fn hash_addresses<H: Hasher>(one: IpAddr, other: IpAddr, state: &mut 
 
 /// Numbers found by hash.
 pub(crate) struct Demux<'a> {
-    buckets: ManagedSlice<'a, Bucket>,
+    buckets: Places<'a, Bucket>,
     mask: usize,
     len: usize,
 }
 
 impl<'a> Demux<'a> {
     pub(crate) fn new(buckets: ManagedSlice<'a, Bucket>) -> Self {
-        let mut demux = Demux { mask: 0, len: 0, buckets };
+        let mut demux = Demux { mask: 0, len: 0, buckets: buckets.into() };
         demux.set_mask();
         demux
     }
 
     /// A table without a place.
     pub(crate) const fn empty() -> Self {
-        Demux { mask: 0, len: 0, buckets: ManagedSlice::Borrowed(&mut []) }
+        Demux { mask: 0, len: 0, buckets: Places::none() }
     }
 
     /// The largest power of two of places that there are.
@@ -136,7 +138,7 @@ impl<'a> Demux<'a> {
 
     #[cfg(feature = "alloc")]
     fn grow(&mut self) -> bool {
-        let ManagedSlice::Owned(old) = &mut self.buckets else {
+        let Places::Heap(old) = &mut self.buckets else {
             return false;
         };
         let places = (old.len() * 2).max(16);

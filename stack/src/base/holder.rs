@@ -40,6 +40,12 @@ impl<T> Holder<T> {
     }
 }
 
+impl<T> From<Option<T>> for Holder<T> {
+    fn from(entry: Option<T>) -> Self {
+        entry.map_or(Holder::Empty, Holder::Entry)
+    }
+}
+
 impl<'a, T> IntoIterator for &'a Holder<T> {
     type Item = &'a T;
     type IntoIter = core::option::IntoIter<&'a T>;

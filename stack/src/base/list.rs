@@ -33,6 +33,7 @@ pub(crate) trait Links {
 /// A queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct List {
+    /// Plus one, as the last one: so an empty queue is all zero.
     head: u32,
     tail: u32,
 }
@@ -44,15 +45,15 @@ impl Default for List {
 }
 
 impl List {
-    pub(crate) const EMPTY: List = List { head: NONE, tail: NONE };
+    pub(crate) const EMPTY: List = List { head: 0, tail: 0 };
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.head == NONE
+        self.head == 0
     }
 
     /// The entry at the front.
     pub(crate) fn front(&self) -> Option<u32> {
-        (self.head != NONE).then_some(self.head)
+        self.head.checked_sub(1)
     }
 
     /// Appends an entry, unless it is queued already.
@@ -61,21 +62,23 @@ impl List {
         if link.is_queued() {
             return;
         }
-        *link = Link { prev: self.tail, next: NONE };
-        if self.tail == NONE {
-            self.head = index;
+        let last = self.tail.wrapping_sub(1);
+        *link = Link { prev: last, next: NONE };
+        if last == NONE {
+            self.head = index + 1;
         } else {
-            links.link(self.tail).next = index;
+            links.link(last).next = index;
         }
-        self.tail = index;
+        self.tail = index + 1;
     }
 
     /// Takes the first entry.
     pub(crate) fn pop(&mut self, links: &mut impl Links) -> Option<u32> {
         let index = self.front()?;
-        self.head = core::mem::take(links.link(index)).next;
-        match self.head {
-            NONE => self.tail = NONE,
+        let next = core::mem::take(links.link(index)).next;
+        self.head = next.wrapping_add(1);
+        match next {
+            NONE => self.tail = 0,
             next => links.link(next).prev = NONE,
         }
         Some(index)
@@ -88,12 +91,12 @@ impl List {
             return;
         }
         if prev == NONE {
-            self.head = next;
+            self.head = next.wrapping_add(1);
         } else {
             links.link(prev).next = next;
         }
         if next == NONE {
-            self.tail = prev;
+            self.tail = prev.wrapping_add(1);
         } else {
             links.link(next).prev = prev;
         }

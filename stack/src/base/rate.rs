@@ -12,13 +12,16 @@ pub(crate) struct TokenBucket {
 }
 
 impl TokenBucket {
+    /// Nothing may happen: all zero.
+    pub(crate) const NONE: TokenBucket = TokenBucket::new(0, Duration::ZERO);
+
     pub(crate) const fn new(burst: u32, refill: Duration) -> Self {
         TokenBucket { burst, refill, tokens: burst, filled: Instant::ZERO }
     }
 
     /// Takes a token. False: there is none.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
-        let gained = now.since(self.filled).micros() / self.refill.micros();
+        let gained = now.since(self.filled).micros().checked_div(self.refill.micros()).unwrap_or(0);
         if gained >= u64::from(self.burst - self.tokens) {
             (self.tokens, self.filled) = (self.burst, now);
         } else {

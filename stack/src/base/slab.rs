@@ -9,6 +9,8 @@
 use alloc::{boxed::Box, vec::Vec};
 use managed::ManagedSlice;
 
+use super::lent::Lent;
+
 /// The end of the list of free places, whose links are numbers of places plus one: so an empty table is all zero.
 const NONE: u32 = 0;
 /// Bytes of a chunk, about.
@@ -62,7 +64,7 @@ impl<T> Slot<T> {
 
 /// The places of a table.
 enum Slots<'a, T> {
-    Given(&'a mut [Slot<T>]),
+    Given(Lent<'a, Slot<T>>),
     #[cfg(feature = "alloc")]
     Heap(Vec<Box<[Slot<T>]>>),
 }
@@ -155,7 +157,7 @@ impl<'a, T> Slab<'a, T> {
         let (slots, limit) = match slots {
             ManagedSlice::Borrowed(s) => {
                 let limit = s.len().min(limit);
-                (Slots::Given(s), limit)
+                (Slots::Given(Lent::new(s)), limit)
             }
             #[cfg(feature = "alloc")]
             ManagedSlice::Owned(_) => (Slots::Heap(Vec::new()), limit),
@@ -165,7 +167,7 @@ impl<'a, T> Slab<'a, T> {
 
     /// A table without a place.
     pub(crate) const fn empty() -> Self {
-        Slab { slots: Slots::Given(&mut []), free: NONE, fresh: 0, len: 0, limit: 0 }
+        Slab { slots: Slots::Given(Lent::none()), free: NONE, fresh: 0, len: 0, limit: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {

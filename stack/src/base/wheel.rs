@@ -50,17 +50,18 @@ pub(crate) trait Nodes {
 
 /// The wheel itself: heads of lists, and a bit for each list that is not empty.
 pub(crate) struct Wheel {
+    /// Plus one: so an empty wheel is all zero.
     heads: [[u32; SLOTS]; LEVELS],
     occupied: [u64; LEVELS],
     /// Everything due before this tick has been handed out.
     now: u64,
-    /// The list that is looked at first has this tick, or is being looked at; `u64::MAX`: all are empty.
+    /// The list that is looked at first has this tick, or is being looked at; plus one, 0: all are empty.
     early: u64,
 }
 
 impl Wheel {
     pub(crate) const fn new() -> Self {
-        Wheel { heads: [[NONE; SLOTS]; LEVELS], occupied: [0; LEVELS], now: 0, early: u64::MAX }
+        Wheel { heads: [[0; SLOTS]; LEVELS], occupied: [0; LEVELS], now: 0, early: 0 }
     }
 
     /// Sets the timer of `index` to `at`, rounded up to the next tick. Arming a timer that is
@@ -82,14 +83,14 @@ impl Wheel {
         let seen = tick.min(self.now + SPAN);
         let level = ((63 - ((seen ^ self.now) | 63).leading_zeros()) / 6).min(LEVELS as u32 - 1) as usize;
         let slot = (seen >> (6 * level)) as usize % SLOTS;
-        let head = core::mem::replace(&mut self.heads[level][slot], index);
+        let head = core::mem::replace(&mut self.heads[level][slot], index + 1).wrapping_sub(1);
         let place = (level * SLOTS + slot) as u16;
         *nodes.node(index) = Node { prev: NONE, next: head, at: tick as u32, place, armed: true };
         if head != NONE {
             nodes.node(head).prev = index;
         }
         self.occupied[level] |= 1 << slot;
-        self.early = self.early.min(seen >> (6 * level) << (6 * level));
+        self.set_early(self.early().min(seen >> (6 * level) << (6 * level)));
     }
 
     /// Takes the timer of `index` off the wheel, if it is on it.
@@ -106,11 +107,22 @@ impl Wheel {
             return;
         }
         let (level, slot) = (place as usize / SLOTS, place as usize % SLOTS);
-        self.heads[level][slot] = next;
+        self.heads[level][slot] = next.wrapping_add(1);
         if next == NONE {
             self.occupied[level] &= !(1 << slot);
-            self.early = self.first().map_or(u64::MAX, |(_, _, tick)| tick);
+            self.set_early(self.first().map_or(u64::MAX, |(_, _, tick)| tick));
         }
+    }
+
+    /// The tick of the list that is looked at first; `u64::MAX`: all are empty.
+    #[inline]
+    fn early(&self) -> u64 {
+        self.early.wrapping_sub(1)
+    }
+
+    #[inline]
+    fn set_early(&mut self, tick: u64) {
+        self.early = tick.wrapping_add(1);
     }
 
     /// The list that is looked at first: its level, slot and tick. While a list of a higher level
@@ -131,13 +143,13 @@ impl Wheel {
     /// When [`expire`](Wheel::expire) wants to be called next: exactly the first timer's time if
     /// that is near, else somewhat earlier, to sort distant timers in.
     pub(crate) fn next(&self) -> Option<Instant> {
-        (self.early < u64::MAX).then(|| Instant::from_millis(self.early.max(self.now)))
+        self.early.checked_sub(1).map(|early| Instant::from_millis(early.max(self.now)))
     }
 
     /// Time passes. False: no timer is due, and [`expire`](Wheel::expire) would give `None`.
     #[inline]
     pub(crate) fn is_due(&mut self, now: Instant) -> bool {
-        let is_due = self.early <= now.millis();
+        let is_due = self.early() <= now.millis();
         if !is_due {
             self.now = self.now.max(now.millis());
         }
@@ -146,15 +158,15 @@ impl Wheel {
 
     /// Takes one timer that is due off the wheel. Call until it gives `None`.
     pub(crate) fn expire(&mut self, nodes: &mut impl Nodes, now: Instant) -> Option<u32> {
-        while self.early <= now.millis()
+        while self.early() <= now.millis()
             && let Some((level, slot, tick)) = self.first()
         {
-            self.early = tick;
+            self.set_early(tick);
             if tick > now.millis() {
                 break;
             }
             self.now = tick;
-            let index = self.heads[level][slot];
+            let index = self.heads[level][slot].wrapping_sub(1);
             let at = nodes.node(index).at;
             self.cancel(nodes, index);
             let left = at.wrapping_sub(tick as u32) as i32;

@@ -12,7 +12,9 @@ use managed::ManagedSlice;
 
 use super::selection::{self, Candidate};
 use super::{InterfaceId, solicited_node};
+use crate::base::deadline::Deadline;
 use crate::base::holder::Holder;
+use crate::base::lent::Places;
 #[cfg(feature = "slaac")]
 use crate::config::ipv6::{Upkeep, dad::Dad, lifetimes::REGEN_ADVANCE};
 use crate::device::Mac;
@@ -282,15 +284,20 @@ pub(crate) enum Aged {
 #[derive(Debug)]
 pub struct Addresses<'a> {
     /// The first so many are used.
-    slots: ManagedSlice<'a, Holder<Address>>,
+    slots: Places<'a, Holder<Address>>,
     len: usize,
     /// When the next of them changes by itself.
-    next: Instant,
+    next: Deadline,
 }
 
 impl<'a> Addresses<'a> {
-    pub(crate) const fn new(slots: ManagedSlice<'a, Holder<Address>>) -> Self {
-        Addresses { slots, len: 0, next: Instant::FAR_FUTURE }
+    /// Without a place.
+    pub(crate) const fn empty() -> Self {
+        Addresses { slots: Places::none(), len: 0, next: Deadline::NEVER }
+    }
+
+    pub(crate) fn new(slots: ManagedSlice<'a, Holder<Address>>) -> Self {
+        Addresses { slots: slots.into(), ..Addresses::empty() }
     }
 
     /// Adds an address; one that is there already gets the new prefix, origin and lifetimes, and stays in doubt
@@ -356,7 +363,7 @@ impl<'a> Addresses<'a> {
 
     /// What time has done to one of them; `None`: nothing more. One that has expired is to be removed.
     pub(crate) fn age(&mut self, now: Instant) -> Option<Aged> {
-        if self.next > now {
+        if !self.next.is_by(now) {
             return None;
         }
         let due = self.slots[..self.len].iter_mut().flatten().find(|a| a.ages_at() <= now)?;
@@ -387,7 +394,7 @@ impl<'a> Addresses<'a> {
     /// An address about which a question is due.
     #[cfg(feature = "slaac")]
     pub(crate) fn due_dad(&self, now: Instant) -> Option<(InterfaceId, Ipv6Addr)> {
-        let due = self.iter().filter(|_| self.next <= now).find(|a| a.dad_at() <= now)?;
+        let due = self.iter().filter(|_| self.next.is_by(now)).find(|a| a.dad_at() <= now)?;
         match due.cidr.address {
             IpAddr::V6(address) => Some((due.interface, address)),
             IpAddr::V4(_) => None,
@@ -397,7 +404,7 @@ impl<'a> Addresses<'a> {
     /// The prefix of a temporary address that the next one is to follow now.
     #[cfg(feature = "slaac")]
     pub(crate) fn due_temporary(&mut self, now: Instant) -> Option<(InterfaceId, Ipv6Addr)> {
-        if self.next > now {
+        if !self.next.is_by(now) {
             return None;
         }
         let due = self.slots[..self.len].iter_mut().flatten().find(|a| a.succeeded_at() <= now)?;
@@ -421,11 +428,11 @@ impl<'a> Addresses<'a> {
 
     /// When [`age`](Self::age) has something next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        (self.next < Instant::FAR_FUTURE).then_some(self.next)
+        self.next.at()
     }
 
     fn look_ahead(&mut self) {
-        self.next = self.iter().map(Address::deadline).min().unwrap_or(Instant::FAR_FUTURE);
+        self.next = Deadline::new(self.iter().map(Address::deadline).min().unwrap_or(Instant::FAR_FUTURE));
     }
 
     /// All of them.

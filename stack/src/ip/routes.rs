@@ -7,6 +7,7 @@ use managed::ManagedSlice;
 use super::InterfaceId;
 use super::addresses::Cidr;
 use crate::base::holder::Holder;
+use crate::base::lent::Places;
 use crate::error::Error;
 
 /// A way to a network.
@@ -24,12 +25,17 @@ pub struct Route {
 
 /// The table. Networks of the interfaces' own addresses are not in it.
 pub struct Routes<'a> {
-    slots: ManagedSlice<'a, Holder<Route>>,
+    slots: Places<'a, Holder<Route>>,
 }
 
 impl<'a> Routes<'a> {
-    pub(crate) const fn new(slots: ManagedSlice<'a, Holder<Route>>) -> Self {
-        Routes { slots }
+    /// Without a place.
+    pub(crate) const fn empty() -> Self {
+        Routes { slots: Places::none() }
+    }
+
+    pub(crate) fn new(slots: ManagedSlice<'a, Holder<Route>>) -> Self {
+        Routes { slots: slots.into() }
     }
 
     /// Adds a route; one with the same destination network, gateway and interface is replaced.

@@ -13,6 +13,7 @@ use core::net::IpAddr;
 
 use managed::ManagedSlice;
 
+use crate::base::deadline::Deadline;
 use crate::base::packet_queue::{Frame, PacketQueue};
 use crate::base::pool::{Need, Pool};
 use crate::counters::Drop;
@@ -190,7 +191,7 @@ pub(crate) struct Neighbors<'a> {
     table: Table<'a>,
     questions: Questions,
     /// No entry wants attention before this.
-    earliest: Instant,
+    earliest: Deadline,
     /// No neighbour that our packets go to is in DELAY or PROBE after this.
     doubted_until: Instant,
     /// When those look again that found no place, if nothing else tells them before.
@@ -209,8 +210,8 @@ impl<'a> Neighbors<'a> {
     pub(crate) const fn empty() -> Self {
         Neighbors {
             questions: Questions::new(),
-            table: Table::new(ManagedSlice::Borrowed(&mut []), [0; 16]),
-            earliest: Instant::FAR_FUTURE,
+            table: Table::empty(),
+            earliest: Deadline::NEVER,
             doubted_until: Instant::ZERO,
             room_at: None,
             sweep: 0,
@@ -250,7 +251,7 @@ impl<'a> Neighbors<'a> {
     }
 
     fn schedule(&mut self, deadline: Option<Instant>) {
-        self.earliest = self.earliest.min(deadline.unwrap_or(Instant::FAR_FUTURE));
+        self.earliest.or_sooner(deadline.unwrap_or(Instant::FAR_FUTURE));
     }
 
     /// Puts an entry there. Packets of the entry that gives way are returned, to be counted.
@@ -501,10 +502,10 @@ impl<'a> Neighbors<'a> {
             return Some(Due::Room);
         }
         if self.sweep == 0 {
-            if self.earliest > now {
+            if !self.earliest.is_by(now) {
                 return None;
             }
-            self.earliest = Instant::FAR_FUTURE;
+            self.earliest = Deadline::NEVER;
         }
         while self.sweep < self.table.len() {
             let at = self.sweep;
@@ -547,7 +548,7 @@ impl<'a> Neighbors<'a> {
 
     /// When [`due`](Self::due) has something next.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        earlier(Some(self.earliest).filter(|at| *at < Instant::FAR_FUTURE), self.room_at)
+        earlier(self.earliest.at(), self.room_at)
     }
 
     /// Forgets the neighbours that `which` names (H110), one at a time: call until `None`. What

@@ -5,6 +5,7 @@
 
 use core::net::IpAddr;
 
+use super::Holder;
 use super::{Interface, Stack, paths};
 #[cfg(feature = "slaac")]
 use crate::config::ipv6::Upkeep;
@@ -156,9 +157,9 @@ impl Stack<'_> {
     pub(super) fn addresses_changed(&mut self, id: InterfaceId) {
         self.routes_changed();
         self.configuration_changed();
-        self.admitted = None;
-        self.flow = None;
-        self.datagram_flow = None;
+        self.admitted = Holder::Empty;
+        self.flow = Holder::Empty;
+        self.datagram_flow = Holder::Empty;
         self.own_addresses =
             self.addresses.iter().fold(0, |bits, a| bits | paths::address_bit(a.cidr.address));
         self.interfaces.get_mut(id.0).into_iter().for_each(|i: &mut Interface| i.filter_is_old = true);

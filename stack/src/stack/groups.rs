@@ -134,7 +134,7 @@ impl Stack<'_> {
         let querier = interface.queriers[0];
         let groups = &mut self.datagrams.groups;
         #[cfg(feature = "mdns")]
-        let named = self.mdns.is_some();
+        let named = !self.mdns.is_empty();
         #[cfg(not(feature = "mdns"))]
         let named = false;
         let of = |address: IpAddr| solicited(address).into_iter().chain(mdns_group(named, address));

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::Holder;
 use super::{Interface, Stack};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
@@ -318,14 +319,14 @@ impl Stack<'_> {
         way: AddressPair,
         check: impl FnOnce(&Self, &Interface, Delivery) -> Result<(), Drop>,
     ) -> Result<Delivery, Drop> {
-        if self.admitted == Some(way) {
+        if self.admitted.as_ref() == Some(&way) {
             return Ok(Delivery::Ours);
         }
         let interface = self.interface(way.interface).ok_or(Drop::InterfaceGone)?;
         let delivery = self.delivery((way.interface, interface), way.destination);
         check(self, interface, delivery)?;
         if delivery == Delivery::Ours {
-            self.admitted = Some(way);
+            self.admitted = Holder::Entry(way);
         }
         Ok(delivery)
     }

@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 
+use super::Holder;
 use super::Stack;
 use crate::base::pool::Need;
 use crate::bytes::Bytes;
@@ -32,13 +33,13 @@ impl<'a> Stack<'a> {
     /// Names can be announced from now on, in this memory: the groups of mDNS are joined. With the feature `alloc`, [`Net`](crate::Net) does
     /// this by itself, with memory of the heap.
     pub fn start_mdns(&mut self, storage: MdnsStorage<'a>) {
-        self.mdns = Some(Mdns { responder: Responder::new(storage), epoch: None });
+        self.mdns = Holder::Entry(Mdns { responder: Responder::new(storage), epoch: None });
         self.interfaces.for_each_mut(|interface| interface.filter_is_old = true);
     }
 
     /// Can names be announced?
     pub fn has_mdns(&self) -> bool {
-        self.mdns.is_some()
+        !self.mdns.is_empty()
     }
 
     fn with_responder<R>(
@@ -72,7 +73,7 @@ impl<'a> Stack<'a> {
 
     /// Withdraws the host's name and all services.
     pub fn withdraw_host(&mut self, now: Instant) {
-        if let Some(mdns) = &mut self.mdns {
+        if let Some(mdns) = self.mdns.as_mut() {
             mdns.responder.withdraw_host(now);
         }
     }
@@ -99,7 +100,7 @@ impl<'a> Stack<'a> {
     /// The link of an interface has come up.
     pub(super) fn mdns_link(&mut self, now: Instant) {
         let Stack { mdns, random, .. } = self;
-        if let Some(mdns) = mdns {
+        if let Holder::Entry(mdns) = mdns {
             mdns.responder.on_link(random, now);
         }
     }
@@ -122,7 +123,7 @@ impl<'a> Stack<'a> {
         let own = self.mdns_addresses();
         let epoch = self.paths_epoch;
         let Stack { mdns, random, .. } = self;
-        let Some(mdns) = mdns else { return };
+        let Holder::Entry(mdns) = mdns else { return };
         if mdns.epoch != Some(epoch) {
             mdns.epoch = Some(epoch);
             mdns.responder.on_addresses(&own, random, now);
@@ -149,7 +150,7 @@ impl<'a> Stack<'a> {
     }
 
     fn mdns_send(&mut self, plan: Plan, now: Instant) {
-        let links: heapless::Vec<Link, 8> = match (plan, &self.mdns) {
+        let links: heapless::Vec<Link, 8> = match (plan, self.mdns.as_ref()) {
             (Plan::Answer(link, _), _) => core::iter::once(link).collect(),
             (_, Some(mdns)) => mdns.responder.links().collect(),
             (_, None) => return,
@@ -243,7 +244,7 @@ impl<'a> Stack<'a> {
         let heard = Heard { link: Link { interface, is_v4: source.is_ipv4() }, from, message };
         let mut out = [0; MDNS_LEN];
         let Stack { mdns, random, .. } = self;
-        let Some(mdns) = mdns else { return Ok(()) };
+        let Holder::Entry(mdns) = mdns else { return Ok(()) };
         match mdns.responder.on_message(&heard, &mut out, random, now)? {
             Some(len) => self.mdns_transmit(interface, from, (MDNS_PORT, &out[..len]), now),
             None => Ok(()),

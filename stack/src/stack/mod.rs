@@ -115,7 +115,6 @@ use crate::tcp::Tcp;
 use crate::time::Instant;
 use crate::udp::Datagrams;
 use core::task::Waker;
-use managed::ManagedSlice;
 
 /// A TCP/IP stack.
 ///
@@ -149,9 +148,9 @@ pub struct Stack<'a> {
     #[cfg(feature = "dhcpv6")]
     dhcpv6: Timed<clients::Clients<'a, crate::config::dhcpv6::Dhcpv6Client>>,
     #[cfg(feature = "dns")]
-    names: Timed<Option<names::Names<'a>>>,
+    names: Timed<Holder<names::Names<'a>>>,
     #[cfg(feature = "mdns")]
-    mdns: Option<mdns::Mdns<'a>>,
+    mdns: Holder<mdns::Mdns<'a>>,
     /// Tasks that wait for something else than a socket, until the network is shut down.
     pub(crate) attendants: Wakers,
     /// Tasks that wait for a point in time.
@@ -162,13 +161,13 @@ pub struct Stack<'a> {
     /// The [`paths::address_bit`] of each address of ours.
     own_addresses: u64,
     /// The way of the last packet that was let in for an address of ours.
-    admitted: Option<ingress::AddressPair>,
+    admitted: Holder<ingress::AddressPair>,
     /// The last frame with a segment for a connection.
-    flow: Option<tcp::Flow>,
+    flow: Holder<tcp::Flow>,
     /// The connection that the frame under way had a good segment for.
     served: Option<tcp::ActiveKey>,
     /// The last frame with a datagram for a socket.
-    datagram_flow: Option<udp_plain::Flow>,
+    datagram_flow: Holder<udp_plain::Flow>,
     /// The socket that the frame under way had a datagram for.
     served_socket: Option<udp_plain::Served>,
     /// The path that a datagram took last.
@@ -182,9 +181,9 @@ pub struct Stack<'a> {
     #[cfg(feature = "fragments")]
     reassembly: Timed<crate::ip::reassembly::Reassembly<'a>>,
     /// The path that TCP took last.
-    tcp_way: Option<tcp::TcpWay>,
+    tcp_way: Holder<tcp::TcpWay>,
     /// The path that an answer took last.
-    answer_way: Option<(paths::RouteCacheKey, Path)>,
+    answer_way: Holder<(paths::RouteCacheKey, Path)>,
 }
 
 impl<'a> Stack<'a> {
@@ -205,8 +204,8 @@ impl<'a> Stack<'a> {
             events: Events::new(),
             interfaces: Timed::new(Slab::empty()),
             neighbors: Timed::new(Neighbors::empty()),
-            addresses: Timed::new(Addresses::new(ManagedSlice::Borrowed(&mut []))),
-            routes: Routes::new(ManagedSlice::Borrowed(&mut [])),
+            addresses: Timed::new(Addresses::empty()),
+            routes: Routes::empty(),
             #[cfg(feature = "slaac")]
             learnt: Timed::new(autoconf::no_routes()),
             #[cfg(feature = "slaac")]
@@ -223,20 +222,20 @@ impl<'a> Stack<'a> {
             #[cfg(feature = "dhcpv6")]
             dhcpv6: Timed::new(clients::Clients::new()),
             #[cfg(feature = "dns")]
-            names: Timed::new(None),
+            names: Timed::new(Holder::Empty),
             #[cfg(feature = "mdns")]
-            mdns: None,
+            mdns: Holder::Empty,
             attendants: Wakers::new(),
             #[cfg(feature = "alloc")]
             sleepers: crate::base::sleepers::Sleepers::new(),
             random: Random::new([0; 32]),
-            icmp_bucket: error_bucket(),
+            icmp_bucket: TokenBucket::NONE,
             loopback: None,
             own_addresses: 0,
-            admitted: None,
-            flow: None,
+            admitted: Holder::Empty,
+            flow: Holder::Empty,
             served: None,
-            datagram_flow: None,
+            datagram_flow: Holder::Empty,
             served_socket: None,
             datagram_way: None,
             paths_epoch: 0,
@@ -245,8 +244,8 @@ impl<'a> Stack<'a> {
             idents: [0; fragmenting::IDENTS],
             #[cfg(feature = "fragments")]
             reassembly: Timed::new(crate::ip::reassembly::Reassembly::empty()),
-            tcp_way: None,
-            answer_way: None,
+            tcp_way: Holder::Empty,
+            answer_way: Holder::Empty,
         }
     }
 
@@ -258,6 +257,7 @@ impl<'a> Stack<'a> {
     pub fn start(&mut self, storage: Storage<'a>, seed: [u8; 32]) {
         assert!(self.pool.capacity() == 0, "a stack is given memory once");
         let mut random = Random::new(seed);
+        self.icmp_bucket = error_bucket();
         self.pool = storage.pool;
         *self.interfaces = Slab::new(storage.interfaces, crate::ip::INTERFACES_MAX);
         self.neighbors.start(storage.neighbors, random.key());

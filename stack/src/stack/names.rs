@@ -5,6 +5,7 @@ use core::task::Waker;
 
 use managed::ManagedSlice;
 
+use super::Holder;
 use super::{Stack, TcpHandle};
 use crate::base::pool::Need;
 use crate::base::wakers::Woken;
@@ -51,7 +52,7 @@ impl<'a> Stack<'a> {
     /// [`Net`](crate::Net) does this by itself, with memory of the heap.
     pub fn start_names(&mut self, config: DnsConfig, storage: NamesStorage<'a>) {
         let (resolver, buffer) = Resolver::new(config, storage, self.random.key());
-        *self.names = Some(Names { resolver, buffer, stream: None, servers: Servers::new() });
+        *self.names = Holder::Entry(Names { resolver, buffer, stream: None, servers: Servers::new() });
     }
 
     /// Another configuration. What was remembered is forgotten, and what is under way is asked anew.
@@ -112,7 +113,7 @@ impl<'a> Stack<'a> {
 
     /// The network is shut down.
     pub(super) fn wake_names(&mut self) {
-        if let Some(names) = &mut *self.names {
+        if let Some(names) = self.names.as_mut() {
             names.resolver.wake_all(&mut self.tcp.woken);
         }
     }
@@ -121,7 +122,7 @@ impl<'a> Stack<'a> {
     fn with_names<R>(&mut self, call: impl FnOnce(&mut Names<'a>, &mut Stack<'a>) -> R) -> Option<R> {
         let mut names = self.names.take()?;
         let result = call(&mut names, self);
-        *self.names = Some(names);
+        *self.names = Holder::Entry(names);
         Some(result)
     }
 
@@ -282,7 +283,7 @@ impl<'a> Stack<'a> {
 
     /// An error of ICMP, or a neighbour that does not answer: is it about a question?
     pub(super) fn names_error(&mut self, error: &IcmpError) -> bool {
-        let Some(names) = &mut *self.names else { return false };
+        let Some(names) = self.names.as_mut() else { return false };
         let server = (error.destination, error.destination_port());
         let Some(query) = names.resolver.asked_at(error.source_port(), server) else { return false };
         names.resolver.on_failure(query, names.servers.len(), &mut self.tcp.woken);

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
+use super::Holder;
 use super::{Interface, Stack};
 use crate::error::Error;
 use crate::ip::addresses::{Address, Cidr};
@@ -120,13 +121,13 @@ impl Stack<'_> {
         source: IpAddr,
     ) -> Result<Path, Error> {
         let key = (destination, source, zone, self.paths_epoch);
-        if let Some((known, path)) = &self.answer_way
+        if let Some((known, path)) = self.answer_way.as_ref()
             && *known == key
         {
             return Ok(*path);
         }
         let path = self.path(destination, Some(zone), Some(source))?;
-        self.answer_way = Some((key, path));
+        self.answer_way = Holder::Entry((key, path));
         Ok(path)
     }
 

@@ -4,6 +4,7 @@ pub(super) use super::tcp_flow::Flow;
 pub(super) use super::tcp_plain::TcpWay;
 pub(super) use crate::tcp::table::ActiveKey;
 
+use super::Holder;
 use super::egress::answer_to;
 use super::{Resolution, Stack};
 use crate::bytes::Bytes;
@@ -438,7 +439,7 @@ impl Stack<'_> {
     /// The way to the peer. The last one found is remembered: a burst of segments takes one way.
     fn tcp_path(&mut self, tuple: &Tuple, interface: InterfaceId) -> Option<Path> {
         let key = (tuple.remote, tuple.local, interface, self.paths_epoch);
-        if let Some(way) = &self.tcp_way
+        if let Some(way) = self.tcp_way.as_ref()
             && way.key == key
         {
             return Some(way.path);
@@ -450,7 +451,7 @@ impl Stack<'_> {
             path.mtu = path.mtu.min(mtu);
         }
         let mac = self.interface(path.interface)?.capabilities.mac;
-        self.tcp_way = Some(TcpWay::new(key, path, mac));
+        self.tcp_way = Holder::Entry(TcpWay::new(key, path, mac));
         Some(path)
     }
 

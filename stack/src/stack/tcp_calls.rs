@@ -385,7 +385,7 @@ impl Stack<'_> {
         }
     }
 
-    /// The settings of TCP.
+    /// The settings of TCP. A stack without memory has none yet: all is zero.
     pub fn tcp_config(&self) -> &TcpConfig {
         &self.tcp.settings.config
     }
@@ -393,6 +393,7 @@ impl Stack<'_> {
     /// Changes some of the settings of TCP, for connections that come about from now on.
     /// [`Error::InvalidInput`] names a field that is outside its range; then none is changed.
     pub fn configure_tcp(&mut self, change: impl FnOnce(&mut TcpConfig)) -> Result<(), Error> {
+        self.tcp.settings.set_defaults();
         let mut config = self.tcp.settings.config;
         change(&mut config);
         config.check()?;

@@ -25,7 +25,7 @@ impl Stack<'_> {
     /// Remembers the flow of a frame that had a good segment for a connection.
     pub(super) fn note_flow(&mut self, interface: InterfaceId, frame: &RxFrame<'_>, now: Instant) {
         if let Some(connection) = self.served {
-            self.flow = Flow::of(interface, frame, protocol::TCP, connection);
+            self.flow = Flow::of(interface, frame, protocol::TCP, connection).into();
             self.tcp_confirms(connection, now);
         }
     }
@@ -39,7 +39,7 @@ impl Stack<'_> {
         if !self.raw.is_empty() {
             return false;
         }
-        let Some(flow) = &mut self.flow else { return false };
+        let Some(flow) = self.flow.as_mut() else { return false };
         let Some((bytes, is_same)) = flow.payload_in(interface, frame) else { return false };
         let v6 = flow.v6;
         let counters = &mut self.counters;
@@ -65,7 +65,7 @@ impl Stack<'_> {
         frame: &RxFrame<'_>,
         now: Instant,
     ) -> bool {
-        let Some(flow) = &mut self.flow else { return false };
+        let Some(flow) = self.flow.as_mut() else { return false };
         let Some(mut segment) = parse_plain(bytes) else { return false };
         let connection = match is_same {
             true => Some(flow.owner),
@@ -88,7 +88,7 @@ impl Stack<'_> {
     /// Takes any other segment of the flow's host. What is below TCP was found good before, and is the same.
     #[inline(never)]
     fn take_other(&mut self, bytes: Bytes<'_>, interface: InterfaceId, frame: &RxFrame<'_>, now: Instant) {
-        let Some(flow) = &self.flow else { return };
+        let Some(flow) = self.flow.as_ref() else { return };
         let (source, destination) = flow.addresses();
         let meta = PacketMeta {
             interface,
@@ -103,7 +103,7 @@ impl Stack<'_> {
         self.served = None;
         self.tcp_input(&meta, bytes, now);
         if let (Some(connection), Some(flow), Some(ports)) =
-            (self.served, &mut self.flow, bytes.front().first_chunk())
+            (self.served, self.flow.as_mut(), bytes.front().first_chunk())
         {
             flow.turn_to(connection, *ports);
             self.tcp_confirms(connection, now);

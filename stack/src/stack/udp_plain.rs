@@ -65,8 +65,8 @@ impl Stack<'_> {
     ) {
         let Some((index, port)) = self.served_socket.filter(|served| before == Some(*served)) else { return };
         let owner = Owner { index, epoch: self.datagrams.epoch(), record: [0; ARRIVAL_LEN] };
-        self.datagram_flow = Flow::of(interface, frame, protocol::UDP, owner);
-        if let Some(flow) = &mut self.datagram_flow {
+        self.datagram_flow = Flow::of(interface, frame, protocol::UDP, owner).into();
+        if let Some(flow) = self.datagram_flow.as_mut() {
             let (from, to) = flow.addresses();
             let (hop_limit, traffic_class) = (flow.hop_limit(), flow.traffic_class());
             let arrival = Arrival { from, port, to, interface, hop_limit, traffic_class, at: Instant::ZERO };
@@ -83,7 +83,7 @@ impl Stack<'_> {
         frame: &RxFrame<'_>,
         now: Instant,
     ) -> bool {
-        let Some(flow) = &self.datagram_flow else { return false };
+        let Some(flow) = self.datagram_flow.as_ref() else { return false };
         // Raw sockets get copies, on the way that looks at everything.
         #[cfg(feature = "raw")]
         if !self.raw.is_empty() {

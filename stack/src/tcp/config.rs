@@ -216,6 +216,46 @@ impl TcpConfig {
         syn_cookies: SynCookies::Auto,
     };
 
+    /// Before a stack has memory: all zero, so that a static of it lies in `.bss`.
+    pub(crate) const NOTHING: TcpConfig = TcpConfig {
+        send_buffer: 0,
+        receive_buffer: 0,
+        tune_buffers: false,
+        ack_delay: Duration::ZERO,
+        quick_acks: 0,
+        rto_initial: Duration::ZERO,
+        rto_min: Duration::ZERO,
+        rto_max: Duration::ZERO,
+        syn_timeout: Duration::ZERO,
+        data_timeout: Duration::ZERO,
+        fin_wait_2_timeout: Duration::ZERO,
+        time_wait: Duration::ZERO,
+        challenge_interval: Duration::ZERO,
+        unreachable_ends_open: false,
+        timestamps: false,
+        sack: false,
+        dsack: false,
+        tail_probes: false,
+        congestion: Congestion::DEFAULT,
+        initial_window: 0,
+        // `None` of a law is not zero, as the laws' names are.
+        options: TcpOptions {
+            congestion: Some(Congestion::DEFAULT),
+            hop_limit: 0,
+            soft_errors: false,
+            ..TcpOptions::DEFAULT
+        },
+        pacing: false,
+        #[cfg(feature = "ecn")]
+        ecn: Ecn::Off,
+        #[cfg(feature = "path-probing")]
+        path_probing: PathProbing::Off,
+        backlog: 0,
+        accept_limit: 0,
+        #[cfg(feature = "syn-cookies")]
+        syn_cookies: SynCookies::Off,
+    };
+
     /// Is everything inside its documented range? [`Error::InvalidInput`] names a field that is not.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let bad = |what| Err(Error::InvalidInput(what));

@@ -30,8 +30,9 @@ pub use chain::{Chain, Cursor};
 
 #[cfg(feature = "alloc")]
 use alloc::{boxed::Box, vec::Vec};
-use managed::ManagedSlice;
 use small::{CLASSES, Class};
+
+use super::lent::{Lent, Places};
 
 /// No block.
 const NONE: u32 = u32::MAX;
@@ -84,7 +85,7 @@ impl Need {
 }
 
 enum Memory<'a> {
-    Borrowed(&'a mut [u8]),
+    Borrowed(Lent<'a, u8>),
     #[cfg(feature = "alloc")]
     Heap(Vec<Box<[u8]>>),
 }
@@ -98,7 +99,7 @@ pub struct Pool<'a> {
     memory: Memory<'a>,
     /// For each block the number of the next one in its chain. Apart from the blocks, so that
     /// walking a chain touches little memory.
-    links: ManagedSlice<'a, [u8; LINK]>,
+    links: Places<'a, [u8; LINK]>,
     block_len: usize,
     /// Blocks that exist.
     blocks: u32,
@@ -112,7 +113,7 @@ pub struct Pool<'a> {
     /// Once the heap gave less: then what was promised may have been missing.
     #[cfg(feature = "alloc")]
     was_short: bool,
-    /// The first of a chain of blocks that were given back. Those from `fresh` on were not taken
+    /// The first of a chain of blocks that were given back, plus one: 0 is none. Those from `fresh` on were not taken
     /// since the pool was last empty.
     free: u32,
     fresh: u32,
@@ -150,8 +151,9 @@ impl<'a> Pool<'a> {
         let block_len = block_len.clamp(BLOCK_LEN_MIN, BLOCK_LEN_MAX);
         let blocks = (memory.len() / (block_len + LINK)).min(blocks_max(block_len));
         let (links, memory) = memory.split_at_mut(blocks * LINK);
-        let links = ManagedSlice::Borrowed(links.as_chunks_mut().0);
-        Pool { blocks: to_u32(blocks), ..Pool::new(Memory::Borrowed(memory), links, block_len, blocks) }
+        let links = Places::Lent(Lent::new(links.as_chunks_mut().0));
+        let (memory, classes) = (Memory::Borrowed(Lent::new(memory)), Class::all(block_len));
+        Pool { blocks: to_u32(blocks), ..Pool::new(memory, links, classes, block_len, blocks) }
     }
 
     /// A pool that takes blocks from the heap as it needs them, `limit` bytes of payload at most.
@@ -165,18 +167,19 @@ impl<'a> Pool<'a> {
     pub(crate) fn growing_by(limit: usize, block_len: usize, take_slab: Take) -> Pool<'static> {
         let block_len = block_len.clamp(BLOCK_LEN_MIN, BLOCK_LEN_MAX);
         let limit = (limit / block_len).min(blocks_max(block_len));
-        let (memory, links) = (Memory::Heap(Vec::new()), ManagedSlice::Owned(Vec::new()));
-        Pool { take_slab, ..Pool::new(memory, links, block_len, limit) }
+        let (memory, links) = (Memory::Heap(Vec::new()), Places::Heap(Vec::new()));
+        Pool { take_slab, ..Pool::new(memory, links, Class::all(block_len), block_len, limit) }
     }
 
     /// A pool without a block.
     pub(crate) const fn empty() -> Self {
-        Pool::new(Memory::Borrowed(&mut []), ManagedSlice::Borrowed(&mut []), BLOCK_LEN_MIN, 0)
+        Pool::new(Memory::Borrowed(Lent::none()), Places::none(), [Class::NONE; CLASSES], 0, 0)
     }
 
     const fn new(
         memory: Memory<'a>,
-        links: ManagedSlice<'a, [u8; LINK]>,
+        links: Places<'a, [u8; LINK]>,
+        classes: [Class; CLASSES],
         block_len: usize,
         limit: usize,
     ) -> Pool<'a> {
@@ -192,11 +195,11 @@ impl<'a> Pool<'a> {
             take_slab: |_| None,
             #[cfg(feature = "alloc")]
             was_short: false,
-            free: NONE,
+            free: 0,
             fresh: 0,
             used: 0,
             promised: 0,
-            classes: Class::all(block_len),
+            classes,
         }
     }
 
@@ -304,7 +307,7 @@ impl<'a> Pool<'a> {
     /// Takes another slab from the heap. Where that has none, the pool promises no more than it has.
     #[cfg(feature = "alloc")]
     fn grow(&mut self) {
-        if let (Memory::Heap(slabs), ManagedSlice::Owned(links)) = (&mut self.memory, &mut self.links) {
+        if let (Memory::Heap(slabs), Places::Heap(links)) = (&mut self.memory, &mut self.links) {
             let count = (self.limit_max - self.blocks).min(SLAB);
             let has_links = links.try_reserve(count as usize).is_ok();
             let slab = (self.take_slab)(self.block_len * count as usize).filter(|_| has_links);
@@ -324,11 +327,11 @@ impl<'a> Pool<'a> {
 
     /// Takes up to `count` blocks that lie side by side, and are chained.
     fn take(&mut self, count: u32) -> Option<Run> {
-        let run = match self.free {
+        let run = match self.free.wrapping_sub(1) {
             NONE => self.take_fresh(count)?,
             first => {
                 let last = first + self.successors(first, count.saturating_sub(1));
-                self.free = self.next(last);
+                self.free = self.next(last).wrapping_add(1);
                 Run { first, last, count: last - first + 1 }
             }
         };
@@ -339,14 +342,14 @@ impl<'a> Pool<'a> {
 
     /// Takes one block, for which nobody asks what it is chained to.
     fn take_one(&mut self) -> Option<u32> {
-        let first = match self.free {
+        let first = match self.free.wrapping_sub(1) {
             NONE => {
                 let first = self.first_fresh()?;
                 self.fresh = first + 1;
                 first
             }
             first => {
-                self.free = self.next(first);
+                self.free = self.next(first).wrapping_add(1);
                 first
             }
         };
@@ -377,10 +380,10 @@ impl<'a> Pool<'a> {
     fn put(&mut self, run: Run) {
         self.used -= run.count;
         if self.used == 0 {
-            (self.free, self.fresh) = (NONE, 0);
+            (self.free, self.fresh) = (0, 0);
         } else {
-            self.set_next(run.last, self.free);
-            self.free = run.first;
+            self.set_next(run.last, self.free.wrapping_sub(1));
+            self.free = run.first + 1;
         }
     }
 

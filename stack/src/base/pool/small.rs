@@ -32,6 +32,9 @@ pub(super) struct Class {
 }
 
 impl Class {
+    /// No parts.
+    pub(super) const NONE: Class = Class { len: 0, per_block: 0, partial: 0, free: 0, promised: 0 };
+
     pub(super) const fn all(block_len: usize) -> [Class; CLASSES] {
         let [long, short] = LENS;
         [Class::of(long, block_len), Class::of(short, block_len)]

@@ -39,7 +39,11 @@ const fn answers(slots: usize) -> TokenBucket {
 
 impl Questions {
     pub(super) const fn new() -> Self {
-        Questions { evicted: [Asked { fingerprint: 0, until: 0 }; EVICTED], oldest: 0, answers: answers(0) }
+        Questions {
+            evicted: [Asked { fingerprint: 0, until: 0 }; EVICTED],
+            oldest: 0,
+            answers: TokenBucket::NONE,
+        }
     }
 
     /// How many neighbours the cache holds.

@@ -7,6 +7,7 @@ use super::NeighborKey;
 use super::entry::{Class, Entry};
 use crate::base::demux::HashKey;
 use crate::base::holder::Holder;
+use crate::base::lent::Places;
 use crate::time::Instant;
 
 /// The end of a chain, whose links are numbers of places plus one: so an empty place is all zero.
@@ -37,7 +38,7 @@ impl Default for NeighborSlot {
 }
 
 pub(super) struct Table<'a> {
-    slots: ManagedSlice<'a, NeighborSlot>,
+    slots: Places<'a, NeighborSlot>,
     hash: HashKey,
     entries: usize,
     /// Where the last look-up ended: most packets go to the same neighbour as the one before.
@@ -47,8 +48,13 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    pub(super) const fn new(slots: ManagedSlice<'a, NeighborSlot>, key: [u8; 16]) -> Self {
-        Table { slots, hash: HashKey(key), entries: 0, recent: 0, hand: 0 }
+    /// Without a place.
+    pub(super) const fn empty() -> Self {
+        Table { slots: Places::none(), hash: HashKey([0; 16]), entries: 0, recent: 0, hand: 0 }
+    }
+
+    pub(super) fn new(slots: ManagedSlice<'a, NeighborSlot>, key: [u8; 16]) -> Self {
+        Table { slots: slots.into(), hash: HashKey(key), entries: 0, recent: 0, hand: 0 }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -56,7 +56,7 @@ use super::connection::soft_error::SoftError;
 use super::connection::tcb::{Effects, End, Phase, Tcb};
 use super::segment::{Plain, Reply, Segment, Tuple};
 use crate::base::demux::{Bucket, Demux, HashKey};
-use crate::base::list::{List, NONE};
+use crate::base::list::List;
 use crate::base::pool::{Audit, Pool};
 use crate::base::random::Random;
 use crate::base::slab::{Key, Slab, Slot};
@@ -172,7 +172,7 @@ impl<'a> Tcp<'a> {
             woken: Woken::new(),
             half_open: 0,
             cookie_jar: CookieJar::EMPTY,
-            last: NONE,
+            last: 0,
             ports: 0,
         }
     }

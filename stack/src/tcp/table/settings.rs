@@ -54,13 +54,22 @@ pub(crate) struct Settings<'a> {
 const LOOKED_AT: u32 = 16;
 
 impl<'a> Settings<'a> {
-    /// The defaults, without a place for other options.
+    /// Without a place for options, and without the defaults: they are there from the start on.
     pub(in crate::tcp) const fn empty() -> Self {
-        Settings { config: TcpConfig::DEFAULT, profiles: Slab::empty(), counts: TcpCounts::new() }
+        Settings { config: TcpConfig::NOTHING, profiles: Slab::empty(), counts: TcpCounts::new() }
     }
 
     pub(in crate::tcp) fn start(&mut self, storage: ManagedSlice<'a, Slot<OptionsEntry>>, limit: usize) {
         self.profiles = Slab::new(storage, limit);
+        self.set_defaults();
+    }
+
+    /// The defaults, unless they were there before: a program may set something before the start.
+    pub(crate) fn set_defaults(&mut self) {
+        // No program may set it to 0.
+        if self.config.send_buffer == 0 {
+            self.config = TcpConfig::DEFAULT;
+        }
     }
 
     /// What a step of a connection with this profile is given.

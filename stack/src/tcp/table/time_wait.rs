@@ -6,6 +6,7 @@
 
 use super::isn;
 use crate::base::demux::HashKey;
+use crate::base::lent::Lent;
 use crate::seq::Seq;
 use crate::tcp::connection::tcb::TimeWaitStart;
 use crate::tcp::receive::is_acceptable;
@@ -18,7 +19,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use managed::ManagedSlice;
 
 /// Own IPv6 addresses that records may name at a time. Of a connection of one more nothing is kept.
-const LOCALS: usize = 16;
+const LOCALS: usize = if cfg!(feature = "ipv6") { 16 } else { 0 };
 /// Records of a chunk.
 #[cfg(feature = "alloc")]
 const CHUNK: usize = 256;
@@ -163,7 +164,7 @@ impl TimeWait {
 
 /// Where the records lie: a place has its number for good.
 enum Places<'a> {
-    Given(&'a mut [TimeWaitEntry]),
+    Given(Lent<'a, TimeWaitEntry>),
     #[cfg(feature = "alloc")]
     Heap {
         /// Those in which records are waiting.
@@ -247,7 +248,7 @@ impl<'a> TimeWaits<'a> {
     /// Without a place.
     pub(crate) const fn empty() -> Self {
         TimeWaits {
-            places: Places::Given(&mut []),
+            places: Places::Given(Lent::none()),
             head: 0,
             span: 0,
             len: 0,
@@ -260,7 +261,7 @@ impl<'a> TimeWaits<'a> {
     /// The places; before one is in use. `limit`: most records, if they lie on the heap.
     pub(crate) fn start(&mut self, places: ManagedSlice<'a, TimeWaitEntry>, limit: usize) {
         self.places = match places {
-            ManagedSlice::Borrowed(places) => Places::Given(places),
+            ManagedSlice::Borrowed(places) => Places::Given(Lent::new(places)),
             #[cfg(feature = "alloc")]
             ManagedSlice::Owned(_) => Places::Heap { chunks: Vec::new(), len: limit.min(PLACES_MAX) },
         };
