@@ -137,6 +137,8 @@ pub use socket::{PingReply, PingSocket, UdpSocket};
 pub use socket::{ReadHalf, Shutdown, Tags, TcpBuilder, TcpListener, TcpStream, WriteHalf};
 #[cfg(feature = "ecn")]
 pub use tcp::Ecn;
+#[cfg(feature = "fast-open")]
+pub use tcp::FastOpenServer;
 #[cfg(feature = "path-probing")]
 pub use tcp::PathProbing;
 #[cfg(feature = "syn-cookies")]

@@ -10,7 +10,7 @@ use core::task::Waker;
 
 /// Tasks to be woken without a heap, at a time.
 #[cfg(not(feature = "alloc"))]
-const WOKEN: usize = 32;
+const WOKEN: usize = 16;
 
 /// Tasks to be woken, in their order.
 #[derive(Debug, Default)]

@@ -28,7 +28,7 @@ use crate::device::{Mac, RxChecksum};
 use crate::error::Error;
 
 /// More interfaces than any machine that this is for has; look-ups of addresses walk them.
-pub(crate) const INTERFACES_MAX: usize = 16;
+pub(crate) const INTERFACES_MAX: usize = if cfg!(feature = "alloc") { 16 } else { 8 };
 
 /// Names an interface of a stack for as long as it exists (H177).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

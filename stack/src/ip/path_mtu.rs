@@ -5,12 +5,12 @@
 
 use core::net::IpAddr;
 
-use heapless::Vec;
+use managed::ManagedSlice;
 
+use crate::base::holder::Holder;
+use crate::base::lent::Places;
 use crate::time::{Duration, Instant};
 
-/// Destinations that are remembered. Each connection knows its own path besides.
-const PLACES: usize = 16;
 /// After that time larger packets are tried again.
 //= rfc1191#6.3
 //= rfc8201#4
@@ -41,43 +41,65 @@ pub(crate) fn reduced(current: u16, claimed: u32, destination: IpAddr) -> Option
     (claimed < current).then_some(claimed)
 }
 
+/// What is known of the path to a destination.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+pub struct PathMtu {
     destination: IpAddr,
     mtu: u16,
     until: Instant,
 }
 
-/// The cache, the oldest entry first.
-#[derive(Debug, Default)]
-pub(crate) struct PathMtus {
-    entries: Vec<Entry, PLACES>,
+/// The cache, the oldest entry first. Each connection knows its own path besides.
+#[derive(Debug)]
+pub(crate) struct PathMtus<'a> {
+    /// The first so many are used.
+    places: Places<'a, Holder<PathMtu>>,
+    len: usize,
 }
 
-impl PathMtus {
-    pub(crate) const fn new() -> Self {
-        PathMtus { entries: Vec::new() }
+impl<'a> PathMtus<'a> {
+    /// Without a place.
+    pub(crate) const fn empty() -> Self {
+        PathMtus { places: Places::none(), len: 0 }
+    }
+
+    pub(crate) fn new(places: ManagedSlice<'a, Holder<PathMtu>>) -> Self {
+        PathMtus { places: places.into(), len: 0 }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &PathMtu> {
+        self.places.iter().take(self.len).flatten()
     }
 
     /// The largest packet for a destination, if less than its interface takes.
     pub(crate) fn of(&self, destination: IpAddr) -> Option<u16> {
-        self.entries.iter().find(|e| e.destination == destination).map(|e| e.mtu)
+        self.entries().find(|e| e.destination == destination).map(|e| e.mtu)
     }
 
     /// The path to `destination` takes no more than `mtu` bytes.
     pub(crate) fn note(&mut self, destination: IpAddr, mtu: u16, now: Instant) {
-        self.entries.retain(|e| e.destination != destination);
-        if self.entries.is_full() {
-            self.entries.remove(0);
+        let known = self.entries().position(|e| e.destination == destination);
+        if let Some(known) = known.or((self.len == self.places.len()).then_some(0)) {
+            self.remove(known);
         }
-        // There is room now.
-        let _ = self.entries.push(Entry { destination, mtu, until: now + LIFETIME });
+        // There is room now, unless there is none at all.
+        if let Some(place) = self.places.get_mut(self.len) {
+            *place = Holder::Entry(PathMtu { destination, mtu, until: now + LIFETIME });
+            self.len += 1;
+        }
+    }
+
+    fn remove(&mut self, at: usize) {
+        if at < self.len {
+            self.places[at..self.len].rotate_left(1);
+            self.len -= 1;
+        }
     }
 
     /// Forgets what is too old. True: something was.
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
         // Every entry lives equally long, so the first is the oldest. It is asked with each turn.
-        let is_due = self.entries.first().is_some_and(|e| e.until <= now);
+        let is_due = self.entries().next().is_some_and(|e| e.until <= now);
         if is_due {
             self.drop_expired(now);
         }
@@ -86,8 +108,8 @@ impl PathMtus {
 
     #[inline(never)]
     fn drop_expired(&mut self, now: Instant) {
-        while self.entries.first().is_some_and(|e| e.until <= now) {
-            self.entries.remove(0);
+        while self.entries().next().is_some_and(|e| e.until <= now) {
+            self.remove(0);
         }
     }
 }
@@ -140,7 +162,9 @@ mod tests {
     #[test]
     fn the_cache_forgets() {
         let at = |s: u64| Instant::from_millis(s * 1000);
-        let mut paths = PathMtus::new();
+        const PLACES: usize = 16;
+        let mut places = [Holder::Empty; PLACES];
+        let mut paths = PathMtus::new(ManagedSlice::Borrowed(&mut places));
         paths.note(v4(1), 1400, at(0));
         paths.note(v6(), 1280, at(1));
         assert_eq!((paths.of(v4(1)), paths.of(v6()), paths.of(v4(2))), (Some(1400), Some(1280), None));
@@ -154,5 +178,8 @@ mod tests {
         assert_eq!((paths.of(v6()), paths.of(v4(0)), paths.of(v4(15))), (None, Some(1000), Some(1015)));
         assert!(paths.expire(at(1300)));
         assert_eq!(paths.of(v4(0)), None);
+        let mut none = PathMtus::empty();
+        none.note(v4(1), 1400, at(0));
+        assert_eq!((none.of(v4(1)), none.expire(at(600))), (None, false));
     }
 }

@@ -4,7 +4,7 @@ use managed::ManagedSlice;
 
 #[cfg(feature = "fragments")]
 use super::FragmentSlot;
-use super::{Bucket, Interface, NeighborSlot, Slot, Storage};
+use super::{Bucket, Interface, NeighborSlot, PathMtu, Slot, Storage};
 #[cfg(feature = "multicast")]
 use super::{GroupSlot, MembershipSlot};
 use crate::base::holder::Holder;
@@ -21,15 +21,8 @@ use crate::udp::DatagramSocket;
 /// lost at the end of each queue.
 const BLOCK_LEN: usize = 512;
 const BLOCK_TAKES: usize = BLOCK_LEN + 4;
-/// Loopback, and a network or three.
-const INTERFACES: usize = 4;
-/// Hosts on the link that are known at a time.
-const NEIGHBORS: usize = 16;
-/// Two for loopback; of a link, its own, one of IPv4 and some of each network of IPv6.
-const ADDRESSES: usize = 12;
 /// Of IPv6: some routers, some prefixes.
 const LEARNT_ROUTES: usize = LearntRoute::places(12);
-const ROUTES: usize = 8;
 /// Datagrams that are reassembled at a time, and the longest of them: a link's MTU (RFC 1122 §3.3.2), and what
 /// every host takes over IPv6 (RFC 8200 §5).
 #[cfg(feature = "fragments")]
@@ -45,9 +38,13 @@ const MEMBERSHIPS: usize = 16;
 
 /// The memory of a stack with `BLOCKS` blocks of 512 bytes for queued data and waiting packets,
 /// `CONNECTIONS` connections and as many listening ports, and `DATAGRAMS` UDP and ping sockets; with
-/// 4 interfaces, 12 addresses, 16 neighbours, 8 routes, 3 sets of socket options, and four datagrams of up to
-/// 1,500 bytes in fragments. For other numbers fill a
-/// [`Storage`] by hand.
+/// 3 sets of socket options, and four datagrams of up to 1,500 bytes in fragments.
+///
+/// `INTERFACES` (loopback among them), `NEIGHBORS` (hosts on the links that are known at a time,
+/// and destinations whose path MTU is), `ADDRESSES` (of all
+/// interfaces: two of loopback, of a link one of IPv4, its own and some of each network of IPv6) and `ROUTES` are for a
+/// loopback and a link or three, unless other numbers are given; [`SmallMemory`] is for one link with IPv4. For yet
+/// other tables fill a [`Storage`] by hand.
 ///
 /// A network in statics, for instance with the crate `static_cell`; memory and daemon are made by the compiler, so that
 /// no call stack has to hold them:
@@ -94,6 +91,10 @@ pub struct Memory<
     const CONNECTIONS: usize,
     const DATAGRAMS: usize,
     const ACTIVE: usize = CONNECTIONS,
+    const INTERFACES: usize = 4,
+    const NEIGHBORS: usize = 16,
+    const ADDRESSES: usize = 12,
+    const ROUTES: usize = 8,
 > {
     blocks: [[u8; BLOCK_TAKES]; BLOCKS],
     interfaces: [Slot<Interface>; INTERFACES],
@@ -101,6 +102,7 @@ pub struct Memory<
     addresses: [Holder<Address>; ADDRESSES],
     learnt_routes: [Holder<LearntRoute>; LEARNT_ROUTES],
     routes: [Holder<Route>; ROUTES],
+    path_mtus: [Holder<PathMtu>; NEIGHBORS],
     tcp: TcpMemory<CONNECTIONS, ACTIVE>,
     datagrams: [Slot<DatagramSocket>; DATAGRAMS],
     datagram_buckets: [[Bucket; 2]; DATAGRAMS],
@@ -116,8 +118,29 @@ pub struct Memory<
     groups: [GroupSlot; MEMBERSHIPS],
 }
 
-impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, const ACTIVE: usize>
-    Memory<BLOCKS, CONNECTIONS, DATAGRAMS, ACTIVE>
+/// The same for one interface that speaks IPv4, without loopback: it has one address, four neighbours are known at a time,
+/// and there is a route to a router and one more. What is in its tables takes some three kilobytes less.
+///
+/// ```
+/// use barenet::stack::SmallMemory;
+/// use static_cell::ConstStaticCell;
+///
+/// static MEMORY: ConstStaticCell<SmallMemory<8, 1, 0>> = ConstStaticCell::new(SmallMemory::new());
+/// # let _ = MEMORY.take().storage();
+/// ```
+pub type SmallMemory<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize> =
+    Memory<BLOCKS, CONNECTIONS, DATAGRAMS, CONNECTIONS, 1, 4, 1, 2>;
+
+impl<
+    const BLOCKS: usize,
+    const CONNECTIONS: usize,
+    const DATAGRAMS: usize,
+    const ACTIVE: usize,
+    const INTERFACES: usize,
+    const NEIGHBORS: usize,
+    const ADDRESSES: usize,
+    const ROUTES: usize,
+> Memory<BLOCKS, CONNECTIONS, DATAGRAMS, ACTIVE, INTERFACES, NEIGHBORS, ADDRESSES, ROUTES>
 {
     /// Memory that holds nothing yet.
     pub const fn new() -> Self {
@@ -128,6 +151,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             addresses: [Holder::Empty; ADDRESSES],
             learnt_routes: [Holder::Empty; LEARNT_ROUTES],
             routes: [Holder::Empty; ROUTES],
+            path_mtus: [Holder::Empty; NEIGHBORS],
             tcp: TcpMemory::new(),
             datagrams: [const { Slot::EMPTY }; DATAGRAMS],
             datagram_buckets: [[Bucket::EMPTY; 2]; DATAGRAMS],
@@ -153,6 +177,7 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
             addresses: ManagedSlice::Borrowed(&mut self.addresses),
             learnt_routes: ManagedSlice::Borrowed(&mut self.learnt_routes),
             routes: ManagedSlice::Borrowed(&mut self.routes),
+            path_mtus: ManagedSlice::Borrowed(&mut self.path_mtus),
             tcp: self.tcp.storage(),
             connections_max: CONNECTIONS,
             datagrams: ManagedSlice::Borrowed(&mut self.datagrams),
@@ -174,8 +199,16 @@ impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, cons
     }
 }
 
-impl<const BLOCKS: usize, const CONNECTIONS: usize, const DATAGRAMS: usize, const ACTIVE: usize> Default
-    for Memory<BLOCKS, CONNECTIONS, DATAGRAMS, ACTIVE>
+impl<
+    const BLOCKS: usize,
+    const CONNECTIONS: usize,
+    const DATAGRAMS: usize,
+    const ACTIVE: usize,
+    const INTERFACES: usize,
+    const NEIGHBORS: usize,
+    const ADDRESSES: usize,
+    const ROUTES: usize,
+> Default for Memory<BLOCKS, CONNECTIONS, DATAGRAMS, ACTIVE, INTERFACES, NEIGHBORS, ADDRESSES, ROUTES>
 {
     fn default() -> Self {
         Memory::new()

@@ -70,6 +70,7 @@ pub use crate::base::holder::Holder;
 pub use crate::base::slab::Slot;
 #[cfg(feature = "multicast")]
 pub use crate::ip::groups::{GroupSlot, MembershipSlot};
+pub use crate::ip::path_mtu::PathMtu;
 #[cfg(feature = "fragments")]
 pub use crate::ip::reassembly::FragmentSlot;
 pub use crate::link::neighbor::{Neighbor, NeighborSlot, NeighborState, Resolution};
@@ -86,7 +87,7 @@ pub use groups::Membership;
 pub use interface::Interface;
 #[cfg(feature = "fragments")]
 pub(crate) use interface::QUEUE_MAX;
-pub use memory::Memory;
+pub use memory::{Memory, SmallMemory};
 pub use storage::{Limits, Storage};
 #[cfg(feature = "tcp")]
 pub use tcp_calls::{ListenerHandle, Readiness, TcpHandle};
@@ -174,7 +175,7 @@ pub struct Stack<'a> {
     datagram_way: Option<udp_plain::Way>,
     /// Changes whenever a [`Path`] may have.
     paths_epoch: u32,
-    path_mtus: PathMtus,
+    path_mtus: PathMtus<'a>,
     /// See [`fragmenting`].
     #[cfg(feature = "fragments")]
     idents: [u32; fragmenting::IDENTS],
@@ -239,7 +240,7 @@ impl<'a> Stack<'a> {
             served_socket: None,
             datagram_way: None,
             paths_epoch: 0,
-            path_mtus: PathMtus::new(),
+            path_mtus: PathMtus::empty(),
             #[cfg(feature = "fragments")]
             idents: [0; fragmenting::IDENTS],
             #[cfg(feature = "fragments")]
@@ -263,6 +264,7 @@ impl<'a> Stack<'a> {
         self.neighbors.start(storage.neighbors, random.key());
         *self.addresses = Addresses::new(storage.addresses);
         self.routes = Routes::new(storage.routes);
+        self.path_mtus = PathMtus::new(storage.path_mtus);
         self.tcp.start(storage.tcp, storage.connections_max, &mut random);
         self.datagrams.start(
             storage.datagrams,

@@ -9,7 +9,7 @@ use managed::ManagedSlice;
 use super::FragmentSlot;
 #[cfg(feature = "multicast")]
 use super::{GroupSlot, MembershipSlot};
-use super::{Interface, NeighborSlot, Slot};
+use super::{Interface, NeighborSlot, PathMtu, Slot};
 use crate::base::demux::Bucket;
 use crate::base::holder::Holder;
 use crate::base::pool::Pool;
@@ -36,6 +36,8 @@ pub struct Storage<'a> {
     pub learnt_routes: ManagedSlice<'a, Holder<LearntRoute>>,
     /// The routing table.
     pub routes: ManagedSlice<'a, Holder<Route>>,
+    /// What routers said of the paths to so many destinations; the oldest gives way.
+    pub path_mtus: ManagedSlice<'a, Holder<PathMtu>>,
     /// Connections and listeners.
     pub tcp: TcpStorage<'a>,
     /// Most connections, if their table is on the heap.
@@ -66,6 +68,10 @@ pub struct Storage<'a> {
     #[cfg(feature = "multicast")]
     pub groups: ManagedSlice<'a, GroupSlot>,
 }
+
+/// Destinations whose path MTU is remembered on the heap.
+#[cfg(feature = "alloc")]
+const PATH_MTUS: usize = 16;
 
 /// How much a stack on the heap may use. It is taken when it is needed, and what the heap does not have
 /// then is as if it were in use: tables are full, the pool is smaller until there is more.
@@ -138,6 +144,7 @@ impl Storage<'static> {
                 alloc::vec![Holder::Empty; LearntRoute::places(limits.learnt_routes)],
             ),
             routes: ManagedSlice::Owned(alloc::vec![Holder::Empty; limits.routes]),
+            path_mtus: ManagedSlice::Owned(alloc::vec![Holder::Empty; PATH_MTUS]),
             tcp: TcpStorage::heap(limits.active),
             connections_max: limits.connections,
             datagrams: ManagedSlice::Owned(Vec::new()),
@@ -212,11 +219,14 @@ mod tests {
                 addresses: ManagedSlice::Borrowed(&mut addresses),
                 learnt_routes: ManagedSlice::Borrowed(&mut []),
                 routes: ManagedSlice::Borrowed(&mut routes),
+                path_mtus: ManagedSlice::Borrowed(&mut []),
                 tcp: TcpStorage {
                     connections: ManagedSlice::Borrowed(&mut []),
                     active: ManagedSlice::Borrowed(&mut []),
                     active_target: 0,
                     listeners: ManagedSlice::Borrowed(&mut []),
+                    #[cfg(feature = "fast-open")]
+                    servers: ManagedSlice::Borrowed(&mut []),
                     time_waits: ManagedSlice::Borrowed(&mut []),
                     options: ManagedSlice::Borrowed(&mut []),
                     buckets: ManagedSlice::Borrowed(&mut []),

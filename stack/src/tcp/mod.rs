@@ -40,6 +40,8 @@ pub(crate) use options::IpFields;
 pub use options::{KeepAlive, TcpOptions};
 pub(crate) use segment::{Reply, Tuple};
 pub use send::recovery::RecoveryPhase;
+#[cfg(feature = "fast-open")]
+pub use table::FastOpenServer;
 pub(crate) use table::TcpMemory;
 pub use table::{Connection, ListenerEntry, OptionsEntry, Place, TcpStorage, TimeWaitEntry};
 pub(crate) use table::{

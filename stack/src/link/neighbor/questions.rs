@@ -8,7 +8,7 @@ use crate::time::{Duration, Instant};
 
 /// Neighbours whose entry was evicted less than an interval after they were asked. Beyond that many
 /// the limit yields: a neighbour may be asked too often, but none is asked too late.
-const EVICTED: usize = 32;
+const EVICTED: usize = if cfg!(feature = "alloc") { 32 } else { 8 };
 
 /// A neighbour that was asked before its entry was evicted.
 #[derive(Clone, Copy)]

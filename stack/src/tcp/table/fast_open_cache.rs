@@ -5,6 +5,8 @@
 //! payload and without the option, which some box on the way may dislike; there Fast Open rests then.
 
 use super::{Profile, Tcp};
+use crate::base::holder::Holder;
+use crate::base::lent::Places;
 use crate::counters::TcpCount;
 use crate::tcp::connection::fast_open::{Asked, EarlyPayload};
 use crate::tcp::connection::handshake::Handshake;
@@ -14,18 +16,15 @@ use crate::tcp::segment::Segment;
 use crate::tcp::segment::Tuple;
 use crate::time::{Duration, Instant};
 use core::net::IpAddr;
-use heapless::Vec;
+use managed::ManagedSlice;
 
-/// Servers that are remembered.
-//= rfc7413#4.1.3
-const PLACES: usize = 16;
 /// So long Fast Open rests with a server with which it did not work.
 //= rfc7413#4.1.3.1
 const PAUSE: Duration = Duration::from_secs(600);
 
-/// What is known of a server.
+/// What is known of a server that may do TCP Fast Open.
 #[derive(Clone, Copy, Debug)]
-struct Server {
+pub struct FastOpenServer {
     address: IpAddr,
     /// Cookies are for one of our addresses.
     local: IpAddr,
@@ -41,27 +40,45 @@ enum Known {
 }
 
 /// What was learned of servers, the latest last.
+//= rfc7413#4.1.3
 #[derive(Debug)]
-pub(in crate::tcp) struct CookieJar {
-    servers: Vec<Server, PLACES>,
+pub(in crate::tcp) struct CookieJar<'a> {
+    /// The first so many are used.
+    servers: Places<'a, Holder<FastOpenServer>>,
+    len: usize,
 }
 
-impl CookieJar {
-    pub(in crate::tcp) const EMPTY: CookieJar = CookieJar { servers: Vec::new() };
+impl<'a> CookieJar<'a> {
+    /// Without a place.
+    pub(in crate::tcp) const fn empty() -> Self {
+        CookieJar { servers: Places::none(), len: 0 }
+    }
+
+    pub(in crate::tcp) fn new(servers: ManagedSlice<'a, Holder<FastOpenServer>>) -> Self {
+        CookieJar { servers: servers.into(), len: 0 }
+    }
+
+    fn position(&self, tuple: &Tuple) -> Option<usize> {
+        let is_it = |s: &FastOpenServer| s.address == tuple.remote && s.local == tuple.local;
+        self.servers.iter().take(self.len).position(|s| s.as_ref().is_some_and(is_it))
+    }
 
     fn find(&self, tuple: &Tuple) -> Option<&Known> {
-        let is_it = |s: &&Server| s.address == tuple.remote && s.local == tuple.local;
-        self.servers.iter().find(is_it).map(|s| &s.known)
+        self.servers.get(self.position(tuple)?)?.as_ref().map(|s| &s.known)
     }
 
     fn note(&mut self, tuple: &Tuple, known: Known) {
         let (address, local) = (tuple.remote, tuple.local);
-        self.servers.retain(|s| s.address != address || s.local != local);
-        if self.servers.is_full() {
-            self.servers.remove(0);
+        let same = self.position(tuple);
+        if let Some(at) = same.or((self.len > 0 && self.len == self.servers.len()).then_some(0)) {
+            self.servers[at..self.len].rotate_left(1);
+            self.len -= 1;
         }
-        // There is room now.
-        let _ = self.servers.push(Server { address, local, known });
+        // There is room now, unless there is none at all.
+        if let Some(place) = self.servers.get_mut(self.len) {
+            *place = Holder::Entry(FastOpenServer { address, local, known });
+            self.len += 1;
+        }
     }
 }
 

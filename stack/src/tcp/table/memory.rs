@@ -3,11 +3,18 @@
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
+#[cfg(feature = "fast-open")]
+use super::FastOpenServer;
 use super::{Connection, ListenerEntry, OptionsEntry, Place, TcpStorage, TimeWaitEntry};
 use crate::base::demux::Bucket;
+#[cfg(feature = "fast-open")]
+use crate::base::holder::Holder;
 use crate::base::slab::Slot;
 use managed::ManagedSlice;
 
+/// Servers that are remembered for TCP Fast Open on the heap.
+#[cfg(all(feature = "alloc", feature = "fast-open"))]
+const SERVERS: usize = 16;
 /// Sets of socket options; connections with equal ones share one.
 const OPTIONS: usize = 3;
 
@@ -18,6 +25,8 @@ pub(crate) struct TcpMemory<const CONNECTIONS: usize, const ACTIVE: usize> {
     listeners: [Slot<ListenerEntry>; CONNECTIONS],
     time_waits: [TimeWaitEntry; CONNECTIONS],
     options: [Slot<OptionsEntry>; OPTIONS],
+    #[cfg(feature = "fast-open")]
+    servers: [Holder<FastOpenServer>; CONNECTIONS],
     /// For connections, TIME-WAITs and listeners.
     buckets: [[Bucket; 6]; CONNECTIONS],
 }
@@ -30,6 +39,8 @@ impl<const CONNECTIONS: usize, const ACTIVE: usize> TcpMemory<CONNECTIONS, ACTIV
             listeners: [const { Slot::EMPTY }; CONNECTIONS],
             time_waits: [TimeWaitEntry::EMPTY; CONNECTIONS],
             options: [const { Slot::EMPTY }; OPTIONS],
+            #[cfg(feature = "fast-open")]
+            servers: [Holder::Empty; CONNECTIONS],
             buckets: [[Bucket::EMPTY; 6]; CONNECTIONS],
         }
     }
@@ -42,6 +53,8 @@ impl<const CONNECTIONS: usize, const ACTIVE: usize> TcpMemory<CONNECTIONS, ACTIV
             listeners: ManagedSlice::Borrowed(&mut self.listeners),
             time_waits: ManagedSlice::Borrowed(&mut self.time_waits),
             options: ManagedSlice::Borrowed(&mut self.options),
+            #[cfg(feature = "fast-open")]
+            servers: ManagedSlice::Borrowed(&mut self.servers),
             buckets: ManagedSlice::Borrowed(self.buckets.as_flattened_mut()),
         }
     }
@@ -50,7 +63,7 @@ impl<const CONNECTIONS: usize, const ACTIVE: usize> TcpMemory<CONNECTIONS, ACTIV
 #[cfg(feature = "alloc")]
 impl TcpStorage<'static> {
     /// Storage on the heap, of which so many connections are kept in full.
-    pub(crate) const fn heap(active_target: usize) -> Self {
+    pub(crate) fn heap(active_target: usize) -> Self {
         TcpStorage {
             connections: ManagedSlice::Owned(Vec::new()),
             active: ManagedSlice::Owned(Vec::new()),
@@ -58,6 +71,8 @@ impl TcpStorage<'static> {
             listeners: ManagedSlice::Owned(Vec::new()),
             time_waits: ManagedSlice::Owned(Vec::new()),
             options: ManagedSlice::Owned(Vec::new()),
+            #[cfg(feature = "fast-open")]
+            servers: ManagedSlice::Owned(alloc::vec![Holder::Empty; SERVERS]),
             buckets: ManagedSlice::Owned(Vec::new()),
         }
     }

@@ -43,6 +43,8 @@ pub(crate) use connections::ActiveKey;
 pub use connections::Place;
 use entry::Changes;
 pub use entry::Connection;
+#[cfg(feature = "fast-open")]
+pub use fast_open_cache::FastOpenServer;
 use links::{HalfOpen, Narrow, Orphaned, Ready, Stalled, Starved, Timers};
 pub(crate) use memory::TcpMemory;
 pub(crate) use outcome::{ConnectionEvent, Handshaking, LastWords, Outcome, Refused};
@@ -56,6 +58,8 @@ use super::connection::soft_error::SoftError;
 use super::connection::tcb::{Effects, End, Phase, Tcb};
 use super::segment::{Plain, Reply, Segment, Tuple};
 use crate::base::demux::{Bucket, Demux, HashKey};
+#[cfg(feature = "fast-open")]
+use crate::base::holder::Holder;
 use crate::base::list::List;
 use crate::base::pool::{Audit, Pool};
 use crate::base::random::Random;
@@ -108,6 +112,9 @@ pub struct TcpStorage<'a> {
     /// One for each set of socket options that differs from those of all others; with none, no option
     /// can be set.
     pub options: ManagedSlice<'a, Slot<OptionsEntry>>,
+    /// Servers of which it is known whether they do TCP Fast Open; the oldest gives way.
+    #[cfg(feature = "fast-open")]
+    pub servers: ManagedSlice<'a, Holder<FastOpenServer>>,
     /// The look-up table: twice as many as connections, TIME-WAITs and listeners together.
     pub buckets: ManagedSlice<'a, Bucket>,
 }
@@ -142,7 +149,7 @@ pub(crate) struct Tcp<'a> {
     /// Half-open connections of all listeners.
     half_open: usize,
     /// What is known of servers that do TCP Fast Open.
-    cookie_jar: CookieJar,
+    cookie_jar: CookieJar<'a>,
     /// The connection that the last segment was for.
     last: u32,
     /// Ports that were drawn, from a random number on.
@@ -171,7 +178,7 @@ impl<'a> Tcp<'a> {
             orphans: List::EMPTY,
             woken: Woken::new(),
             half_open: 0,
-            cookie_jar: CookieJar::EMPTY,
+            cookie_jar: CookieJar::empty(),
             last: 0,
             ports: 0,
         }
@@ -184,6 +191,10 @@ impl<'a> Tcp<'a> {
             Connections::new(storage.connections, storage.active, limit, storage.active_target);
         self.listeners = Slab::new(storage.listeners, limit);
         self.time_waits.start(storage.time_waits, limit);
+        #[cfg(feature = "fast-open")]
+        {
+            self.cookie_jar = CookieJar::new(storage.servers);
+        }
         self.demux = Demux::new(storage.buckets);
         self.key = HashKey(random.key());
         self.ports = random.next_u32().into();

@@ -1,5 +1,7 @@
 //! TCP Fast Open, left out: no SYN asks for it, and none is granted.
 
+use core::marker::PhantomData;
+
 use super::passive_open::Arrival;
 use super::{Outcome, Profile, Tcp};
 use crate::base::pool::Pool;
@@ -13,10 +15,12 @@ use crate::time::Instant;
 
 /// Nothing is remembered of servers.
 #[derive(Debug)]
-pub(in crate::tcp) struct CookieJar;
+pub(in crate::tcp) struct CookieJar<'a>(PhantomData<&'a ()>);
 
-impl CookieJar {
-    pub(in crate::tcp) const EMPTY: CookieJar = CookieJar;
+impl CookieJar<'_> {
+    pub(in crate::tcp) const fn empty() -> Self {
+        CookieJar(PhantomData)
+    }
 }
 
 /// No SYN is granted anything.

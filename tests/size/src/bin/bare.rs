@@ -2,11 +2,11 @@
 #![no_std]
 #![no_main]
 
-use barenet::stack::Memory;
+use barenet::stack::SmallMemory;
 use barenet_size::{ours, program};
 use static_cell::ConstStaticCell;
 
-static MEMORY: ConstStaticCell<Memory<4, 0, 0>> = ConstStaticCell::new(Memory::new());
+static MEMORY: ConstStaticCell<SmallMemory<4, 0, 0>> = ConstStaticCell::new(SmallMemory::new());
 
 fn run() -> ! {
     let daemon = ours::daemon(MEMORY.take().storage());

@@ -2,15 +2,15 @@
 #![no_std]
 #![no_main]
 
-use barenet::stack::Memory;
+use barenet::stack::SmallMemory;
 use barenet_size::ours::sockets::{Echo, net};
 use barenet_size::program;
 use static_cell::{ConstStaticCell, StaticCell};
 
 const CONNECTIONS: usize = 1;
 
-static MEMORY: ConstStaticCell<Memory<{ 8 * CONNECTIONS }, CONNECTIONS, 0>> =
-    ConstStaticCell::new(Memory::new());
+static MEMORY: ConstStaticCell<SmallMemory<{ 8 * CONNECTIONS }, CONNECTIONS, 0>> =
+    ConstStaticCell::new(SmallMemory::new());
 static ECHO: StaticCell<Echo<CONNECTIONS>> = StaticCell::new();
 
 fn run() -> ! {
