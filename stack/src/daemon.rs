@@ -84,6 +84,10 @@ pub struct Daemon<'a> {
 /// processors differ by, and is waited for.
 const STEP: Duration = Duration::from_millis(100);
 
+/// What time is ahead of the clock is a multiple of so many microseconds: a power of two, since a division of 64 bits is long on
+/// small processors.
+pub(crate) const AHEAD_UNIT: u64 = 1024;
+
 impl<'a> Daemon<'a> {
     /// A daemon for an [empty](Stack::empty) stack: for a static. [`Stack::start`] gives it memory.
     pub const fn empty() -> Self {
@@ -112,8 +116,8 @@ impl<'a> Daemon<'a> {
         if back < STEP {
             self.read = self.read.max(reading);
         } else {
-            // In milliseconds, so that it fits into a word.
-            self.ahead = self.ahead + Duration::from_millis(back.micros().div_ceil(1000));
+            // In units, so that it fits into a word.
+            self.ahead = self.ahead + Duration::from_micros(back.micros().next_multiple_of(AHEAD_UNIT));
             self.read = reading;
         }
         self.read + self.ahead
@@ -201,7 +205,7 @@ impl<'a> Daemon<'a> {
     #[cfg(feature = "alloc")]
     pub(crate) fn take_device(&mut self, id: InterfaceId, now: Instant) -> Option<DeviceRef<'a>> {
         let at = self.ports.iter().position(|p| p.id == id)?;
-        let port = self.ports.swap_remove(at);
+        let port = self.take_port(at)?;
         self.remove(id, now);
         Some(port.device)
     }
@@ -312,10 +316,21 @@ impl<'a> Daemon<'a> {
         }
     }
 
+    /// Takes a port out; the last one takes its place.
+    fn take_port(&mut self, at: usize) -> Option<Port<'a>> {
+        let end = self.ports.len().checked_sub(1)?;
+        // Two places that can't be the same: else the compiler has to reckon with an overlap, by a long function.
+        let (others, last) = self.ports.split_at_mut(end);
+        if let (Some(port), Some(last)) = (others.get_mut(at), last.first_mut()) {
+            core::mem::swap(port, last);
+        }
+        self.ports.pop()
+    }
+
     fn drop_gone_devices(&mut self, now: Instant) {
         let gone = |p: &mut Port<'_>| p.device.get().link() == LinkState::Gone;
         while let Some(at) = self.ports.iter_mut().position(gone) {
-            let port = self.ports.swap_remove(at);
+            let Some(port) = self.take_port(at) else { break };
             self.remove(port.id, now);
             self.device_gone = true;
         }

@@ -263,13 +263,13 @@ mod tests {
     fn arming_again_keeps_the_earlier_time() {
         let mut nodes = vec![Node::default(); 1];
         let mut wheel = Wheel::new();
-        wheel.arm(&mut nodes, 0, Instant::from_millis(40));
-        wheel.arm(&mut nodes, 0, Instant::from_millis(50));
-        assert_eq!(wheel.next(), Some(Instant::from_millis(40)));
-        wheel.arm(&mut nodes, 0, Instant::from_millis(30));
-        assert_eq!(wheel.next(), Some(Instant::from_millis(30)));
-        assert_eq!(wheel.expire(&mut nodes, Instant::from_millis(29)), None);
-        assert_eq!(wheel.expire(&mut nodes, Instant::from_millis(30)), Some(0));
+        wheel.arm(&mut nodes, 0, Instant::from_millis(14));
+        wheel.arm(&mut nodes, 0, Instant::from_millis(15));
+        assert_eq!(wheel.next(), Some(Instant::from_millis(14)));
+        wheel.arm(&mut nodes, 0, Instant::from_millis(12));
+        assert_eq!(wheel.next(), Some(Instant::from_millis(12)));
+        assert_eq!(wheel.expire(&mut nodes, Instant::from_millis(11)), None);
+        assert_eq!(wheel.expire(&mut nodes, Instant::from_millis(12)), Some(0));
         assert_eq!(wheel.next(), None);
     }
 }

@@ -141,7 +141,9 @@ impl FromStr for Cidr {
 fn common_prefix(a: IpAddr, b: IpAddr) -> Option<u32> {
     match (a, b) {
         (IpAddr::V4(a), IpAddr::V4(b)) => Some((a.to_bits() ^ b.to_bits()).leading_zeros()),
-        (IpAddr::V6(a), IpAddr::V6(b)) => Some((a.to_bits() ^ b.to_bits()).leading_zeros()),
+        (IpAddr::V6(a), IpAddr::V6(b)) if cfg!(feature = "ipv6") => {
+            Some((a.to_bits() ^ b.to_bits()).leading_zeros())
+        }
         _ => None,
     }
 }
@@ -343,7 +345,9 @@ impl<'a> Addresses<'a> {
             if goes {
                 self.slots[at] = Holder::Empty;
             } else {
-                self.slots.swap(at, kept);
+                if kept < at {
+                    self.slots[kept] = core::mem::replace(&mut self.slots[at], Holder::Empty);
+                }
                 kept += 1;
             }
         }

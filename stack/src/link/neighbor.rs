@@ -9,6 +9,7 @@ mod entry;
 mod questions;
 mod table;
 
+use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
 use managed::ManagedSlice;
@@ -59,10 +60,25 @@ impl Times {
 }
 
 /// Which neighbour: its address is unique on its link only.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct NeighborKey {
     pub(crate) interface: InterfaceId,
     pub(crate) address: IpAddr,
+}
+
+impl Hash for NeighborKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // By words. Links are few: their number goes with the address.
+        let link = u64::from(self.interface.0.index) << 32;
+        match self.address {
+            IpAddr::V4(a) => state.write_u64(link | u64::from(a.to_bits())),
+            IpAddr::V6(_) if cfg!(not(feature = "ipv6")) => {}
+            IpAddr::V6(a) => {
+                state.write_u64((a.to_bits() >> 64) as u64 ^ link);
+                state.write_u64(a.to_bits() as u64);
+            }
+        }
+    }
 }
 
 /// How well a neighbour is known (RFC 4861 §7.3.2).

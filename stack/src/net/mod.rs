@@ -9,7 +9,7 @@ use core::net::IpAddr;
 use core::task::{Context, Poll, Waker};
 
 use crate::base::wakers::NOBODY;
-use crate::daemon::Daemon;
+use crate::daemon::{AHEAD_UNIT, Daemon};
 use crate::error::Error;
 #[cfg(any(feature = "alloc", feature = "slaac"))]
 use crate::ip::InterfaceId;
@@ -73,8 +73,8 @@ pub struct NetState {
     /// Some thread is in [`Net::run`].
     runs: AtomicBool,
     stopped: AtomicBool,
-    /// How far time is ahead of the platform's clock, because that was set back: in ms.
-    ahead_ms: AtomicU32,
+    /// How far time is ahead of the platform's clock, because that was set back: in [`AHEAD_UNIT`]s.
+    ahead: AtomicU32,
 }
 
 /// The machine, and who sleeps on it.
@@ -110,7 +110,7 @@ impl NetState {
             bell: Bell { asleep: Asleep::default(), platform },
             runs: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
-            ahead_ms: AtomicU32::new(0),
+            ahead: AtomicU32::new(0),
         }
     }
 }
@@ -223,7 +223,7 @@ impl Net {
     }
 
     fn ahead(&self) -> Duration {
-        Duration::from_millis(self.state().ahead_ms.load(Ordering::Relaxed).into())
+        Duration::from_micros(u64::from(self.state().ahead.load(Ordering::Relaxed)) * AHEAD_UNIT)
     }
 
     /// The way of waiting.
@@ -241,7 +241,7 @@ impl Net {
         let state = self.state();
         let mut daemon = self.lock();
         let now = daemon.clock(state.bell.platform.now());
-        state.ahead_ms.store(daemon.ahead().millis() as u32, Ordering::Relaxed);
+        state.ahead.store((daemon.ahead().micros() / AHEAD_UNIT) as u32, Ordering::Relaxed);
         (daemon, now)
     }
 

@@ -39,6 +39,10 @@ impl Stack<'_> {
                 Ok(())
             }
             icmpv4::ECHO_REPLY if cfg!(feature = "udp") => self.echo_input(meta, &header, body, now),
+            // H083: nobody here sends what an error could be about.
+            kind if is_error_v4(kind) && cfg!(not(any(feature = "tcp", feature = "udp"))) => {
+                Err(Drop::IcmpForeign)
+            }
             kind if is_error_v4(kind) => {
                 let error = parse_error_v4(&header, body.front())?;
                 self.icmp_error_input(meta, error, now)
@@ -68,6 +72,9 @@ impl Stack<'_> {
             #[cfg(feature = "multicast")]
             mld::QUERY..=mld::DONE | mld::REPORT_V2 => self.mld_input(meta, message, now),
             icmpv6::ROUTER_SOLICIT..=icmpv6::REDIRECT => self.ndp_input(meta, message.front(), now),
+            kind if is_error_v6(kind) && cfg!(not(any(feature = "tcp", feature = "udp"))) => {
+                Err(Drop::IcmpForeign)
+            }
             kind if is_error_v6(kind) => {
                 let error = parse_error_v6(&header, body.front())?;
                 self.icmp_error_input(meta, error, now)

@@ -299,7 +299,9 @@ impl Stack<'_> {
             self.report_waiting(&waiting, now);
             let mut front = [0; IPV6_LEN + 8];
             let len = waiting.copy_front(&self.pool, ETHERNET_LEN, &mut front);
-            if let Ok(error) = host_unreachable(&front[..len]) {
+            if cfg!(any(feature = "tcp", feature = "udp"))
+                && let Ok(error) = host_unreachable(&front[..len])
+            {
                 // If the socket is closed or not connected, nobody wants to know.
                 let _ = self.sender_error(&error);
             }

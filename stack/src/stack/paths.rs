@@ -27,7 +27,8 @@ impl Stack<'_> {
 
     /// What was learned of paths is forgotten after a while.
     pub(super) fn path_timers(&mut self, now: Instant) {
-        if self.path_mtus.expire(now) {
+        // Who else would have sent what a router speaks of?
+        if cfg!(any(feature = "tcp", feature = "udp")) && self.path_mtus.expire(now) {
             self.paths_epoch = self.paths_epoch.wrapping_add(1);
         }
     }
@@ -234,6 +235,7 @@ fn is_loopback_v4(address: IpAddr) -> bool {
 pub(super) fn address_bit(address: IpAddr) -> u64 {
     let folded = match address {
         IpAddr::V4(a) => u64::from(a.to_bits()),
+        IpAddr::V6(_) if cfg!(not(feature = "ipv6")) => 0,
         IpAddr::V6(a) => (a.to_bits() >> 64) as u64 ^ a.to_bits() as u64,
     };
     // Fibonacci hashing: the highest bits of the product depend on all others.

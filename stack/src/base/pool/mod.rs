@@ -146,7 +146,7 @@ impl<'a> Pool<'a> {
     /// A pool in the caller's memory: `memory.len() / (block_len + 4)` blocks.
     ///
     /// Blocks of several segments' length suit a system with plenty of memory; 256 to 512 bytes one
-    /// with little. `block_len` is 64 at least and 16 MiB at most.
+    /// with little; without the feature `alloc` a queue takes a whole one at least. `block_len` is 64 at least and 16 MiB at most.
     pub fn borrowed(memory: &'a mut [u8], block_len: usize) -> Self {
         let block_len = block_len.clamp(BLOCK_LEN_MIN, BLOCK_LEN_MAX);
         let blocks = (memory.len() / (block_len + LINK)).min(blocks_max(block_len));
@@ -470,7 +470,8 @@ impl<'a> Pool<'a> {
     pub(crate) fn check(&self, audit: &Audit) {
         let fits = self.committed() <= self.limit || self.is_short();
         assert!(fits, "{} blocks of {} promised", self.committed(), self.limit);
-        let promised = [self.promised, self.classes[0].promised, self.classes[1].promised];
+        let mut promised = [self.promised; CLASSES + 1];
+        promised[1..].iter_mut().zip(&self.classes).for_each(|(promised, class)| *promised = class.promised);
         assert_eq!(promised, audit.promised, "promised in all, and to whom");
     }
 }
@@ -484,7 +485,7 @@ pub(crate) struct Audit {
 /// Is it the number of a part of a block?
 #[inline]
 const fn is_small(block: u32) -> bool {
-    block >> CLASS_SHIFT != 0
+    cfg!(feature = "alloc") && block >> CLASS_SHIFT != 0
 }
 
 /// How many blocks of this length can have a number.

@@ -4,11 +4,11 @@
 
 use super::{CLASS_SHIFT, Cost, NONE, Pool, Run, is_small};
 
-/// Sizes of small blocks.
-pub(super) const CLASSES: usize = 2;
+/// Sizes of small blocks. Without a heap memory is little, and blocks are small themselves: there are none.
+pub(super) const CLASSES: usize = if cfg!(feature = "alloc") { 2 } else { 0 };
 /// Their bytes, the largest first: a segment with what lies around it, and a request. Eight and
 /// sixty-four of them fill 16 KiB.
-const LENS: [u32; CLASSES] = [2044, 252];
+const LENS: [u32; 2] = [2044, 252];
 /// Where a block would have fewer parts, it is not divided.
 const PER_BLOCK_MIN: u32 = 4;
 /// Bytes at the front of a divided block.
@@ -36,8 +36,13 @@ impl Class {
     pub(super) const NONE: Class = Class { len: 0, per_block: 0, partial: 0, free: 0, promised: 0 };
 
     pub(super) const fn all(block_len: usize) -> [Class; CLASSES] {
-        let [long, short] = LENS;
-        [Class::of(long, block_len), Class::of(short, block_len)]
+        let mut classes = [Class::NONE; CLASSES];
+        let mut at = 0;
+        while at != CLASSES {
+            classes[at] = Class::of(LENS[at], block_len);
+            at += 1;
+        }
+        classes
     }
 
     const fn of(len: u32, block_len: usize) -> Class {

@@ -8,13 +8,16 @@ use crate::time::{Duration, Instant};
 
 /// Neighbours whose entry was evicted less than an interval after they were asked. Beyond that many
 /// the limit yields: a neighbour may be asked too often, but none is asked too late.
-const EVICTED: usize = if cfg!(feature = "alloc") { 32 } else { 8 };
+const EVICTED: usize = 32;
+
+/// A millisecond, nearly: a power of two of microseconds, since a division of 64 bits is long on small processors.
+const UNIT: u64 = 1024;
 
 /// A neighbour that was asked before its entry was evicted.
 #[derive(Clone, Copy)]
 struct Asked {
     fingerprint: u32,
-    /// When it may be asked again, in milliseconds; counts round after 49 days.
+    /// When it may be asked again, in [`UNIT`]s; counts round after 50 days.
     until: u32,
 }
 
@@ -59,8 +62,8 @@ impl Questions {
     /// The entry of a neighbour that may be asked again at `until` is evicted (H099).
     pub(super) fn remember(&mut self, fingerprint: u32, until: Instant, now: Instant) {
         if until > now {
-            // Up to a whole millisecond, so that it is never asked too early.
-            let until = until.micros().div_ceil(1000) as u32;
+            // Up to a whole one, so that it is never asked too early.
+            let until = until.micros().div_ceil(UNIT) as u32;
             self.evicted[usize::from(self.oldest)] = Asked { fingerprint, until };
             self.oldest = (self.oldest + 1) % EVICTED as u8;
         }
@@ -68,9 +71,11 @@ impl Questions {
 
     /// When a neighbour without an entry may be asked; `None`: now.
     pub(super) fn not_before(&self, fingerprint: u32, now: Instant) -> Option<Instant> {
-        let left = |asked: &Asked| asked.until.wrapping_sub(now.millis() as u32);
-        let within = 1..=RETRANS.millis() as u32 + 1;
+        let left = |asked: &Asked| asked.until.wrapping_sub((now.micros() / UNIT) as u32);
+        let within = 1..=(RETRANS.micros() / UNIT) as u32 + 2;
         let mut known = self.evicted.iter().filter(|a| a.fingerprint == fingerprint).map(left);
-        known.find(|left| within.contains(left)).map(|left| now + Duration::from_millis(left.into()))
+        known
+            .find(|left| within.contains(left))
+            .map(|left| now + Duration::from_micros(u64::from(left) * UNIT))
     }
 }

@@ -252,7 +252,8 @@ fn a_denied_question_counts_as_a_try() {
         let mut due = core::iter::from_fn(|| cache.due(&pool, at(*ms)));
         due.any(|due| matches!(due, Due::Failed { key: k, .. } if k == key(2)))
     });
-    assert_eq!(failed, Some(8000), "three seconds after it was asked");
+    // To a unit of the limit of questions.
+    assert!(matches!(failed, Some(8000..=8002)), "three seconds after it was asked: {failed:?}");
 }
 
 /// Answers to anybody are no use of an entry: invented neighbours that are known give way to each
