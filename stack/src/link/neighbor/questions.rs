@@ -71,11 +71,12 @@ impl Questions {
 
     /// When a neighbour without an entry may be asked; `None`: now.
     pub(super) fn not_before(&self, fingerprint: u32, now: Instant) -> Option<Instant> {
-        let left = |asked: &Asked| asked.until.wrapping_sub((now.micros() / UNIT) as u32);
+        let units = now.micros() / UNIT;
+        let left = |asked: &Asked| asked.until.wrapping_sub(units as u32);
         let within = 1..=(RETRANS.micros() / UNIT) as u32 + 2;
         let mut known = self.evicted.iter().filter(|a| a.fingerprint == fingerprint).map(left);
-        known
-            .find(|left| within.contains(left))
-            .map(|left| now + Duration::from_micros(u64::from(left) * UNIT))
+        // A whole number of units, so that it is the same time when it is remembered again.
+        let at = |left: u32| Instant::from_micros((units + u64::from(left)) * UNIT);
+        known.find(|left| within.contains(left)).map(at)
     }
 }
