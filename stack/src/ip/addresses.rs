@@ -520,6 +520,7 @@ impl<'a> Addresses<'a> {
     pub(crate) fn groups(&self, id: InterfaceId) -> impl Iterator<Item = Mac> + '_ {
         let of = |address: IpAddr| match address {
             IpAddr::V4(_) => [Some(ALL_SYSTEMS.into()), None],
+            IpAddr::V6(_) if cfg!(not(feature = "ipv6")) => [None, None],
             IpAddr::V6(a) => [Some(ALL_NODES.into()), Some(solicited_node(a).into())],
         };
         let groups = self.of(id).flat_map(move |a| of(a.cidr.address)).flatten();
@@ -528,7 +529,8 @@ impl<'a> Addresses<'a> {
 
     fn is_solicited_node(&self, id: InterfaceId, group: Ipv6Addr) -> bool {
         // Nearly every packet's destination is looked up here, and hardly any is a group.
-        group.is_multicast()
+        cfg!(feature = "ipv6")
+            && group.is_multicast()
             && self.of(id).any(|a| matches!(a.cidr.address, IpAddr::V6(a) if solicited_node(a) == group))
     }
 

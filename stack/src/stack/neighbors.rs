@@ -220,6 +220,9 @@ impl Stack<'_> {
         to: Option<Mac>,
         now: Instant,
     ) {
+        if cfg!(not(feature = "ipv6")) {
+            return;
+        }
         let mut buf = [0; NDP_LEN_MAX];
         let len = message.emit(&mut buf);
         self.ndp_send_bytes(id, &mut buf[..len], addresses, to, now);

@@ -48,7 +48,8 @@ impl Stack<'_> {
     /// Is it an address of this stack for what names it on interface `zone`? A link-local address of another
     /// link is somebody else's there (RFC 4007 §6); inside, where packets to ourselves are, all are ours.
     pub(super) fn is_ours_in(&self, zone: InterfaceId, address: IpAddr) -> bool {
-        let is_of_one_link = matches!(address, IpAddr::V6(a) if ip::is_link_local(a));
+        let is_of_one_link =
+            cfg!(feature = "ipv6") && matches!(address, IpAddr::V6(a) if ip::is_link_local(a));
         let link = self.interface(zone).filter(|i| is_of_one_link && !i.is_loopback);
         link.map_or_else(|| self.is_ours(address), |_| self.addresses.has(zone, address))
     }
@@ -88,6 +89,9 @@ impl Stack<'_> {
         }
         if source.is_some_and(|s| s.is_ipv4() != destination.is_ipv4()) {
             return Err(Error::AddrNotAvailable);
+        }
+        if cfg!(not(feature = "ipv6")) && destination.is_ipv6() {
+            return Err(Error::NetUnreachable);
         }
         let (interface, next_hop) = self.route(destination, zone, source)?;
         let known = self.interface(interface).ok_or(Error::NetUnreachable)?;

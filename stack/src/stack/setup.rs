@@ -26,6 +26,9 @@ impl Stack<'_> {
             return Err(Error::InvalidInput("the device's hardware address is not one station's"));
         }
         let id = self.insert_interface(capabilities, false)?;
+        if cfg!(not(feature = "ipv6")) {
+            return Ok(id);
+        }
         let address = ip::link_local_from(capabilities.mac).into();
         self.with_addresses(id, Origin::LinkLocal, &[Cidr { address, prefix_len: 64 }])
     }
@@ -87,6 +90,8 @@ impl Stack<'_> {
 
     /// Removes an interface with its addresses, routes, neighbours and waiting packets (H176). TCP
     /// connections through it end with [`Error::DeviceGone`].
+    // Its room on the call stack is not that of every turn.
+    #[inline(never)]
     pub fn remove_interface(&mut self, id: InterfaceId, now: Instant) -> Result<(), Error> {
         self.interface(id).ok_or(Error::DeviceGone)?;
         self.tcp_device_gone(id, now);
