@@ -79,12 +79,12 @@ const MEMBERSHIPS: usize = 16;
 /// ```
 ///
 /// Only `ACTIVE` of the connections, all unless another number is given, can have something queued,
-/// in flight or owed at the same time. A connection takes less than 560 bytes with its place for TIME-WAIT
-/// and for a listener, and less than 1,700 more, besides its data, if it is one of these. Of both,
+/// in flight or owed at the same time. A connection takes less than 640 bytes with its place for TIME-WAIT,
+/// for a listener and for a server of Fast Open, and less than 1,700 more, besides its data, if it is one of these. Of both,
 /// connections that peers opened leave an eighth to our own connects, one at least (of two or more). While
 /// all are busy, what idles has to wait: its peer is not heard, a write to it fails with
 /// [`OutOfMemory`](crate::Error::OutOfMemory), and letting go of it resets it. All that is not counted
-/// takes less than five kilobytes, and more with these features: two with `fragments`, half a
+/// takes less than 5.7 kilobytes, and more with these features: two with `fragments`, half a
 /// kilobyte with `raw`, 1.5 with `slaac`, and 3.3 with `multicast`.
 pub struct Memory<
     const BLOCKS: usize,
