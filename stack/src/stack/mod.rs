@@ -172,7 +172,7 @@ pub struct Stack<'a> {
     /// The socket that the frame under way had a datagram for.
     served_socket: Option<udp_plain::Served>,
     /// The path that a datagram took last.
-    datagram_way: Option<udp_plain::Way>,
+    datagram_way: Holder<udp_plain::Way>,
     /// Changes whenever a [`Path`] may have.
     paths_epoch: u32,
     path_mtus: PathMtus<'a>,
@@ -238,7 +238,7 @@ impl<'a> Stack<'a> {
             served: None,
             datagram_flow: Holder::Empty,
             served_socket: None,
-            datagram_way: None,
+            datagram_way: Holder::Empty,
             paths_epoch: 0,
             path_mtus: PathMtus::empty(),
             #[cfg(feature = "fragments")]

@@ -6,6 +6,7 @@
 
 use core::net::SocketAddr;
 
+use super::Holder;
 use super::Stack;
 use super::egress::Devices;
 use super::flow::Flow as FlowOf;
@@ -134,7 +135,7 @@ impl Stack<'_> {
         let epochs = (self.paths_epoch, self.datagrams.epoch());
         let flow_label = self.datagrams.flow_label(path.source, destination, (entry.port, to.port()));
         let template = HeaderTemplate::new(mac, path.source, destination, protocol::UDP);
-        self.datagram_way = Some(Way { socket, to: *to, epochs, path, flow_label, template });
+        self.datagram_way = Holder::Entry(Way { socket, to: *to, epochs, path, flow_label, template });
     }
 
     /// Sends a datagram to `to`, or to the connected peer, the way that the socket's last one went: if it goes to the same peer, fits, and the device has room and

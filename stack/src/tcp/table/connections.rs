@@ -62,12 +62,28 @@ pub(in crate::tcp) struct Connections<'a> {
 /// A connection in use, and its number in the working set.
 #[derive(Clone, Copy)]
 struct Found {
+    /// Plus one, both: so none is all zero.
     index: u32,
     active: u32,
 }
 
 impl Found {
-    const NONE: Found = Found { index: NONE, active: NONE };
+    const NONE: Found = Found { index: 0, active: 0 };
+
+    #[inline]
+    fn new(index: u32, active: u32) -> Found {
+        Found { index: index.wrapping_add(1), active: active.wrapping_add(1) }
+    }
+
+    #[inline]
+    fn index(self) -> u32 {
+        self.index.wrapping_sub(1)
+    }
+
+    #[inline]
+    fn active(self) -> u32 {
+        self.active.wrapping_sub(1)
+    }
 }
 
 /// Names a connection for as long as it is in use: it is found by less than by its place in the table.
@@ -181,16 +197,16 @@ impl<'a> Connections<'a> {
 
     pub(in crate::tcp) fn at_mut(&mut self, index: u32) -> Option<&mut Connection> {
         let active = self.active_of(index)?;
-        self.last = Found { index, active };
+        self.last = Found::new(index, active);
         self.active.at_mut(active)
     }
 
     /// The connection's number in the working set.
     #[inline]
     fn active_of(&self, index: u32) -> Option<u32> {
-        if index == self.last.index {
-            debug_assert_eq!(self.places.at(index).map_or(NONE, |place| place.active), self.last.active);
-            return Some(self.last.active);
+        if index == self.last.index() {
+            debug_assert_eq!(self.places.at(index).map_or(NONE, |place| place.active), self.last.active());
+            return Some(self.last.active());
         }
         self.places.at(index).map(|place| place.active)
     }
@@ -209,8 +225,8 @@ impl<'a> Connections<'a> {
             self.activate(key.index, now);
             return self.get_mut(key).ok_or(Error::OutOfMemory);
         }
-        self.last = Found { index: key.index, active: place.active };
-        let c = self.active.at_mut(self.last.active).ok_or(Error::OutOfMemory)?;
+        self.last = Found::new(key.index, place.active);
+        let c = self.active.at_mut(self.last.active()).ok_or(Error::OutOfMemory)?;
         c.is_referenced = true;
         Ok(c)
     }
@@ -379,8 +395,8 @@ impl<'a> Connections<'a> {
 
     /// The timer of a connection.
     pub(in crate::tcp) fn timer(&mut self, index: u32) -> Option<&mut Node> {
-        if index == self.last.index && index != NONE {
-            return Some(&mut self.active.at_mut(self.last.active)?.timer);
+        if index == self.last.index() && index != NONE {
+            return Some(&mut self.active.at_mut(self.last.active())?.timer);
         }
         let place = self.places.at_mut(index)?;
         match &mut place.idle {
