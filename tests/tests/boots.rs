@@ -1,6 +1,7 @@
 //! The examples in QEMU, on both machines, by `cargo qemu` as a user calls it.
 
 use barenet_drivers::tap;
+use barenet_qemu::install;
 use barenet_tests::conformance::serve;
 use barenet_tests::judge::judge;
 use barenet_tests::kernel::noise;
@@ -85,12 +86,10 @@ fn connect(to: impl Into<SocketAddr>) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// iperf3(1), where it is installed, measures a guest, in both directions.
+/// iperf3(1) measures a guest, in both directions.
 #[test]
 fn iperf3_measures_a_guest() {
-    if let Err(why) = Command::new("iperf3").arg("--version").output() {
-        return println!("skipped: iperf3(1) can't be run: {why}");
-    }
+    install::program("iperf3", "iperf3").unwrap_or_else(|why| panic!("{why}"));
     let _alone = one_guest_at_a_time();
     for machine in MACHINES {
         let port = free_port();

@@ -114,7 +114,7 @@ fn cargo_run_starts_a_program_by_the_runner() {
 /// The live page in a browser: it asks again and again, its tables are full, its plots are drawn, and nothing of it fails.
 #[test]
 fn browser_shows_the_page_live() {
-    install::program("chromium", "chromium").unwrap_or_else(|why| panic!("{why}"));
+    installed("chromium", "chromium");
     let profile = std::env::temp_dir().join(format!("barenet-chromium-{}", std::process::id()));
     let directory = format!("--user-data-dir={}", profile.display());
     // The page is ours: it needs no sandbox, which root can't have. What its console says goes to stderr.
@@ -222,10 +222,73 @@ fn without_a_command_the_status_is_the_examples() {
     assert!(text.contains("connection refused"), "{text}");
 }
 
-/// Is iperf3(1) installed? The tests that need it say so and end where it is not.
-fn has_iperf3() -> bool {
-    let found = Command::new("iperf3").arg("--version").output();
-    found.inspect_err(|why| println!("skipped: iperf3(1) can't be run: {why}")).is_ok()
+/// The program of others, installed if it is missing.
+fn installed(program: &str, package: &str) {
+    install::program(program, package).unwrap_or_else(|why| panic!("{why}"));
+}
+
+/// What the shell's commands print inside, where `cargo host` has brought up the example.
+fn printed_beside(example: &[&str], commands: &str) -> String {
+    let output = cargo_host(&[example, &["--", "sh", "-ec", commands]].concat());
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{example:?}: {text}{errors}");
+    text.into_owned()
+}
+
+/// ab(1), wrk(1) and curl(1): many requests at once, a connection for each and one for many, no answer broken.
+#[test]
+fn http_clients_are_served() {
+    for (program, package) in [("ab", "apache2-utils"), ("wrk", "wrk"), ("curl", "curl")] {
+        installed(program, package);
+    }
+    let text = printed_beside(
+        &["http_server"],
+        "ab -q -l -n 500 -c 20 http://10.0.0.2/
+         ab -q -l -k -n 500 -c 20 'http://[fd00::2]/netstat'
+         wrk -t 2 -c 20 -d 1s http://10.0.0.2/state",
+    );
+    let count = |words: &str| {
+        text.lines().filter(|line| line.split_whitespace().eq(words.split_whitespace())).count()
+    };
+    assert_eq!((count("Complete requests: 500"), count("Failed requests: 0")), (2, 2), "{text}");
+    assert_eq!(count("Keep-Alive requests: 500"), 1, "{text}");
+    assert!(
+        text.contains(" requests in ") && !text.contains("Non-2xx") && !text.contains("Socket errors"),
+        "{text}"
+    );
+
+    let text = printed_beside(
+        &["http_server"],
+        "curl -s http://10.0.0.2/netstat http://10.0.0.2/netstat -o /dev/null -o /dev/null -w '%{http_code} %{num_connects}\n'
+         curl -sI http://10.0.0.2/
+         curl -s http://10.0.0.2/ -d text -D - -o /dev/null",
+    );
+    assert!(text.contains("200 1\n200 0\n"), "the second on the connection of the first: {text}");
+    // RFC 9110 §9.3.2, §15.5.6.
+    let (head, refused) = text.split_once("HTTP/1.1 405").unwrap_or_else(|| panic!("{text}"));
+    assert!(head.contains("HTTP/1.1 200") && head.contains("Content-Length: "), "{head}");
+    assert!(refused.contains("Allow: GET, HEAD"), "{refused}");
+}
+
+/// nc(1) and socat(1): a text there and back, by TCP with a half-close and by UDP, over both families.
+#[test]
+fn text_goes_through_netcat_and_socat() {
+    installed("nc", "netcat-openbsd");
+    installed("socat", "socat");
+    let text = printed_beside(
+        &["tcp_echo_server"],
+        "seq 20000 > /tmp/barenet-hosted-$$
+         for address in 10.0.0.2 fd00::2; do nc -N $address 7000 < /tmp/barenet-hosted-$$ | cksum; done
+         for to in TCP4:10.0.0.2:7000 'TCP6:[fd00::2]:7000'; do socat -t 10 - $to < /tmp/barenet-hosted-$$ | cksum; done
+         cksum < /tmp/barenet-hosted-$$; rm /tmp/barenet-hosted-$$",
+    );
+    let sums: Vec<_> = text.lines().rev().take(5).collect();
+    assert!(sums.iter().all(|sum| *sum == sums[0] && sum.ends_with(" 108894")), "{text}");
+    let text = printed_beside(
+        &["udp_echo_server"],
+        "for to in UDP4:10.0.0.2:7000 'UDP6:[fd00::2]:7000'; do echo words | socat -t 1 - $to; done",
+    );
+    assert_eq!(text.lines().filter(|line| *line == "words").count(), 2, "{text}");
 }
 
 /// How much is measured, and with how many streams and in which direction.
@@ -233,9 +296,7 @@ const MEASUREMENTS: [&[&str]; 3] = [&["-n", "20M"], &["-n", "20M", "-R"], &["-n"
 
 #[test]
 fn iperf3_measures_our_server() {
-    if !has_iperf3() {
-        return;
-    }
+    installed("iperf3", "iperf3");
     for (how, server) in MEASUREMENTS.into_iter().zip(["10.0.0.2", "fd00::2", "10.0.0.2"]) {
         let output = cargo_host(&[&["iperf3", "--", "iperf3", "-c", server], how].concat());
         let text = String::from_utf8_lossy(&output.stdout);
@@ -246,9 +307,7 @@ fn iperf3_measures_our_server() {
 
 #[test]
 fn our_client_measures_iperf3() {
-    if !has_iperf3() {
-        return;
-    }
+    installed("iperf3", "iperf3");
     netns::run(|| {
         let tap = tap::create(tap::Options::new().name("tap0")).unwrap();
         tap::configure(&tap, &[(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)]).unwrap();

@@ -68,17 +68,31 @@ async fn answer(
     let mut connection = Connection::<_, HEADERS>::new(buf, flow).await?;
     let request = connection.headers()?;
     let path = request.path.split('?').next().unwrap_or_default();
-    let (status, reason, kind, body) = match (request.method, path) {
+    let is_head = request.method == Method::Head;
+    let method = if is_head { Method::Get } else { request.method };
+    let (status, reason, kind, body) = match (method, path) {
         (Method::Get, "/") => (200, "OK", HTML, page()),
         (Method::Get, "/state") => (200, "OK", JSON, state::json(net)),
         (Method::Get, "/netstat") => (200, "OK", TEXT, state::text(net)),
         (Method::Get, "/counters") => (200, "OK", TEXT, counters(net)),
         (Method::Get, _) => (404, "Not Found", TEXT, String::from("There is /, /netstat and /counters.\n")),
-        _ => (405, "Method Not Allowed", TEXT, String::from("There is only GET.\n")),
+        _ => (405, "Method Not Allowed", TEXT, String::from("There are only GET and HEAD.\n")),
     };
     let length = alloc::format!("{}", body.len());
-    let headers =
-        [("Content-Type", kind), ("Content-Length", length.as_str()), ("Cache-Control", "no-store")];
+    let mut headers = alloc::vec![
+        ("Content-Type", kind),
+        ("Content-Length", length.as_str()),
+        ("Cache-Control", "no-store")
+    ];
+    if status == 405 {
+        headers.push(("Allow", "GET, HEAD"));
+    }
+    if is_head {
+        // The HTTP crate takes a body that does not come for a broken answer.
+        headers.push(("Connection", "Close"));
+        connection.initiate_response(status, Some(reason), &headers).await?;
+        return Ok(Next::Close);
+    }
     connection.initiate_response(status, Some(reason), &headers).await?;
     connection.write_all(body.as_bytes()).await?;
     connection.complete().await?;
