@@ -197,6 +197,20 @@ fn a_panic_in_on_error_keeps_the_places() {
     assert_eq!(errors.load(Ordering::Relaxed), 2 * clients.len());
 }
 
+/// A limit of nothing, again and again, as on a machine that is slower than the limit: the network goes on meanwhile, and what is
+/// waited for comes.
+#[test]
+fn a_limit_that_is_over_gives_way() {
+    let (net, _) = net();
+    let listener = TcpListener::bind(&net, 7).unwrap();
+    let client = connect(&net);
+    let tries = |_: &u32| {
+        matches!(net.block_on(net.timeout(Duration::ZERO, listener.accept_async())), Err(Error::TimedOut))
+    };
+    assert!((0..20).take_while(tries).count() < 20, "it never came");
+    drop(client);
+}
+
 /// H184, H205: a new address ends the daemon's sleep, so that its device hears of the address.
 #[test]
 fn an_address_ends_the_sleep() {

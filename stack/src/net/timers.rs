@@ -15,11 +15,13 @@ pub struct Sleep {
     net: Net,
     at: Instant,
     place: Option<Place>,
+    was_polled: bool,
 }
 
 impl Net {
     /// Lets `duration` pass, for an executor (or in [`block_on`](Net::block_on)); [`pause`](Net::pause) blocks.
-    /// It begins now, not when it is awaited, and ends early if the network is shut down. Of the network's
+    /// It begins now, not when it is awaited, and ends early if the network is shut down; one that is over before it
+    /// is awaited gives way to others once. Of the network's
     /// one timer wheel it takes a place: no thread, fiber or executor's timer.
     ///
     /// ```
@@ -34,7 +36,7 @@ impl Net {
 
     /// [`sleep`](Net::sleep) until a point in time of [`now`](Net::now)'s clock.
     pub fn sleep_until(&self, at: Instant) -> Sleep {
-        Sleep { net: self.clone(), at, place: None }
+        Sleep { net: self.clone(), at, place: None, was_polled: false }
     }
 
     /// `future`, for so long at most: [`Error::TimedOut`] then. It is dropped with this one; sockets' futures
@@ -67,11 +69,17 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Sleep { net, at, place } = &mut *self;
+        let Sleep { net, at, place, was_polled } = &mut *self;
+        let is_first = !core::mem::replace(was_polled, true);
         net.under_lock(|stack, now| {
             // Under the lock: whoever is not stopped here is there when `shutdown` wakes everybody.
             if now >= *at || net.is_stopped() {
-                return Poll::Ready(());
+                if !is_first || net.is_stopped() {
+                    return Poll::Ready(());
+                }
+                // Who waits for nothing again and again would never let the network go on.
+                stack.tcp.woken.push(cx.waker().clone());
+                return Poll::Pending;
             }
             *place = place.or_else(|| stack.sleepers.place());
             match *place {
