@@ -482,14 +482,20 @@ impl Wait for Fibers {
         };
         let waker = Waker::from(task.clone());
         let mut context = Context::from_waker(&waker);
+        let mut has_paused = false;
         loop {
             if poll(&mut context) {
                 return true;
             }
             if deadline.is_some_and(|at| at <= net.now()) {
-                return false;
+                if has_paused {
+                    return false;
+                }
+                // A limit that is over at once, again and again, would keep the network from its turn.
+                task.wake_by_ref();
             }
             task.pause(Pause::Waiting(deadline));
+            has_paused = true;
         }
     }
 

@@ -6,6 +6,7 @@ use core::task::{Context, Poll};
 
 use super::Net;
 use crate::base::sleepers::Place;
+use crate::base::wakers::NOBODY;
 use crate::error::Error;
 use crate::time::{Duration, Instant};
 
@@ -70,11 +71,13 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Sleep { net, at, place, was_polled } = &mut *self;
-        let is_first = !core::mem::replace(was_polled, true);
+        // `NOBODY` only looks whether it is over, and waits for nothing.
+        let gives_way = !*was_polled;
+        *was_polled |= !cx.waker().will_wake(NOBODY);
         net.under_lock(|stack, now| {
             // Under the lock: whoever is not stopped here is there when `shutdown` wakes everybody.
             if now >= *at || net.is_stopped() {
-                if !is_first || net.is_stopped() {
+                if !gives_way || net.is_stopped() {
                     return Poll::Ready(());
                 }
                 // Who waits for nothing again and again would never let the network go on.
