@@ -95,3 +95,20 @@ fn own_name_is_defended_against_avahi() {
         eventually("10.0.0.2", || avahi.ask("avahi-resolve", &["-4", "-n", "sensor.local"]));
     });
 }
+
+/// RFC 6762 §10.1: who shuts the network down says goodbye first, and avahi forgets the name within a second or two, not after its two minutes.
+#[test]
+fn shutdown_takes_the_name_back() {
+    beside(true, |net| {
+        let avahi = Avahi::start("kernel");
+        net.announce_host("sensor").unwrap();
+        assert_eq!(own_name(net), "sensor.local");
+        let resolve = || avahi.ask("avahi-resolve", &["-4", "-n", "sensor.local"]);
+        eventually("10.0.0.2", resolve);
+        net.shutdown();
+        let started = Instant::now();
+        while resolve().contains("10.0.0.2") {
+            assert!(started.elapsed() < Duration::from_secs(20), "it is still there");
+        }
+    });
+}

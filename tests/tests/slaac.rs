@@ -5,8 +5,8 @@ use barenet::ip::InterfaceId;
 use barenet::ip::addresses::{Address, AddressState, Cidr, Origin};
 use barenet::stack::{Limits, Stack, Storage};
 use barenet::wait::Threads;
-use barenet::{Error, Net, TcpListener, TcpStream};
-use barenet_tests::kernel::{Daemon, PATIENCE, machine, within};
+use barenet::{Error, Net, TcpListener, TcpStream, UdpSocket};
+use barenet_tests::kernel::{Daemon, PATIENCE, machine, try_sysctl, within};
 use barenet_tests::netns::{self, KERNEL_V6};
 use barenet_tests::servers::Server;
 use std::io::Write;
@@ -142,5 +142,29 @@ fn prefix_withdrawn_by_radvd_takes_address_and_connection() {
         assert_eq!(ours.read(&mut [0; 1]), Err(Error::AddrNotAvailable));
         assert!(addresses(net, id).iter().all(|a| a.cidr.address() != IpAddr::V6(own)));
         assert_eq!(preferred(net, id, Origin::Stable).segments()[3], 1);
+    });
+}
+
+/// L04, RFC 4861 §8.3: the kernel, our router, says that another is nearer to a network, and what we send there goes by that one.
+#[test]
+fn redirect_of_the_kernel_is_followed() {
+    with_stack(Ipv6Config::default(), |net, id| {
+        assert!(try_sysctl("net.ipv6.conf.all.forwarding", "1"));
+        let _radvd = Server::radvd("prefix fd00::/64 { };");
+        preferred(net, id, Origin::Stable);
+        let hop =
+            || net.with_stack(|s| s.path("2001:db8:5::1".parse().unwrap(), None, None)).unwrap().next_hop;
+        let (before, nearer): (_, IpAddr) = (hop(), "fe80::77".parse().unwrap());
+        assert_ne!(before, nearer);
+        run("ip", &["-6", "route", "add", "2001:db8:5::/64", "via", "fe80::77", "dev", "tap0"]);
+        let socket = UdpSocket::bind(net, 0).unwrap();
+        until("no redirect", || {
+            let to: SocketAddr = "[2001:db8:5::1]:9".parse().unwrap();
+            socket.send_to(b"which way?", to).unwrap();
+            (hop() == nearer).then_some(())
+        });
+        let other =
+            net.with_stack(|s| s.path("2001:db8:5::2".parse().unwrap(), None, None)).unwrap().next_hop;
+        assert_eq!(other, before, "it counts for the one destination");
     });
 }

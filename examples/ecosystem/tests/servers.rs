@@ -5,11 +5,11 @@
 use barenet_drivers::tap;
 use barenet_tests::kernel::{PATIENCE, within};
 use barenet_tests::netns::{self, KERNEL_V4};
-use barenet_tests::servers::Server;
+use barenet_tests::servers::{Avahi, Server};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs `body` in a namespace with a TAP `tap0`, the kernel's end of it configured.
 fn beside(body: impl FnOnce() + Send) {
@@ -167,6 +167,52 @@ fn edge_mdns_answers_for_its_name() {
         let (len, from) = answer.expect("an answer");
         assert_eq!(from, SocketAddr::from(([10, 0, 0, 2], 5353)));
         assert!(buf[..len].ends_with(&[0, 4, 10, 0, 0, 2]), "{:?}", &buf[..len]);
+    });
+}
+
+/// avahi finds the name, over the same group.
+#[test]
+fn avahi_finds_the_host_of_edge_mdns() {
+    beside(|| {
+        let _responder = Running::start(env!("CARGO_BIN_EXE_mdns_responder"), &["barenet-test"], ".local is");
+        let avahi = Avahi::start("kernel");
+        let started = Instant::now();
+        loop {
+            let said = avahi.ask("avahi-resolve", &["-4", "-n", "barenet-test.local"]);
+            if said.contains("10.0.0.2") {
+                break;
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "{said}");
+        }
+    });
+}
+
+/// The server of edge-dhcp over our UDP gives our own client a lease, over a bridge of two TAPs.
+#[test]
+fn edge_dhcp_serves_our_own_client() {
+    beside(|| {
+        tap::create(tap::Options::new().name("tap1")).unwrap();
+        for line in [
+            "link add br0 type bridge",
+            "link set tap0 master br0",
+            "link set tap1 master br0",
+            "link set br0 up",
+            "link set tap1 up",
+        ] {
+            let done = Command::new("ip").args(line.split(' ')).status().unwrap();
+            assert!(done.success(), "ip {line}");
+        }
+        let _server = Running::start(env!("CARGO_BIN_EXE_dhcp_server"), &[], "leases are at 10.0.0.2");
+        let mut client = Command::new(env!("CARGO_BIN_EXE_embassy_tasks"));
+        // The board says its addresses beside the program's own output.
+        let mut child =
+            client.args(["--tap", "tap1"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let line = said.find(|line| line.contains("eth2: "));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let line = line.expect("its addresses");
+        assert!(line.contains("10.0.0.50/24 (DHCP from 10.0.0.2)"), "{line}");
     });
 }
 

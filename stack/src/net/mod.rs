@@ -352,11 +352,24 @@ impl Net {
         }
     }
 
-    /// Ends the daemon. Operations that wait, and all later ones, fail with [`Error::NetDown`].
+    /// Ends the daemon. Operations that wait, and all later ones, fail with [`Error::NetDown`]. Names of the link that were announced are
+    /// taken back first (RFC 6762 §10.1), by one last turn.
     pub fn shutdown(&self) {
         self.state().stopped.store(true, Ordering::SeqCst);
+        #[cfg(feature = "mdns")]
+        self.say_goodbye();
         self.lock().stack().wake_everybody();
         self.state().bell.platform.wake();
+    }
+
+    /// Takes back what was announced on the link, and sends that.
+    #[cfg(feature = "mdns")]
+    fn say_goodbye(&self) {
+        let (mut daemon, now) = self.locked();
+        if daemon.stack().has_mdns() {
+            daemon.stack().withdraw_host(now);
+            daemon.turn_at(now);
+        }
     }
 
     /// Was it shut down?

@@ -9,12 +9,14 @@
 mod fragments;
 mod host;
 mod input;
+mod mdns;
 mod names;
 mod servers;
 mod wire;
 
 pub use fragments::fragments;
 pub use input::{Call, Fate, Forgery, Input, Machine, Side, Step};
+pub use mdns::mdns;
 pub use names::names;
 pub use servers::{Reached, servers};
 
