@@ -1,7 +1,7 @@
 //! S13: programs for a microcontroller, and what they take.
 
 use crate::table::{Table, verdict};
-use barenet_tests::size::{LAYERS, NAMES, OURS, SMOLTCP, Size, measure};
+use barenet_tests::size::{FACES, LAYERS, OURS, SMOLTCP, Size, measure};
 
 /// The most bytes that a program may take: flash, static memory, stack.
 const GOALS: [(&str, [Option<u32>; 3]); 3] = [
@@ -32,18 +32,19 @@ pub(crate) fn table() -> Result<Table, String> {
     Ok(table)
 }
 
-/// What names take: the difference of two programs, of which one has more of them.
-const PARTS: [(&str, [&str; 2], u32); 3] = [
+/// What names and callbacks take: the difference of two programs, of which one has more of them.
+const PARTS: [(&str, [&str; 2], u32); 4] = [
     ("dns: a name is looked up", ["client_address", "client_lookup"], 8 << 10),
     ("happy eyeballs: connect by name", ["client_lookup", "client"], 3 << 10),
     ("mdns: a name and a service of its own", ["client_multicast", "client_mdns"], 5 << 10),
+    ("callbacks: the echo service by them", ["echo_polled", "echo_called"], 2 << 10),
 ];
 
-pub(crate) fn names() -> Result<Table, String> {
+pub(crate) fn faces() -> Result<Table, String> {
     let columns = ["part", "flash without", "flash with", "difference", "goal"];
-    let mut table = Table::new("S13: bytes of flash that names take, on the same", columns);
+    let mut table = Table::new("S13: bytes of flash that names and callbacks take, on the same", columns);
     let mut flash = Vec::new();
-    for program in NAMES {
+    for program in FACES {
         flash.push((program.name, measure(program)?.flash()));
     }
     let of = |name: &str| flash.iter().find(|(n, _)| *n == name).map_or(0, |(_, flash)| *flash);

@@ -17,11 +17,11 @@ const HELD: [(&str, [u32; 3]); 6] = [
 const LAYERS_HELD: [(&str, u32); 9] = [
     ("udp", 57840),
     ("dhcpv4", 14708),
-    ("slaac", 17248),
+    ("slaac", 16062),
     ("dhcpv6", 10308),
-    ("multicast", 15732),
-    ("fragments", 9392),
-    ("raw", 5972),
+    ("multicast", 16858),
+    ("fragments", 9364),
+    ("raw", 5604),
     ("vlan", 1760),
     ("forwarding", 6740),
 ];

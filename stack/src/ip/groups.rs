@@ -19,6 +19,7 @@ pub(crate) use querier::Querier;
 
 use super::InterfaceId;
 use crate::base::holder::Holder;
+use crate::base::lent::Places;
 use crate::device::Mac;
 use crate::error::Error;
 use crate::time::Instant;
@@ -128,8 +129,8 @@ impl GroupSlot {
 
 /// All memberships.
 pub(crate) struct Groups<'a> {
-    records: ManagedSlice<'a, MembershipSlot>,
-    tellings: ManagedSlice<'a, GroupSlot>,
+    records: Places<'a, MembershipSlot>,
+    tellings: Places<'a, GroupSlot>,
     /// Places of records in use: most stacks have none.
     used: usize,
 }
@@ -143,11 +144,7 @@ const TOO_MANY_GROUPS: Error = Error::InvalidInput("the interface has as many gr
 
 impl<'a> Groups<'a> {
     pub(crate) const fn empty() -> Self {
-        Groups {
-            records: ManagedSlice::Borrowed(&mut []),
-            tellings: ManagedSlice::Borrowed(&mut []),
-            used: 0,
-        }
+        Groups { records: Places::none(), tellings: Places::none(), used: 0 }
     }
 
     pub(crate) fn start(
@@ -155,7 +152,7 @@ impl<'a> Groups<'a> {
         records: ManagedSlice<'a, MembershipSlot>,
         tellings: ManagedSlice<'a, GroupSlot>,
     ) {
-        (self.records, self.tellings) = (records, tellings);
+        (self.records, self.tellings) = (records.into(), tellings.into());
     }
 
     fn all(&self) -> impl Iterator<Item = &Record> + Clone {

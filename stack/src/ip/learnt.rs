@@ -7,7 +7,7 @@ use core::net::Ipv6Addr;
 
 use super::InterfaceId;
 #[cfg(feature = "slaac")]
-use crate::base::holder::Holder;
+use crate::base::{deadline::Deadline, holder::Holder, lent::Places};
 use crate::time::Instant;
 #[cfg(feature = "slaac")]
 use managed::ManagedSlice;
@@ -90,15 +90,20 @@ pub(crate) enum Learned {
 /// The table.
 #[cfg(feature = "slaac")]
 pub struct LearntRoutes<'a> {
-    slots: ManagedSlice<'a, Holder<LearntRoute>>,
+    slots: Places<'a, Holder<LearntRoute>>,
     /// When the next of them ends.
-    next: Instant,
+    next: Deadline,
 }
 
 #[cfg(feature = "slaac")]
 impl<'a> LearntRoutes<'a> {
-    pub(crate) const fn new(slots: ManagedSlice<'a, Holder<LearntRoute>>) -> Self {
-        LearntRoutes { slots, next: Instant::FAR_FUTURE }
+    /// No place for a route.
+    pub(crate) const fn empty() -> Self {
+        LearntRoutes { slots: Places::none(), next: Deadline::NEVER }
+    }
+
+    pub(crate) fn new(slots: ManagedSlice<'a, Holder<LearntRoute>>) -> Self {
+        LearntRoutes { slots: slots.into(), ..Self::empty() }
     }
 
     /// Every route.
@@ -162,7 +167,7 @@ impl<'a> LearntRoutes<'a> {
 
     /// Those of an interface whose time is over are gone; `None`: there is no such interface (any more).
     pub(crate) fn expire(&mut self, now: Instant) -> Option<InterfaceId> {
-        if self.next > now {
+        if !self.next.is_by(now) {
             return None;
         }
         let id = self.iter().find(|route| route.until <= now)?.interface;
@@ -172,11 +177,11 @@ impl<'a> LearntRoutes<'a> {
 
     /// When [`expire`](Self::expire) has something next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        (self.next < Instant::FAR_FUTURE).then_some(self.next)
+        self.next.at()
     }
 
     fn look_ahead(&mut self) {
-        self.next = self.iter().map(|r| r.until).min().unwrap_or(Instant::FAR_FUTURE);
+        self.next = Deadline::new(self.iter().map(|r| r.until).min().unwrap_or(Instant::FAR_FUTURE));
     }
 
     /// A router did not answer, or was heard again. True: another may be used now.

@@ -16,6 +16,7 @@ use managed::ManagedSlice;
 
 use super::InterfaceId;
 use crate::base::holder::Holder;
+use crate::base::lent::Places;
 use crate::base::pool::{Chain, Cursor, Need, Pool, to_u32};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
@@ -283,9 +284,9 @@ pub(crate) struct Expired {
 
 /// All datagrams that are not complete.
 pub(crate) struct Reassembly<'a> {
-    places: ManagedSlice<'a, FragmentSlot>,
+    places: Places<'a, FragmentSlot>,
     /// Where a datagram is put together. Of the heap, where it is as long as was needed.
-    buffer: ManagedSlice<'a, u8>,
+    buffer: Places<'a, u8>,
     /// Places in use.
     count: usize,
     /// Datagrams that gave way and were not counted yet.
@@ -294,16 +295,11 @@ pub(crate) struct Reassembly<'a> {
 
 impl<'a> Reassembly<'a> {
     pub(crate) const fn empty() -> Self {
-        Reassembly {
-            places: ManagedSlice::Borrowed(&mut []),
-            buffer: ManagedSlice::Borrowed(&mut []),
-            count: 0,
-            gave_way: 0,
-        }
+        Reassembly { places: Places::none(), buffer: Places::none(), count: 0, gave_way: 0 }
     }
 
     pub(crate) fn start(&mut self, places: ManagedSlice<'a, FragmentSlot>, buffer: ManagedSlice<'a, u8>) {
-        (self.places, self.buffer) = (places, buffer);
+        (self.places, self.buffer) = (places.into(), buffer.into());
     }
 
     /// Is there no place for any datagram?
@@ -314,9 +310,9 @@ impl<'a> Reassembly<'a> {
     /// The longest packet that can be put together (H073).
     fn packet_max(&self, pool: &Pool<'_>) -> usize {
         let room = match &self.buffer {
-            ManagedSlice::Borrowed(buffer) => buffer.len(),
+            Places::Lent(buffer) => buffer.len(),
             #[cfg(feature = "alloc")]
-            ManagedSlice::Owned(_) => PACKET_MAX,
+            Places::Heap(_) => PACKET_MAX,
         };
         room.min(pool.capacity() / SHARE)
     }
@@ -467,11 +463,11 @@ impl<'a> Reassembly<'a> {
     }
 
     /// Takes the buffer, to be given back. Meanwhile nothing can be put together.
-    pub(crate) fn lend(&mut self) -> ManagedSlice<'a, u8> {
-        core::mem::replace(&mut self.buffer, ManagedSlice::Borrowed(&mut []))
+    pub(crate) fn lend(&mut self) -> Places<'a, u8> {
+        core::mem::replace(&mut self.buffer, Places::none())
     }
 
-    pub(crate) fn give_back(&mut self, buffer: ManagedSlice<'a, u8>) {
+    pub(crate) fn give_back(&mut self, buffer: Places<'a, u8>) {
         self.buffer = buffer;
     }
 
@@ -520,8 +516,8 @@ impl<'a> Reassembly<'a> {
 
 /// Makes a buffer of the heap that long. One of the caller's is as long as it is.
 #[cfg(feature = "alloc")]
-fn has_len(buffer: &mut ManagedSlice<'_, u8>, len: usize) -> bool {
-    let ManagedSlice::Owned(bytes) = buffer else { return true };
+fn has_len(buffer: &mut Places<'_, u8>, len: usize) -> bool {
+    let Places::Heap(bytes) = buffer else { return true };
     let more = len.saturating_sub(bytes.len());
     if bytes.try_reserve_exact(more).is_err() {
         return false;
@@ -532,7 +528,7 @@ fn has_len(buffer: &mut ManagedSlice<'_, u8>, len: usize) -> bool {
 
 /// A buffer of the caller's is as long as it is.
 #[cfg(not(feature = "alloc"))]
-const fn has_len(_: &mut ManagedSlice<'_, u8>, _: usize) -> bool {
+const fn has_len(_: &mut Places<'_, u8>, _: usize) -> bool {
     true
 }
 

@@ -15,6 +15,8 @@ use core::net::IpAddr;
 use managed::ManagedSlice;
 
 use crate::base::deadline::Deadline;
+#[cfg(feature = "slaac")]
+use crate::base::holder::Holder;
 use crate::base::packet_queue::{Frame, PacketQueue};
 use crate::base::pool::{Need, Pool};
 use crate::counters::Drop;
@@ -216,9 +218,9 @@ pub(crate) struct Neighbors<'a> {
     sweep: usize,
     /// Pool bytes of all waiting packets.
     waiting_bytes: usize,
-    /// What routers say of each link, for IPv6, by the number of the interface's place.
+    /// What routers say of each link, for IPv6, by the number of the interface's place; nothing: as usual.
     #[cfg(feature = "slaac")]
-    times: [Times; INTERFACES_MAX],
+    times: [Holder<Times>; INTERFACES_MAX],
 }
 
 impl<'a> Neighbors<'a> {
@@ -233,7 +235,7 @@ impl<'a> Neighbors<'a> {
             sweep: 0,
             waiting_bytes: 0,
             #[cfg(feature = "slaac")]
-            times: [Times::USUAL; INTERFACES_MAX],
+            times: [const { Holder::Empty }; INTERFACES_MAX],
         }
     }
 
@@ -241,7 +243,8 @@ impl<'a> Neighbors<'a> {
     pub(crate) fn times(&self, key: &NeighborKey) -> Times {
         #[cfg(feature = "slaac")]
         if key.address.is_ipv6() {
-            return self.times.get(key.interface.0.index as usize).copied().unwrap_or(Times::USUAL);
+            let told = self.times.get(key.interface.0.index as usize).and_then(Holder::as_ref);
+            return told.copied().unwrap_or(Times::USUAL);
         }
         let _ = key;
         Times::USUAL
@@ -250,8 +253,10 @@ impl<'a> Neighbors<'a> {
     /// A router of this interface's link says that they are others (RFC 4861 §6.3.4).
     #[cfg(feature = "slaac")]
     pub(crate) fn set_times(&mut self, interface: InterfaceId, change: impl FnOnce(&mut Times)) {
-        if let Some(times) = self.times.get_mut(interface.0.index as usize) {
-            change(times);
+        if let Some(told) = self.times.get_mut(interface.0.index as usize) {
+            let mut times = told.as_ref().copied().unwrap_or(Times::USUAL);
+            change(&mut times);
+            *told = Holder::Entry(times);
         }
     }
 

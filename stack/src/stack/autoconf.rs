@@ -578,5 +578,5 @@ impl Stack<'_> {
 
 /// What is kept of routers without memory for it.
 pub(super) const fn no_routes<'a>() -> LearntRoutes<'a> {
-    LearntRoutes::new(managed::ManagedSlice::Borrowed(&mut []))
+    LearntRoutes::empty()
 }

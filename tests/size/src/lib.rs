@@ -3,6 +3,8 @@
 
 #[cfg(any(feature = "bare", feature = "datagrams", feature = "tcp-least", feature = "full"))]
 pub mod ours;
+#[cfg(feature = "heap")]
+mod heap;
 #[cfg(any(feature = "smoltcp-bare", feature = "smoltcp-tcp"))]
 pub mod theirs;
 

@@ -35,13 +35,15 @@ pub const OURS: [Program; 6] = [
     Program { name: "client", bin: "client", feature: "client" },
 ];
 
-/// Clients by address and by name, and with what comes beside names.
-pub const NAMES: [Program; 5] = [
+/// Clients by address and by name, and with what comes beside names; a server that asks, and one that is called back.
+pub const FACES: [Program; 7] = [
     Program { name: "client_address", bin: "client_address", feature: "client-address" },
     Program { name: "client_lookup", bin: "client_lookup", feature: "client" },
     Program { name: "client", bin: "client", feature: "client" },
     Program { name: "client_multicast", bin: "client", feature: "client-multicast" },
     Program { name: "client_mdns", bin: "client_mdns", feature: "client-mdns" },
+    Program { name: "echo_polled", bin: "echo_polled", feature: "heap" },
+    Program { name: "echo_called", bin: "echo_called", feature: "callbacks" },
 ];
 
 /// A UDP server, and the same with one part more of the layers below.
