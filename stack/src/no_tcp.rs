@@ -46,6 +46,8 @@ impl<'a> Tcp<'a> {
 
     pub(crate) fn start(&mut self, _storage: TcpStorage<'a>, _connections_max: usize, _random: &mut Random) {}
 
+    pub(crate) fn renew_keys(&mut self, _random: &mut Random) {}
+
     pub(crate) fn has_ready(&self, _interface: u32) -> bool {
         false
     }

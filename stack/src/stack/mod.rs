@@ -286,6 +286,22 @@ impl<'a> Stack<'a> {
         self.random = random;
     }
 
+    /// Takes another seed, for a machine that was cloned, or goes on from a snapshot that others go on from as well: what it
+    /// opens from now on has other ports, sequence numbers and cookies than theirs, and its questions other numbers.
+    /// Connections that stand are not touched; SYN cookies and Fast Open cookies that are out are good no longer.
+    /// [`link_up`](Self::link_up) is for the rest: addresses are announced, and leases asked about.
+    ///
+    /// ```
+    /// # fn example(net: &barenet::Net, entropy: [u8; 32]) {
+    /// net.with_stack(|stack| stack.renew_keys(entropy));
+    /// # }
+    /// ```
+    pub fn renew_keys(&mut self, seed: [u8; 32]) {
+        let mut random = Random::new(seed);
+        self.tcp.renew_keys(&mut random);
+        self.random = random;
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> &Counters {
         &self.counters

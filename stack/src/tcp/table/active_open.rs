@@ -26,7 +26,7 @@ impl Tcp<'_> {
         loop {
             for step in 0..4u8 {
                 let (left, right) = (n >> 8, n & 0xff);
-                n = right << 8 | left ^ (self.key.hash(&(round, step, right, 2u8)) & 0xff) as u16;
+                n = right << 8 | left ^ (self.secret.hash(&(round, step, right, 2u8)) & 0xff) as u16;
             }
             if u64::from(n) < EPHEMERAL {
                 return EPHEMERAL_FIRST + n;
@@ -77,7 +77,7 @@ impl Tcp<'_> {
             return Err(Error::AddrInUse);
         }
         let hash = TupleHash::of(&self.key, &tuple);
-        let iss = isn::initial_sequence_number(&self.key, &tuple, now);
+        let iss = isn::initial_sequence_number(&self.secret, &tuple, now);
         let mss = Mss::for_mtu(mtu, tuple.remote.is_ipv6());
         let profile = match options {
             Some(options) => self.settings.find(*options)?,

@@ -25,7 +25,7 @@ impl Tcp<'_> {
     ) -> FastOpenGrant {
         let most = self.fast_open_limit(listener);
         match &syn.options.fast_open {
-            Some(asked) if most > 0 => FastOpenGrant::of(&self.key, tuple, asked, now),
+            Some(asked) if most > 0 => FastOpenGrant::of(&self.secret, tuple, asked, now),
             _ => FastOpenGrant::NOTHING,
         }
     }

@@ -130,7 +130,10 @@ pub(crate) struct Tcp<'a> {
     listeners: Slab<'a, ListenerEntry>,
     time_waits: TimeWaits<'a>,
     demux: Demux<'a>,
+    /// Where connections lie in the table, and where their timestamps begin: as long as there are any.
     pub(in crate::tcp) key: HashKey,
+    /// What numbers, ports and cookies of new connections come from: `key`, until it is [renewed](Self::renew_keys).
+    secret: HashKey,
     wheel: Wheel,
     /// Connections with something to send, for each interface.
     ready: [List; READY_LISTS],
@@ -169,6 +172,7 @@ impl<'a> Tcp<'a> {
             time_waits: TimeWaits::empty(),
             demux: Demux::empty(),
             key: HashKey([0; 16]),
+            secret: HashKey([0; 16]),
             wheel: Wheel::new(),
             ready: [List::EMPTY; READY_LISTS],
             blocked: List::EMPTY,
@@ -197,6 +201,14 @@ impl<'a> Tcp<'a> {
         }
         self.demux = Demux::new(storage.buckets);
         self.key = HashKey(random.key());
+        self.secret = self.key;
+        self.ports = random.next_u32().into();
+    }
+
+    /// New connections have nothing in common with what another machine with the same seed would open. Cookies that are out
+    /// are good no longer.
+    pub(crate) fn renew_keys(&mut self, random: &mut Random) {
+        self.secret = HashKey(random.key());
         self.ports = random.next_u32().into();
     }
 

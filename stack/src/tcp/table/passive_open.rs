@@ -298,7 +298,7 @@ impl Tcp<'_> {
 
     fn open_half(&mut self, arrival: &Arrival<'_>, now: Instant, pool: &mut Pool<'_>) -> Outcome {
         let Arrival { listener, tuple, hash, mss, segment, .. } = *arrival;
-        let iss = isn::initial_sequence_number(&self.key, tuple, now);
+        let iss = isn::initial_sequence_number(&self.secret, tuple, now);
         let grant = self.grant(listener, tuple, segment, now);
         let early = self.accepts_fast_open(listener, &grant, segment, now);
         let cx = self.settings.cx(self.profile_of(listener), now, pool);

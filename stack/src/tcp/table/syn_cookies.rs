@@ -248,7 +248,7 @@ impl Tcp<'_> {
         }
         let Arrival { listener, tuple, hash, mss, segment, .. } = *arrival;
         let syn = remembered(segment, tuple, self.settings.config.timestamps);
-        let iss = number(&self.key, tuple, &syn, now);
+        let iss = number(&self.secret, tuple, &syn, now);
         let cx = self.settings.cx(self.profile_of(listener), now, pool);
         let (_, receive_limit) = cx.limits();
         // Nothing is remembered, so nothing is promised but what the one who brings it back will find.
@@ -283,7 +283,7 @@ impl Tcp<'_> {
         if !self.listeners.at(listener).is_some_and(|l| l.0.expects_cookies(now)) {
             return arrival.refuse(Refused::NoConnection);
         }
-        let recalled = recall(&self.key, tuple, segment, now);
+        let recalled = recall(&self.secret, tuple, segment, now);
         let Some(syn) = recalled.filter(|_| !segment.flags.has(Flags::SYN)) else {
             // Payload may be from a client whose first segments were lost: it sends them again, and they
             // bring its cookie back. A reset would end a connection that is all right.

@@ -288,6 +288,35 @@ fn a_restart_repeats_nothing() {
     assert!(one.0 != two.0 && one.1 != two.1 && one.2 != two.2 && one.3 != two.3, "{one:?} {two:?}");
 }
 
+/// L13: two machines that go on from one snapshot open the same; with new keys they don't, and what stands goes on.
+#[test]
+fn clones_with_new_keys_have_nothing_in_common() {
+    let clone = |entropy: Option<u8>| {
+        let mut b = Bench::server();
+        if let Some(entropy) = entropy {
+            b.tcp.renew_keys(&mut Random::new([entropy; 32]));
+        }
+        assert_eq!(b.get(data(1, 1, b"goes on")), None);
+        assert_eq!(b.read(9).unwrap(), b"goes on");
+        let to = Tuple { local_port: 0, ..b.tuple };
+        let opened = b.tcp.connect(to, b.interface, b.mtu, None, b.now, &mut b.pool).unwrap();
+        let port = b.tcp.connection(opened).unwrap().tuple.local_port;
+        b.out();
+        let fixed = Tuple { local_port: 7, ..b.tuple };
+        b.key = Some(b.tcp.connect(fixed, b.interface, b.mtu, None, b.now, &mut b.pool).unwrap());
+        b.tuple = fixed;
+        b.out();
+        (port, b.iss)
+    };
+    let before = clone(None);
+    assert_eq!(before, clone(None));
+    let (one, two) = (clone(Some(1)), clone(Some(2)));
+    assert!(
+        one.0 != two.0 && one.1 != two.1 && before.0 != one.0 && before.1 != one.1,
+        "{before:?} {one:?} {two:?}"
+    );
+}
+
 /// H058, F12: a flood of SYNs fills the half-open places and nothing else: a connection that stands goes
 /// on, and when the flood is over the next client is served.
 #[test]
