@@ -48,7 +48,6 @@ use super::config::TcpConfig;
 use super::options::TcpOptions;
 use super::segment::{EcnCodepoint, Flags, Options, PlanKind, Reset, Segment, Timestamps};
 use super::{Connection, Interest, Outcome, Refused, Reply, State, Tcp, TcpStorage, Tuple};
-use crate::base::holder::Holder;
 use crate::base::pool::Pool;
 use crate::base::random::Random;
 use crate::base::slab::{Key, Slab, Slot};
@@ -223,7 +222,8 @@ impl Bench {
             listeners: ManagedSlice::Owned(vec![]),
             time_waits: ManagedSlice::Owned(vec![]),
             options: ManagedSlice::Owned(vec![]),
-            servers: ManagedSlice::Owned(vec![Holder::Empty; 16]),
+            #[cfg(feature = "fast-open")]
+            servers: ManagedSlice::Owned(vec![crate::base::holder::Holder::Empty; 16]),
             buckets: ManagedSlice::Owned(vec![]),
         }
     }
