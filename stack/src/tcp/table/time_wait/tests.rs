@@ -41,7 +41,7 @@ fn check(mut waits: TimeWaits<'_>, most: usize) {
                 waits.remove(oldest);
                 assert_eq!(model.remove(0).0, oldest);
             }
-            let v6 = x & 4 == 0;
+            let v6 = cfg!(feature = "ipv6") && x & 4 == 0;
             let at = waits.insert(&tuple(n, v6), &start(n), now, WAIT).unwrap();
             model.push((at, n, v6, now_ms + 60_000));
         }
@@ -96,6 +96,7 @@ fn memory_is_given_back() {
 }
 
 /// Without a place, or with too many own addresses, nothing is kept.
+#[cfg(feature = "ipv6")]
 #[test]
 fn what_has_no_place() {
     let insert = |waits: &mut TimeWaits<'_>, t: &Tuple| waits.insert(t, &start(1), Instant::ZERO, WAIT);
