@@ -1,10 +1,10 @@
 //! What the programs share: a machine that does not exist, the same for each stack.
 #![no_std]
 
-#[cfg(any(feature = "bare", feature = "datagrams", feature = "tcp-least", feature = "full"))]
-pub mod ours;
 #[cfg(feature = "heap")]
 mod heap;
+#[cfg(any(feature = "bare", feature = "datagrams", feature = "tcp-least", feature = "full"))]
+pub mod ours;
 #[cfg(any(feature = "smoltcp-bare", feature = "smoltcp-tcp"))]
 pub mod theirs;
 
