@@ -42,7 +42,7 @@ pub const FACES: [Program; 7] = [
     Program { name: "client", bin: "client", feature: "client" },
     Program { name: "client_multicast", bin: "client", feature: "client-multicast" },
     Program { name: "client_mdns", bin: "client_mdns", feature: "client-mdns" },
-    Program { name: "echo_polled", bin: "echo_polled", feature: "heap" },
+    Program { name: "echo_polled", bin: "tcp1", feature: "heap" },
     Program { name: "echo_called", bin: "echo_called", feature: "callbacks" },
 ];
 

@@ -1,4 +1,4 @@
-//! `echo_polled` by callbacks.
+//! `tcp1` by callbacks.
 #![no_std]
 #![no_main]
 
