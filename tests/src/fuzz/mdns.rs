@@ -4,8 +4,9 @@
 //!
 //! An input is a list of steps: what is done, how much follows, and what.
 
+use super::line::{Line, MAC};
 use crate::lan::packets::udp;
-use barenet::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
+use barenet::device::{Device, RxFrame};
 use barenet::ip::InterfaceId;
 use barenet::ip::addresses::Cidr;
 use barenet::names::{Announcement, AnnouncementId, DnsConfig, MdnsStorage, NamesStorage};
@@ -13,7 +14,6 @@ use barenet::stack::{Limits, Stack, Storage};
 use barenet::time::{Duration, Instant};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const PEER: [u8; 6] = [2, 0, 0, 0, 0, 9];
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
@@ -37,25 +37,6 @@ const NAMES: [&[u8]; 7] = [
     b"\x012\x010\x010\x0210\x07in-addr\x04arpa\0",
     b"\0",
 ];
-
-/// A device that keeps what is sent until it is looked at.
-#[derive(Default)]
-struct Line(Vec<Vec<u8>>);
-
-impl Device for Line {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new(Mac(MAC), 1500)
-    }
-    fn receive(&mut self, _: &mut dyn FnMut(RxFrame<'_>)) -> bool {
-        false
-    }
-    fn transmit(&mut self, frame: TxFrame<'_>) -> Result<(), TxError> {
-        let mut bytes = frame.header.to_vec();
-        frame.payload.iter().for_each(|piece| bytes.extend_from_slice(piece));
-        self.0.push(bytes);
-        Ok(())
-    }
-}
 
 struct World {
     stack: Stack<'static>,

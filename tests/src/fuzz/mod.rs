@@ -9,6 +9,7 @@
 mod fragments;
 mod host;
 mod input;
+mod line;
 mod mdns;
 mod names;
 mod servers;

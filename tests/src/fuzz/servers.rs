@@ -4,9 +4,10 @@
 //!
 //! An input is a list of steps: what is done, how much follows, and what.
 
+use super::line::{Line, MAC};
 use crate::lan::packets::{frame, udp};
 use barenet::config::Ipv6Config;
-use barenet::device::{Capabilities, Device, Mac, RxFrame, TxError, TxFrame};
+use barenet::device::{Device, RxFrame};
 use barenet::dhcp::{ConflictDetection, DhcpClient, DhcpConfig};
 use barenet::dhcpv6::{Dhcpv6Config, Dhcpv6Mode};
 use barenet::ip::InterfaceId;
@@ -15,32 +16,12 @@ use barenet::stack::{DhcpMemory, Dhcpv6Memory, Limits, Stack, Storage};
 use barenet::time::{Duration, Instant};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const SERVER_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const SERVER_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 9);
 /// Turns at one instant: more is a stack that spins.
 const TURNS_MAX: usize = 200;
 /// Addresses of an interface (`barenet::ip::addresses::ADDRESSES_MAX`).
 const ADDRESSES_MAX: usize = 16;
-
-/// A device that keeps what is sent until it is looked at.
-#[derive(Default)]
-struct Line(Vec<Vec<u8>>);
-
-impl Device for Line {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new(Mac(MAC), 1500)
-    }
-    fn receive(&mut self, _: &mut dyn FnMut(RxFrame<'_>)) -> bool {
-        false
-    }
-    fn transmit(&mut self, frame: TxFrame<'_>) -> Result<(), TxError> {
-        let mut bytes = frame.header.to_vec();
-        frame.payload.iter().for_each(|piece| bytes.extend_from_slice(piece));
-        self.0.push(bytes);
-        Ok(())
-    }
-}
 
 /// Which clients had an address at some time.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
