@@ -10,6 +10,7 @@ pub mod netns;
 pub mod packetdrill;
 pub mod peers;
 pub mod runner;
+pub mod seeds;
 pub mod servers;
 pub mod sim;
 pub mod size;

@@ -2,6 +2,7 @@
 //! duplication, reordering, corruption, full queues and devices, little memory, slow readers, links
 //! that swallow frames, and applications that part in every way. See `barenet_tests::sim`.
 
+use barenet_tests::seeds::run_all;
 use barenet_tests::sim;
 
 /// Seeds of the ordinary run.
@@ -15,7 +16,7 @@ const SEEDS: u64 = 10_000;
 #[test]
 fn every_seed_ends_well() {
     let mut reports = vec![];
-    sim::run_all(0..SEEDS, 0, |_, outcome| reports.extend(outcome.err()));
+    run_all(0..SEEDS, 0, sim::run_or_explain, |_, outcome| reports.extend(outcome.err()));
     assert!(reports.is_empty(), "{} failed:\n{}", reports.len(), reports.join("\n"));
 }
 

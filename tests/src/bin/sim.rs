@@ -1,11 +1,10 @@
 //! Simulates whole networks: many seeds at a time, or one to look at.
 
 use barenet::time::Duration;
+use barenet_tests::seeds::{Progress, run_all};
 use barenet_tests::sim::{self, Cuts, Replay};
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
 
 const USAGE: &str = "usage: sim --seeds COUNT [--from SEED] [--threads COUNT]
        sim --seed SEED [--cut WHAT,...] [--plot FILE.svg [--flow NUMBER]]
@@ -73,7 +72,7 @@ fn many(from: u64, count: u64, threads: usize) -> bool {
     let mut progress = Progress::new(count);
     let (mut frames, mut bytes) = (0, 0);
     let mut slowest = (Duration::ZERO, from);
-    sim::run_all(from..from + count, threads, |seed, outcome| {
+    run_all(from..from + count, threads, sim::run_or_explain, |seed, outcome| {
         match outcome {
             Ok(summary) => {
                 frames += summary.frames;
@@ -90,52 +89,4 @@ fn many(from: u64, count: u64, threads: usize) -> bool {
         slowest.0.millis() / 1000
     );
     progress.failures == 0
-}
-
-/// A bar that is written over where somebody watches, a line now and then for a log.
-struct Progress {
-    count: u64,
-    done: u64,
-    failures: u64,
-    began: Instant,
-    shown: Instant,
-    bar: bool,
-}
-
-impl Progress {
-    const WIDTH: u64 = 30;
-
-    fn new(count: u64) -> Progress {
-        let now = Instant::now();
-        let bar = std::io::stderr().is_terminal();
-        Progress { count, done: 0, failures: 0, began: now, shown: now, bar }
-    }
-
-    fn failed(&mut self, report: &str) {
-        self.failures += 1;
-        eprintln!("{}{report}", if self.bar { "\r\x1b[K" } else { "" });
-    }
-
-    fn one_more(&mut self) {
-        self.done += 1;
-        let pause = if self.bar { 100 } else { 10_000 };
-        if self.done < self.count && self.shown.elapsed().as_millis() < pause {
-            return;
-        }
-        self.shown = Instant::now();
-        let s = self.began.elapsed().as_secs_f64();
-        let rate = self.done as f64 / s;
-        let left = (self.count - self.done) as f64 / rate;
-        let full = (Self::WIDTH * self.done / self.count) as usize;
-        let bar = format!("{}{}", "#".repeat(full), ".".repeat(Self::WIDTH as usize - full));
-        eprint!(
-            "{}[{bar}] {:.1} %, {} of {}, {} failed, {rate:.0}/s, {s:.0} s, {left:.0} s left{}",
-            if self.bar { "\r\x1b[K" } else { "" },
-            self.done as f64 * 100.0 / self.count as f64,
-            self.done,
-            self.count,
-            self.failures,
-            if self.bar && self.done < self.count { "" } else { "\n" },
-        );
-    }
 }

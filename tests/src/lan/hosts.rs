@@ -62,7 +62,7 @@ pub(super) struct Host {
 
 impl Host {
     fn with_mac(mac: [u8; 6], random: &mut Random) -> Host {
-        let limits = Limits { memory: 256 * 1024, connections: 8, ..Limits::default() };
+        let limits = Limits { memory: 256 * 1024, connections: 8, memberships: 32, ..Limits::default() };
         let seed = std::array::from_fn(|_| random.next_u64() as u8);
         let mut stack = Stack::new(Storage::heap(&limits), seed);
         let line = Line { mac, ..Line::default() };

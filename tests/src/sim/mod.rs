@@ -26,11 +26,10 @@ mod stream;
 mod trace;
 mod world;
 
+use super::seeds::panic_text;
 use barenet::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use cut::Cuts;
 pub use ledger::TextCounts;
@@ -109,28 +108,6 @@ pub fn run_or_explain(seed: u64) -> Outcome {
     ))
 }
 
-/// Runs many seeds on so many threads (0: one for each processor), and hands each outcome to `done`, in any order.
-pub fn run_all(seeds: std::ops::Range<u64>, threads: usize, done: impl FnMut(u64, Outcome) + Send) {
-    let next = AtomicU64::new(seeds.start);
-    let done = Mutex::new(done);
-    std::thread::scope(|scope| {
-        let all = std::thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..if threads == 0 { all } else { threads } {
-            scope.spawn(|| {
-                while let seed = next.fetch_add(1, Ordering::Relaxed)
-                    && seed < seeds.end
-                {
-                    let outcome = run_or_explain(seed);
-                    // A panic of `done` is the caller's, who sees it at the end of the scope.
-                    if let Ok(mut done) = done.lock() {
-                        done(seed, outcome);
-                    }
-                }
-            });
-        }
-    });
-}
-
 /// Runs a world for so long, or until its applications are done, and looks at its flows every so often.
 ///
 /// # Errors
@@ -159,9 +136,6 @@ fn guarded(seed: u64, cuts: &Cuts, record: Option<Record>, trace: Option<Duratio
         Ok(mut world) => (world.run(), world.seen()),
         Err(error) => (Err(error), Trace::default()),
     };
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("without a message");
-        (Err(format!("panic: {text}")), Trace::default())
-    })
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| (Err(format!("panic: {}", panic_text(&*panic))), Trace::default()))
 }
