@@ -66,8 +66,11 @@ impl Stack<'_> {
         match front.first() {
             //= rfc3376#9.1: what a router has sent on is no query of this link
             Some(&igmp::QUERY) if meta.hop_limit != 1 => Err(Drop::GroupHopLimit),
-            Some(&igmp::QUERY) if meta.source.is_unspecified() => Err(Drop::GroupSource),
             Some(&igmp::QUERY) => self.group_query(meta.interface, true, &Query::parse_v4(front)?, now),
+            // Who has no address relays the reports of others (RFC 4541 §2.1.1), perhaps ours.
+            Some(&(igmp::REPORT_V1 | igmp::REPORT_V2)) if meta.source.is_unspecified() => {
+                Err(Drop::GroupSource)
+            }
             Some(&(igmp::REPORT_V1 | igmp::REPORT_V2)) => {
                 let group = front.get(4..8).and_then(|b| b.first_chunk::<4>()).ok_or(Drop::GroupMalformed)?;
                 self.group_reported(meta.interface, Ipv4Addr::from(*group).into())
@@ -91,7 +94,8 @@ impl Stack<'_> {
         }
         let is_link_local = matches!(meta.source, IpAddr::V6(a) if ip::is_link_local(a));
         match front.first() {
-            Some(&mld::QUERY) if !is_link_local => Err(Drop::GroupSource),
+            //= rfc2710#3: from `::` it may be ours, sent while our address was in doubt
+            Some(&(mld::QUERY | mld::REPORT_V1)) if !is_link_local => Err(Drop::GroupSource),
             Some(&mld::QUERY) => self.group_query(meta.interface, false, &Query::parse_v6(front)?, now),
             Some(&mld::REPORT_V1) => {
                 let group =

@@ -199,10 +199,12 @@ impl Stack<'_> {
             return Ok(());
         }
         let first = source.octets()[0];
-        // A host without an address yet may broadcast to a DHCP server.
-        let is_dhcp =
-            source.is_unspecified() && delivery == Delivery::Group && header.protocol == protocol::UDP;
-        let martian = (first == 0 && !is_dhcp)
+        // A host without an address yet may broadcast to a DHCP server; and a switch without one may ask
+        // who is in which group (RFC 4541 §2.1.1), as Linux' bridge does.
+        let is_known = matches!(header.protocol, protocol::UDP)
+            || (cfg!(feature = "multicast") && header.protocol == protocol::IGMP);
+        let has_none = source.is_unspecified() && delivery == Delivery::Group && is_known;
+        let martian = (first == 0 && !has_none)
             || first == 127
             || first >= 224
             || destination.is_loopback()

@@ -94,7 +94,8 @@ impl<'a> DhcpMessage<'a> {
         let mut overload = 0;
         let mut is_whole =
             walk(self.bytes.get(DHCP_FIXED_LEN..).unwrap_or_default(), |code, value| match (code, value) {
-                (option::OVERLOAD, [fields]) => overload = *fields,
+                //= rfc2132#9.3
+                (option::OVERLOAD, [fields @ 1..=3]) => overload = *fields,
                 _ => take(code, value),
             });
         for (bit, field) in [(1, FILE), (2, SNAME)] {

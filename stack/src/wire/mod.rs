@@ -73,7 +73,6 @@ pub(crate) mod protocol {
     /// ICMP for IPv4.
     pub(crate) const ICMP: u8 = 1;
     /// IGMP.
-    #[cfg(feature = "multicast")]
     pub(crate) const IGMP: u8 = 2;
     /// TCP.
     pub(crate) const TCP: u8 = 6;

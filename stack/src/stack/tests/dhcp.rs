@@ -313,6 +313,44 @@ fn routes_follow_the_lease() {
     assert!(host.stack.routes().any(|r| *r == own));
 }
 
+/// L06: a router outside of the lease's own network can't be reached: it is counted, and the rest of the lease holds.
+#[test]
+fn router_outside_the_mask_is_counted() {
+    let mut host = bare();
+    let mut server = Server::new(3600);
+    server.options[1] = (3, vec![10, 0, 1, 1]);
+    start(&mut host, QUICK, T0);
+    let mut now = T0;
+    run(&mut host, &mut server, &mut now, T0 + Duration::from_secs(1));
+    assert_eq!((count(&host, Drop::DhcpRoute), leased(&host).is_some()), (1, true));
+    let hop = |host: &Host, to: &str| host.stack.path(to.parse().unwrap(), None, None).map(|p| p.next_hop);
+    assert_eq!(hop(&host, "10.0.0.5"), Ok(v4(5)));
+    assert!(hop(&host, "8.8.8.8").is_err());
+    assert_eq!(host.stack.routes().filter(|r| r.metric == DHCP_METRIC).count(), 0);
+}
+
+/// L06, RFC 3396: 600 bytes of classless routes are 75 of them: the table takes what it has places for, the rest is counted, a
+/// renewal leaves it so, and all go with the lease.
+#[test]
+fn routes_beyond_the_table_are_counted() {
+    let mut host = bare();
+    let all: Vec<u8> = (0..75).flat_map(|n| [24, 192, 168, n, 10, 0, 0, 9]).collect();
+    let mut server = all.chunks(200).fold(Server::new(60), |server, part| server.with(121, part));
+    let places = Limits::default().routes;
+    start(&mut host, QUICK, T0);
+    let mut now = T0;
+    run(&mut host, &mut server, &mut now, T0 + Duration::from_secs(1));
+    let routes = |host: &Host| host.stack.routes().filter(|r| r.metric == DHCP_METRIC).count();
+    assert_eq!((routes(&host), count(&host, Drop::DhcpRouteTableFull)), (places, 75 - places as u64));
+    let hop = |host: &Host, to: &str| host.stack.path(to.parse().unwrap(), None, None).map(|p| p.next_hop);
+    assert_eq!(hop(&host, "192.168.0.1"), Ok(SERVER.into()), "the first are kept");
+    run(&mut host, &mut server, &mut now, T0 + Duration::from_secs(40));
+    assert_eq!((routes(&host), count(&host, Drop::DhcpRouteTableFull)), (places, 2 * (75 - places as u64)));
+    server.answers = false;
+    run(&mut host, &mut server, &mut now, T0 + Duration::from_secs(200));
+    assert_eq!(routes(&host), 0);
+}
+
 /// H168: an address that the program gave too is the program's, and stays.
 #[test]
 fn address_of_the_program_outlives_the_lease() {

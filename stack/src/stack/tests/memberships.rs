@@ -238,6 +238,7 @@ fn query_from_nowhere_is_dropped() {
     host.stack.on_timers(later);
     host.output_with_reports(later);
     let frames = |parts: [Vec<u8>; 2]| parts.into_iter();
+    // That of IGMP is a switch's.
     let unanswered =
         frames(queries("10.0.0.9", "fe80::9", 2)).chain(frames(queries("10.0.0.9", "::", 1)).skip(1));
     unanswered.for_each(|f| host.input(&f, later));
@@ -319,5 +320,82 @@ fn two_members_of_a_group_are_independent() {
         host.output_with_reports(T0);
         assert!(!host.device.groups.contains(&mac));
         host.stack.datagram_close(one);
+    }
+}
+
+/// I09, RFC 4541 §2.1.1: a switch that has no address asks from 0.0.0.0, and is answered.
+#[test]
+fn query_of_a_switch_without_address_is_answered() {
+    let mut host = host(1);
+    let socket = bind(&mut host, 7);
+    join(&mut host, socket, GROUP, Membership::AnySource).unwrap();
+    let later = T0 + Duration::from_secs(60);
+    host.stack.on_timers(T0);
+    host.stack.on_timers(later);
+    host.output_with_reports(later);
+    let [query, _] = queries("0.0.0.0", "fe80::9", 1);
+    host.input(&query, later);
+    let due = later + Duration::from_secs(10);
+    host.stack.on_timers(due);
+    let reports = host.output_with_reports(due);
+    assert_eq!((drops(&host), reports.len()), (vec![], 1));
+    assert_eq!((reports[0][38], &reports[0][50..54]), (igmp::REPORT_V3, &[239, 1, 2, 3][..]));
+}
+
+/// A message of the older versions, with its group: IGMPv2 and MLDv1.
+fn old_message(kinds: (u8, u8), sources: (&str, &str), groups: (&str, &str)) -> [Vec<u8>; 2] {
+    let (IpAddr::V4(v4), IpAddr::V6(v6)) = (ip(groups.0), ip(groups.1)) else { unreachable!() };
+    let mut igmp = [&[kinds.0, 10, 0, 0][..], &v4.octets()].concat();
+    let mut sum = Checksum::default();
+    sum.add(&igmp);
+    igmp[2..4].copy_from_slice(&sum.finish().to_be_bytes());
+    let mut mld = [&[kinds.1, 0, 0, 0, 0, 100, 0, 0][..], &v6.octets()].concat();
+    let is_query = kinds.1 == mld::QUERY;
+    let to = if is_query { ("224.0.0.1", "ff02::1") } else { groups };
+    let mut sum = wire::pseudo_header(ip(sources.1), ip(to.1), protocol::ICMPV6, mld.len());
+    sum.add(&mld);
+    mld[2..4].copy_from_slice(&sum.finish().to_be_bytes());
+    [
+        to_group(sources.0, to.0, protocol::IGMP, 1, &igmp),
+        to_group(sources.1, to.1, protocol::ICMPV6, 1, &mld),
+    ]
+}
+
+/// H131: in the older versions somebody else's report saves ours; our own that comes back, as by a switch that has no address, does
+/// not, and is counted.
+#[test]
+fn report_reflected_is_not_somebody_elses() {
+    let reports = (igmp::REPORT_V2, mld::REPORT_V1);
+    let own = |host: &Host| host.link_local().to_string();
+    for (from, expected) in [(None, 1), (Some(("0.0.0.0", "::")), 1), (Some(("10.0.0.9", "fe80::9")), 0)] {
+        let mut host = host(1);
+        for query in old_message((igmp::QUERY, mld::QUERY), ("10.0.0.8", "fe80::8"), ("0.0.0.0", "::")) {
+            host.input(&query, T0);
+        }
+        let answered = T0 + Duration::from_secs(20);
+        host.stack.on_timers(answered);
+        host.output_with_reports(answered);
+        let socket = bind(&mut host, 7);
+        for group in [GROUP, GROUP_V6] {
+            host.stack
+                .datagram_join(socket, ip(group), Some(host.id), Membership::AnySource, answered)
+                .unwrap();
+        }
+        host.stack.on_timers(answered);
+        assert_eq!(host.output_with_reports(answered).len(), 2, "told at once");
+        let link_local = own(&host);
+        let sources = from.unwrap_or(("10.0.0.1", &link_local));
+        for report in old_message(reports, sources, (GROUP, GROUP_V6)) {
+            host.input(&report, answered);
+        }
+        let counted = match from {
+            None => vec![(Drop::Land, 2)],
+            Some(("0.0.0.0", _)) => vec![(Drop::GroupSource, 2)],
+            Some(_) => vec![],
+        };
+        assert_eq!(drops(&host), counted, "{from:?}");
+        let due = answered + Duration::from_secs(11);
+        host.stack.on_timers(due);
+        assert_eq!(host.output_with_reports(due).len(), 2 * expected, "told again, {from:?}");
     }
 }

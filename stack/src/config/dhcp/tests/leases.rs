@@ -209,6 +209,30 @@ fn options_overflow_into_other_fields() {
     assert_eq!(host.client.lease().unwrap().domain(), None);
 }
 
+/// RFC 2132 §9.3: an overload that says nothing sensible, or says itself that there is more, is not followed; a field without an end
+/// is read as far as it goes.
+#[test]
+fn overload_that_makes_no_sense_is_not_followed() {
+    for value in [&[0][..], &[4], &[255], &[1, 1], &[]] {
+        let [(_, _), (mut host, _)] = waiting();
+        let mut ack = Answer::good(DhcpKind::Ack, host.xid()).with(52, value).with(15, b"a");
+        ack.bytes[108..112].copy_from_slice(&[15, 1, b'b', 255]);
+        ack.bytes[44..48].copy_from_slice(&[15, 1, b'c', 255]);
+        host.input(&ack).unwrap();
+        assert_eq!(host.client.lease().unwrap().domain(), Some("a"), "{value:?}");
+    }
+    let [(_, _), (mut host, _)] = waiting();
+    let mut ack = Answer::good(DhcpKind::Ack, host.xid()).with(52, &[1]).with(15, b"a");
+    ack.bytes[108..236].fill(0);
+    ack.bytes[108..111].copy_from_slice(&[52, 1, 2]);
+    ack.bytes[44..48].copy_from_slice(&[15, 1, b'c', 255]);
+    // The last option of the field has a byte more than the field.
+    ack.bytes[233..236].copy_from_slice(&[15, 2, b'x']);
+    host.input(&ack).unwrap();
+    assert!(host.plans.last().unwrap().1.cut_off);
+    assert_eq!(host.client.lease().unwrap().domain(), Some("a"));
+}
+
 /// RFC 2131 §4.1 and the bad input: an option that reaches beyond its field is none, and is told; what came
 /// before it counts.
 #[test]
