@@ -4,6 +4,7 @@
 //! Whoever wrote the header of a received frame is not trusted: one that makes no sense for its
 //! frame is refused, as Linux does (`virtio_net_hdr_to_skb`).
 
+use barenet::device::merged::TAKES_MERGED_DATAGRAMS;
 use barenet::device::{RxChecksum, TxOffload};
 
 /// Bytes of the header, without the `num_buffers` of virtio's own devices.
@@ -15,6 +16,7 @@ const DATA_VALID: u8 = 2;
 const GSO_NONE: u8 = 0;
 const GSO_TCPV4: u8 = 1;
 const GSO_TCPV6: u8 = 4;
+const GSO_UDP_L4: u8 = 5;
 /// Set beside a type for segments with CWR; it changes nothing for us.
 const GSO_ECN: u8 = 0x80;
 
@@ -34,6 +36,7 @@ pub(crate) fn parse(header: &[u8; LEN], word: fn([u8; 2]) -> u16, frame_len: usi
     let segment_len = match (gso & !GSO_ECN, word(size)) {
         (GSO_NONE, _) => None,
         (GSO_TCPV4 | GSO_TCPV6, size @ 1..) => Some(size),
+        (GSO_UDP_L4, size @ 1..) if TAKES_MERGED_DATAGRAMS => Some(size),
         _ => return None,
     };
     let field = usize::from(word([s0, s1])) + usize::from(word([o0, o1]));
@@ -57,7 +60,11 @@ pub(crate) fn emit(offload: TxOffload, header_len: usize, bytes: fn(u16) -> [u8;
         (start, offset) = (request.start, request.offset);
     }
     if let Some(request) = offload.segment {
-        gso = if request.v6 { GSO_TCPV6 } else { GSO_TCPV4 };
+        gso = match (request.udp, request.v6) {
+            (true, _) => GSO_UDP_L4,
+            (false, true) => GSO_TCPV6,
+            (false, false) => GSO_TCPV4,
+        };
         gso_size = request.segment_len;
         // How much to keep together; headers are far shorter.
         hint = u16::try_from(header_len).unwrap_or(u16::MAX);
@@ -92,13 +99,17 @@ mod tests {
         let segment_len = |gso, size| said(1, gso, size, 34, 16).unwrap().segment_len;
         assert_eq!(segment_len(GSO_TCPV6, 1428), Some(1428));
         assert_eq!(segment_len(GSO_TCPV4 | GSO_ECN, 9), Some(9));
+        let datagrams = said(1, GSO_UDP_L4, 1200, 34, 6).map(|said| said.segment_len);
+        assert_eq!(datagrams, TAKES_MERGED_DATAGRAMS.then_some(Some(1200)));
         assert_eq!(segment_len(GSO_NONE, 9), None);
     }
 
     /// H216: a type that was not negotiated (UDP, 3 and 5), or no size, is refused.
     #[test]
     fn unknown_segmentation_is_refused() {
-        for (gso, size) in [(3, 9), (5, 9), (GSO_TCPV4, 0), (GSO_TCPV6 | GSO_ECN, 0), (GSO_ECN | 2, 9)] {
+        for (gso, size) in
+            [(3, 9), (6, 9), (GSO_UDP_L4, 0), (GSO_TCPV4, 0), (GSO_TCPV6 | GSO_ECN, 0), (GSO_ECN | 2, 9)]
+        {
             assert_eq!(said(1, gso, size, 34, 16), None, "{gso} {size}");
         }
     }
@@ -119,7 +130,7 @@ mod tests {
         assert_eq!(emit(TxOffload::default(), 54, u16::to_le_bytes), [0; LEN]);
         let offload = TxOffload {
             checksum: Some(ChecksumRequest { start: 54, offset: 16 }),
-            segment: Some(SegmentRequest { v6: true, segment_len: 1440 }),
+            segment: Some(SegmentRequest { v6: true, udp: false, segment_len: 1440 }),
         };
         let expected = [1, 4, 74, 0, 0xa0, 5, 54, 0, 16, 0];
         assert_eq!(emit(offload, 74, u16::to_le_bytes), expected);

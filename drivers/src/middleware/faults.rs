@@ -130,6 +130,7 @@ impl<D: Device> Device for Faults<D> {
         if self.whole_only {
             capabilities.tso4 = 0;
             capabilities.tso6 = 0;
+            capabilities.uso = false;
         }
         capabilities
     }

@@ -20,6 +20,8 @@ pub(super) const IFF_VNET_HDR: u16 = 0x4000;
 pub(super) const TUN_F_CSUM: usize = 1;
 pub(super) const TUN_F_TSO4: usize = 2;
 pub(super) const TUN_F_TSO6: usize = 4;
+/// Both at once, from Linux 6.2 on.
+pub(super) const TUN_F_USO: usize = 0x20 | 0x40;
 
 /// linux/if.h
 const IFF_UP: u16 = 1;

@@ -102,6 +102,7 @@ impl Tap {
             framing: opened.framing,
             capabilities: match opened.framing {
                 Framing::Plain => capabilities,
+                Framing::Vnet if opened.uso => capabilities.with_tso(65_535, 65_535).with_uso(),
                 Framing::Vnet => capabilities.with_tso(65_535, 65_535),
             },
             frame: vec![0; FRAME_LEN_MAX].into_boxed_slice(),

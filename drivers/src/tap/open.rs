@@ -2,6 +2,7 @@
 
 use super::{Error, Framing, ioctl};
 use crate::vnet;
+use barenet::device::merged::TAKES_MERGED_DATAGRAMS;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -48,19 +49,20 @@ impl Options {
             ioctl::index(&control, &self.name)
                 .map_err(|e| Error::new("find the interface", &self.name, e))?;
         }
-        let (fd, name, framing) = self.attach_best()?;
+        let (fd, name, framing, uso) = self.attach_best()?;
         let mtu = ioctl::mtu(&control, &name).map_err(|e| Error::new("read the MTU of", &name, e))?;
         Ok(Opened {
             fd,
             name,
             framing,
+            uso,
             // The kernel's limits are 68 and 65,521 (H209).
             mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
         })
     }
 
     /// With vnet headers, or without when this kernel has none.
-    fn attach_best(&self) -> Result<(OwnedFd, String, Framing), Error> {
+    fn attach_best(&self) -> Result<(OwnedFd, String, Framing, bool), Error> {
         if !self.plain {
             match self.attach_as(Framing::Vnet) {
                 Err(Error::System { .. }) => {}
@@ -70,7 +72,7 @@ impl Options {
         self.attach_as(Framing::Plain)
     }
 
-    fn attach_as(&self, framing: Framing) -> Result<(OwnedFd, String, Framing), Error> {
+    fn attach_as(&self, framing: Framing) -> Result<(OwnedFd, String, Framing, bool), Error> {
         let fd = open_tun()?;
         let (vnet_flag, offloads) = match framing {
             Framing::Plain => (0, 0),
@@ -90,8 +92,13 @@ impl Options {
             ioctl::set_vnet_header_len(&fd, vnet::LEN as i32)
                 .map_err(|e| Error::new("set the length of vnet headers on", &name, e))?;
         }
-        ioctl::set_offload(&fd, offloads).map_err(|e| Error::new("set the offloads of", &name, e))?;
-        Ok((fd, name, framing))
+        // An older kernel refuses what it does not know.
+        let wants_uso = framing == Framing::Vnet && TAKES_MERGED_DATAGRAMS;
+        let uso = wants_uso && ioctl::set_offload(&fd, offloads | ioctl::TUN_F_USO).is_ok();
+        if !uso {
+            ioctl::set_offload(&fd, offloads).map_err(|e| Error::new("set the offloads of", &name, e))?;
+        }
+        Ok((fd, name, framing, uso))
     }
 }
 
@@ -100,6 +107,8 @@ pub(super) struct Opened {
     pub(super) fd: OwnedFd,
     pub(super) name: String,
     pub(super) framing: Framing,
+    /// The kernel takes and gives several datagrams as one.
+    pub(super) uso: bool,
     pub(super) mtu: u16,
 }
 

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use barenet::device::merged::TAKES_MERGED_DATAGRAMS;
 use barenet::device::{Capabilities, Mac};
 use bitflags::bitflags;
 use virtio_drivers::transport::{DeviceStatus, Transport};
@@ -27,18 +28,26 @@ bitflags! {
         /// The device reaches memory by the addresses that the platform gives it, perhaps through
         /// an IOMMU: those are what `Hal` gives (QEMU's `iommu_platform=on`).
         const ACCESS_PLATFORM = 1 << 33;
+        const GUEST_USO4 = 1 << 54;
+        const GUEST_USO6 = 1 << 55;
+        const HOST_USO = 1 << 56;
     }
 }
+
+const MERGED_DATAGRAMS: Features = Features::GUEST_USO4.union(Features::GUEST_USO6);
 
 impl Features {
     /// What is left of an offer after the rules of 5.1.3.1 and our own: merged frames are taken
     /// only in mergeable buffers, since one of ours holds no more than a plain frame.
     pub(super) fn without_orphans(mut self) -> Features {
         if !self.contains(Features::CSUM) {
-            self -= Features::HOST_TSO4 | Features::HOST_TSO6;
+            self -= Features::HOST_TSO4 | Features::HOST_TSO6 | Features::HOST_USO;
         }
         if !self.contains(Features::GUEST_CSUM | Features::MRG_RXBUF) {
-            self -= Features::GUEST_TSO4 | Features::GUEST_TSO6;
+            self -= Features::GUEST_TSO4 | Features::GUEST_TSO6 | MERGED_DATAGRAMS;
+        }
+        if !TAKES_MERGED_DATAGRAMS {
+            self -= MERGED_DATAGRAMS;
         }
         self
     }
@@ -157,6 +166,9 @@ pub(super) fn capabilities<T: Transport>(
         if tso4 | tso6 != 0 {
             capabilities = capabilities.with_tso(tso4, tso6);
         }
+        if features.contains(Features::HOST_USO) {
+            capabilities = capabilities.with_uso();
+        }
     }
     Ok(capabilities)
 }
@@ -184,13 +196,16 @@ mod tests {
     /// H216: what is useless without another feature is not taken.
     #[test]
     fn features_that_need_others_are_not_taken_alone() {
-        let offer = Features::all();
+        let offer = match TAKES_MERGED_DATAGRAMS {
+            true => Features::all(),
+            false => Features::all() - MERGED_DATAGRAMS,
+        };
         assert_eq!(offer.without_orphans(), offer);
         let no_csum = (offer - Features::CSUM).without_orphans();
-        assert!(!no_csum.intersects(Features::HOST_TSO4 | Features::HOST_TSO6));
+        assert!(!no_csum.intersects(Features::HOST_TSO4 | Features::HOST_TSO6 | Features::HOST_USO));
         for missing in [Features::MRG_RXBUF, Features::GUEST_CSUM] {
             let left = (offer - missing).without_orphans();
-            assert!(!left.intersects(Features::GUEST_TSO4 | Features::GUEST_TSO6));
+            assert!(!left.intersects(Features::GUEST_TSO4 | Features::GUEST_TSO6 | MERGED_DATAGRAMS));
         }
     }
 

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use barenet::device::{Capabilities, Device, LinkState, Mac, RxFrame, TxError, TxFrame};
 use virtio_drivers::transport::{DeviceStatus, DeviceType};
 
-use super::features::{self, CONFIG_STATUS, Features, InitError, LINK_HEADER_MAX, QUEUE_SIZE};
+use super::features::{self, CONFIG_STATUS, Features, InitError, LINK_HEADER_MAX, PACKET_MAX, QUEUE_SIZE};
 use super::memory::BufferHal;
 use super::queue::Broken;
 use super::rx::{Drops, Rx, Taken};
@@ -92,6 +92,13 @@ impl<H: BufferHal, T: DmaTransport> VirtioNet<H, T> {
     fn is_within_limits(&self, frame: TxFrame<'_>, len: usize) -> bool {
         let packet_max = match frame.offload.segment {
             None => usize::from(self.capabilities.mtu),
+            Some(request) if request.udp => {
+                if self.capabilities.uso {
+                    PACKET_MAX
+                } else {
+                    0
+                }
+            }
             Some(request) if request.v6 => self.capabilities.tso6 as usize,
             Some(_) => self.capabilities.tso4 as usize,
         };

@@ -362,7 +362,7 @@ fn a_batch_costs_one_notification() {
     let mut net = fake.start();
     let offload = TxOffload {
         checksum: Some(ChecksumRequest { start: 34, offset: 16 }),
-        segment: Some(SegmentRequest { v6: false, segment_len: 1448 }),
+        segment: Some(SegmentRequest { v6: false, udp: false, segment_len: 1448 }),
     };
     let payload = vec![7; 60_000];
     let pieces: [&[u8]; 2] = [&payload[..1], &payload[1..]];

@@ -118,7 +118,7 @@ mod tests {
 
     fn send(device: &mut Loopback<'_>, fill: u8, len: usize) -> Result<(), TxError> {
         let payload = [fill; 100];
-        let segment = Some(SegmentRequest { v6: false, segment_len: u16::from(fill) });
+        let segment = Some(SegmentRequest { v6: false, udp: false, segment_len: u16::from(fill) });
         let offload = TxOffload { checksum: None, segment };
         device.transmit(TxFrame { header: &[], payload: &[&payload[..1], &payload[1..len]], offload })
     }

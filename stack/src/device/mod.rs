@@ -6,6 +6,7 @@
 //! knows about its checksum. It can be a `dyn`, and a stack has several.
 
 pub mod loopback;
+pub mod merged;
 pub mod segment;
 #[cfg(feature = "vlan")]
 pub mod vlan;
@@ -49,12 +50,14 @@ pub struct Capabilities {
     pub tso4: u32,
     /// The same over IPv6.
     pub tso6: u32,
+    /// The device cuts an IP packet of up to 65,535 bytes into datagrams of UDP (USO), of both families.
+    pub uso: bool,
 }
 
 impl Capabilities {
     /// A plain device: no offload.
     pub const fn new(mac: Mac, mtu: u16) -> Self {
-        Capabilities { mac, mtu, tx_checksum: false, tso4: 0, tso6: 0 }
+        Capabilities { mac, mtu, tx_checksum: false, tso4: 0, tso6: 0, uso: false }
     }
 
     /// The same with checksum offload on transmit.
@@ -68,6 +71,13 @@ impl Capabilities {
         self.tx_checksum = true;
         self.tso4 = tso4;
         self.tso6 = tso6;
+        self
+    }
+
+    /// The same with segmentation of datagrams; it implies the checksum.
+    pub const fn with_uso(mut self) -> Self {
+        self.tx_checksum = true;
+        self.uso = true;
         self
     }
 }
@@ -118,6 +128,8 @@ pub struct ChecksumRequest {
 pub struct SegmentRequest {
     /// IPv6 rather than IPv4.
     pub v6: bool,
+    /// Datagrams of UDP rather than segments of TCP.
+    pub udp: bool,
     /// Payload bytes per piece.
     pub segment_len: u16,
 }

@@ -158,7 +158,7 @@ impl<'a> Cutter<'a> {
             let ident = whole.ident.wrapping_add(segments);
             self.patch(header, &whole, ident, done, len, len == left);
             let checksum = fill_checksum(header, self.transport, self.pseudo, &pieces, len, self.tx_checksum);
-            let request = SegmentRequest { v6: self.v6, segment_len: self.mss };
+            let request = SegmentRequest { v6: self.v6, udp: false, segment_len: self.mss };
             let offload = TxOffload { checksum, segment: Some(request).filter(|_| len > mss) };
             match device.transmit(TxFrame { header, payload: &pieces, offload }) {
                 Err(error) if done == 0 => return Err(error),

@@ -6,7 +6,7 @@ use super::Holder;
 use super::{Interface, Stack};
 use crate::bytes::Bytes;
 use crate::counters::Drop;
-use crate::device::{RxChecksum, RxFrame};
+use crate::device::{RxChecksum, RxFrame, merged};
 use crate::ip::addresses::Delivery;
 use crate::ip::{self, InterfaceId, PacketMeta, v6};
 use crate::time::Instant;
@@ -57,6 +57,11 @@ impl Stack<'_> {
     /// Apart, so that the short way has the registers to itself.
     #[inline(never)]
     fn take_any(&mut self, interface: InterfaceId, frame: &RxFrame<'_>, now: Instant) {
+        match merged::split(frame, &mut |datagram| self.on_frame(interface, datagram, now)) {
+            None => {}
+            Some(0) => return self.count_drop(Drop::UdpMalformed, now),
+            Some(_) => return,
+        }
         self.served = None;
         let served_before = self.served_socket.take();
         if let Err(drop) = self.frame_input(interface, frame, now) {

@@ -53,6 +53,8 @@ mod tcp_flow;
 mod tcp_plain;
 mod timers;
 mod udp;
+#[cfg(feature = "uso")]
+mod udp_batch;
 mod udp_bind;
 mod udp_in_place;
 mod udp_options;

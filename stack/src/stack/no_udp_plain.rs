@@ -38,7 +38,7 @@ impl Stack<'_> {
         &mut self,
         _: DatagramHandle,
         _: Option<&SocketAddr>,
-        _: Bytes<'_>,
+        _: (Bytes<'_>, Option<u16>),
         _: &mut dyn Devices,
         _: Instant,
     ) -> Option<Result<(), Drop>> {

@@ -200,6 +200,8 @@ mod udp;
 mod udp_errors;
 mod udp_plain;
 mod unreachable;
+#[cfg(feature = "uso")]
+mod uso;
 mod views;
 
 fn ping(from: &mut Host, to: IpAddr) {

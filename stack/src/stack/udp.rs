@@ -11,6 +11,7 @@ use crate::base::pool::Need;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::device::RxChecksum;
+use crate::device::merged::TAKES_MERGED_DATAGRAMS;
 use crate::error::Error;
 use crate::ip::{self, IcmpError, InterfaceId, PacketMeta, Path};
 use crate::link::neighbor::Purpose;
@@ -39,6 +40,12 @@ impl Stack<'_> {
         let datagram = packet.slice(offset, usize::MAX);
         let header = UdpHeader::parse(datagram)?;
         let datagram = datagram.slice(0, header.len);
+        // What could not be taken apart (`device::merged`).
+        if TAKES_MERGED_DATAGRAMS
+            && meta.segment_len.is_some_and(|len| usize::from(len) + UDP_LEN < header.len)
+        {
+            return Err(Drop::UdpMalformed);
+        }
         check(meta, &header, datagram)?;
         let ports = (header.source, header.destination);
         let payload = datagram.slice(UDP_LEN, usize::MAX);
@@ -270,7 +277,7 @@ impl Stack<'_> {
         now: Instant,
     ) -> Result<usize, Error> {
         if let (None, Some(devices)) = (from, devices.as_deref_mut())
-            && let Some(sent) = self.datagram_send_plain(handle, to.as_ref(), data, devices, now)
+            && let Some(sent) = self.datagram_send_plain(handle, to.as_ref(), (data, None), devices, now)
         {
             // All of it, since the device has it or refused it.
             _ = sent.map_err(|drop| self.count_drop(drop, now));

@@ -14,7 +14,10 @@ use super::udp::refused;
 use crate::base::packet_queue::Frame;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
-use crate::device::{ChecksumRequest, Pieces, RxChecksum, RxFrame, TxError, TxFrame, TxOffload};
+use crate::device::merged::TAKES_MERGED_DATAGRAMS;
+use crate::device::{
+    ChecksumRequest, Pieces, RxChecksum, RxFrame, SegmentRequest, TxError, TxFrame, TxOffload,
+};
 use crate::ip::arrival::{ARRIVAL_LEN, Arrival};
 use crate::ip::{self, InterfaceId, Path};
 use crate::link::neighbor::{NeighborKey, Purpose};
@@ -24,6 +27,9 @@ use crate::wire::{
     ETHERNET_LEN, HEADERS_LEN_MAX, HOP_LIMIT, HeaderTemplate, IPV4_LEN, IPV6_LEN, PacketFields,
     UDP_CHECKSUM_AT, UDP_LEN, UdpHeader, ip_len, protocol,
 };
+
+/// The longest IP packet.
+const PACKET_MAX: usize = 65_535;
 
 /// The socket that a flow's datagrams are for.
 pub(super) struct Owner {
@@ -85,6 +91,9 @@ impl Stack<'_> {
         now: Instant,
     ) -> bool {
         let Some(flow) = self.datagram_flow.as_ref() else { return false };
+        if TAKES_MERGED_DATAGRAMS && frame.segment_len.is_some() {
+            return false; // they are taken apart first
+        }
         // Raw sockets get copies, on the way that looks at everything.
         #[cfg(feature = "raw")]
         if !self.raw.is_empty() {
@@ -139,13 +148,14 @@ impl Stack<'_> {
     }
 
     /// Sends a datagram to `to`, or to the connected peer, the way that the socket's last one went: if it goes to the same peer, fits, and the device has room and
-    /// nothing that waits. `None`: nothing was done.
-    #[inline]
+    /// nothing that waits. With a length for each, these are several datagrams, which the device cuts, if it can. `None`: nothing
+    /// was done.
+    #[inline(always)] // for one datagram, in its caller
     pub(super) fn datagram_send_plain(
         &mut self,
         handle: DatagramHandle,
         to: Option<&SocketAddr>,
-        data: Bytes<'_>,
+        (data, segment_len): (Bytes<'_>, Option<u16>),
         devices: &mut dyn Devices,
         now: Instant,
     ) -> Option<Result<(), Drop>> {
@@ -160,10 +170,14 @@ impl Stack<'_> {
             None => socket.remote() == Some(*known),
         };
         let len = UDP_LEN + data.len();
-        if !is_same || ip_len(path.source) + len > usize::from(path.mtu) {
+        let longest = segment_len.map_or(len, |each| UDP_LEN + usize::from(each));
+        if !is_same || ip_len(path.source) + longest > usize::from(path.mtu) {
             return None;
         }
         let interface = interfaces.get(path.interface.0)?;
+        if segment_len.is_some() && (!interface.capabilities.uso || ip_len(path.source) + len > PACKET_MAX) {
+            return None;
+        }
         if !interface.queue.is_empty() || interface.device_full {
             return None;
         }
@@ -192,12 +206,16 @@ impl Stack<'_> {
         };
         let header = buf.get_mut(..transport + UDP_LEN)?;
         header[transport..].copy_from_slice(&udp);
+        let v6 = path.source.is_ipv6();
+        let segment = segment_len.map(|segment_len| SegmentRequest { v6, udp: true, segment_len });
         let request = ChecksumRequest { start: transport as u16, offset: UDP_CHECKSUM_AT as u16 };
-        let offload = TxOffload { checksum: is_offloaded.then_some(request), segment: None };
+        let offload = TxOffload { checksum: is_offloaded.then_some(request), segment };
         let taken = device.transmit(TxFrame { header, payload: &pieces, offload });
         device.flush();
         let sent = match taken {
             Err(TxError::Full) => return None,
+            // One by one it may go.
+            Err(TxError::Refused) if segment_len.is_some() => return None,
             Err(TxError::Refused) => Err(Drop::DeviceRefused),
             Ok(()) => {
                 counters.frames.sent.count(transport + len);
@@ -205,8 +223,18 @@ impl Stack<'_> {
             }
         };
         let ip = if path.source.is_ipv4() { &mut counters.ipv4 } else { &mut counters.ipv6 };
-        ip.sent.count(transport - ETHERNET_LEN + len);
-        counters.udp.sent.count(len);
+        let headers = transport - ETHERNET_LEN + UDP_LEN;
+        let each = segment_len.map_or(data.len(), usize::from);
+        let mut left = data.len();
+        loop {
+            let len = left.min(each);
+            ip.sent.count(headers + len);
+            counters.udp.sent.count(UDP_LEN + len);
+            left -= len;
+            if left == 0 {
+                break;
+            }
+        }
         Some(sent)
     }
 }

@@ -21,5 +21,6 @@ mod router;
 mod servers;
 mod streams;
 mod tools;
+mod uso;
 mod vlan;
 mod waiting;

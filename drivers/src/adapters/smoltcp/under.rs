@@ -1,5 +1,6 @@
 //! One of our devices as a device of smoltcp.
 
+use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -8,16 +9,18 @@ use ::smoltcp::time::Instant;
 use ::smoltcp::wire::{
     EthernetFrame, EthernetProtocol, IpAddress, IpProtocol, Ipv4Packet, Ipv6Packet, TcpPacket, UdpPacket,
 };
-use barenet::device::{Device, RxChecksum, RxFrame, TxError, TxFrame, TxOffload};
+use barenet::device::{Device, RxChecksum, RxFrame, TxError, TxFrame, TxOffload, merged};
 
 use crate::adapters::frame::HEADER_LEN;
 
 /// Any of our devices under smoltcp 0.14, such as `virtio::VirtioNet`.
 ///
 /// Frames are copied once each way. A frame whose checksum was never computed, because it never crossed a wire, gets
-/// one; a frame that the device merged from several segments is handed on as the long segment that it is.
+/// one; a frame that the device merged from several segments is handed on as the long segment that it is, datagrams one by one.
 pub struct UnderSmoltcp<D> {
     received: Vec<u8>,
+    /// What came in the same frame, in its order.
+    others: VecDeque<Vec<u8>>,
     sender: Sender<D>,
 }
 
@@ -30,7 +33,11 @@ struct Sender<D> {
 impl<D: Device> UnderSmoltcp<D> {
     /// Takes the device.
     pub fn new(device: D) -> Self {
-        UnderSmoltcp { received: Vec::new(), sender: Sender { device, waiting: None } }
+        UnderSmoltcp {
+            received: Vec::new(),
+            others: VecDeque::new(),
+            sender: Sender { device, waiting: None },
+        }
     }
 
     /// The device: to arm it before sleeping, and for its link.
@@ -94,14 +101,19 @@ impl<D: Device> phy::Device for UnderSmoltcp<D> {
         if !self.sender.has_room() {
             return None;
         }
-        self.received.clear();
         // A frame with a wrong checksum is dropped here, and the next one is looked at.
-        while self.received.is_empty() {
-            let received = &mut self.received;
-            if !self.sender.device.receive(&mut |frame| take(frame, received)) {
+        while self.others.is_empty() {
+            let others = &mut self.others;
+            let mut sink = |frame: RxFrame<'_>| {
+                if merged::split(&frame, &mut |datagram| others.extend(taken(datagram))).is_none() {
+                    others.extend(taken(frame));
+                }
+            };
+            if !self.sender.device.receive(&mut sink) {
                 return None;
             }
         }
+        self.received = self.others.pop_front()?;
         Some((RxToken(&self.received), TxToken(&mut self.sender)))
     }
 
@@ -117,15 +129,17 @@ impl<D: Device> phy::Device for UnderSmoltcp<D> {
     }
 }
 
-/// Copies a frame that smoltcp can check.
-fn take(frame: RxFrame<'_>, buf: &mut Vec<u8>) {
+/// A copy of a frame that smoltcp can check.
+fn taken(frame: RxFrame<'_>) -> Option<Vec<u8>> {
     if frame.checksum == RxChecksum::Bad {
-        return;
+        return None;
     }
+    let mut buf = Vec::with_capacity(frame.bytes.len());
     frame.bytes.chunks().for_each(|part| buf.extend_from_slice(part));
     if frame.checksum == RxChecksum::Valid {
-        complete(buf);
+        complete(&mut buf);
     }
+    Some(buf)
 }
 
 /// Computes the checksum of TCP or UDP anew: the field may hold the pseudo-header's sum alone. What is no such packet

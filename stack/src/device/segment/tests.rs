@@ -127,7 +127,7 @@ fn offloads_are_requested() {
         assert_eq!(send(&mut device, v6, 1460), Ok(3000));
         let [(frame, offload)] = &device.frames[..] else { panic!() };
         assert_eq!(frame.len(), packet(v6).0.len() + 3000);
-        assert_eq!(offload.segment, Some(SegmentRequest { v6, segment_len: 1460 }));
+        assert_eq!(offload.segment, Some(SegmentRequest { v6, udp: false, segment_len: 1460 }));
     }
 }
 

@@ -118,15 +118,23 @@ impl UdpSocket {
         (stack, devices): (&mut Stack<'static>, &mut dyn Devices),
         now: Instant,
     ) -> Result<usize, Error> {
-        for (count, (data, to)) in datagrams.iter().enumerate() {
+        let mut count = 0;
+        while let Some((data, to)) = datagrams.get(count) {
+            #[cfg(feature = "uso")]
+            {
+                let joined = stack.datagram_send_joined(self.handle, &datagrams[count..], devices, now);
+                if joined > 0 {
+                    count += joined;
+                    continue;
+                }
+            }
             let waker = waker.filter(|_| count == 0);
-            let sent = self.transmit(&[data], *to, waker, (&mut *stack, &mut *devices), now);
-            match sent {
+            match self.transmit(&[data], *to, waker, (&mut *stack, &mut *devices), now) {
                 Err(error) if count == 0 => return Err(error),
-                Err(_) => return Ok(count),
-                Ok(_) => {}
+                Err(_) => break,
+                Ok(_) => count += 1,
             }
         }
-        Ok(datagrams.len())
+        Ok(count)
     }
 }

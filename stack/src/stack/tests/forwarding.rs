@@ -333,6 +333,8 @@ fn merged_segments_go_on_as_they_were() {
         (true, protocol::TCP, false, 1448, vec![1248, 1248, 4]),
         (true, protocol::UDP, true, 0, vec![1000]),
         (false, protocol::UDP, true, 0, vec![1000]),
+        (true, protocol::UDP, true, 400, vec![400, 400, 200]),
+        (false, protocol::UDP, true, 400, vec![400, 400, 200]),
     ] {
         let mut world = Router::new(1300);
         let is_tcp = next == protocol::TCP;

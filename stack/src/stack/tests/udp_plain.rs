@@ -10,7 +10,7 @@ use crate::device::RxChecksum;
 use crate::ip::routes::Route;
 use crate::udp::{BindOptions, DatagramHandle, Sharing};
 
-struct Only<'a>(InterfaceId, &'a mut Wire);
+pub(super) struct Only<'a>(pub(super) InterfaceId, pub(super) &'a mut Wire);
 
 impl Devices for Only<'_> {
     fn device(&mut self, interface: InterfaceId) -> Option<&mut dyn Device> {
@@ -34,7 +34,7 @@ fn frame(host: &mut Host, socket: DatagramHandle, to: SocketAddr, data: &[u8]) -
 }
 
 /// Two hosts that know each other's hardware addresses, a client and a server at port 7, and where that is.
-fn pair(v6: bool) -> (Host, Host, DatagramHandle, DatagramHandle, SocketAddr) {
+pub(super) fn pair(v6: bool) -> (Host, Host, DatagramHandle, DatagramHandle, SocketAddr) {
     let (mut a, mut b) = (Host::new(1), Host::new(2));
     let client = bind(&mut a, if v6 { "[::]:1000" } else { "0.0.0.0:1000" });
     let server = bind(&mut b, "[::]:7");
