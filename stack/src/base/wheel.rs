@@ -46,9 +46,14 @@ impl Node {
     /// Is there nothing to wait for, or does the timer run, and fire by `at`? Then arming it for that time changes nothing.
     #[inline]
     pub(crate) fn fires_by(&self, at: Instant) -> bool {
-        at == Instant::FAR_FUTURE
-            || self.armed && (self.at.wrapping_sub(at.micros().div_ceil(1000) as u32) as i32) <= 0
+        at == Instant::FAR_FUTURE || self.armed && (self.at.wrapping_sub(tick(at) as u32) as i32) <= 0
     }
+}
+
+/// The first tick that is not before `at`.
+#[inline]
+fn tick(at: Instant) -> u64 {
+    at.micros().saturating_add(999) / 1000
 }
 
 /// Where the wheel finds the node of a timed thing.
@@ -76,7 +81,7 @@ impl Wheel {
     /// armed for an earlier time already does nothing: its owner looks at its deadlines when it
     /// fires and arms it again, which is cheaper than moving it with every packet.
     pub(crate) fn arm(&mut self, nodes: &mut impl Nodes, index: u32, at: Instant) {
-        let tick = at.micros().div_ceil(1000).clamp(self.now, self.now + FARTHEST);
+        let tick = tick(at).clamp(self.now, self.now + FARTHEST);
         let node = nodes.node(index);
         if node.armed {
             if (node.at.wrapping_sub(tick as u32) as i32) <= 0 {

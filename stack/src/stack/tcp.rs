@@ -42,8 +42,8 @@ enum Hop {
 
 /// What came of one attempt to send for a connection.
 pub(super) enum Sent {
-    /// A segment went out, or was as good as lost. There may be `more`, and its way, if that is known.
-    Segment { link: Option<LinkPath>, more: bool },
+    /// A segment went out, or was as good as lost. There may be `more`.
+    Segment { more: bool },
     /// There is nothing to send.
     Nothing,
     /// The neighbour's address is being asked for.
@@ -274,16 +274,12 @@ impl Stack<'_> {
     pub(crate) fn tcp_egress(&mut self, id: InterfaceId, device: &mut dyn Device, now: Instant) -> bool {
         let mut burst = None;
         for _ in 0..EGRESS_BUDGET {
-            let Some((index, link)) = burst.take().or_else(|| Some((self.tcp.next_ready(id)?, None))) else {
-                return true;
-            };
-            match self.tcp_send_one(index, link, device, now) {
-                Sent::Nothing | Sent::Segment { more: false, .. } => {}
-                // Nobody else waits: a burst of segments takes one way.
-                Sent::Segment { link: Some(link), .. } if !self.tcp.has_ready(id.0.index) => {
-                    burst = Some((index, Some(link)));
-                }
-                Sent::Segment { .. } => self.tcp.queue_if_ready(index),
+            let Some(index) = burst.take().or_else(|| self.tcp.next_ready(id)) else { return true };
+            match self.tcp_send_one(index, device, now) {
+                Sent::Nothing | Sent::Segment { more: false } => {}
+                // Nobody else waits: it goes on.
+                Sent::Segment { more: true } if !self.tcp.has_ready(id.0.index) => burst = Some(index),
+                Sent::Segment { more: true } => self.tcp.queue_if_ready(index),
                 Sent::Blocked => self.tcp.block(index),
                 Sent::DeviceFull => {
                     self.tcp.queue_if_ready(index);
@@ -291,7 +287,7 @@ impl Stack<'_> {
                 }
             }
         }
-        if let Some((index, _)) = burst {
+        if let Some(index) = burst {
             self.tcp.queue_if_ready(index);
         }
         true
@@ -303,45 +299,29 @@ impl Stack<'_> {
         TEXT_MAX.min((TX_PIECES - 2) * self.pool.block_len()) as u32
     }
 
-    /// Plans a segment, gives it to the device, and only then makes it so. `link` is known in a
-    /// burst.
+    /// Plans a segment, gives it to the device, and only then makes it so.
     #[inline]
-    fn tcp_send_one(
-        &mut self,
-        index: u32,
-        link: Option<LinkPath>,
-        device: &mut dyn Device,
-        now: Instant,
-    ) -> Sent {
-        if let Some(sent) = self.tcp_send_plain(index, link.as_ref(), device, now) {
-            return sent;
+    fn tcp_send_one(&mut self, index: u32, device: &mut dyn Device, now: Instant) -> Sent {
+        match self.tcp_send_plain(index, device, now) {
+            Some(sent) => sent,
+            None => self.tcp_send_other(index, device, now),
         }
-        self.tcp_send_other(index, link, device, now)
     }
 
     /// Sends one that is no plain segment. Apart, so that those have the registers to themselves.
     #[inline(never)]
-    fn tcp_send_other(
-        &mut self,
-        index: u32,
-        link: Option<LinkPath>,
-        device: &mut dyn Device,
-        now: Instant,
-    ) -> Sent {
+    fn tcp_send_other(&mut self, index: u32, device: &mut dyn Device, now: Instant) -> Sent {
         let Some(mut plan) = self.tcp.plan(index, self.text_max(), now, &self.pool) else {
             return Sent::Nothing;
         };
-        let link = match link {
-            Some(link) => link,
-            None => match self.tcp_link(index, device, now) {
-                Ok(Hop::Known(link)) => link,
-                Ok(Hop::Asked) => return Sent::Blocked,
-                Ok(Hop::Resized(mtu)) => {
-                    self.tcp.follow_path(index, mtu, now, &mut self.pool);
-                    return Sent::Segment { link: None, more: true };
-                }
-                Err(error) => return self.tcp_no_way(index, &plan, error, now),
-            },
+        let link = match self.tcp_link(index, device, now) {
+            Ok(Hop::Known(link)) => link,
+            Ok(Hop::Asked) => return Sent::Blocked,
+            Ok(Hop::Resized(mtu)) => {
+                self.tcp.follow_path(index, mtu, now, &mut self.pool);
+                return Sent::Segment { more: true };
+            }
+            Err(error) => return self.tcp_no_way(index, &plan, error, now),
         };
         self.tcp_transmit(index, &mut plan, &link, device, now)
     }
@@ -433,7 +413,7 @@ impl Stack<'_> {
         self.count_packet(&ip, header_len - wire::ETHERNET_LEN + taken);
         plan.cut_to(taken as u32);
         let more = self.tcp.on_sent(index, plan, now, &mut self.pool);
-        if taken < len { Sent::DeviceFull } else { Sent::Segment { link: Some(*link), more } }
+        if taken < len { Sent::DeviceFull } else { Sent::Segment { more } }
     }
 
     /// The way to the peer. The last one found is remembered: a burst of segments takes one way.
@@ -476,7 +456,7 @@ impl Stack<'_> {
         self.tcp_outcome(&tuple, interface, outcome, now);
         if plan.kind == PlanKind::Ack {
             let more = self.tcp.on_sent(index, plan, now, &mut self.pool);
-            return Sent::Segment { link: None, more };
+            return Sent::Segment { more };
         }
         Sent::Blocked
     }

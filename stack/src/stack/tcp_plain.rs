@@ -14,13 +14,12 @@ use crate::ip::{Path, path_mtu};
 use crate::link::neighbor::{NeighborKey, Purpose};
 use crate::time::Instant;
 use crate::wire::tcp::{PLAIN_LEN_MAX, emit_plain};
-use crate::wire::{ETHERNET_LEN, HEADERS_LEN_MAX, HeaderTemplate, LinkPath, PacketFields, protocol};
+use crate::wire::{ETHERNET_LEN, HEADERS_LEN_MAX, HeaderTemplate, PacketFields, protocol};
 
 /// The path that TCP took last.
 pub(super) struct TcpWay {
     pub(super) key: RouteCacheKey,
     pub(super) path: Path,
-    mac: Mac,
     template: HeaderTemplate,
 }
 
@@ -28,24 +27,23 @@ impl TcpWay {
     /// The path of `key`, which leaves from this hardware address.
     pub(super) fn new(key: RouteCacheKey, path: Path, mac: Mac) -> Self {
         let (destination, source, ..) = key;
-        TcpWay { key, path, mac, template: HeaderTemplate::new(mac, source, destination, protocol::TCP) }
+        TcpWay { key, path, template: HeaderTemplate::new(mac, source, destination, protocol::TCP) }
     }
 }
 
 impl Stack<'_> {
-    /// Sends the next segment of a connection, if that is a plain one whose path is the last one's and whose next hop is known:
-    /// `link`, in a burst. `None`: nothing was done.
+    /// Sends the next segment of a connection, if that is a plain one whose path is the last one's and whose next hop is known.
+    /// `None`: nothing was done.
     #[inline]
     pub(super) fn tcp_send_plain(
         &mut self,
         index: u32,
-        link: Option<&LinkPath>,
         device: &mut dyn Device,
         now: Instant,
     ) -> Option<Sent> {
         let most = self.text_max();
         let Stack { tcp, pool, counters, events, neighbors, interfaces, tcp_way, paths_epoch, .. } = self;
-        let TcpWay { key, path, mac, template } = tcp_way.as_ref()?;
+        let TcpWay { key, path, template } = tcp_way.as_ref()?;
         let (c, settings) = tcp.sender(index)?;
         let is_same = *key == (c.tuple.remote, c.tuple.local, c.interface, *paths_epoch);
         // A path that takes even less must fragment, and one that changed is followed first.
@@ -54,13 +52,8 @@ impl Stack<'_> {
             return None;
         }
         let mut plan = c.tcb.plan_plain(most, now, pool)?;
-        let destination = match link {
-            Some(link) => link.destination,
-            None => {
-                let key = NeighborKey { interface: path.interface, address: path.next_hop };
-                neighbors.keeping_deadlines().known(&key, Purpose::Patient, now)?
-            }
-        };
+        let neighbor = NeighborKey { interface: path.interface, address: path.next_hop };
+        let mac = neighbors.keeping_deadlines().known(&neighbor, Purpose::Patient, now)?;
         let mut payload = Pieces::new();
         let len = c.plain_payload(pool, &plan, &mut payload);
         plan.cut_to(len as u32);
@@ -73,7 +66,7 @@ impl Stack<'_> {
         let transport = template.emit(
             &mut buf,
             &PacketFields {
-                mac: destination,
+                mac,
                 traffic_class: fields.dscp << 2 | plan.mark as u8,
                 hop_limit: match is_v4 {
                     true => fields.hop_limit,
@@ -109,11 +102,10 @@ impl Stack<'_> {
         ip.sent.count(transport - ETHERNET_LEN + tcp_len + taken);
         counters.tcp.sent.count(tcp_len + len);
         plan.cut_to(taken as u32);
-        let link = LinkPath { source: *mac, destination };
         let (more, look_by) = c.on_plain_sent(&plan, &mut settings.context(options, now, pool));
         if let Some(deadline) = look_by {
             tcp.after_sent(index, deadline, now, pool);
         }
-        Some(if taken < len { Sent::DeviceFull } else { Sent::Segment { link: Some(link), more } })
+        Some(if taken < len { Sent::DeviceFull } else { Sent::Segment { more } })
     }
 }

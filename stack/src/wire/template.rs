@@ -55,7 +55,7 @@ impl HeaderTemplate {
 
     /// Writes both headers to the front of `buf`, and returns their length. What follows there is overwritten up to
     /// [`HEADERS_LEN_MAX`].
-    #[inline]
+    #[inline(always)] // at every segment
     pub(crate) fn emit<const N: usize>(&self, buf: &mut [u8; N], fields: &PacketFields) -> usize {
         let PacketFields { mac, traffic_class, hop_limit, flow_label, payload_len } = *fields;
         let Some(front) = buf.first_chunk_mut::<HEADERS_LEN_MAX>() else { return 0 };

@@ -97,6 +97,7 @@ impl Chain {
     }
 
     /// What the queue lacks to hold `reach` bytes.
+    #[inline]
     fn owed(&self, pool: &Pool<'_>, reach: usize) -> Cost {
         if self.is_whole() {
             let blocks = to_u32((self.start as usize + reach).div_ceil(pool.block_len));
@@ -111,17 +112,27 @@ impl Chain {
     /// Promises memory for `reach` bytes from the front, and no more: what [`promisable`](Chain::promisable)
     /// found, or less than before.
     pub(crate) fn promise(&mut self, pool: &mut Pool<'_>, reach: usize) {
-        if reach != self.reach as usize {
-            self.keeping_account(pool, |chain, _| chain.reach = to_u32(reach));
+        if reach == self.reach as usize {
+            return;
+        }
+        // Nearly always as many blocks as before.
+        let (before, after) = (self.owed(pool, self.reach as usize), self.owed(pool, reach));
+        self.reach = to_u32(reach);
+        if before != after {
+            pool.lift_promise(before);
+            pool.add_promise(after);
         }
     }
 
     /// How many bytes from the front, `want` at most, can be promised so that what the need leaves to
     /// others stays free.
+    #[inline]
     pub(crate) fn promisable(&self, pool: &Pool<'_>, want: usize, need: Need) -> usize {
-        if pool.has_plenty(want, need) {
-            return want;
-        }
+        if pool.has_plenty(want, need) { want } else { self.promisable_of_little(pool, want, need) }
+    }
+
+    #[inline(never)]
+    fn promisable_of_little(&self, pool: &Pool<'_>, want: usize, need: Need) -> usize {
         let (floor, owed) = (pool.floor(need), self.owed(pool, self.reach as usize));
         let left_with = |cost| pool.left_with(owed, cost).map(|left| left.saturating_sub(floor));
         let fits = |reach: usize| {
@@ -144,6 +155,7 @@ impl Chain {
     }
 
     /// Does something that changes what was promised, or what is there for it.
+    #[inline]
     fn keeping_account<R>(
         &mut self,
         pool: &mut Pool<'_>,
@@ -198,6 +210,19 @@ impl Chain {
         self.move_to(pool, other);
     }
 
+    /// Gives a queue without memory the blocks for its first `len` bytes. False: there are none for this need.
+    #[inline(never)]
+    fn begin(&mut self, pool: &mut Pool<'_>, len: usize, need: Need) -> bool {
+        if self.reach == 0 {
+            let cost = pool.cost(len);
+            if cost.class != 0 {
+                self.begin_small(pool, cost, pool.floor(need));
+                return self.head != NONE;
+            }
+        }
+        self.begin_promised(pool, len) || self.reserve(pool, len, need)
+    }
+
     /// Gives a queue without memory the first of the whole blocks that it was promised, if that holds `len` bytes.
     /// False: nothing was done.
     #[inline]
@@ -216,6 +241,7 @@ impl Chain {
     }
 
     /// Gives a queue without memory a small block, if what is above `floor` has it.
+    #[inline]
     fn begin_small(&mut self, pool: &mut Pool<'_>, cost: Cost, floor: u32) {
         // It takes a block at most.
         let is_left = || pool.left_with(Cost::NOTHING, cost).is_some_and(|left| left >= floor);
@@ -275,7 +301,7 @@ impl Chain {
     fn compact(&mut self, pool: &mut Pool<'_>) {
         let len = self.len as usize;
         let is_little = self.blocks == 1 && self.reach == 0 && len <= pool.small_len();
-        if is_little && self.is_whole() && pool.beyond(Need::Ahead) == 0 {
+        if is_little && pool.beyond(Need::Ahead) == 0 {
             let cost = pool.cost(len);
             let mut other = Chain { origin: self.origin.wrapping_add(self.len + 1), ..Chain::new() };
             other.begin_small(pool, cost, 0);
@@ -312,15 +338,17 @@ impl Chain {
     }
 
     /// Appends as much of `data` as there is memory for and returns how much.
+    #[inline]
     pub fn append(&mut self, pool: &mut Pool<'_>, data: &[u8], need: Need) -> usize {
-        if self.append_there(pool, data)
-            || (self.begin_promised(pool, data.len()) && self.append_there(pool, data))
-        {
+        if (self.head != NONE || self.begin(pool, data.len(), need)) && self.append_there(pool, data) {
             return data.len();
         }
-        if self.head == NONE && self.reserve(pool, data.len(), need) && self.append_there(pool, data) {
-            return data.len();
-        }
+        self.append_behind(pool, data, need)
+    }
+
+    /// Appends as much of `data` as there is memory for, behind the last block as well.
+    #[inline(never)]
+    fn append_behind(&mut self, pool: &mut Pool<'_>, data: &[u8], need: Need) -> usize {
         let (head, tail, spare) = (self.head, self.tail, self.room(pool) - self.len as usize);
         self.reserve(pool, self.len as usize + data.len(), need);
         let (block, at) = match spare {
@@ -374,6 +402,7 @@ impl Chain {
     }
 
     /// Frees `n` bytes at the front, or all if there are fewer.
+    #[inline]
     pub fn consume(&mut self, pool: &mut Pool<'_>, n: usize) {
         let n = to_u32(n.min(self.len as usize));
         // What is taken from whole blocks leaves their promise as it is.
@@ -381,10 +410,13 @@ impl Chain {
             self.keeping_account(pool, |chain, pool| chain.take_front(pool, n));
         } else {
             self.take_front(pool, n);
-            self.compact(pool);
+            if self.is_whole() {
+                self.compact(pool);
+            }
         }
     }
 
+    #[inline]
     fn take_front(&mut self, pool: &mut Pool<'_>, n: u32) {
         self.origin = self.origin.wrapping_add(n);
         self.reach = self.reach.saturating_sub(n);
@@ -393,6 +425,12 @@ impl Chain {
             return self.release(pool);
         }
         self.start += n;
+        if self.start as usize >= pool.len_of(self.head) {
+            self.free_front(pool);
+        }
+    }
+
+    fn free_front(&mut self, pool: &mut Pool<'_>) {
         let (first, mut last, mut count) = (self.head, NONE, 0);
         while self.start as usize >= pool.len_of(self.head) {
             last = self.head;
@@ -400,10 +438,8 @@ impl Chain {
             self.head = pool.next(last);
             count += 1;
         }
-        if count > 0 {
-            self.blocks -= count;
-            pool.put(Run { first, last, count });
-        }
+        self.blocks -= count;
+        pool.put(Run { first, last, count });
     }
 
     /// Cuts the queue to `len` bytes and frees the blocks behind.
@@ -437,6 +473,7 @@ impl Chain {
         self.release(pool);
     }
 
+    #[inline]
     fn release(&mut self, pool: &mut Pool<'_>) {
         if is_small(self.head) && self.head != NONE {
             pool.put_small(self.head);
@@ -449,6 +486,7 @@ impl Chain {
     /// The bytes from `offset` on, `len` of them at most, in the pieces in which they lie, added to
     /// `pieces` as long as that has room. Returns how many bytes. The cursor makes the next call
     /// with a later offset cheap.
+    #[inline]
     pub fn pieces<'p, const N: usize>(
         &self,
         pool: &'p Pool<'_>,
@@ -462,6 +500,18 @@ impl Chain {
             let piece = pool.bytes(self.head, self.start as usize + offset, len);
             return if pieces.push(piece).is_ok() { len } else { 0 };
         }
+        self.pieces_of_many(pool, cursor, offset, len, pieces)
+    }
+
+    #[inline(never)]
+    fn pieces_of_many<'p, const N: usize>(
+        &self,
+        pool: &'p Pool<'_>,
+        cursor: &mut Cursor,
+        offset: usize,
+        len: usize,
+        pieces: &mut heapless::Vec<&'p [u8], N>,
+    ) -> usize {
         let block_len = to_u32(pool.block_len);
         let (mut block, mut at) = self.seek(pool, cursor, offset);
         let mut done = 0;
@@ -544,6 +594,7 @@ impl Chain {
     }
 
     /// Copies from `offset` into `to` as much as there is and returns how much.
+    #[inline]
     pub fn copy_out(&self, pool: &Pool<'_>, offset: usize, to: &mut [u8]) -> usize {
         let want = to.len().min((self.len as usize).saturating_sub(offset));
         if self.blocks == 1 {
@@ -554,8 +605,13 @@ impl Chain {
             ));
             return want;
         }
+        self.copy_out_of_many(pool, offset, &mut to[..want])
+    }
+
+    #[inline(never)]
+    fn copy_out_of_many(&self, pool: &Pool<'_>, offset: usize, to: &mut [u8]) -> usize {
+        let (want, mut done) = (to.len(), 0);
         let (mut block, mut at) = self.locate(pool, offset);
-        let mut done = 0;
         while done < want {
             let (n, last) = pool.stretch(block, at, want - done);
             to[done..done + n].copy_from_slice(pool.bytes(block, at, n));

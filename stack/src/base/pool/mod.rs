@@ -235,6 +235,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Bytes that may be taken for this need.
+    #[inline]
     pub fn beyond(&self, need: Need) -> usize {
         self.left().saturating_sub(self.floor(need)) as usize * self.block_len
     }
@@ -248,6 +249,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Blocks that stay free when something is taken for this need.
+    #[inline]
     fn floor(&self, need: Need) -> u32 {
         let (part, least) = need.floor();
         // Not more than the limit, which fits.
@@ -255,6 +257,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Blocks that are used or promised. Small blocks that are free serve promises of their size first.
+    #[inline]
     fn committed(&self) -> u32 {
         let small = self.classes.iter().map(Class::blocks_owed).sum::<u32>();
         self.used + self.promised + small
@@ -341,6 +344,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Takes one block, for which nobody asks what it is chained to.
+    #[inline]
     fn take_one(&mut self) -> Option<u32> {
         let first = match self.free.wrapping_sub(1) {
             NONE => {
@@ -377,6 +381,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Takes blocks back. Those of an empty pool lie in order again.
+    #[inline]
     fn put(&mut self, run: Run) {
         self.used -= run.count;
         if self.used == 0 {

@@ -1,6 +1,7 @@
 //! Small blocks: parts of a block, for queues that hold little. A block that was divided has parts of one
 //! size only; the first bytes of it say which are free. Those with a free part are in a list for each
-//! size, so taking one and giving it back cost the same however many there are.
+//! size, so taking one and giving it back cost the same however many there are. One of them is open: parts are taken
+//! from it, and what its first bytes would say stands in the pool, since most parts are given back soon.
 
 use super::{CLASS_SHIFT, Cost, NONE, Pool, Run, is_small};
 
@@ -24,7 +25,10 @@ pub(super) struct Class {
     pub(super) len: u32,
     /// 0: there are none of this size.
     pub(super) per_block: u32,
-    /// The first block with a free part.
+    /// The open block, which has a free part and is in no list, and its front.
+    open: u32,
+    front: Head,
+    /// The first of the other blocks with a free part.
     partial: u32,
     /// Free parts of divided blocks.
     free: u32,
@@ -33,7 +37,8 @@ pub(super) struct Class {
 
 impl Class {
     /// No parts.
-    pub(super) const NONE: Class = Class { len: 0, per_block: 0, partial: 0, free: 0, promised: 0 };
+    pub(super) const NONE: Class =
+        Class { len: 0, per_block: 0, open: 0, front: Head::NONE, partial: 0, free: 0, promised: 0 };
 
     pub(super) const fn all(block_len: usize) -> [Class; CLASSES] {
         let mut classes = [Class::NONE; CLASSES];
@@ -51,7 +56,7 @@ impl Class {
             parts @ PER_BLOCK_MIN..PER_BLOCK_MAX => parts,
             PER_BLOCK_MAX.. => PER_BLOCK_MAX,
         };
-        Class { len, per_block, partial: NONE, free: 0, promised: 0 }
+        Class { len, per_block, open: NONE, front: Head::EMPTY, partial: NONE, ..Class::NONE }
     }
 
     /// Blocks that have yet to be divided for what is promised.
@@ -64,7 +69,7 @@ impl Class {
 }
 
 /// The front of a divided block.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Head {
     /// Its neighbours in the list of those with a free part.
     previous: u32,
@@ -76,6 +81,9 @@ struct Head {
 }
 
 impl Head {
+    /// That of no block.
+    const NONE: Head = Head { previous: 0, next: 0, free: 0, fresh: 0, used: 0 };
+
     /// No part was taken.
     const EMPTY: Head = Head { previous: NONE, next: NONE, free: NO_PART, fresh: 0, used: 0 };
 
@@ -120,7 +128,7 @@ impl Pool<'_> {
         if is_small(block) { self.place_small(block, at) } else { (block as usize, at) }
     }
 
-    #[inline(never)]
+    #[inline]
     fn place_small(&self, block: u32, at: usize) -> (usize, usize) {
         match self.classes.get(((block >> CLASS_SHIFT) as usize).wrapping_sub(1)) {
             None => (block as usize, at),
@@ -133,6 +141,7 @@ impl Pool<'_> {
     }
 
     /// The blocks that hold `len` bytes with the least waste.
+    #[inline]
     pub(super) fn cost(&self, len: usize) -> Cost {
         if len == 0 {
             return Cost::NOTHING;
@@ -174,58 +183,92 @@ impl Pool<'_> {
     }
 
     /// Takes a small block. `None`: there is no block left to divide.
-    pub(super) fn take_small(&mut self, class: u32) -> Option<u32> {
-        let Class { partial, per_block, len, .. } = *self.class_mut(class)?;
-        let (host, mut head) = match partial {
-            NONE => (self.divide(class, per_block)?, Head::EMPTY),
-            host => (host, self.head(host)),
-        };
-        let part = match head.free {
-            NO_PART => {
-                head.fresh += 1;
-                head.fresh - 1
-            }
-            part => {
-                let (_, parts) = self.divided(host)?;
-                let next = parts.get(usize::from(part) * len as usize..)?.first_chunk::<2>()?;
-                head.free = u16::from_ne_bytes(*next);
-                part
-            }
-        };
-        head.used += 1;
-        self.set_head(host, &head);
-        if u32::from(head.used) == per_block {
-            self.unlist(class, &head);
-        }
-        if let Some(class) = self.class_mut(class) {
-            class.free -= 1;
-        }
-        Some(number(class, host * per_block + u32::from(part)))
-    }
-
-    /// The front of a divided block, and its parts.
     #[inline]
-    fn divided(&mut self, host: u32) -> Option<(&mut [u8; HEAD], &mut [u8])> {
-        let len = self.block_len;
-        self.bytes_mut(host, 0, len).split_first_chunk_mut::<HEAD>()
-    }
-
-    /// Takes a block to be divided, whose front the caller writes.
-    fn divide(&mut self, class: u32, per_block: u32) -> Option<u32> {
-        let host = self.take_one()?;
-        if let Some(class) = self.class_mut(class) {
-            class.partial = host;
-            class.free += per_block;
+    pub(super) fn take_small(&mut self, class: u32) -> Option<u32> {
+        if self.class_mut(class)?.open == NONE {
+            self.open(class)?;
         }
-        Some(host)
+        let Class { open, per_block, len, front: Head { free: part, .. }, .. } = *self.class_mut(class)?;
+        let next = match part {
+            NO_PART => None,
+            part => Some(self.part(open, part.into(), len).first_chunk::<2>()?),
+        };
+        let next = next.map(|next| u16::from_ne_bytes(*next));
+        let Class { front, free, .. } = self.class_mut(class)?;
+        let part = match next {
+            None => {
+                front.fresh += 1;
+                front.fresh - 1
+            }
+            Some(next) => core::mem::replace(&mut front.free, next),
+        };
+        front.used += 1;
+        *free -= 1;
+        if u32::from(front.used) == per_block {
+            let front = *front;
+            self.set_head(open, &front);
+            self.set_open(class, NONE, Head::EMPTY);
+        }
+        Some(number(class, open * per_block + u32::from(part)))
     }
 
+    /// A part of this block.
+    #[inline]
+    fn part(&mut self, host: u32, part: u32, len: u32) -> &mut [u8] {
+        self.bytes_mut(host, HEAD + (part * len) as usize, len as usize)
+    }
+
+    fn set_open(&mut self, class: u32, open: u32, front: Head) {
+        if let Some(class) = self.class_mut(class) {
+            (class.open, class.front) = (open, front);
+        }
+    }
+
+    /// Opens a block with a free part, or one that is divided now.
+    fn open(&mut self, class: u32) -> Option<()> {
+        let Class { partial, per_block, .. } = *self.class_mut(class)?;
+        if partial != NONE {
+            let head = self.head(partial);
+            self.unlist(class, &head);
+            self.set_open(class, partial, Head { previous: NONE, next: NONE, ..head });
+            return Some(());
+        }
+        let host = self.take_one()?;
+        self.class_mut(class)?.free += per_block;
+        self.set_open(class, host, Head::EMPTY);
+        Some(())
+    }
+
+    #[inline]
     pub(super) fn put_small(&mut self, id: u32) {
         debug_assert!(is_small(id), "a whole block is no small one");
         let which = id >> CLASS_SHIFT;
-        let Some(Class { per_block, partial, len, .. }) = self.class_mut(which).copied() else { return };
-        let at = id & ((1 << CLASS_SHIFT) - 1);
+        let Some(class) = self.class_mut(which) else { return };
+        let (per_block, len, at) = (class.per_block, class.len, id & ((1 << CLASS_SHIFT) - 1));
         let (host, part) = (at / per_block, at % per_block);
+        let (is_open, is_last) = (class.open == host, class.front.used == 1);
+        if !is_open {
+            return self.put_aside(which, host, part);
+        }
+        if is_last {
+            // The block is whole again.
+            class.open = NONE;
+            class.free -= per_block - 1;
+            return self.put(Run { first: host, last: host, count: 1 });
+        }
+        class.free += 1;
+        class.front.used -= 1;
+        // Below `per_block`, which fits.
+        let next = core::mem::replace(&mut class.front.free, u16::try_from(part).unwrap_or(NO_PART));
+        if let Some(link) = self.part(host, part, len).first_chunk_mut::<2>() {
+            *link = next.to_ne_bytes();
+        }
+    }
+
+    /// Takes a part back whose block is not open.
+    #[inline(never)]
+    fn put_aside(&mut self, which: u32, host: u32, part: u32) {
+        let Some(Class { per_block, partial, len, .. }) = self.class_mut(which).copied() else { return };
         let mut head = self.head(host);
         if head.used == 1 {
             // The block is whole again.
@@ -236,19 +279,16 @@ impl Pool<'_> {
             }
             return;
         }
-        let Some((front, parts)) = self.divided(host) else { return };
-        if let Some(next) =
-            parts.get_mut((part * len) as usize..).and_then(|part| part.first_chunk_mut::<2>())
-        {
-            *next = head.free.to_ne_bytes();
+        if let Some(link) = self.part(host, part, len).first_chunk_mut::<2>() {
+            *link = head.free.to_ne_bytes();
         }
-        head.free = u16::try_from(part).unwrap_or(NO_PART); // below `per_block`, which fits
+        head.free = u16::try_from(part).unwrap_or(NO_PART);
         let was_full = u32::from(head.used) == per_block;
         if was_full {
             (head.previous, head.next) = (NONE, partial);
         }
         head.used -= 1;
-        *front = head.bytes();
+        self.set_head(host, &head);
         if was_full {
             self.relink(partial, |next| next.previous = host);
             self.set_partial(which, host);

@@ -50,7 +50,7 @@ impl Tcb {
         fill: impl FnOnce(&mut [u8]) -> (usize, R),
         cx: &mut Context<'_, '_>,
     ) -> Result<R, Error> {
-        let most = most.max(1).min(self.room(cx));
+        let most = self.room(most.max(1), cx);
         if most == 0 {
             return Err(Error::WouldBlock);
         }

@@ -31,7 +31,7 @@ struct Queue<'q> {
 impl Tcb {
     /// SEND: queues as much of `data` as there is room for. `WouldBlock` if that is nothing.
     pub(crate) fn write(&mut self, data: &[u8], cx: &mut Context<'_, '_>) -> Result<usize, Error> {
-        let part = &data[..data.len().min(self.room(cx))];
+        let part = &data[..self.room(data.len(), cx)];
         let n = self.queue(part, cx)?;
         if n == 0 && !data.is_empty() { Err(Error::WouldBlock) } else { Ok(n) }
     }
@@ -45,6 +45,7 @@ impl Tcb {
         }
     }
 
+    #[inline]
     fn queue(&mut self, data: &[u8], cx: &mut Context<'_, '_>) -> Result<usize, Error> {
         self.queue_with(cx, |queue, pool| queue.append(pool, data, Need::Send))
     }
@@ -81,15 +82,24 @@ impl Tcb {
         }
     }
 
-    /// How much `write` would take; any amount, if it would only fail.
-    pub(crate) fn room(&self, cx: &Context<'_, '_>) -> usize {
-        let Some(Queue { len, max, unsent, chain, window }) = self.open_queue(cx) else { return usize::MAX };
-        let room = max.saturating_sub(len);
-        if cx.pool.has_plenty(max as usize, Need::Ahead) {
-            return room.min(cx.unsent_room(unsent)) as usize;
+    /// How much of `want` bytes `write` would take; all, if it would only fail.
+    #[inline]
+    pub(crate) fn room(&self, want: usize, cx: &Context<'_, '_>) -> usize {
+        // Nearly always: little is queued, and no buffer is as small as that.
+        if let Phase::Synchronized(Synchronized { send, .. }) = &self.phase
+            && cx.options.unsent_max.is_none()
+        {
+            let all = send.queue.len().saturating_add(want);
+            if all <= send.queue_max_least() as usize && cx.pool.has_plenty(all, Need::Ahead) {
+                return want;
+            }
         }
-        let share = memory_share(cx.pool, len, chain.spare(cx.pool), window);
-        room.min(cx.unsent_room(unsent)).min(share) as usize
+        let Some(Queue { len, max, unsent, chain, window }) = self.open_queue(cx) else { return want };
+        let room = want.min(max.saturating_sub(len).min(cx.unsent_room(unsent)) as usize);
+        if cx.pool.has_plenty(max as usize, Need::Ahead) {
+            return room;
+        }
+        room.min(memory_share(cx.pool, len, chain.spare(cx.pool), window) as usize)
     }
 
     fn room_for_last_words(&self, cx: &Context<'_, '_>) -> usize {
@@ -116,7 +126,7 @@ impl Tcb {
 
     /// Would `write` take something, or fail?
     pub(crate) fn is_writable(&self, cx: &Context<'_, '_>) -> bool {
-        self.room(cx) > 0
+        self.room(1, cx) > 0
     }
 
     /// Has the peer acknowledged everything that was written, and the FIN if there is one?
@@ -137,9 +147,11 @@ impl Tcb {
         if to.is_empty() {
             return Ok(0);
         }
-        self.stop_waiting_for_payload();
         match &mut self.phase {
-            Phase::SynSent(_) | Phase::SynReceived(_) => Err(Error::WouldBlock),
+            Phase::SynSent(_) | Phase::SynReceived(_) => {
+                self.stop_waiting_for_payload();
+                Err(Error::WouldBlock)
+            }
             Phase::Synchronized(s) => {
                 let n = s.receive.read(cx.pool, to);
                 s.after_reading(n, cx);

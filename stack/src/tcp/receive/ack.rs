@@ -227,6 +227,7 @@ impl Receive {
     }
 
     /// An acknowledgment went out, `bare` or with payload.
+    #[inline]
     pub(crate) fn on_ack_sent(&mut self, pool: &mut Pool<'_>, edge: Seq, bare: bool) {
         let repeat = bare && self.is_worth_repeating(edge);
         self.edge = self.edge.later_of(edge);

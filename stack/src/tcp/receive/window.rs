@@ -54,6 +54,7 @@ pub(crate) fn is_acceptable(segment: &Segment<'_>, nxt: Seq, wnd: u32) -> bool {
 
 impl Receive {
     /// Memory for what is inside the window; where nothing comes any more, for what lies here.
+    #[inline]
     pub(super) fn keep_promise(&mut self, pool: &mut Pool<'_>) {
         let open = if self.finished || self.shut { 0 } else { self.wnd() };
         self.queue.promise(pool, (self.readable + open) as usize);
@@ -63,6 +64,7 @@ impl Receive {
     ///
     /// The edge moves on by a segment or half the buffer at least (RFC 9293 §3.8.6.2.2, H024) and
     /// never back.
+    #[inline]
     pub(crate) fn window(&self, pool: &Pool<'_>) -> (u16, Seq) {
         // A peer that goes on sending into silence gives up; one that finds the window closed asks.
         if self.refused {
@@ -71,7 +73,7 @@ impl Receive {
         // Without SACK a duplicate acknowledgment has the window of the one before, or it is none (RFC
         // 5681 §2); and a window as large as the buffer can't open further.
         let repeats = self.ack.owes_duplicates() && self.last_ack == self.nxt && self.sack == SackUse::Off;
-        let edge = match repeats || self.wnd() >= self.limit {
+        let edge = match repeats || self.is_all_told(pool) {
             true => self.edge,
             false => self.edge_after_opening(pool),
         };
@@ -90,6 +92,13 @@ impl Receive {
         let field = (wnd >> self.scale) + u32::from(rounds_up && !wnd.is_multiple_of(unit));
         let field = u16::try_from(field).unwrap_or(u16::MAX);
         (field, (self.nxt + (u32::from(field) << self.scale)).later_of(self.edge))
+    }
+
+    /// Could the window, whatever memory there is for it, open by so little only that it is not worth telling?
+    #[inline]
+    fn is_all_told(&self, pool: &Pool<'_>) -> bool {
+        let most = self.limit.saturating_sub(self.readable + self.wnd());
+        most < (self.limit / 2).max(1) && most < self.opening_least(self.limit, pool)
     }
 
     /// The edge that is possible, if that is worth telling.
@@ -125,6 +134,7 @@ impl Receive {
     }
 
     /// By how much the window has to open before that is told.
+    #[inline]
     fn opening_least(&self, most: u32, pool: &Pool<'_>) -> u32 {
         // Where segments are large and memory is small, writers may leave less than a segment.
         let least = to_u32((pool.capacity() / OPENING).min(self.mss.into()));

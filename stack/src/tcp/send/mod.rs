@@ -270,6 +270,7 @@ impl Send {
 
     /// The application writes: after an idle time the window is no longer known to fit the path.
     //= rfc5681#4.1
+    #[inline]
     pub(crate) fn note_idle(&mut self, now: Instant, config: &TcpConfig) {
         if self.unsent() > 0 {
             return;
@@ -294,6 +295,7 @@ impl Send {
     }
 
     /// Bytes of the queue that SND.NXT has not passed.
+    #[inline]
     pub(crate) fn unsent(&self) -> u32 {
         (self.queue.len() as u32).saturating_sub(self.flight())
     }
@@ -306,6 +308,12 @@ impl Send {
     /// Is there anything that SND.NXT has not passed?
     pub(crate) fn has_unsent(&self) -> bool {
         self.unsent() > 0 || self.fin_unsent()
+    }
+
+    /// So much it may have queued in any case.
+    #[inline]
+    pub(crate) fn queue_max_least(&self) -> u32 {
+        if self.tuned { START.min(self.limit) } else { self.limit }
     }
 
     /// How much the application may have queued: if the buffer is tuned, as many congestion windows as the law asks
@@ -344,6 +352,7 @@ impl Send {
     }
 
     /// `len` bytes of the queue from `offset` on, in pieces.
+    #[inline]
     pub(crate) fn pieces<'p, const N: usize>(
         &self,
         pool: &'p Pool<'_>,
@@ -377,8 +386,22 @@ impl Send {
     /// silly-window avoidance.
     //= rfc9293#3.8.6.2.1 MUST-38
     //= rfc9293#3.7.4 SHLD-7
+    #[inline]
     fn permitted(&self, most: u32) -> Sendable {
-        let unsent = self.unsent();
+        // Most of what is written: no more than a segment, which fits the windows with all that is in flight.
+        let (unsent, mss) = (self.unsent(), u32::from(self.mss));
+        let is_little = unsent.wrapping_sub(1) < mss && mss <= most && self.fin == Fin::Open;
+        if is_little && self.queue.len() <= self.wnd.min(self.cwnd()) as usize {
+            let may_go = self.nodelay || self.small_end.at_or_before(self.una);
+            if unsent == mss || (may_go && !self.cork) {
+                return Sendable { len: unsent, fin: false };
+            }
+        }
+        self.permitted_of(unsent, most)
+    }
+
+    /// The same of so much that is unsent, step by step.
+    fn permitted_of(&self, unsent: u32, most: u32) -> Sendable {
         let fin = self.fin_unsent();
         if unsent == 0 && !fin {
             return Sendable::NOTHING;
@@ -386,13 +409,6 @@ impl Send {
         let mss = u32::from(self.mss);
         let cwnd = self.cwnd().saturating_sub(self.pipe());
         let window = self.wnd.saturating_sub(self.flight());
-        if !fin && mss <= most && unsent <= mss.min(window).min(cwnd) {
-            // Most of what is written: no more than a segment, which fits the windows.
-            let may_go = self.nodelay || self.small_end.at_or_before(self.una);
-            if unsent == mss || (may_go && !self.cork) {
-                return Sendable { len: unsent, fin };
-            }
-        }
         // A probe of the tail is a new segment if there is one, with payload: few peers say of a FIN alone
         // that it has arrived.
         let probes = self.recovery.probe_is_due() && unsent > 0;
@@ -429,6 +445,7 @@ impl Send {
     }
 
     /// `len` bytes and perhaps the FIN went out from SND.NXT on.
+    #[inline]
     pub(crate) fn on_sent(&mut self, seq_len: u32, text_len: u32, pool: &mut Pool<'_>, now: Instant) {
         let again = self.nxt.before(self.max);
         if self.una == self.max {

@@ -1,5 +1,6 @@
 //! The application's calls, by key.
 
+use super::parking::Copied;
 use super::{Connection, Interest, LastWords, Ready, Starved, Tcp, passive, ready_list};
 use crate::base::pool::Pool;
 use crate::base::slab::Key;
@@ -27,35 +28,49 @@ impl Tcp<'_> {
         Ok(result)
     }
 
-    /// As `with`, but one that idles stays so: it has nothing to give.
+    /// As `with`, but one that idles stays so: it has nothing to give. If it `takes` what there is, one that was not told
+    /// of the end does not.
+    #[inline]
     fn with_reader<R>(
         &mut self,
         key: Key,
+        takes: bool,
         now: Instant,
         pool: &mut Pool<'_>,
         call: impl FnOnce(&mut Connection, &mut Context<'_, '_>) -> R,
     ) -> Result<R, Error> {
-        match self.connections.idle(key) {
-            Some(mut copy) => {
-                let mut cx = self.settings.cx(copy.profile, now, pool);
-                Ok(call(&mut copy, &mut cx))
-            }
-            None => {
-                let c = self.connections.activated(key, now)?;
-                let mut cx = self.settings.cx(c.profile, now, pool);
-                let result = call(c, &mut cx);
-                // Reading changes nothing about what may be sent but the window, and with it the acknowledgment.
-                match &c.tcb.phase {
-                    Phase::Synchronized(s) if s.receive.is_ack_due() && !c.ready.is_queued() => {
-                        let list = ready_list(c.interface);
-                        self.ready[list].push(&mut Ready(&mut self.connections), key.index);
-                    }
-                    Phase::Synchronized(_) => {}
-                    _ => self.after(key.index),
+        let c = match self.connections.in_use(key)? {
+            Some(c) => c,
+            None => match self.idle_reader(key, takes, now)? {
+                Some(mut copy) => {
+                    let mut cx = self.settings.cx(copy.profile, now, pool);
+                    return Ok(call(&mut copy, &mut cx));
                 }
-                Ok(result)
+                None => self.connections.activated(key, now)?,
+            },
+        };
+        let mut cx = self.settings.cx(c.profile, now, pool);
+        let result = call(c, &mut cx);
+        // Reading changes nothing about what may be sent but the window, and with it the acknowledgment.
+        match &c.tcb.phase {
+            Phase::Synchronized(s) if s.receive.is_ack_due() && !c.ready.is_queued() => {
+                let list = ready_list(c.interface);
+                self.ready[list].push(&mut Ready(&mut self.connections), key.index);
             }
+            Phase::Synchronized(_) => {}
+            _ => self.after(key.index),
         }
+        Ok(result)
+    }
+
+    /// A copy of a connection that idles, for a reader. `None`: it is in use now. What idles has nothing but the end to give,
+    /// and remembers that it did.
+    #[inline(never)]
+    fn idle_reader(&mut self, key: Key, takes: bool, now: Instant) -> Result<Option<Copied>, Error> {
+        let is_activated = takes
+            && self.connections.idle(key).is_some_and(|c| c.tcb.is_readable())
+            && self.connections.activate(key.index, now);
+        if is_activated { Ok(None) } else { self.connections.idle(key).map(Some).ok_or(Error::StaleHandle) }
     }
 
     pub(crate) fn read(
@@ -65,8 +80,7 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<usize, Error> {
-        self.activate_to_read(key, now);
-        let read = self.with_reader(key, now, pool, |c, cx| c.tcb.read(to, cx))?;
+        let read = self.with_reader(key, true, now, pool, |c, cx| c.tcb.read(to, cx))?;
         if read.is_ok() {
             self.feed_starved(pool);
         }
@@ -80,19 +94,11 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<R, Error> {
-        self.activate_to_read(key, now);
-        let read = self.with_reader(key, now, pool, |c, cx| c.tcb.read_with(look, cx))?;
+        let read = self.with_reader(key, true, now, pool, |c, cx| c.tcb.read_with(look, cx))?;
         if read.is_ok() {
             self.feed_starved(pool);
         }
         read
-    }
-
-    /// What idles has nothing but the end to give, and remembers that it did.
-    fn activate_to_read(&mut self, key: Key, now: Instant) {
-        if self.connections.idle(key).is_some_and(|c| c.tcb.is_readable()) {
-            self.connections.activate(key.index, now);
-        }
     }
 
     pub(crate) fn peek(
@@ -102,7 +108,7 @@ impl Tcp<'_> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Result<usize, Error> {
-        self.with_reader(key, now, pool, |c, cx| c.tcb.peek(to, cx))?
+        self.with_reader(key, false, now, pool, |c, cx| c.tcb.peek(to, cx))?
     }
 
     pub(crate) fn write(
@@ -144,7 +150,7 @@ impl Tcp<'_> {
         pool: &mut Pool<'_>,
     ) -> Result<bool, Error> {
         match interest {
-            Interest::Read => self.with_reader(key, now, pool, |c, _| c.tcb.is_readable()),
+            Interest::Read => self.with_reader(key, false, now, pool, |c, _| c.tcb.is_readable()),
             Interest::Write => self.with(key, now, pool, |c, cx| c.tcb.is_writable(cx)),
         }
     }

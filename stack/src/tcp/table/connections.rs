@@ -219,16 +219,25 @@ impl<'a> Connections<'a> {
 
     /// The connection that this key is for, in use. [`Error::OutOfMemory`]: it has to wait until
     /// another one rests.
+    #[inline]
     pub(in crate::tcp) fn activated(&mut self, key: Key, now: Instant) -> Result<&mut Connection, Error> {
+        if self.places.get(key).ok_or(Error::StaleHandle)?.idle.is_some() {
+            self.activate(key.index, now);
+        }
+        self.in_use(key)?.ok_or(Error::OutOfMemory)
+    }
+
+    /// The connection that this key is for, if it is in use. [`Error::StaleHandle`]: there is none.
+    #[inline]
+    pub(in crate::tcp) fn in_use(&mut self, key: Key) -> Result<Option<&mut Connection>, Error> {
         let place = self.places.get(key).ok_or(Error::StaleHandle)?;
         if place.idle.is_some() {
-            self.activate(key.index, now);
-            return self.get_mut(key).ok_or(Error::OutOfMemory);
+            return Ok(None);
         }
         self.last = Found::new(key.index, place.active);
-        let c = self.active.at_mut(self.last.active()).ok_or(Error::OutOfMemory)?;
+        let c = self.active.at_mut(place.active).ok_or(Error::StaleHandle)?;
         c.is_referenced = true;
-        Ok(c)
+        Ok(Some(c))
     }
 
     /// A copy of the connection that this key is for, if it idles.

@@ -69,13 +69,17 @@ impl Connection {
     }
 
     /// Where it has to be in the tables, if that is not where it is.
+    #[inline]
     pub(super) fn changes(&self, options: &TcpOptions) -> Changes {
-        let is_ready = !self.ready.is_queued() && self.tcb.wants_output();
+        let (deadline, wants_output, is_stalled) = match &self.tcb.phase {
+            Phase::Synchronized(s) => (s.deadline(options), s.wants_output(), s.is_stalled()),
+            _ => (self.tcb.deadline(options).unwrap_or(Instant::FAR_FUTURE), self.tcb.wants_output(), false),
+        };
         Changes {
             // A timer that fires too early is set again then.
-            timer: self.tcb.deadline(options).filter(|at| !self.timer.fires_by(*at)),
-            ready: is_ready.then(|| ready_list(self.interface)),
-            is_other_stall: self.tcb.is_stalled() != self.stalled.is_queued(),
+            timer: (!self.timer.fires_by(deadline)).then_some(deadline),
+            ready: (!self.ready.is_queued() && wants_output).then(|| ready_list(self.interface)),
+            is_other_stall: is_stalled != self.stalled.is_queued(),
         }
     }
 

@@ -80,12 +80,8 @@ impl Connection {
         let Phase::Synchronized(s) = &mut self.tcb.phase else { return None };
         let mut cx = settings.cx(self.profile, now, pool);
         let is_writable = s.take_ack(segment, news, &mut cx)?;
-        let deadline = s.deadline(cx.options);
-        let changes = Changes {
-            timer: (!self.timer.fires_by(deadline)).then_some(deadline),
-            ready: (!self.ready.is_queued() && s.wants_output()).then(|| ready_list(self.interface)),
-            is_other_stall: s.is_stalled() != self.stalled.is_queued(),
-        };
+        let options = cx.options;
+        let changes = self.changes(options);
         if news.payload {
             self.wake_reader(woken);
         }

@@ -28,6 +28,7 @@ impl Nodes for Timers<'_, '_> {
 }
 
 impl Links for Ready<'_, '_> {
+    #[inline]
     fn link(&mut self, index: u32) -> &mut Link {
         &mut self.0.at_mut(index).expect(EXISTS).ready
     }

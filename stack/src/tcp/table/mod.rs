@@ -421,6 +421,7 @@ impl<'a> Tcp<'a> {
     }
 
     /// Puts a connection where it has to be in the tables. Most steps leave everything as it is.
+    #[inline]
     fn reschedule(&mut self, index: u32, changes: Changes) {
         let Changes { timer, ready, is_other_stall } = changes;
         if let Some(at) = timer {

@@ -123,6 +123,7 @@ impl Send {
         }
     }
 
+    #[inline]
     pub(super) fn tell_controller(
         &mut self,
         acked: u32,
