@@ -81,7 +81,7 @@ fn chunk_max(capabilities: &Capabilities, v6: bool, header_len: usize, mss: u16)
 }
 
 /// Fills the TCP checksum in, or asks the device to, for a packet with `len` bytes of payload.
-#[inline]
+#[inline(always)] // at every segment
 fn fill_checksum(
     header: &mut [u8],
     transport: usize,

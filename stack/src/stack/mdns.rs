@@ -106,12 +106,14 @@ impl<'a> Stack<'a> {
     }
 
     /// When the responder wants a turn.
+    #[inline]
     pub(super) fn mdns_deadline(&self, now: Instant) -> Option<Instant> {
         let mdns = self.mdns.as_ref()?;
         if mdns.epoch == Some(self.paths_epoch) { mdns.responder.deadline() } else { Some(now) }
     }
 
     /// Looks whether addresses are others, and sends what is due.
+    #[inline]
     pub(super) fn mdns_timers(&mut self, now: Instant) {
         if self.mdns_deadline(now).is_some_and(|at| at <= now) {
             self.mdns_turn(now);

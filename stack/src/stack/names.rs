@@ -166,6 +166,7 @@ impl<'a> Stack<'a> {
     }
 
     /// When the resolver wants a turn.
+    #[inline]
     pub(super) fn names_deadline(&self) -> Option<Instant> {
         // Noted is only that it is at rest.
         if self.names.is_noted() { None } else { self.names.as_ref()?.resolver.deadline() }

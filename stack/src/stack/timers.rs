@@ -123,22 +123,19 @@ impl Stack<'_> {
         if self.tcp.can_feed(&self.pool) {
             return Some(now);
         }
-        let mut next = if self.are_deadlines_noted() { self.listed_at } else { self.listed_deadline() };
+        let mut next = Instant::FAR_FUTURE;
+        let mut add = |at: Option<Instant>| next = next.min(at.unwrap_or(Instant::FAR_FUTURE));
+        add(if self.are_deadlines_noted() { self.listed_at } else { self.listed_deadline() });
         if self.pool.is_short() {
-            next = earlier(next, Some(now + HEAP_INTERVAL));
+            add(Some(now + HEAP_INTERVAL));
         }
         #[cfg(feature = "alloc")]
-        {
-            next = earlier(next, self.sleepers.deadline());
-        }
+        add(self.sleepers.deadline());
         #[cfg(feature = "dns")]
-        {
-            next = earlier(next, self.names_deadline());
-        }
+        add(self.names_deadline());
         #[cfg(feature = "mdns")]
-        {
-            next = earlier(next, self.mdns_deadline(now));
-        }
-        earlier(next, self.tcp.deadline()).map(|at| at.max(now))
+        add(self.mdns_deadline(now));
+        add(self.tcp.deadline());
+        (next < Instant::FAR_FUTURE).then(|| next.max(now))
     }
 }

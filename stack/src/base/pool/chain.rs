@@ -100,7 +100,7 @@ impl Chain {
     #[inline]
     fn owed(&self, pool: &Pool<'_>, reach: usize) -> Cost {
         if self.is_whole() {
-            let blocks = to_u32((self.start as usize + reach).div_ceil(pool.block_len));
+            let blocks = pool.blocks_for(self.start as usize + reach);
             Cost { class: 0, count: if reach == 0 { 0 } else { blocks.saturating_sub(self.blocks) } }
         } else if self.head != NONE && reach <= pool.len_of(self.head) {
             Cost::NOTHING
@@ -211,7 +211,7 @@ impl Chain {
     }
 
     /// Gives a queue without memory the blocks for its first `len` bytes. False: there are none for this need.
-    #[inline(never)]
+    #[inline]
     fn begin(&mut self, pool: &mut Pool<'_>, len: usize, need: Need) -> bool {
         if self.reach == 0 {
             let cost = pool.cost(len);
@@ -309,16 +309,9 @@ impl Chain {
         }
     }
 
-    /// Appends `data` if it lies in one piece and the last block has room for it: most segments are
-    /// shorter than a block. False: nothing was done.
+    /// Appends `data` if the last block has room for it: most segments are shorter than a block. False: nothing was done.
     #[inline(always)] // at every frame
-    pub fn append_in_place(&mut self, pool: &mut Pool<'_>, data: Bytes<'_>) -> bool {
-        data.front().len() == data.len() && self.append_there(pool, data.front())
-    }
-
-    /// The same for bytes in one piece.
-    #[inline(always)] // at every frame
-    fn append_there(&mut self, pool: &mut Pool<'_>, data: &[u8]) -> bool {
+    pub(super) fn append_there(&mut self, pool: &mut Pool<'_>, data: &[u8]) -> bool {
         self.extend_in_place(pool, data.len()).map(|room| room.copy_from_slice(data)).is_some()
     }
 
@@ -340,10 +333,25 @@ impl Chain {
     /// Appends as much of `data` as there is memory for and returns how much.
     #[inline]
     pub fn append(&mut self, pool: &mut Pool<'_>, data: &[u8], need: Need) -> usize {
-        if (self.head != NONE || self.begin(pool, data.len(), need)) && self.append_there(pool, data) {
-            return data.len();
+        match self.head == NONE {
+            true => self.append_first(pool, data, need),
+            false if self.append_there(pool, data) => data.len(),
+            false => self.append_behind(pool, data, need),
         }
-        self.append_behind(pool, data, need)
+    }
+
+    /// The same for a queue without memory.
+    #[inline(never)]
+    fn append_first(&mut self, pool: &mut Pool<'_>, data: &[u8], need: Need) -> usize {
+        if data.is_empty() {
+            return 0;
+        }
+        if !self.begin(pool, data.len(), need) || self.head == NONE || data.len() > pool.len_of(self.head) {
+            return self.append_behind(pool, data, need);
+        }
+        pool.bytes_mut(self.head, 0, data.len()).copy_from_slice(data);
+        self.len = to_u32(data.len());
+        self.len as usize
     }
 
     /// Appends as much of `data` as there is memory for, behind the last block as well.

@@ -269,6 +269,12 @@ impl<'a> Pool<'a> {
         self.limit.saturating_sub(self.committed())
     }
 
+    /// Whole blocks for so many bytes, which a window or a queue bounds.
+    #[inline]
+    fn blocks_for(&self, len: usize) -> u32 {
+        to_u32(len).div_ceil(to_u32(self.block_len))
+    }
+
     fn add_promise(&mut self, Cost { class, count }: Cost) {
         match self.class_mut(class) {
             None => self.promised += count,

@@ -149,7 +149,7 @@ impl Pool<'_> {
         let fits = |class: &Class| class.per_block > 0 && len <= class.len as usize;
         match self.classes.iter().rposition(fits) {
             Some(at) => Cost { class: super::to_u32(at) + 1, count: 1 },
-            None => Cost { class: 0, count: super::to_u32(len.div_ceil(self.block_len)) },
+            None => Cost { class: 0, count: self.blocks_for(len) },
         }
     }
 

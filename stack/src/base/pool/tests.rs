@@ -162,7 +162,7 @@ impl World {
             let len = chain.len();
             assert!(chain.reserve(&mut self.pool, len + n, Need::Ahead), "promised, and not there");
             assert_eq!(chain.write(&mut self.pool, len, &data), n);
-        } else if !chain.append_in_place(&mut self.pool, Bytes::new(&[&data])) {
+        } else if !chain.append_there(&mut self.pool, &data) {
             assert_eq!(chain.append(&mut self.pool, &data, Need::Ahead), n, "promised, and not there");
         }
         model.extend(&data);

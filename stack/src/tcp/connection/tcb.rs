@@ -465,7 +465,10 @@ impl Synchronized {
         if let PendingAck::By(at) = self.receive.pending_ack() {
             first = first.min(at);
         }
-        for at in [self.orphan_until, self.asking.at].into_iter().flatten() {
+        if let Some(at) = self.orphan_until {
+            first = first.min(at);
+        }
+        if let Some(at) = self.asking.at {
             first = first.min(at);
         }
         first

@@ -94,6 +94,12 @@ impl Tcb {
                 return want;
             }
         }
+        self.room_by_memory(want, cx)
+    }
+
+    /// The same by what all others hold.
+    #[inline(never)]
+    fn room_by_memory(&self, want: usize, cx: &Context<'_, '_>) -> usize {
         let Some(Queue { len, max, unsent, chain, window }) = self.open_queue(cx) else { return want };
         let room = want.min(max.saturating_sub(len).min(cx.unsent_room(unsent)) as usize);
         if cx.pool.has_plenty(max as usize, Need::Ahead) {

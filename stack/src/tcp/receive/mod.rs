@@ -396,7 +396,7 @@ impl Receive {
     #[inline(always)] // at every frame
     pub(crate) fn expected_payload(&mut self, pool: &mut Pool<'_>, payload: Bytes<'_>) -> bool {
         let len = payload.len();
-        if !(self.queue.append_in_place(pool, payload) || self.append(pool, payload)) {
+        if !self.append(pool, payload) {
             return false;
         }
         let len = to_u32(len);
@@ -407,7 +407,21 @@ impl Receive {
 
     /// Appends payload inside the window, for which there is memory. False: there was none all the same,
     /// because the heap failed, and nothing was done.
+    #[inline]
     fn append(&mut self, pool: &mut Pool<'_>, payload: Bytes<'_>) -> bool {
+        let (before, front) = (self.queue.len(), payload.front());
+        if front.len() < payload.len() {
+            return self.append_pieces(pool, payload);
+        }
+        let is_whole = self.queue.append(pool, front, Need::Window) == front.len();
+        if !is_whole {
+            self.queue.truncate(pool, before);
+        }
+        is_whole
+    }
+
+    #[inline(never)]
+    fn append_pieces(&mut self, pool: &mut Pool<'_>, payload: Bytes<'_>) -> bool {
         let before = self.queue.len();
         for piece in payload.chunks() {
             if self.queue.append(pool, piece, Need::Window) < piece.len() {

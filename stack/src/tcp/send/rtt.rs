@@ -56,6 +56,7 @@ impl Rtt {
     /// Takes a measurement (RFC 6298 §2.2, §2.3), as far as it can be one: a tail is probed after a
     /// timeout at most, and what is not answered by then goes again after one more. What seems to have
     /// taken longer was heard late, or by a machine that stood still. Returns what it was taken for.
+    #[inline]
     pub(crate) fn sample(&mut self, rtt: Duration, now: Instant, config: &TcpConfig) -> Duration {
         // No timeout is less than a round trip, unless that is the most: few samples need ask how long it is.
         let is_usual = rtt.micros() <= 2 * u64::from(self.srtt) && rtt <= config.rto_max;

@@ -20,7 +20,10 @@ impl Tcp<'_> {
         pool: &mut Pool<'_>,
         call: impl FnOnce(&mut Connection, &mut Context<'_, '_>) -> R,
     ) -> Result<R, Error> {
-        let c = self.connections.activated(key, now)?;
+        let c = match self.connections.in_use(key)? {
+            Some(c) => c,
+            None => self.connections.activated(key, now)?,
+        };
         let mut cx = self.settings.cx(c.profile, now, pool);
         let result = call(c, &mut cx);
         let changes = c.changes(cx.options);

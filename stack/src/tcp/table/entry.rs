@@ -77,8 +77,8 @@ impl Connection {
         };
         Changes {
             // A timer that fires too early is set again then.
-            timer: (!self.timer.fires_by(deadline)).then_some(deadline),
-            ready: (!self.ready.is_queued() && wants_output).then(|| ready_list(self.interface)),
+            timer: if self.timer.fires_by(deadline) { Instant::FAR_FUTURE } else { deadline },
+            ready: (!self.ready.is_queued() && wants_output).then(|| ready_list(self.interface) as u8),
             is_other_stall: is_stalled != self.stalled.is_queued(),
         }
     }
@@ -90,7 +90,7 @@ impl Connection {
 
     /// The device has taken the segment of `plan`, as far as the plan goes. Returns whether there is more to send, and if
     /// others are to be told, by when the connection is to be looked at on account of this segment.
-    #[inline]
+    #[inline(always)] // at every segment
     pub(crate) fn on_plain_sent(
         &mut self,
         plan: &PlainPlan,
@@ -103,7 +103,7 @@ impl Connection {
     }
 
     /// The payload of a plain segment, in pieces.
-    #[inline]
+    #[inline(always)] // at every segment
     pub(crate) fn plain_payload<'p, const N: usize>(
         &self,
         pool: &'p Pool<'_>,
@@ -138,18 +138,19 @@ impl Connection {
     }
 }
 
-/// What a step of a connection changed in the tables.
+/// What a step of a connection changed in the tables: in two words, since every step returns it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Changes {
-    /// To be looked at by then.
-    pub(super) timer: Option<Instant>,
+    /// To be looked at by then; [`Instant::FAR_FUTURE`]: it will be in time.
+    pub(super) timer: Instant,
     /// The list of those with something to send.
-    pub(super) ready: Option<usize>,
+    pub(super) ready: Option<u8>,
     /// It is in the list of those that are stalled and should not be, or the reverse.
     pub(super) is_other_stall: bool,
 }
 
 impl Changes {
     /// All is where it has to be.
-    pub(super) const NONE: Changes = Changes { timer: None, ready: None, is_other_stall: false };
+    pub(super) const NONE: Changes =
+        Changes { timer: Instant::FAR_FUTURE, ready: None, is_other_stall: false };
 }

@@ -424,14 +424,14 @@ impl<'a> Tcp<'a> {
     #[inline]
     fn reschedule(&mut self, index: u32, changes: Changes) {
         let Changes { timer, ready, is_other_stall } = changes;
-        if let Some(at) = timer {
-            self.wheel.arm(&mut Timers(&mut self.connections), index, at);
+        if timer != Instant::FAR_FUTURE {
+            self.wheel.arm(&mut Timers(&mut self.connections), index, timer);
         }
         if is_other_stall {
             self.note_stalled(index);
         }
         if let Some(list) = ready {
-            self.ready[list].push(&mut Ready(&mut self.connections), index);
+            self.ready[usize::from(list) % READY_LISTS].push(&mut Ready(&mut self.connections), index);
         }
     }
 
