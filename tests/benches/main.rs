@@ -138,7 +138,7 @@ fn measure(section: &str, effort: &Effort, quick: bool) -> Result<Vec<Table>, St
         "s10" => s10::tables(effort),
         "s11" => vec![s11::table(effort)?],
         "s12" => s12::tables()?,
-        "s13" => vec![s13::table()?, s13::faces()?, s13::layers()?],
+        "s13" => vec![s13::table()?, s13::faces()?, s13::layers()?, s13::tcp_parts()?],
         "s15" => vec![s15::table()?],
         "s17" => s17::tables(quick)?,
         "profile" => {

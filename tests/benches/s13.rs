@@ -1,7 +1,7 @@
 //! S13: programs for a microcontroller, and what they take.
 
 use crate::table::{Table, verdict};
-use barenet_tests::size::{FACES, LAYERS, OURS, SMOLTCP, Size, measure};
+use barenet_tests::size::{FACES, LAYERS, OURS, SMOLTCP, Size, TCP_PARTS, measure};
 
 /// The most bytes that a program may take: flash, static memory, stack.
 const GOALS: [(&str, [Option<u32>; 3]); 3] = [
@@ -87,6 +87,22 @@ pub(crate) fn layers() -> Result<Table, String> {
             ]);
         }
         flash.push((program.name, with));
+    }
+    Ok(table)
+}
+
+pub(crate) fn tcp_parts() -> Result<Table, String> {
+    let columns = ["part", "flash", "static memory", "stack"];
+    let mut table = Table::new("S13: bytes that parts of TCP add to `tcp-least`", columns);
+    let mut least = None;
+    for program in TCP_PARTS {
+        let size = measure(program)?;
+        let found = [size.flash(), size.fixed(), size.stack.bytes].map(i64::from);
+        let without = *least.get_or_insert(found);
+        if program.name != TCP_PARTS[0].name {
+            let [flash, fixed, stack] = [0, 1, 2].map(|n| (found[n] - without[n]).to_string());
+            table.row([program.name.to_owned(), flash, fixed, stack]);
+        }
     }
     Ok(table)
 }

@@ -1,6 +1,6 @@
 //! Programs for a microcontroller stay as small as they are (S13): flash, static memory, stack.
 
-use barenet_tests::size::{LAYERS, OURS, Size, measure};
+use barenet_tests::size::{LAYERS, OURS, Size, TCP_PARTS, measure};
 
 /// What the programs take: flash, static memory and stack in bytes. Who makes one smaller writes the new value here.
 const HELD: [(&str, [u32; 3]); 6] = [
@@ -25,6 +25,9 @@ const LAYERS_HELD: [(&str, u32); 9] = [
     ("vlan", 1760),
     ("forwarding", 6740),
 ];
+
+/// Bytes of flash and of static memory that parts of TCP add to `tcp-least`.
+const TCP_PARTS_HELD: [(&str, [u32; 2]); 2] = [("counters", [1826, 1016]), ("sack", [15800, 360])];
 
 /// What they may grow by before somebody has to say that it is worth it, and shrink by before it is held, in percent.
 const GROWS: u32 = 2;
@@ -68,6 +71,24 @@ fn layers_do_not_grow() {
         }
     }
     assert!(wrong.is_empty(), "flash:\n{wrong}");
+}
+
+/// What each part of TCP takes that can be left out.
+#[test]
+fn parts_of_tcp_do_not_grow() {
+    let least = measure(TCP_PARTS[0]).unwrap_or_else(|why| panic!("{why}"));
+    let mut wrong = String::new();
+    for (program, (name, held)) in TCP_PARTS[1..].iter().zip(TCP_PARTS_HELD) {
+        assert_eq!(program.name, name);
+        let size = measure(*program).unwrap_or_else(|why| panic!("{why}"));
+        let found = [size.flash().saturating_sub(least.flash()), size.fixed().saturating_sub(least.fixed())];
+        // A hundred bytes are what a compiler lays otherwise.
+        let holds = |(found, held): (u32, u32)| found.abs_diff(held) <= held * (GROWS + SHRINKS) / 100 + 100;
+        if !found.into_iter().zip(held).all(holds) {
+            wrong += &format!("{name}: {found:?} instead of {held:?}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "flash and static memory:\n{wrong}");
 }
 
 /// What of the stack is whose, the small frames left out.

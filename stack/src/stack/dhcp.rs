@@ -160,7 +160,7 @@ impl<'a> Stack<'a> {
         let Some(lease) = client.lease() else { return };
         let (cidr, expires) = (lease.address(), lease.expires());
         if lease.duration().is_some_and(|d| d < SHORT_LEASE) {
-            self.counters.short_leases += 1;
+            self.counters.count_short_lease();
         }
         if !inform {
             self.lease_mtu(id, now);

@@ -305,6 +305,7 @@ impl<'a> Stack<'a> {
     }
 
     /// What was counted so far.
+    #[cfg(any(feature = "counters", test))]
     pub fn counters(&self) -> &Counters {
         &self.counters
     }

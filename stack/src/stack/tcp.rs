@@ -97,9 +97,9 @@ impl Stack<'_> {
         let handshakes = &mut self.counters.handshakes;
         match outcome.handshaking {
             None => {}
-            Some(Handshaking::CookieSent) => handshakes.cookies_sent += 1,
-            Some(Handshaking::CookieAccepted) => handshakes.cookies_accepted += 1,
-            Some(Handshaking::Evicted) => handshakes.gave_way += 1,
+            Some(Handshaking::CookieSent) => handshakes.count_cookie_sent(),
+            Some(Handshaking::CookieAccepted) => handshakes.count_cookie_accepted(),
+            Some(Handshaking::Evicted) => handshakes.count_gave_way(),
         }
         if let Some(event) = outcome.event {
             let (local_port, remote) = (tuple.local_port, (tuple.remote, tuple.remote_port).into());

@@ -6,6 +6,7 @@ use core::task::Waker;
 
 use super::Stack;
 use crate::base::slab::Key;
+#[cfg(any(feature = "counters", test))]
 use crate::counters::TcpCounts;
 use crate::error::Error;
 use crate::ip::{self, InterfaceId};
@@ -313,6 +314,7 @@ impl Stack<'_> {
     }
 
     /// How often what happened in TCP: see [`TcpCount`](crate::counters::TcpCount).
+    #[cfg(any(feature = "counters", test))]
     pub fn tcp_counts(&self) -> &TcpCounts {
         &self.tcp.settings.counts
     }

@@ -148,11 +148,14 @@ pub struct TcpConfig {
     /// Offer timestamps (RFC 7323). Default true.
     pub timestamps: bool,
     /// Offer selective acknowledgments (RFC 2018). Default true.
+    #[cfg(feature = "sack")]
     pub sack: bool,
     /// Tell the peer of segments that came twice (RFC 2883), where SACK is in use. Default true.
+    #[cfg(feature = "sack")]
     pub dsack: bool,
     /// Where SACK is in use, ask with a probe after two round trips without an answer, so that a loss at
     /// the end of a transfer need not wait for the timeout (RFC 8985 §7). Default true.
+    #[cfg(feature = "sack")]
     pub tail_probes: bool,
     /// Congestion control for new connections. Default CUBIC; without the feature `cubic` NewReno.
     pub congestion: Congestion,
@@ -199,8 +202,11 @@ impl TcpConfig {
         challenge_interval: Duration::from_millis(500),
         unreachable_ends_open: true,
         timestamps: true,
+        #[cfg(feature = "sack")]
         sack: true,
+        #[cfg(feature = "sack")]
         dsack: true,
+        #[cfg(feature = "sack")]
         tail_probes: true,
         congestion: Congestion::DEFAULT,
         initial_window: 10,
@@ -233,8 +239,11 @@ impl TcpConfig {
         challenge_interval: Duration::ZERO,
         unreachable_ends_open: false,
         timestamps: false,
+        #[cfg(feature = "sack")]
         sack: false,
+        #[cfg(feature = "sack")]
         dsack: false,
+        #[cfg(feature = "sack")]
         tail_probes: false,
         congestion: Congestion::DEFAULT,
         initial_window: 0,
@@ -272,6 +281,14 @@ impl TcpConfig {
             c if c.data_timeout < TICK => bad("data_timeout is below a millisecond"),
             _ => self.options.check(),
         }
+    }
+
+    /// Is SACK offered, and agreed to?
+    pub(crate) fn offers_sack(&self) -> bool {
+        #[cfg(feature = "sack")]
+        return self.sack;
+        #[cfg(not(feature = "sack"))]
+        return false;
     }
 
     /// The longest that an acknowledgment is held back.

@@ -20,6 +20,11 @@ pub(crate) mod fast_open;
 pub(crate) mod fast_open;
 mod options;
 pub(crate) mod receive;
+#[cfg(feature = "sack")]
+pub(crate) mod sack_blocks;
+#[cfg(not(feature = "sack"))]
+#[path = "no_sack_blocks.rs"]
+pub(crate) mod sack_blocks;
 pub(crate) mod segment;
 pub(crate) mod send;
 pub(crate) mod table;

@@ -115,8 +115,8 @@ fn walk_options(mut options: &[u8]) -> Options {
         match (kind, value) {
             (2, &[a, b]) => found.mss = Some(u16::from_be_bytes([a, b])),
             (3, &[shift]) => found.window_scale = Some(shift),
-            (4, []) => found.sack_permitted = true,
-            (5, blocks) => found.sack = parse_sack(blocks),
+            (4, []) if cfg!(feature = "sack") => found.sack_permitted = true,
+            (5, blocks) if cfg!(feature = "sack") => found.sack = parse_sack(blocks),
             (8, &[a, b, c, d, e, f, g, h]) => {
                 let (value, echo) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
                 found.timestamps = Some(Timestamps { value, echo });
@@ -283,7 +283,7 @@ mod tests {
             mss: Some(1460),
             window_scale: Some(7),
             timestamps: Some(Timestamps { value: 0x8000_0001, echo: 3 }),
-            sack_permitted: true,
+            sack_permitted: cfg!(feature = "sack"),
             sack: Sack::default(),
             ecn_bytes: EcnBytes::new(1, 0xff_fffe, 3),
             fast_open: None,

@@ -63,6 +63,14 @@ const fn layer(name: &'static str, feature: &'static str) -> Program {
     Program { name, bin: "datagrams", feature }
 }
 
+/// `tcp-least`, and the same with one part more.
+pub const TCP_PARTS: [Program; 3] =
+    [part("tcp-least", "tcp-least"), part("counters", "tcp-counters"), part("sack", "tcp-sack")];
+
+const fn part(name: &'static str, feature: &'static str) -> Program {
+    Program { name, bin: "tcp1", feature }
+}
+
 /// The same on smoltcp.
 pub const SMOLTCP: [Program; 4] = [
     Program { name: "smoltcp_bare", bin: "smoltcp_bare", feature: "smoltcp-bare" },

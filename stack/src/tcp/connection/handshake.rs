@@ -409,7 +409,7 @@ impl Handshake {
         let slows_down = which != Congestion::None;
         s.ecn = Ecn::new(&self.ecn, self.origin == Origin::Active, self.transmissions, slows_down);
         (s.challenge_at, s.last_received_at) = (cx.now, cx.now);
-        let sacks = peer.sack_permitted && config.sack;
+        let sacks = peer.sack_permitted && config.offers_sack();
         s.send.scale = peer.window_scale.unwrap_or(0);
         s.send.recovery.sack = sacks;
         s.send.queue = core::mem::take(&mut self.queue);
@@ -418,10 +418,6 @@ impl Handshake {
         if self.read_shut {
             s.receive.shut(cx.pool);
         }
-        s.receive.sack = match sacks {
-            false => SackUse::Off,
-            true if config.dsack => SackUse::WithDuplicates,
-            true => SackUse::Holes,
-        };
+        s.receive.sack = SackUse::new(sacks, config);
     }
 }

@@ -96,7 +96,7 @@ impl Handshake {
             }
             false => config.timestamps.then_some(Timestamps { value: clock, echo: 0 }),
         };
-        let sack_permitted = config.sack && (!answer || peer.sack_permitted);
+        let sack_permitted = config.offers_sack() && (!answer || peer.sack_permitted);
         Plan {
             kind: PlanKind::Handshake,
             seq: self.iss,

@@ -209,7 +209,7 @@ impl Receive {
     //= rfc2883#4
     pub(crate) fn on_duplicate(&mut self, range: Range) {
         self.ack.recent_loss = LOSSY;
-        if self.sack == SackUse::WithDuplicates && self.dsack.is_empty() {
+        if self.sack.tells_duplicates() && self.dsack.is_empty() {
             self.dsack = range;
         }
     }

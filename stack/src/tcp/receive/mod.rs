@@ -15,6 +15,7 @@ use crate::bytes::Bytes;
 use crate::seq::Range;
 use crate::seq::Seq;
 use crate::tcp::codec::{Packer, Unpacker};
+use crate::tcp::config::TcpConfig;
 use crate::tcp::context::Context;
 use crate::time::{Duration, Instant};
 use ack::AckPolicy;
@@ -41,9 +42,61 @@ pub(crate) enum SackUse {
     /// Nothing: one of the ends does not do SACK.
     Off,
     /// What lies beyond holes (RFC 2018).
+    #[cfg(feature = "sack")]
     Holes,
     /// And what came twice (RFC 2883).
+    #[cfg(feature = "sack")]
     WithDuplicates,
+}
+
+#[cfg(feature = "sack")]
+impl SackUse {
+    /// What is agreed on, if `sacks`: both ends do SACK.
+    pub(crate) fn new(sacks: bool, config: &TcpConfig) -> SackUse {
+        match sacks {
+            false => SackUse::Off,
+            true if config.dsack => SackUse::WithDuplicates,
+            true => SackUse::Holes,
+        }
+    }
+
+    /// Is told what came twice?
+    fn tells_duplicates(self) -> bool {
+        self == SackUse::WithDuplicates
+    }
+
+    /// See [`park`](crate::tcp::connection::idle).
+    fn park(self) -> [bool; 2] {
+        [self == SackUse::Holes, self == SackUse::WithDuplicates]
+    }
+
+    /// The other way.
+    fn unpark(bits: [bool; 2]) -> SackUse {
+        match bits {
+            [_, true] => SackUse::WithDuplicates,
+            [true, _] => SackUse::Holes,
+            _ => SackUse::Off,
+        }
+    }
+}
+
+#[cfg(not(feature = "sack"))]
+impl SackUse {
+    pub(crate) fn new(_: bool, _: &TcpConfig) -> SackUse {
+        SackUse::Off
+    }
+
+    fn tells_duplicates(self) -> bool {
+        false
+    }
+
+    fn park(self) -> [bool; 2] {
+        [false; 2]
+    }
+
+    fn unpark(_: [bool; 2]) -> SackUse {
+        SackUse::Off
+    }
 }
 
 /// RCV.* and what belongs to it.
@@ -196,7 +249,7 @@ impl Receive {
         to.word(nxt.0);
         to.near(*edge, *nxt);
         to.near(*last_ack, *nxt);
-        let [holes, with_duplicates] = [SackUse::Holes, SackUse::WithDuplicates].map(|all| all == *sack);
+        let [holes, with_duplicates] = sack.park();
         to.bits([*finished, *shut, ts_recent.is_some(), holes, with_duplicates]);
         to.instant(*taken_since);
         for number in [
@@ -254,11 +307,7 @@ impl Receive {
             ts_recent,
             ts_recent_at,
             last_ack,
-            sack: match (holes, with_duplicates) {
-                (_, true) => SackUse::WithDuplicates,
-                (true, _) => SackUse::Holes,
-                _ => SackUse::Off,
-            },
+            sack: SackUse::unpark([holes, with_duplicates]),
             dsack: Range::default(),
             refused: false,
         }
@@ -503,7 +552,8 @@ impl Receive {
 
     /// How many ranges fit in an acknowledgment.
     fn sack_room(&self) -> usize {
-        SACK_BLOCKS - usize::from(self.ts_recent.is_some()) - usize::from(!self.dsack.is_empty())
+        SACK_BLOCKS
+            .saturating_sub(usize::from(self.ts_recent.is_some()) + usize::from(!self.dsack.is_empty()))
     }
 
     /// The peer's FIN has come: bytes queued beyond a hole might lie behind it. The peer sends again

@@ -1,12 +1,22 @@
 //! The sending half of a synchronized connection: SND.* of RFC 9293 §3.3.1, and what may go out.
 
+mod ack_event;
 pub(crate) mod congestion;
 pub(crate) mod pacing;
 pub(crate) mod plpmtud;
+#[cfg(not(feature = "sack"))]
+#[path = "no_sack.rs"]
+pub(crate) mod recovery;
+#[cfg(feature = "sack")]
 pub(crate) mod recovery;
 pub(crate) mod rtt;
+#[cfg(not(feature = "sack"))]
+#[path = "no_scoreboard.rs"]
+pub(crate) mod scoreboard;
+#[cfg(feature = "sack")]
 pub(crate) mod scoreboard;
 pub(crate) mod timer;
+pub(crate) mod xmit_time;
 
 use super::config::TcpConfig;
 use super::receive::START;

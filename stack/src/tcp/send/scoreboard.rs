@@ -160,6 +160,12 @@ impl Scoreboard {
         *self = Scoreboard::new(start);
     }
 
+    /// The loop stood still: what is in flight counts as sent now, and again, as far as samples of the round trip go.
+    pub(crate) fn forget_times(&mut self, pool: &mut Pool<'_>, now: Instant) {
+        let now = XmitTime::of(now);
+        self.edit(pool, |records| records.each(|_, record| (record.sent, record.again) = (now, true)));
+    }
+
     /// Works on the records, and sums up what has become of them.
     pub(crate) fn edit<R>(&mut self, pool: &mut Pool<'_>, work: impl FnOnce(&mut Records<'_, '_>) -> R) -> R {
         let mut records = Records { board: self, pool };

@@ -5,7 +5,6 @@ use super::{Send, Sendable};
 use crate::tcp::config::TcpConfig;
 use crate::tcp::context::Context;
 use crate::tcp::options::TcpOptions;
-use crate::tcp::send::scoreboard::XmitTime;
 use crate::time::{Duration, Instant};
 
 /// How long a small window is left unused in the hope of a larger one.
@@ -247,11 +246,7 @@ impl Send {
     pub(crate) fn note_gap(&mut self, cx: &mut Context<'_, '_>) {
         let Some(at) = self.timer_at(cx.options).filter(|at| *at + GAP <= cx.now) else { return };
         self.since = since_after_gap(self.since, at, self.was_tried(), cx.now);
-        let now = XmitTime::of(cx.now);
-        self.scoreboard.edit(cx.pool, |records| {
-            // Sent again, as far as samples of the round trip go.
-            records.each(|_, record| (record.sent, record.again) = (now, true));
-        });
+        self.scoreboard.forget_times(cx.pool, cx.now);
     }
 
     /// Are there R1 retransmissions or probes in a row that nothing answered, or is there no way to send any?

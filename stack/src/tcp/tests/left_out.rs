@@ -22,3 +22,27 @@ fn a_full_syn_queue_without_cookies() {
     (b.tuple.remote_port, b.iss) = (2, Seq(0));
     assert_eq!((b.get(syn()), b.replies.len()), (Some(Refused::SynQueueFull), 0));
 }
+
+/// T02: without the feature `sack` nobody is offered selective acknowledgments, or told any, and those of the peer say
+/// nothing: of four segments the first is lost, the third duplicate repairs it, and what lies behind does not go again.
+#[cfg(not(feature = "sack"))]
+#[test]
+fn a_syn_that_permits_sack_without_it() {
+    let mut b = Bench::listening(quiet(), 1);
+    b.get(syn().sack_permitted());
+    assert!(!b.out()[0].options.sack_permitted);
+    b.get(ack(1, 1));
+    b.get(data(100, 1, b"beyond"));
+    assert!(b.out()[0].options.sack.blocks().is_empty());
+    b.accept();
+    b.write(&pattern(4 * MSS as usize)).unwrap();
+    assert_eq!(b.out().len(), 4);
+    let mut again = vec![];
+    for _ in 0..3 {
+        b.get(ack(1, 1));
+        again.extend(b.out().iter().map(|out| (out.seq, out.len())));
+    }
+    assert_eq!(again, [(1, MSS)]);
+    b.get(ack(1, 1 + 4 * MSS));
+    assert_eq!((b.out().len(), b.info().sack), (0, false));
+}

@@ -194,6 +194,7 @@ fn shares_of_the_bound() {
 /// T05: the tail of a message is lost. A probe two round trips after the last acknowledgment repairs it,
 /// if it is a segment; else the answer to the probe shows what else is lost.
 //= rfc8985#7
+#[cfg(feature = "sack")]
 #[test]
 fn the_tail_is_lost() {
     let took = |lost: u64| {

@@ -19,7 +19,7 @@ mod fast_open;
 mod handshake;
 mod info;
 mod keep_alive;
-#[cfg(not(all(feature = "ecn", feature = "syn-cookies")))]
+#[cfg(not(all(feature = "ecn", feature = "sack", feature = "syn-cookies")))]
 mod left_out;
 #[cfg(all(feature = "ecn", feature = "syn-cookies"))]
 mod listener;
@@ -29,8 +29,10 @@ mod numbers;
 mod options;
 mod path;
 mod patience;
+#[cfg(feature = "sack")]
 mod rack;
 mod recovery;
+#[cfg(feature = "sack")]
 mod sack;
 mod security;
 mod states;
@@ -38,6 +40,7 @@ mod states;
 mod syn_cookies;
 mod time_wait;
 mod timers;
+#[cfg(feature = "sack")]
 mod undo;
 mod urgent;
 mod user;

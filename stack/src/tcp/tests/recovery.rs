@@ -94,6 +94,7 @@ fn each_duplicate_inflates_the_window() {
 /// T05: new payload counts as sent in recovery. Of eighteen segments seventeen arrive, one after the other:
 /// what goes out for them is spread over all of them.
 //= rfc9937#6
+#[cfg(feature = "sack")]
 #[test]
 fn new_text_is_part_of_what_recovery_measures_out() {
     let mut b = Bench::server_with(TcpConfig { congestion: Congestion::NewReno, ..quiet() }, syn());
@@ -299,6 +300,7 @@ fn acknowledgments_beside_a_small_window() {
 /// T05: the FIN of a tail goes again with the payload before it, whole: what the probe brings, the peer can
 /// tell of.
 //= rfc8985#7.3
+#[cfg(feature = "sack")]
 #[test]
 fn a_probe_of_a_fin_takes_text_along() {
     let mut b = Bench::server_with(quiet(), syn().sack_permitted());
@@ -371,6 +373,7 @@ fn duplicates_after_timeouts(
 /// But no more than it was; and none if the last acknowledgment answered what was sent last. A late answer to
 /// the first of several transmissions is no sample of the round trip (H049).
 //= rfc6582#4.2
+#[cfg(feature = "sack")]
 #[test]
 fn duplicates_of_needless_retransmissions() {
     for timeouts in [1, 3, 6] {
@@ -387,6 +390,7 @@ fn duplicates_of_needless_retransmissions() {
 /// RFC 8985 §6.3: with SACK a timeout gives up what was sent a round trip ago or more, and the first in any case;
 /// without, all.
 //= rfc8985#6.3
+#[cfg(feature = "sack")]
 #[test]
 fn what_a_timeout_gives_up() {
     let lost = |syn: In<'_>| {
@@ -428,6 +432,7 @@ fn the_window_after_a_timeout_stays() {
 /// H054: without SACK and timestamps too, two acknowledgments of what was sent once show that the timeout was for
 /// nothing; a duplicate, or one of what went again, does not.
 //= rfc5682#2.1
+#[cfg(feature = "sack")]
 #[test]
 fn a_spurious_timeout_without_sack() {
     let timed_out = || {

@@ -14,6 +14,8 @@ mod rack;
 mod tail;
 mod undo;
 
+pub(crate) use super::ack_event::AckEvent;
+pub use super::ack_event::RecoveryPhase;
 use super::congestion::Cause;
 use super::scoreboard::{Records, SegmentStatus, XmitTime};
 use crate::counters::TcpCount;
@@ -22,7 +24,7 @@ use crate::tcp::codec::{Packer, Unpacker};
 use crate::tcp::context::Context;
 use delivery::News;
 
-use crate::tcp::segment::{SACK_BLOCKS, Timestamps};
+use crate::tcp::segment::SACK_BLOCKS;
 use crate::tcp::send::{Send, SendTimer};
 use crate::time::{Duration, Instant};
 use RecoveryPhase as Phase;
@@ -39,18 +41,6 @@ const THRESHOLD: u8 = 3;
 const NEEDLESS_MAX: u8 = 200;
 /// µs by which a timestamp of milliseconds may be early.
 const CLOCK: u32 = 1000;
-
-/// What the sender is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum RecoveryPhase {
-    /// Nothing is missing, or nobody knows yet.
-    Open,
-    /// Fast recovery: what is lost is sent again at the pace of what arrives.
-    Fast,
-    /// The timer fired: what is lost is sent again by slow start.
-    Loss,
-}
 
 /// The state of recovery.
 #[derive(Clone, Copy, Debug)]
@@ -76,19 +66,6 @@ pub(crate) struct Recovery {
     force: bool,
     /// Something was acknowledged since the timer fired.
     answered: bool,
-}
-
-/// What an acknowledgment says, as far as recovery cares.
-pub(crate) struct AckEvent<'s> {
-    /// Bytes by which it moved SND.UNA on.
-    pub(crate) acked: u32,
-    pub(crate) ack: Seq,
-    pub(crate) sack: &'s [Range],
-    pub(crate) timestamps: Option<Timestamps>,
-    /// How long ago that was sent which it answers, by its timestamp.
-    pub(crate) elapsed: Option<Duration>,
-    /// It is a duplicate as RFC 5681 §2 defines it.
-    pub(crate) duplicate: bool,
 }
 
 impl Recovery {

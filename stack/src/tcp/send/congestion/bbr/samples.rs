@@ -6,7 +6,7 @@
 //! that an acknowledgment tells of is what its round-trip sample says. What is measured lasts up to a quarter of a
 //! round trip longer for that.
 
-use super::super::super::scoreboard::XmitTime;
+use super::super::super::xmit_time::XmitTime;
 use super::super::Ack;
 use super::losses::Losses;
 use crate::time::Instant;
