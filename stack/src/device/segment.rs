@@ -24,6 +24,8 @@ pub struct TcpFrame<'a> {
 /// Sends a TCP packet, cut as the device needs it, and returns how many payload bytes the device
 /// took: fewer than there are if it ran full on the way.
 ///
+/// Without the feature `offload` nothing is cut: the packet has to be one segment. Nor is a device asked for a checksum.
+///
 /// An error means that the device took nothing. [`TxError::Refused`] also if a segment would be longer than
 /// a packet can be, 65,535 bytes, or if the header is none.
 pub fn transmit(device: &mut dyn Device, frame: TcpFrame<'_>) -> Result<usize, TxError> {
@@ -55,16 +57,19 @@ pub(crate) fn transmit_from(
     let TcpFrame { header, transport, payload, mss } = frame;
     let v6 = transport == ETHERNET_LEN + IPV6_LEN;
     let capabilities = device.capabilities();
+    let tx_checksum = cfg!(feature = "offload") && capabilities.tx_checksum;
     if total.min(mss.into()) + header.len() - ETHERNET_LEN > usize::from(u16::MAX) {
         return Err(TxError::Refused);
     }
     if total > usize::from(mss) {
-        let tx_checksum = capabilities.tx_checksum;
+        if cfg!(not(feature = "offload")) {
+            return Err(TxError::Refused);
+        }
         let chunk_max = chunk_max(&capabilities, v6, header.len(), mss);
         return Cutter { payload, transport, mss, tx_checksum, v6, pseudo, chunk_max }
             .cut(device, header, total);
     }
-    let checksum = fill_checksum(header, transport, pseudo, payload, total, capabilities.tx_checksum);
+    let checksum = fill_checksum(header, transport, pseudo, payload, total, tx_checksum);
     device.transmit(TxFrame { header, payload, offload: TxOffload { checksum, segment: None } })?;
     Ok(total)
 }

@@ -47,9 +47,15 @@ mod tcp;
 mod tcp;
 #[cfg(feature = "tcp")]
 mod tcp_calls;
-#[cfg(feature = "tcp")]
+#[cfg(all(feature = "tcp", feature = "fast-path"))]
 mod tcp_flow;
-#[cfg(feature = "tcp")]
+#[cfg(all(feature = "tcp", not(feature = "fast-path")))]
+#[path = "no_tcp_flow.rs"]
+mod tcp_flow;
+#[cfg(all(feature = "tcp", feature = "fast-path"))]
+mod tcp_plain;
+#[cfg(all(feature = "tcp", not(feature = "fast-path")))]
+#[path = "no_tcp_plain.rs"]
 mod tcp_plain;
 mod timers;
 mod udp;
@@ -58,9 +64,9 @@ mod udp_batch;
 mod udp_bind;
 mod udp_in_place;
 mod udp_options;
-#[cfg(feature = "udp")]
+#[cfg(all(feature = "udp", feature = "fast-path"))]
 mod udp_plain;
-#[cfg(not(feature = "udp"))]
+#[cfg(not(all(feature = "udp", feature = "fast-path")))]
 #[path = "no_udp_plain.rs"]
 mod udp_plain;
 mod udp_source;

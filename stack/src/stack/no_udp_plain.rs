@@ -1,4 +1,4 @@
-//! What plain datagrams would need, if the feature `udp` were on.
+//! What plain datagrams would need, if the features `udp` and `fast-path` were on.
 
 use core::net::SocketAddr;
 

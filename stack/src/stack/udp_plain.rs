@@ -198,7 +198,7 @@ impl Stack<'_> {
             payload_len: len as u16,
         };
         let transport = template.emit(&mut buf, &fields);
-        let is_offloaded = interface.capabilities.tx_checksum;
+        let is_offloaded = cfg!(feature = "offload") && interface.capabilities.tx_checksum;
         let ports = (socket.port, known.port());
         let udp = match is_offloaded {
             true => UdpHeader::emit_unsummed(ports, template.pseudo(), data.len()),

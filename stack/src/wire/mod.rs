@@ -25,7 +25,7 @@ mod ndp;
 mod router;
 #[cfg(feature = "tcp")]
 pub(crate) mod tcp;
-#[cfg(any(feature = "tcp", feature = "udp"))]
+#[cfg(all(feature = "fast-path", any(feature = "tcp", feature = "udp")))]
 mod template;
 mod udp;
 
@@ -60,7 +60,7 @@ pub(crate) use ipv6::{IPV6_LEN, Ipv6Header, OptionVerdict, check_options, extens
 pub(crate) use ndp::{NDP_LEN_MAX, NeighborMessage, NeighborMessageKind};
 #[cfg(feature = "slaac")]
 pub(crate) use router::{Redirect, RouterAdvert, RouterOption, router_solicit};
-#[cfg(any(feature = "tcp", feature = "udp"))]
+#[cfg(all(feature = "fast-path", any(feature = "tcp", feature = "udp")))]
 pub(crate) use template::{HeaderTemplate, PacketFields};
 #[cfg(feature = "udp")]
 pub(crate) use udp::UDP_CHECKSUM_AT;

@@ -64,8 +64,13 @@ const fn layer(name: &'static str, feature: &'static str) -> Program {
 }
 
 /// `tcp-least`, and the same with one part more.
-pub const TCP_PARTS: [Program; 3] =
-    [part("tcp-least", "tcp-least"), part("counters", "tcp-counters"), part("sack", "tcp-sack")];
+pub const TCP_PARTS: [Program; 5] = [
+    part("tcp-least", "tcp-least"),
+    part("counters", "tcp-counters"),
+    part("fast-path", "tcp-fast-path"),
+    part("offload", "tcp-offload"),
+    part("sack", "tcp-sack"),
+];
 
 const fn part(name: &'static str, feature: &'static str) -> Program {
     Program { name, bin: "tcp1", feature }

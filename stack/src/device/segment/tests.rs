@@ -79,6 +79,7 @@ fn checked(frame: &[u8], v6: bool) -> (u32, u8, Vec<u8>) {
     (u32::from_be_bytes(tcp[4..8].try_into().unwrap()), tcp[13], tcp[20..].to_vec())
 }
 
+#[cfg(feature = "offload")]
 #[test]
 fn a_plain_device_gets_one_segment_a_frame() {
     for v6 in [false, true] {
@@ -97,6 +98,7 @@ fn a_plain_device_gets_one_segment_a_frame() {
 }
 
 /// Decide, then commit: what a full device did not take has not happened.
+#[cfg(feature = "offload")]
 #[test]
 fn a_full_device_takes_a_part() {
     for (room, taken) in [(0, Err(TxError::Full)), (1, Ok(1000)), (2, Ok(2000)), (3, Ok(3000))] {
@@ -106,6 +108,7 @@ fn a_full_device_takes_a_part() {
     }
 }
 
+#[cfg(feature = "offload")]
 #[test]
 fn offloads_are_requested() {
     for v6 in [false, true] {
@@ -132,6 +135,7 @@ fn offloads_are_requested() {
 }
 
 /// A device whose limit is below the packet gets it in whole segments.
+#[cfg(feature = "offload")]
 #[test]
 fn a_small_limit_is_kept() {
     let mut device = taker(|c| c.with_tso(2500, 2500));
@@ -161,6 +165,7 @@ fn a_bare_acknowledgment_is_one_frame() {
 }
 
 /// Whatever a device says that it takes, no length field overflows.
+#[cfg(feature = "offload")]
 #[test]
 fn no_packet_is_longer_than_its_length_field() {
     let bytes = std::vec![7; 300_000];
@@ -183,5 +188,19 @@ fn no_packet_is_longer_than_its_length_field() {
         let most = if v6 { 65_475 } else { 65_495 };
         assert_eq!(send(&mut device, most, 300_000), Ok(300_000));
         assert_eq!(send(&mut device, most + 1, 300_000), Err(TxError::Refused));
+    }
+}
+
+/// Without the feature `offload` a device is asked for nothing, whatever it can: the checksum is right, and what is longer
+/// than a segment is refused.
+#[cfg(not(feature = "offload"))]
+#[test]
+fn nothing_is_requested_without_offload() {
+    for v6 in [false, true] {
+        let mut device = taker(|plain| Capabilities { mtu: 9000, ..plain.with_tso(65_535, 65_535) });
+        assert_eq!(send(&mut device, v6, 3000), Ok(3000));
+        let (frame, offload) = &device.frames[0];
+        assert_eq!((*offload, checked(frame, v6).2.len()), (TxOffload::default(), 3000));
+        assert_eq!(send(&mut device, v6, 2999), Err(TxError::Refused));
     }
 }

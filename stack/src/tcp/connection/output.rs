@@ -142,13 +142,14 @@ impl Synchronized {
     fn plan(&self, most: u32, at: Instant, clock: u32, pool: &Pool<'_>) -> Option<Plan> {
         let send = &self.send;
         let queued = send.queue.len() as u32;
+        let one_segment = || u32::from(send.mss) - self.sack(pool).option_len() as u32;
+        let most = if cfg!(feature = "offload") { most } else { most.min(one_segment()) };
         if let Some(range) = send.resendable(most) {
             return Some(self.again(PlanKind::Retransmit, range, clock, pool));
         }
         if self.ecn.wants_pure_ack() && self.receive.is_ack_due() {
             return Some(self.segment(PlanKind::Ack, 0, 0, false, clock, pool));
         }
-        let one_segment = || u32::from(send.mss) - self.sack(pool).option_len() as u32;
         let now = send.sendable(if self.ecn.wants_one_segment() { one_segment() } else { most });
         if send.size.is_searching()
             && let Some(probe) = self.size_probe(now.len, at, clock, pool)

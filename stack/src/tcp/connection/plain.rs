@@ -49,6 +49,7 @@ impl Synchronized {
             return None;
         }
         let (send, receive) = (&self.send, &self.receive);
+        let most = if cfg!(feature = "offload") { most } else { most.min(send.mss.into()) };
         let len = send.plain_len(most);
         let kind = if len > 0 { PlanKind::Data } else { PlanKind::Ack };
         if len == 0 && !receive.is_ack_due() {

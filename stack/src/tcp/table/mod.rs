@@ -315,7 +315,8 @@ impl<'a> Tcp<'a> {
         now: Instant,
         pool: &mut Pool<'_>,
     ) -> Outcome {
-        if let Some(key) = self.connections.active_key(index)
+        if cfg!(feature = "fast-path")
+            && let Some(key) = self.connections.active_key(index)
             && let Some(plain) = Plain::of(segment)
             && self.take_expected(key, &plain, || true, now, pool)
         {

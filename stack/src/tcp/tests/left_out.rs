@@ -46,3 +46,14 @@ fn a_syn_that_permits_sack_without_it() {
     b.get(ack(1, 1 + 4 * MSS));
     assert_eq!((b.out().len(), b.info().sack), (0, false));
 }
+
+/// Without the feature `offload` no plan is longer than a segment.
+#[cfg(not(feature = "offload"))]
+#[test]
+fn a_write_of_many_segments_without_offload() {
+    let mut b = Bench::server();
+    b.write(&pattern(3 * MSS as usize)).unwrap();
+    let index = b.tcp.next_ready(b.interface).unwrap();
+    let plan = b.tcp.plan(index, u32::MAX, b.now, &b.pool).unwrap();
+    assert_eq!((plan.len, u32::from(plan.mss)), (MSS, MSS));
+}

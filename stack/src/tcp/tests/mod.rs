@@ -19,7 +19,7 @@ mod fast_open;
 mod handshake;
 mod info;
 mod keep_alive;
-#[cfg(not(all(feature = "ecn", feature = "sack", feature = "syn-cookies")))]
+#[cfg(not(all(feature = "ecn", feature = "offload", feature = "sack", feature = "syn-cookies")))]
 mod left_out;
 #[cfg(all(feature = "ecn", feature = "syn-cookies"))]
 mod listener;
