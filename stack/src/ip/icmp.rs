@@ -28,6 +28,16 @@ pub(crate) const fn is_error_v6(kind: u8) -> bool {
     kind < 128
 }
 
+/// Is an ICMPv4 error listened to? Without the feature `icmp-errors` only routers are that say how long packets may be.
+pub(crate) fn is_heard_v4(header: &IcmpHeader) -> bool {
+    cfg!(feature = "icmp-errors") || (header.kind, header.code) == (icmpv4::UNREACHABLE, icmpv4::CODE_TOO_BIG)
+}
+
+/// The same for ICMPv6.
+pub(crate) fn is_heard_v6(header: &IcmpHeader) -> bool {
+    cfg!(feature = "icmp-errors") || header.kind == icmpv6::TOO_BIG
+}
+
 /// May an error be sent about a packet with this source, transport and payload? Never about
 /// errors (H090) and to senders that are no single host.
 pub(crate) fn may_report(source: IpAddr, transport: u8, payload: &[u8]) -> bool {
@@ -173,6 +183,20 @@ mod tests {
         assert_eq!(kind_v6(icmpv6::TOO_BIG, 0), Ok(K::TooBig { mtu: 1500 }));
         // Source quench and redirect (RFC 6633, RFC 1122 §3.2.2.2).
         assert_eq!([4, 5].map(|kind| kind_v4(kind, 0)), [Err(Drop::IcmpIgnored); 2]);
+    }
+
+    /// Whatever is left out, routers that say how long packets may be are heard; others only with `icmp-errors`.
+    #[test]
+    fn errors_that_are_heard_without_the_feature() {
+        let header = |kind, code| IcmpHeader { kind, code, rest: [0; 4] };
+        assert!(is_heard_v4(&header(icmpv4::UNREACHABLE, icmpv4::CODE_TOO_BIG)));
+        assert!(is_heard_v6(&header(icmpv6::TOO_BIG, 0)));
+        let others = [
+            is_heard_v4(&header(icmpv4::UNREACHABLE, icmpv4::CODE_PORT)),
+            is_heard_v4(&header(icmpv4::TIME_EXCEEDED, icmpv4::CODE_TOO_BIG)),
+            is_heard_v6(&header(icmpv6::UNREACHABLE, 0)),
+        ];
+        assert_eq!(others, [cfg!(feature = "icmp-errors"); 3]);
     }
 
     /// H085, H090: no error about an error, about what can't be told not to be one, or to who is no single host.

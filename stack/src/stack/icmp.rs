@@ -6,7 +6,9 @@ use super::Stack;
 use crate::bytes::Bytes;
 use crate::counters::Drop;
 use crate::device::RxChecksum;
-use crate::ip::icmp::{is_error_v4, is_error_v6, may_report, parse_error_v4, parse_error_v6};
+use crate::ip::icmp::{
+    is_error_v4, is_error_v6, is_heard_v4, is_heard_v6, may_report, parse_error_v4, parse_error_v6,
+};
 use crate::ip::{IcmpError, PacketMeta, v6};
 use crate::time::Instant;
 #[cfg(feature = "multicast")]
@@ -43,7 +45,7 @@ impl Stack<'_> {
             kind if is_error_v4(kind) && cfg!(not(any(feature = "tcp", feature = "udp"))) => {
                 Err(Drop::IcmpForeign)
             }
-            kind if is_error_v4(kind) => {
+            kind if is_error_v4(kind) && is_heard_v4(&header) => {
                 let error = parse_error_v4(&header, body.front())?;
                 self.icmp_error_input(meta, error, now)
             }
@@ -75,7 +77,7 @@ impl Stack<'_> {
             kind if is_error_v6(kind) && cfg!(not(any(feature = "tcp", feature = "udp"))) => {
                 Err(Drop::IcmpForeign)
             }
-            kind if is_error_v6(kind) => {
+            kind if is_error_v6(kind) && is_heard_v6(&header) => {
                 let error = parse_error_v6(&header, body.front())?;
                 self.icmp_error_input(meta, error, now)
             }
@@ -203,6 +205,9 @@ impl Stack<'_> {
         even_to_group: bool,
         now: Instant,
     ) {
+        if cfg!(not(feature = "icmp-errors")) {
+            return;
+        }
         // H085, H090
         let forbidden = meta.link_broadcast && !even_to_group;
         if forbidden || !may_report(meta.source, transport, message) {

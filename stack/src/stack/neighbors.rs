@@ -302,7 +302,8 @@ impl Stack<'_> {
             self.report_waiting(&waiting, now);
             let mut front = [0; IPV6_LEN + 8];
             let len = waiting.copy_front(&self.pool, ETHERNET_LEN, &mut front);
-            if cfg!(any(feature = "tcp", feature = "udp"))
+            // TCP keeps what it sends by itself.
+            if cfg!(feature = "udp")
                 && let Ok(error) = host_unreachable(&front[..len])
             {
                 // If the socket is closed or not connected, nobody wants to know.

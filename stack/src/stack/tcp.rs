@@ -206,6 +206,9 @@ impl Stack<'_> {
         if let IcmpErrorKind::TooBig { mtu } = error.kind {
             return self.tcp_too_big(index, &error, mtu, now);
         }
+        if cfg!(not(feature = "icmp-errors")) {
+            return; // nothing else comes here
+        }
         let problem = match error.kind {
             IcmpErrorKind::PortUnreachable
             | IcmpErrorKind::ProtocolUnreachable

@@ -62,7 +62,7 @@ pub(crate) use ndp::{NDP_LEN_MAX, NeighborMessage, NeighborMessageKind};
 pub(crate) use router::{Redirect, RouterAdvert, RouterOption, router_solicit};
 #[cfg(all(feature = "fast-path", any(feature = "tcp", feature = "udp")))]
 pub(crate) use template::{HeaderTemplate, PacketFields};
-#[cfg(feature = "udp")]
+#[cfg(all(feature = "fast-path", feature = "udp"))]
 pub(crate) use udp::UDP_CHECKSUM_AT;
 pub(crate) use udp::{UDP_LEN, UdpHeader};
 

@@ -64,10 +64,11 @@ const fn layer(name: &'static str, feature: &'static str) -> Program {
 }
 
 /// `tcp-least`, and the same with one part more.
-pub const TCP_PARTS: [Program; 5] = [
+pub const TCP_PARTS: [Program; 6] = [
     part("tcp-least", "tcp-least"),
     part("counters", "tcp-counters"),
     part("fast-path", "tcp-fast-path"),
+    part("icmp-errors", "tcp-icmp-errors"),
     part("offload", "tcp-offload"),
     part("sack", "tcp-sack"),
 ];
