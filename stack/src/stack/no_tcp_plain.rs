@@ -6,7 +6,6 @@ use super::tcp::Sent;
 use crate::device::{Device, Mac};
 use crate::ip::Path;
 use crate::time::Instant;
-use crate::wire::LinkPath;
 
 /// The path that TCP took last.
 pub(super) struct TcpWay {
@@ -21,13 +20,7 @@ impl TcpWay {
 }
 
 impl Stack<'_> {
-    pub(super) fn tcp_send_plain(
-        &mut self,
-        _: u32,
-        _: Option<&LinkPath>,
-        _: &mut dyn Device,
-        _: Instant,
-    ) -> Option<Sent> {
+    pub(super) fn tcp_send_plain(&mut self, _: u32, _: &mut dyn Device, _: Instant) -> Option<Sent> {
         None
     }
 }
