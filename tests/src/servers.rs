@@ -106,21 +106,31 @@ impl Server {
         Server::start(program, package, folder, &["-c", file.to_str().expect("a path in UTF-8")])
     }
 
-    /// radvd that advertises, every three seconds or four, what `rest` says besides.
+    /// radvd that advertises on `tap0`, every three seconds or four, what `rest` says besides.
     pub fn radvd(rest: &str) -> Server {
+        Server::radvd_on("tap0", rest)
+    }
+
+    /// The same on another interface.
+    pub fn radvd_on(interface: &str, rest: &str) -> Server {
         // It refuses to advertise where nothing is forwarded; where this is not ours to set it says so.
         let _ = std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1");
         let folder = folder();
         let (config, pid) = (folder.join("radvd.conf"), folder.join("pid"));
-        std::fs::write(&config, advertisement(rest)).expect("a file");
+        std::fs::write(&config, advertisement(interface, rest)).expect("a file");
         let paths = [&config, &pid].map(|path| path.to_str().expect("a path in UTF-8").to_owned());
         let args = ["--nodaemon", "--logmethod=stderr", "--config", &paths[0], "--pidfile", &paths[1]];
         Server::start("radvd", "radvd", folder, &args)
     }
 
-    /// From now on radvd advertises this.
+    /// From now on radvd advertises this on `tap0`.
     pub fn advertise(&self, rest: &str) {
-        std::fs::write(self.1.join("radvd.conf"), advertisement(rest)).expect("a file");
+        self.advertise_on("tap0", rest);
+    }
+
+    /// The same on another interface.
+    pub fn advertise_on(&self, interface: &str, rest: &str) {
+        std::fs::write(self.1.join("radvd.conf"), advertisement(interface, rest)).expect("a file");
         let pid = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("a process of ours");
     }
@@ -134,8 +144,8 @@ impl Drop for Server {
     }
 }
 
-fn advertisement(rest: &str) -> String {
-    format!("interface tap0 {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; {rest} }};\n")
+fn advertisement(interface: &str, rest: &str) -> String {
+    format!("interface {interface} {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; {rest} }};\n")
 }
 
 /// A new folder for one server.

@@ -168,3 +168,76 @@ fn redirect_of_the_kernel_is_followed() {
         assert_eq!(other, before, "it counts for the one destination");
     });
 }
+
+/// Three interfaces of the kernel on our link, each a router of its own: their link-local addresses.
+fn routers() -> [IpAddr; 3] {
+    let ip = |words: &str| run("ip", &words.split(' ').collect::<Vec<_>>());
+    ip("address flush dev tap0 scope global");
+    ip("link add br0 type bridge");
+    ip("link set tap0 master br0");
+    ip("link set br0 up");
+    [1, 2, 3].map(|n| {
+        ip(&format!("link add r{n} type veth peer name p{n}"));
+        ip(&format!("link set p{n} master br0"));
+        ip(&format!("link set p{n} up"));
+        ip(&format!("link set r{n} up"));
+        until("no address of a router", || {
+            let told = ip(&format!("-6 address show dev r{n} scope link -tentative"));
+            let address = told.split_whitespace().find(|word| word.starts_with("fe80::"))?;
+            address.split('/').next()?.parse().ok()
+        })
+    })
+}
+
+/// L04, RFC 4191 §3.2: of three radvds on one link the preferred one is the way out; who resigns by a rewrite, or falls silent, gives
+/// way to the next; each one's prefix makes an address, one that is rewritten to be deprecated is used no more, and who comes back
+/// is preferred again.
+#[test]
+fn several_radvds_are_told_apart() {
+    let config = Ipv6Config { temporary: false, ..Ipv6Config::default() };
+    with_stack(config, |net, id| {
+        let [first, second, third] = routers();
+        let prefix = |n: u8, preferred: u32| {
+            format!("prefix fd00:0:0:{n}::/64 {{ AdvValidLifetime 3600; AdvPreferredLifetime {preferred}; }};")
+        };
+        let high = format!("AdvDefaultPreference high; {}", prefix(1, 1800));
+        let one = Server::radvd_on("r1", &high);
+        let two = Server::radvd_on("r2", &prefix(2, 1800));
+        let three = Server::radvd_on("r3", &format!("AdvDefaultPreference low; {}", prefix(3, 1800)));
+        let stable = || {
+            let all = addresses(net, id).into_iter().filter(|a| a.origin == Origin::Stable);
+            let network = |a: &Address| match a.cidr.address() {
+                IpAddr::V6(address) => address.segments()[3],
+                IpAddr::V4(_) => 0,
+            };
+            let mut found: Vec<_> = all.map(|a| (network(&a), a.state)).collect();
+            found.sort_by_key(|(network, _)| *network);
+            found
+        };
+        let all = [1, 2, 3].map(|n| (n, AddressState::Preferred));
+        until("an address of each", || (stable() == all).then_some(()));
+        let outside: IpAddr = "2001:db8::1".parse().unwrap();
+        let path = || net.with_stack(|s| s.path(outside, None, None)).unwrap();
+        let goes_by = |router: IpAddr, what: &str| {
+            let socket = UdpSocket::bind(net, 0).unwrap();
+            until(what, || {
+                // Only who sends finds out that a router is silent.
+                let _ = socket.send_to(b"which way?", SocketAddr::new(outside, 9));
+                (path().next_hop == router).then_some(())
+            });
+        };
+        goes_by(first, "the preferred router");
+        one.advertise_on("r1", &format!("AdvDefaultLifetime 0; {}", prefix(1, 0)));
+        goes_by(second, "the next one, when the first resigns");
+        until("its prefix is deprecated", || (stable()[0] == (1, AddressState::Deprecated)).then_some(()));
+        let IpAddr::V6(source) = path().source else { panic!("an IPv6 path") };
+        assert_ne!(source.segments()[3], 1, "a deprecated address is no source");
+        drop(two);
+        run("ip", &["link", "set", "r2", "down"]);
+        goes_by(third, "the last one, when the second is silent");
+        one.advertise_on("r1", &high);
+        goes_by(first, "the first, when it is back");
+        until("its address is preferred again", || (stable() == all).then_some(()));
+        drop(three);
+    });
+}
