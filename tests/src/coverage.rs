@@ -256,7 +256,7 @@ fn comment<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     Some(line[at..].trim_start_matches(['/', '#', '*', ' ', '!']))
 }
 
-/// The names of rows in a comment: `MUST-18`, `H041`, `T05`, `F06`, `B01`, `R02`, `I06`, `L05`, `M17`, `U4`;
+/// The names of rows in a comment: `MUST-18`, `H041`, `T05`, `F06`, `B01`, `R02`, `I06`, `L05`, `D03`, `M17`, `U4`;
 /// and all of the contract's, such as `E2`, where the line has that word.
 fn ids(comment: &str) -> Vec<String> {
     let words = comment.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
@@ -277,6 +277,8 @@ fn is_id(word: &str) -> bool {
                 |kinds: &[char], n: usize| word.strip_prefix(kinds).is_some_and(|d| digits(d, n));
             has_digits(&['H'], 3)
                 || has_digits(&['T', 'F', 'B', 'R', 'M', 'I', 'L'], 2)
+                // The contract has D2 to D21.
+                || word.strip_prefix("D0").is_some_and(|d| digits(d, 1))
                 || has_digits(&['U'], 1)
                 || has_digits(&['U'], 2)
         }

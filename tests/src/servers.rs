@@ -145,7 +145,9 @@ impl Drop for Server {
 }
 
 fn advertisement(interface: &str, rest: &str) -> String {
-    format!("interface {interface} {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; {rest} }};\n")
+    format!(
+        "interface {interface} {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; {rest} }};\n"
+    )
 }
 
 /// A new folder for one server.

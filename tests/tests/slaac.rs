@@ -198,7 +198,9 @@ fn several_radvds_are_told_apart() {
     with_stack(config, |net, id| {
         let [first, second, third] = routers();
         let prefix = |n: u8, preferred: u32| {
-            format!("prefix fd00:0:0:{n}::/64 {{ AdvValidLifetime 3600; AdvPreferredLifetime {preferred}; }};")
+            format!(
+                "prefix fd00:0:0:{n}::/64 {{ AdvValidLifetime 3600; AdvPreferredLifetime {preferred}; }};"
+            )
         };
         let high = format!("AdvDefaultPreference high; {}", prefix(1, 1800));
         let one = Server::radvd_on("r1", &high);

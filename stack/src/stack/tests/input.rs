@@ -317,7 +317,7 @@ fn parameter_problem(answer: &[u8]) -> (u8, u8, u32) {
     (answer[54], answer[55], u32::from_be_bytes(answer[58..62].try_into().unwrap()))
 }
 
-/// RFC 8200 §4, H076: the chain of extension headers and what is said about it.
+/// I03, RFC 8200 §4, H076: the chain of extension headers and what is said about it.
 #[test]
 fn extension_headers_are_walked() {
     let own = host().link_local();

@@ -74,7 +74,7 @@ fn datagrams_go_both_ways_over_both_families() {
     assert_eq!(a.stack.memory().0 + b.stack.memory().0, 0);
 }
 
-/// The rest of a datagram that the buffer is too small for is lost, and said to be.
+/// D01: the rest of a datagram that the buffer is too small for is lost, and said to be.
 #[test]
 fn truncation_is_reported() {
     let (mut a, mut b) = (Host::new(1), Host::new(2));
@@ -155,7 +155,7 @@ fn a_bound_address_filters() {
     assert_eq!(foreign, Err(Error::AddrNotAvailable));
 }
 
-/// H135, H196, H197: unread datagrams are kept up to a bound, and the rest is counted.
+/// D01, H135, H196, H197: unread datagrams are kept up to a bound, and the rest is counted.
 #[test]
 fn the_receive_queue_is_bounded() {
     let (mut a, mut b) = (Host::new(1), Host::new(2));
@@ -174,7 +174,7 @@ fn the_receive_queue_is_bounded() {
     assert_eq!(b.stack.memory().0, 0);
 }
 
-/// H136: over IPv6 a datagram without a checksum is dropped, whatever the device says.
+/// D01, H136: over IPv6 a datagram without a checksum is dropped, whatever the device says.
 #[test]
 fn ipv6_needs_a_checksum() {
     let (mut a, mut b) = (Host::new(1), Host::new(2));
