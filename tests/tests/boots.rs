@@ -7,14 +7,14 @@ use barenet_tests::judge::judge;
 use barenet_tests::kernel::noise;
 use barenet_tests::netns::{self, KERNEL_V4, KERNEL_V6, STACK_V4, STACK_V6};
 use barenet_tests::runner::{cargo, cargo_run};
-use barenet_tests::servers::Server;
+use barenet_tests::servers::{Avahi, Server};
 use pcap_file::pcap::PcapReader;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const MACHINES: [&str; 2] = ["q35", "microvm"];
 
@@ -288,6 +288,34 @@ fn a_guest_on_a_tap_takes_what_dnsmasq_gives() {
             let text = String::from_utf8_lossy(&output.stdout);
             assert!(output.status.success() && text.contains("inet 10.0.0.5"), "{text}");
             assert!(text.contains("inet6 fd00::") && text.contains("SLAAC, preferred"), "{text}");
+        });
+    }
+}
+
+/// L10: a guest's name and its page are found by avahi(8) on the link, and the page is served under the address found.
+#[test]
+fn a_guest_on_a_tap_is_found_by_its_name() {
+    let _alone = one_guest_at_a_time();
+    for machine in MACHINES {
+        netns::run(|| {
+            let name = tap::create(tap::Options::new().name("tap0")).unwrap();
+            tap::configure(&name, &[(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)]).unwrap();
+            let network = ["--tap", &name, "--", "ip=10.0.0.2/24", "ip=fd00::2/64", "sensor"];
+            let _guest = Guest::serving("announce", machine, &network);
+            let avahi = Avahi::start("kernel");
+            let started = Instant::now();
+            let browse = || avahi.ask("avahi-browse", &["-r", "-t", "-p", "_http._tcp"]);
+            while !browse().contains("sensor.local;10.0.0.2;80;\"path=/\"") {
+                assert!(started.elapsed() < PATIENCE, "{machine}: {}", browse());
+            }
+            assert!(avahi.ask("avahi-resolve", &["-6", "-n", "sensor.local"]).contains("fd00::2"));
+            for address in [IpAddr::from(STACK_V4), STACK_V6.into()] {
+                let mut page = connect((address, 80)).unwrap();
+                page.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+                let mut text = String::new();
+                page.read_to_string(&mut text).unwrap();
+                assert!(text.ends_with("hello\n"), "{text}");
+            }
         });
     }
 }

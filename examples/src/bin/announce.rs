@@ -20,7 +20,7 @@ fn main(net: Net) -> Result<(), Error> {
     // Where somebody has the name, it is another one.
     net.wait_configuration(None, |stack| matches!(stack.announced_service(page), Ok(Some(_))))?;
     if let (Some(host), Some(service)) = (net.announced_host(), net.announced(page)?) {
-        println!("{service} is http://{host}/");
+        println!("{service} is http://{host}/ on this link");
     }
     listener.serve(|mut flow, _peer| {
         // What is asked for makes no difference.
