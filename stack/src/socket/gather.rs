@@ -121,8 +121,8 @@ impl TcpStream {
         })
     }
 
-    /// Waits until the peer has acknowledged everything that was written, and our FIN if there is one. (A
-    /// `flush` of the traits of I/O does not wait: what was written is on its way already.)
+    /// Waits until the peer has acknowledged everything that was written, and our FIN if there is one.
+    /// ([`flush`](TcpStream::flush) does not wait.)
     ///
     /// [`Error::TimedOut`] after the write timeout, and what ended the connection before.
     pub fn wait_acknowledged(&self) -> Result<(), Error> {

@@ -99,6 +99,11 @@ impl WriteHalf<'_> {
         aborted(self.0.net().call(|stack, now| stack.tcp_write_whole(handle, data, now)))
     }
 
+    /// See [`TcpStream::flush`].
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.0.push()
+    }
+
     /// Sends a FIN after what was written, without waiting.
     pub fn shutdown(&mut self) -> Result<(), Error> {
         self.0.shut(Shutdown::Write)
@@ -121,6 +126,6 @@ impl std::io::Write for WriteHalf<'_> {
         Ok(self.write_slices(slices)?)
     }
     fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+        Ok(self.0.push()?)
     }
 }

@@ -128,6 +128,11 @@ impl OwnedWriteHalf {
         self.half().write_without_interruption(data)
     }
 
+    /// See [`TcpStream::flush`].
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.half().flush()
+    }
+
     /// See [`TcpStream::set_write_timeout`].
     pub fn set_write_timeout(&mut self, timeout: impl ToTimeout) {
         self.0.set_write_timeout(timeout);

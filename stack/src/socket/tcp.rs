@@ -311,6 +311,31 @@ impl TcpStream {
         WriteHalf(self).write_all_async(data).await
     }
 
+    /// Sends what was written as soon as the windows let it, the last segment too if it is not full: neither Nagle's
+    /// rule nor [`TcpOptions::cork`] holds it any longer. It does not wait for that, nor for the peer: see
+    /// [`wait_acknowledged`](TcpStream::wait_acknowledged). (PUSH of RFC 9293 §3.9.1.2; the `flush` of each trait of I/O.)
+    ///
+    /// A message that is written in pieces goes in full segments, and without delay:
+    ///
+    /// ```no_run
+    /// # fn example(mut stream: barenet::TcpStream) -> Result<(), barenet::Error> {
+    /// stream.configure(|options| options.cork = true)?;
+    /// stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
+    /// stream.write_all(b"Content-Length: 3\r\n\r\n")?;
+    /// stream.write_all(b"yes")?;
+    /// stream.flush()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Nothing to send is no error. What ended the connection is told by the next write or read.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.push()
+    }
+
+    pub(super) fn push(&self) -> Result<(), Error> {
+        self.net.call(|stack, now| stack.tcp_flush(self.handle, now))
+    }
+
     /// Shuts down one direction or both, without waiting.
     pub fn shutdown(&mut self, how: Shutdown) -> Result<(), Error> {
         self.shut(how)
@@ -537,7 +562,7 @@ impl std::io::Write for TcpStream {
         Ok(WriteHalf(self).write_slices(slices)?)
     }
     fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+        Ok(self.push()?)
     }
 }
 

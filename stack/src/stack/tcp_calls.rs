@@ -270,6 +270,11 @@ impl Stack<'_> {
         self.tcp.shutdown_write(handle.0, now, &mut self.pool)
     }
 
+    /// What was written goes as soon as the windows let it: see [`TcpStream::flush`](crate::TcpStream::flush).
+    pub fn tcp_flush(&mut self, handle: TcpHandle, now: Instant) -> Result<(), Error> {
+        self.tcp.flush(handle.0, now, &mut self.pool)
+    }
+
     /// Reads no more: what lies unread is dropped; if the peer sends more, it is told by a reset, and
     /// the connection ends with [`Error::ConnectionAborted`].
     pub fn tcp_shutdown_read(&mut self, handle: TcpHandle, now: Instant) -> Result<(), Error> {

@@ -25,8 +25,8 @@ pub struct TcpOptions {
     /// Small segments go out at once, not held back until earlier ones are acknowledged: Nagle's
     /// rule off (RFC 9293 §3.7.4). Default false.
     pub nodelay: bool,
-    /// Only full segments go out while this is on, and what is left over after 200 ms; to write a
-    /// message in pieces. Default false.
+    /// Only full segments go out while this is on, and what is left over after 200 ms or a
+    /// [`flush`](crate::TcpStream::flush); to write a message in pieces. Default false.
     pub cork: bool,
     /// So many data segments from now on are acknowledged at once; 0: acknowledgments are delayed
     /// from now on; 255: never. Default: `TcpConfig::quick_acks`.

@@ -12,6 +12,8 @@ static CONFIG: Config = Config::const_default().keep_connection_alive();
 #[barenet_boards::main]
 fn main(net: Net) -> Result<(), Error> {
     let listener = TcpListener::bind(&net, 80)?;
+    // picoserve writes an answer in pieces, and flushes it at its end.
+    listener.configure(|options| options.cork = true)?;
     println!("picoserve on {}", listener.local_addr());
     listener.serve(move |stream, _| {
         let app = Router::new()

@@ -27,6 +27,8 @@ fn main(net: Net) -> Result<(), Error> {
     println!("http on {}", listener.local_addr());
     let serve =
         Serve::default().write_timeout(REQUEST_TIME).on_error(|error, peer| println!("{peer}: {error}"));
+    // The HTTP crate writes an answer in pieces, and flushes it at its end.
+    listener.configure(|options| options.cork = true)?;
     let page_net = net.clone();
     listener.serve_with(serve, move |flow, _peer| answer_requests(flow, &page_net))
 }

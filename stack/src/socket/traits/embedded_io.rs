@@ -1,7 +1,7 @@
 //! The traits of `embedded-io` and `embedded-io-async` on a TCP connection, shared references to it and its halves.
 //!
-//! `flush` returns at once: what was written is under way as the protocol lets it, and nothing is held back for
-//! a flush. Time limits of the socket hold here too.
+//! `flush` is [`TcpStream::flush`]: what was written goes as soon as the windows let it, and nobody waits for that.
+//! Time limits of the socket hold here too.
 
 use ::embedded_io::{ErrorKind, ErrorType};
 
@@ -76,7 +76,8 @@ macro_rules! writes {
                 WriteHalf($stream).write(data)
             }
             fn flush(&mut self) -> Result<(), Error> {
-                Ok(())
+                let $this = self;
+                $stream.push()
             }
         }
 
@@ -86,7 +87,8 @@ macro_rules! writes {
                 WriteHalf($stream).write_async(data).await
             }
             async fn flush(&mut self) -> Result<(), Error> {
-                Ok(())
+                let $this = self;
+                $stream.push()
             }
         }
 

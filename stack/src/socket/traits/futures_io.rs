@@ -1,6 +1,6 @@
 //! The traits of `futures-io` on a TCP connection, shared references to it and its halves.
 //!
-//! `poll_flush` is ready at once, as `flush` elsewhere; `poll_close` sends a FIN after what was written and does not
+//! `poll_flush` is ready at once, as [`flush`](TcpStream::flush) is; `poll_close` sends a FIN after what was written and does not
 //! wait for its acknowledgment.
 
 use std::io;
@@ -30,7 +30,8 @@ macro_rules! writes {
                 WriteHalf($stream).poll_write(cx, data).map_err(io::Error::from)
             }
             fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(Ok(()))
+                let $this = self.get_mut();
+                Poll::Ready($stream.push().map_err(io::Error::from))
             }
             fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 let $this = self.get_mut();

@@ -19,7 +19,7 @@ impl io::Write for &TcpStream {
         Ok(WriteHalf(self).write_slices(slices)?)
     }
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        Ok(self.push()?)
     }
 }
 
@@ -37,6 +37,6 @@ impl io::Write for OwnedWriteHalf {
         Ok(self.half().write_slices(slices)?)
     }
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        Ok(OwnedWriteHalf::flush(self)?)
     }
 }

@@ -29,22 +29,35 @@ fn pair(net: &Net) -> (TcpStream, TcpStream) {
     (client, listener.accept().unwrap().0)
 }
 
+/// As [`pair`]; only a flush sends what is less than a segment.
+fn corked(net: &Net) -> (TcpStream, TcpStream) {
+    let (client, server) = pair(net);
+    for end in [&client, &server] {
+        end.configure(|options| options.cork = true).unwrap();
+    }
+    (client, server)
+}
+
 /// Contract of `std::io`: shared references and owned halves read and write as the stream does.
 #[test]
 fn std_io_by_reference_and_by_halves_moves_the_same_stream() {
     use std::io::{IoSlice, Read, Write};
     let net = net();
-    let (client, server) = pair(&net);
+    let (client, server) = corked(&net);
     (&client).write_all(b"ab").unwrap();
     assert_eq!((&client).write_vectored(&[IoSlice::new(b"c"), IoSlice::new(b"de")]).unwrap(), 3);
+    assert!(!server.is_readable().unwrap());
     (&client).flush().unwrap();
+    assert!(server.is_readable().unwrap());
     let mut buf = [0; 5];
     (&server).read_exact(&mut buf).unwrap();
     assert_eq!(&buf, b"abcde");
     let (mut reader, mut writer) = server.into_split();
     Write::write_all(&mut writer, b"back").unwrap();
     assert_eq!(writer.write_vectored(&[IoSlice::new(b"!")]).unwrap(), 1);
+    assert!(!client.is_readable().unwrap());
     Write::flush(&mut writer).unwrap();
+    assert!(client.is_readable().unwrap());
     drop(writer);
     let mut all = Vec::new();
     (&client).read_to_end(&mut all).unwrap();
@@ -72,7 +85,7 @@ fn futures_io_on_all_types_moves_the_same_stream() {
         Ok(buf[..n].to_vec())
     }
     let net = net();
-    let (mut client, mut server) = pair(&net);
+    let (mut client, mut server) = corked(&net);
     net.block_on(async {
         assert_eq!(write(&mut client, b"one").await.unwrap(), 3);
         assert_eq!(read(&server).await.unwrap(), b"one");

@@ -279,6 +279,14 @@ impl Tcb {
         }
     }
 
+    /// FLUSH, as PUSH of RFC 9293 §3.9.1.2: what was written waits for no more of it.
+    pub(crate) fn flush(&mut self, cx: &Context<'_, '_>) {
+        if let Phase::Synchronized(s) = &mut self.phase {
+            s.send.push();
+            s.send.update_timer(cx.now, cx.config);
+        }
+    }
+
     /// The connection has other options than before: what else knows of them follows.
     pub(crate) fn take_options(&mut self, before: &TcpOptions, cx: &Context<'_, '_>) {
         let (options, config) = (cx.options, cx.config);

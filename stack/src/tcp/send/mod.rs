@@ -90,6 +90,8 @@ pub(crate) struct Send {
     pub(crate) nodelay: bool,
     /// What is not a full segment waits, for 200 ms at most.
     pub(crate) cork: bool,
+    /// PUSH (RFC 9293 §3.9.1.2): a last segment that is not full waits for nothing but the windows.
+    pushed: bool,
     pub(crate) rtt: Rtt,
     pub(crate) controller: Controller,
     /// From SND.UNA to SND.NXT.
@@ -128,6 +130,7 @@ impl Send {
         small_end: Seq(0),
         nodelay: false,
         cork: false,
+        pushed: false,
         rtt: Rtt::new(),
         controller: Controller::UNMADE,
         scoreboard: Scoreboard::new(Seq(0)),
@@ -171,6 +174,7 @@ impl Send {
             small_end,
             nodelay,
             cork,
+            pushed: _,
             rtt,
             scoreboard: _,
             controller,
@@ -233,6 +237,7 @@ impl Send {
             small_end: una,
             nodelay,
             cork,
+            pushed: false,
             rtt,
             controller,
             scoreboard: Scoreboard::new(una),
@@ -401,11 +406,9 @@ impl Send {
         // Most of what is written: no more than a segment, which fits the windows with all that is in flight.
         let (unsent, mss) = (self.unsent(), u32::from(self.mss));
         let is_little = unsent.wrapping_sub(1) < mss && mss <= most && self.fin == Fin::Open;
-        if is_little && self.queue.len() <= self.wnd.min(self.cwnd()) as usize {
-            let may_go = self.nodelay || self.small_end.at_or_before(self.una);
-            if unsent == mss || (may_go && !self.cork) {
-                return Sendable { len: unsent, fin: false };
-            }
+        let fits = self.queue.len() <= self.wnd.min(self.cwnd()) as usize;
+        if is_little && fits && (unsent == mss || self.small_may_go(self.cork)) {
+            return Sendable { len: unsent, fin: false };
         }
         self.permitted_of(unsent, most)
     }
@@ -447,11 +450,21 @@ impl Send {
             len < mss && self.flight() == 0 && worth_it && len < most
         } else {
             // The end of what was written. One segment that is not full may be in flight.
-            let is_held = self.cork && len < usable;
-            let may_go = self.nodelay || self.small_end.at_or_before(self.una);
-            fin || probes || self.probe || (may_go && !is_held)
+            fin || probes || self.probe || self.small_may_go(self.cork && len < usable)
         };
         Sendable { len: if tail_may_go { len } else { len - tail }, fin: false }
+    }
+
+    /// May the end of what was written go, a segment that is not full? By Nagle's rule one of them is in flight at
+    /// most; a cork holds it. Who pushes overrules both.
+    #[inline]
+    fn small_may_go(&self, is_corked: bool) -> bool {
+        self.pushed || (!is_corked && (self.nodelay || self.small_end.at_or_before(self.una)))
+    }
+
+    /// PUSH: what is written so far goes as soon as the windows let it.
+    pub(crate) fn push(&mut self) {
+        self.pushed = self.unsent() > 0;
     }
 
     /// `len` bytes and perhaps the FIN went out from SND.NXT on.
@@ -469,6 +482,9 @@ impl Send {
         self.controller.on_sent(self.nxt, self.pipe(), text_len, now);
         if !text_len.is_multiple_of(self.mss as u32) {
             self.small_end = self.nxt;
+        }
+        if self.pushed {
+            self.push();
         }
     }
 

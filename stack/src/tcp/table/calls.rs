@@ -215,6 +215,10 @@ impl Tcp<'_> {
         self.with(key, now, pool, |c, cx| c.tcb.shutdown_write(cx))
     }
 
+    pub(crate) fn flush(&mut self, key: Key, now: Instant, pool: &mut Pool<'_>) -> Result<(), Error> {
+        self.with(key, now, pool, |c, cx| c.tcb.flush(cx))
+    }
+
     pub(crate) fn shutdown_read(&mut self, key: Key, now: Instant, pool: &mut Pool<'_>) -> Result<(), Error> {
         self.with(key, now, pool, |c, cx| c.tcb.shutdown_read(cx))?;
         if let Some(c) = self.connections.get_mut(key) {

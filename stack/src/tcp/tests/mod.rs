@@ -435,6 +435,11 @@ impl Bench {
         self.tcp.settings.counts.get(what)
     }
 
+    fn flush(&mut self) {
+        self.tcp.flush(self.key.unwrap(), self.now, &mut self.pool).unwrap();
+        self.tcp.check(&self.pool);
+    }
+
     fn shutdown(&mut self) {
         self.tcp.shutdown_write(self.key.unwrap(), self.now, &mut self.pool).unwrap();
     }

@@ -148,6 +148,46 @@ fn cork() {
     assert_eq!(brief(&b.out()), [(1, 700, 1)]);
 }
 
+/// T10, T12, B12: a flush sends what Nagle's rule or a cork holds, once: what is written later is held again. Where a window is
+/// in the way it goes when that opens, and with nothing to send nothing happens.
+//= rfc9293#3.9.1.2 MAY-15
+#[test]
+fn flush_sends_what_nagle_or_a_cork_holds() {
+    let mut b = Bench::server();
+    b.flush();
+    assert_eq!(b.out(), []);
+    b.write(b"head").unwrap();
+    assert_eq!(brief(&b.out()), [(1, 4, 1)]);
+    b.write(b", body").unwrap();
+    assert_eq!(b.out(), [], "Nagle's rule");
+    b.flush();
+    assert_eq!(brief(&b.out()), [(5, 6, 1)]);
+    b.write(b"next").unwrap();
+    assert_eq!(b.out(), []);
+    b.get(ack(1, 11));
+    assert_eq!(brief(&b.out()), [(11, 4, 1)]);
+
+    let mut b = Bench::server();
+    b.configure(|o| o.cork = true);
+    b.write(b"head").unwrap();
+    b.write(b", body").unwrap();
+    assert_eq!(b.out(), []);
+    b.flush();
+    assert_eq!(brief(&b.out()), [(1, 10, 1)]);
+    b.write(&pattern(MSS as usize + 1)).unwrap();
+    assert_eq!(brief(&b.out()), [(11, MSS, 1)], "the cork holds again");
+    b.flush();
+    assert_eq!(brief(&b.out()), [(11 + MSS, 1, 1)]);
+
+    let mut b = Bench::server_with(quiet(), syn().win(700));
+    b.configure(|o| o.cork = true);
+    b.write(&pattern(1_000)).unwrap();
+    b.flush();
+    assert_eq!(brief(&b.out()), [(1, 700, 1)]);
+    b.get(ack(1, 701).win(700));
+    assert_eq!(brief(&b.out()), [(701, 300, 1)], "the window was in the way, not the cork");
+}
+
 /// T10, T12: acknowledgments at once for so many segments, or always, or delayed from the first.
 #[test]
 fn quick_acks() {

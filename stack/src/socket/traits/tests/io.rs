@@ -8,6 +8,7 @@ fn exchange(mut from: impl Write + WriteReady, mut to: impl Read + ReadReady) {
     assert!(from.write_ready().unwrap());
     assert!(!to.read_ready().unwrap());
     from.write_all(b"hello").unwrap();
+    assert!(!to.read_ready().unwrap(), "the cork holds it");
     from.flush().unwrap();
     assert!(to.read_ready().unwrap());
     let mut buf = [0; 5];
@@ -15,8 +16,12 @@ fn exchange(mut from: impl Write + WriteReady, mut to: impl Read + ReadReady) {
     assert_eq!(&buf, b"hello");
 }
 
-async fn exchange_async(mut from: impl embedded_io_async::Write, mut to: impl embedded_io_async::Read) {
+async fn exchange_async(
+    mut from: impl embedded_io_async::Write,
+    mut to: impl embedded_io_async::Read + ReadReady,
+) {
     from.write_all(b"hello").await.unwrap();
+    assert!(!to.read_ready().unwrap(), "the cork holds it");
     from.flush().await.unwrap();
     let mut buf = [0; 5];
     to.read_exact(&mut buf).await.unwrap();
@@ -27,7 +32,7 @@ async fn exchange_async(mut from: impl embedded_io_async::Write, mut to: impl em
 #[test]
 fn embedded_io_on_all_types_moves_the_same_stream() {
     let net = net();
-    let (mut client, mut server) = pair(&net);
+    let (mut client, mut server) = corked(&net);
     exchange(&mut client, &mut server);
     exchange(&server, &client);
     exchange(client.split().1, server.split().0);
