@@ -34,13 +34,42 @@ impl Instant {
 
     /// Milliseconds since the origin, rounded down.
     pub const fn millis(self) -> u64 {
-        self.0 / 1000
+        thousandth(self.0)
+    }
+
+    /// Milliseconds since the origin, rounded up: the tick at which a timer for it fires.
+    pub(crate) const fn millis_up(self) -> u64 {
+        thousandth(self.0.saturating_add(999))
     }
 
     /// Time from `earlier` to `self`; zero if `earlier` is in fact later.
     pub const fn since(self, earlier: Instant) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// A thousandth, rounded down.
+#[inline]
+const fn thousandth(n: u64) -> u64 {
+    #[cfg(target_pointer_width = "64")]
+    return n / 1000;
+    // A division of 64 bits is a kilobyte of code there, and long.
+    #[cfg(not(target_pointer_width = "64"))]
+    thousandth_by_parts(n)
+}
+
+/// The same by the reciprocal: an eighth, times 2^68 / 125 rounded up, and the upper half of that by 16.
+#[cfg(any(test, not(target_pointer_width = "64")))]
+#[inline(never)]
+const fn thousandth_by_parts(n: u64) -> u64 {
+    const HIGH: u64 = 0x20c4_9ba5;
+    const LOW: u64 = 0xe353_f7cf;
+    const HALF: u64 = u32::MAX as u64;
+    let (high, low) = (n >> 35, n >> 3 & HALF);
+    // No sum is beyond 64 bits: a product is at most (2^32 - 1)^2.
+    let middle = high * LOW + (low * LOW >> 32);
+    let other = low * HIGH + (middle & HALF);
+    (high * HIGH + (middle >> 32) + (other >> 32)) >> 4
 }
 
 /// The earlier of two deadlines, where there are any.
@@ -84,7 +113,7 @@ impl Duration {
 
     /// The whole span in milliseconds, rounded down.
     pub const fn millis(self) -> u64 {
-        self.0 / 1000
+        thousandth(self.0)
     }
 
     /// The whole span in seconds, rounded down.
@@ -200,6 +229,17 @@ impl From<Duration> for core::time::Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thousandth_by_parts_is_that_of_a_division() {
+        let edges = [0, 999, 1000, 1001, u32::MAX.into(), 1 << 35, u64::MAX - 1, u64::MAX];
+        let spread = (0..64).flat_map(|bit| [(1u64 << bit) - 1, 1 << bit, (1 << bit) / 1000 * 1000]);
+        for n in edges.into_iter().chain(spread).chain((0..1000).map(|n| n * 0x0041_8937_4bc6_a7ef)) {
+            assert_eq!(thousandth_by_parts(n), n / 1000, "{n}");
+            let at = Instant(n.min(u64::MAX - 999));
+            assert_eq!(at.millis_up(), at.0.div_ceil(1000), "{n}");
+        }
+    }
 
     #[test]
     fn spans_count_and_print_as_those_of_the_core_library() {

@@ -53,7 +53,7 @@ impl Node {
 /// The first tick that is not before `at`.
 #[inline]
 fn tick(at: Instant) -> u64 {
-    at.micros().saturating_add(999) / 1000
+    at.millis_up()
 }
 
 /// Where the wheel finds the node of a timed thing.

@@ -91,8 +91,11 @@ impl<'a> PathMtus<'a> {
 
     fn remove(&mut self, at: usize) {
         if at < self.len {
-            self.places[at..self.len].rotate_left(1);
             self.len -= 1;
+            // One by one: a move of all takes a kilobyte and a half of code on small processors.
+            for at in at..self.len {
+                self.places[at] = self.places[at + 1];
+            }
         }
     }
 

@@ -26,6 +26,7 @@ use crate::ip::INTERFACES_MAX;
 use crate::ip::InterfaceId;
 use crate::time::{Duration, Instant, earlier};
 use entry::{Class, Entry, State};
+pub use questions::AskedNeighbor;
 use questions::Questions;
 pub use table::NeighborSlot;
 use table::Table;
@@ -207,7 +208,7 @@ pub(crate) enum NoWait {
 
 pub(crate) struct Neighbors<'a> {
     table: Table<'a>,
-    questions: Questions,
+    questions: Questions<'a>,
     /// No entry wants attention before this.
     earliest: Deadline,
     /// No neighbour that our packets go to is in DELAY or PROBE after this.
@@ -266,8 +267,13 @@ impl<'a> Neighbors<'a> {
         self.table.iter().map(move |(_, entry)| entry.view(now))
     }
 
-    pub(crate) fn start(&mut self, slots: ManagedSlice<'a, NeighborSlot>, key: [u8; 16]) {
-        self.questions.start(slots.len());
+    pub(crate) fn start(
+        &mut self,
+        slots: ManagedSlice<'a, NeighborSlot>,
+        asked: ManagedSlice<'a, AskedNeighbor>,
+        key: [u8; 16],
+    ) {
+        self.questions.start(slots.len(), asked);
         self.table = Table::new(slots, key);
     }
 

@@ -434,12 +434,13 @@ impl Net {
         &self,
         mut operation: impl FnMut(&mut Stack<'static>, &mut dyn Devices, Instant) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        match self.call_sending(&mut operation) {
-            Err(Error::WouldBlock) => {
-                self.waiter().give_way(self);
-                self.call_sending(operation)
+        let mut may_look_again = true;
+        loop {
+            match self.call_sending(&mut operation) {
+                Err(Error::WouldBlock) if may_look_again => self.waiter().give_way(self),
+                result => return result,
             }
-            result => result,
+            may_look_again = false;
         }
     }
 

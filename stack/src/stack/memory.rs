@@ -4,7 +4,7 @@ use managed::ManagedSlice;
 
 #[cfg(feature = "fragments")]
 use super::FragmentSlot;
-use super::{Bucket, Interface, NeighborSlot, PathMtu, Slot, Storage};
+use super::{AskedNeighbor, Bucket, Interface, NeighborSlot, PathMtu, Slot, Storage};
 #[cfg(feature = "multicast")]
 use super::{GroupSlot, MembershipSlot};
 use crate::base::holder::Holder;
@@ -99,6 +99,7 @@ pub struct Memory<
     blocks: [[u8; BLOCK_TAKES]; BLOCKS],
     interfaces: [Slot<Interface>; INTERFACES],
     neighbors: [NeighborSlot; NEIGHBORS],
+    asked_neighbors: [[AskedNeighbor; 2]; NEIGHBORS],
     addresses: [Holder<Address>; ADDRESSES],
     learnt_routes: [Holder<LearntRoute>; LEARNT_ROUTES],
     routes: [Holder<Route>; ROUTES],
@@ -148,6 +149,7 @@ impl<
             blocks: [[0; BLOCK_TAKES]; BLOCKS],
             interfaces: [const { Slot::EMPTY }; INTERFACES],
             neighbors: [const { NeighborSlot::EMPTY }; NEIGHBORS],
+            asked_neighbors: [[AskedNeighbor::EMPTY; 2]; NEIGHBORS],
             addresses: [Holder::Empty; ADDRESSES],
             learnt_routes: [Holder::Empty; LEARNT_ROUTES],
             routes: [Holder::Empty; ROUTES],
@@ -174,6 +176,7 @@ impl<
             pool: Pool::borrowed(self.blocks.as_flattened_mut(), BLOCK_LEN),
             interfaces: ManagedSlice::Borrowed(&mut self.interfaces),
             neighbors: ManagedSlice::Borrowed(&mut self.neighbors),
+            asked_neighbors: ManagedSlice::Borrowed(self.asked_neighbors.as_flattened_mut()),
             addresses: ManagedSlice::Borrowed(&mut self.addresses),
             learnt_routes: ManagedSlice::Borrowed(&mut self.learnt_routes),
             routes: ManagedSlice::Borrowed(&mut self.routes),

@@ -81,7 +81,7 @@ pub use crate::ip::groups::{GroupSlot, MembershipSlot};
 pub use crate::ip::path_mtu::PathMtu;
 #[cfg(feature = "fragments")]
 pub use crate::ip::reassembly::FragmentSlot;
-pub use crate::link::neighbor::{Neighbor, NeighborSlot, NeighborState, Resolution};
+pub use crate::link::neighbor::{AskedNeighbor, Neighbor, NeighborSlot, NeighborState, Resolution};
 pub use addresses::Assignment;
 #[cfg(any(feature = "dhcpv4", feature = "dhcpv6"))]
 pub use clients::ClientMemory;
@@ -269,7 +269,7 @@ impl<'a> Stack<'a> {
         self.icmp_bucket = error_bucket();
         self.pool = storage.pool;
         *self.interfaces = Slab::new(storage.interfaces, crate::ip::INTERFACES_MAX);
-        self.neighbors.start(storage.neighbors, random.key());
+        self.neighbors.start(storage.neighbors, storage.asked_neighbors, random.key());
         *self.addresses = Addresses::new(storage.addresses);
         self.routes = Routes::new(storage.routes);
         self.path_mtus = PathMtus::new(storage.path_mtus);

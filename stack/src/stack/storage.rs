@@ -7,9 +7,9 @@ use managed::ManagedSlice;
 
 #[cfg(feature = "fragments")]
 use super::FragmentSlot;
+use super::{AskedNeighbor, Interface, NeighborSlot, PathMtu, Slot};
 #[cfg(feature = "multicast")]
 use super::{GroupSlot, MembershipSlot};
-use super::{Interface, NeighborSlot, PathMtu, Slot};
 use crate::base::demux::Bucket;
 use crate::base::holder::Holder;
 use crate::base::pool::Pool;
@@ -30,6 +30,8 @@ pub struct Storage<'a> {
     pub interfaces: ManagedSlice<'a, Slot<Interface>>,
     /// The neighbour cache; neighbours beyond push out the least used.
     pub neighbors: ManagedSlice<'a, NeighborSlot>,
+    /// Neighbours that were pushed out just after they were asked: so many are not asked again too soon.
+    pub asked_neighbors: ManagedSlice<'a, AskedNeighbor>,
     /// Addresses of all interfaces, two for loopback among them.
     pub addresses: ManagedSlice<'a, Holder<Address>>,
     /// What routers told of routes over IPv6; of no use without the feature `slaac`.
@@ -69,6 +71,9 @@ pub struct Storage<'a> {
     pub groups: ManagedSlice<'a, GroupSlot>,
 }
 
+/// Neighbours that are not asked again too soon, with the cache on the heap.
+#[cfg(feature = "alloc")]
+const ASKED: usize = 32;
 /// Destinations whose path MTU is remembered on the heap.
 #[cfg(feature = "alloc")]
 const PATH_MTUS: usize = 16;
@@ -139,6 +144,7 @@ impl Storage<'static> {
             pool: Pool::growing(limits.memory, limits.block_len),
             interfaces: ManagedSlice::Owned(Vec::new()),
             neighbors: ManagedSlice::Owned((0..limits.neighbors).map(|_| NeighborSlot::default()).collect()),
+            asked_neighbors: ManagedSlice::Owned(alloc::vec![AskedNeighbor::EMPTY; ASKED]),
             addresses: ManagedSlice::Owned(alloc::vec![Holder::Empty; limits.addresses]),
             learnt_routes: ManagedSlice::Owned(
                 alloc::vec![Holder::Empty; LearntRoute::places(limits.learnt_routes)],
@@ -216,6 +222,7 @@ mod tests {
                 pool: Pool::borrowed(&mut memory, 256),
                 interfaces: ManagedSlice::Borrowed(&mut interfaces),
                 neighbors: ManagedSlice::Borrowed(&mut neighbors),
+                asked_neighbors: ManagedSlice::Borrowed(&mut []),
                 addresses: ManagedSlice::Borrowed(&mut addresses),
                 learnt_routes: ManagedSlice::Borrowed(&mut []),
                 routes: ManagedSlice::Borrowed(&mut routes),

@@ -167,6 +167,7 @@ pub struct TcpConfig {
     /// Send what the congestion window allows evenly over the round trip, not in bursts: easier on
     /// short queues, at the price of a timer each millisecond. Without congestion control there is no such
     /// window, and nothing is paced. Default false.
+    #[cfg(feature = "pacing")]
     pub pacing: bool,
     /// Explicit congestion notification on new connections. Default [`Ecn::WhenAsked`].
     #[cfg(feature = "ecn")]
@@ -211,6 +212,7 @@ impl TcpConfig {
         congestion: Congestion::DEFAULT,
         initial_window: 10,
         options: TcpOptions::DEFAULT,
+        #[cfg(feature = "pacing")]
         pacing: false,
         #[cfg(feature = "ecn")]
         ecn: Ecn::WhenAsked,
@@ -254,6 +256,7 @@ impl TcpConfig {
             soft_errors: false,
             ..TcpOptions::DEFAULT
         },
+        #[cfg(feature = "pacing")]
         pacing: false,
         #[cfg(feature = "ecn")]
         ecn: Ecn::Off,
@@ -281,6 +284,14 @@ impl TcpConfig {
             c if c.data_timeout < TICK => bad("data_timeout is below a millisecond"),
             _ => self.options.check(),
         }
+    }
+
+    /// Is what the window allows sent evenly?
+    pub(crate) fn paces(&self) -> bool {
+        #[cfg(feature = "pacing")]
+        return self.pacing;
+        #[cfg(not(feature = "pacing"))]
+        return false;
     }
 
     /// Is SACK offered, and agreed to?

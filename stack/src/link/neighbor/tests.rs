@@ -26,7 +26,8 @@ fn ours() -> IpAddr {
 
 fn cache(slots: &mut [NeighborSlot]) -> Neighbors<'_> {
     let mut neighbors = Neighbors::empty();
-    neighbors.start(ManagedSlice::Borrowed(slots), [9; 16]);
+    let asked = vec![AskedNeighbor::EMPTY; 32].leak();
+    neighbors.start(ManagedSlice::Borrowed(slots), ManagedSlice::Borrowed(asked), [9; 16]);
     neighbors
 }
 

@@ -2,6 +2,10 @@
 
 mod ack_event;
 pub(crate) mod congestion;
+#[cfg(not(feature = "pacing"))]
+#[path = "no_pacing.rs"]
+pub(crate) mod pacing;
+#[cfg(feature = "pacing")]
 pub(crate) mod pacing;
 pub(crate) mod plpmtud;
 #[cfg(not(feature = "sack"))]

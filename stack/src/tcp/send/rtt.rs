@@ -4,8 +4,8 @@ use crate::tcp::codec::{Packer, Unpacker};
 use crate::tcp::config::TcpConfig;
 use crate::time::{Duration, Instant};
 
-/// A shortest round trip counts for one to two periods, in seconds: a path may become longer. Linux has 300 s.
-const PERIOD: u64 = 128;
+/// A shortest round trip counts for one to two periods, of 2^27 µs or 134 s: a path may become longer. Linux has 300 s.
+const PERIOD_SHIFT: u32 = 27;
 /// Periods have numbers that come again, after hours, so that one fits a byte of a parked connection.
 const PERIODS: u64 = 128;
 /// In µs.
@@ -74,7 +74,7 @@ impl Rtt {
     }
 
     fn note_min(&mut self, rtt: u32, now: Instant) {
-        let period = now.millis() / 1000 / PERIOD % PERIODS;
+        let period = (now.micros() >> PERIOD_SHIFT) % PERIODS;
         let [min, before] = self.min;
         self.min = match period.wrapping_sub(self.period.into()) % PERIODS {
             0 => [least(min, rtt), before],
@@ -239,8 +239,8 @@ mod tests {
             rtt.sample(Duration::from_millis(rtt_ms), Instant::from_millis(at_s * 1000), &config);
             rtt.min() / 1000
         };
-        assert_eq!([sample(50, 10), sample(20, 20), sample(30, 130), sample(80, 250)], [50, 20, 20, 20]);
-        assert_eq!([sample(80, 260), sample(80, 390), sample(81, 5000)], [30, 80, 81]);
+        assert_eq!([sample(50, 10), sample(20, 20), sample(30, 136), sample(80, 250)], [50, 20, 20, 20]);
+        assert_eq!([sample(80, 270), sample(80, 404), sample(81, 5000)], [30, 80, 81]);
     }
 
     /// H256: the delay of the peer is taken for 200 ms, then for what it is; a longer one counts at once.

@@ -310,7 +310,7 @@ impl<'a> TimeWaits<'a> {
             snd_nxt: start.snd_nxt,
             rcv_nxt: start.rcv_nxt,
             ts_recent: start.ts_recent.unwrap_or(0),
-            until_ms: until.micros().div_ceil(1000) as u32,
+            until_ms: until.millis_up() as u32,
             address,
             local_port: tuple.local_port,
             remote_port: tuple.remote_port,

@@ -19,6 +19,7 @@ fn nth(n: u32) -> u32 {
 
 /// T07: the first flight leaves at once; then the window leaves at twice its size in a round trip, a
 /// millisecond's worth at a time, and nothing of it is lost by waiting for the timer.
+#[cfg(feature = "pacing")]
 #[test]
 fn a_paced_connection() {
     let mut b = distant(TcpConfig { pacing: true, timestamps: false, ..quiet() });
@@ -69,6 +70,7 @@ fn the_laws() {
 
 /// T07: with a model the window leaves paced from the first acknowledgment on, whatever the stack's
 /// setting; a loss repairs what is lost and leaves the window as it is; a rest is survived.
+#[cfg(feature = "sack")]
 #[cfg(feature = "bbr")]
 #[test]
 fn a_connection_with_a_model() {
@@ -109,6 +111,7 @@ fn a_connection_with_a_model() {
 }
 
 /// H048: a timeout, too, opens the gate: what is sent again does not wait for a rate of before.
+#[cfg(feature = "pacing")]
 #[test]
 fn a_timeout_is_not_paced() {
     let mut b = distant(TcpConfig { pacing: true, timestamps: false, ..quiet() });

@@ -85,7 +85,11 @@ fn acknowledgment_alone_comes_to_the_same_as_step_by_step() {
         (quiet(), [0b111, 0b010, 0b101]),
     ];
     let configs = laws.map(|congestion| TcpConfig { congestion, ..quiet() }).into_iter();
-    let paced = TcpConfig { pacing: true, ..quiet() };
+    let paced = TcpConfig {
+        #[cfg(feature = "pacing")]
+        pacing: true,
+        ..quiet()
+    };
     let mut bounded = quiet();
     bounded.options.user_timeout = Some(Duration::from_secs(30));
     for (mut config, ace) in configs.chain([paced, bounded]).map(|config| (config, [0; 3])).chain(marked) {

@@ -148,7 +148,7 @@ impl Controller {
             usage: Usage::new(start, now),
             slow_start: SlowStart::new(start),
             // Without a window there is nothing to spread over the round trip.
-            paced: config.pacing && which != Congestion::None,
+            paced: config.paces() && which != Congestion::None,
             refills: false,
             pacer: Pacer::default(),
             law,

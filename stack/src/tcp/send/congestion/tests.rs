@@ -96,6 +96,7 @@ fn slow_start_doubles_and_avoidance_adds_a_segment_per_window() {
 
 /// T07: without congestion control nothing is paced, whatever the stack's setting: there is no window whose bytes could
 /// be spread, and after a timeout one segment in a round trip would be the pace for ever.
+#[cfg(feature = "pacing")]
 #[test]
 fn without_a_window_there_is_no_pace() {
     let mut s = Sender::new(Congestion::None);
@@ -291,6 +292,7 @@ fn a_reduction_for_nothing() {
 /// no burst: what fills the window goes out over a good part of a round trip. Then there is no pace any more.
 //= rfc6582#3.2 step 3, full acknowledgments, option 2
 //= rfc9937#6
+#[cfg(feature = "pacing")]
 #[test]
 fn no_burst_after_recovery() {
     for left in [0, 2] {
