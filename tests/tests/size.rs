@@ -27,11 +27,12 @@ const LAYERS_HELD: [(&str, u32); 9] = [
 ];
 
 /// Bytes of flash and of static memory that parts of TCP add to `tcp-least`.
-const TCP_PARTS_HELD: [(&str, [u32; 2]); 5] = [
+const TCP_PARTS_HELD: [(&str, [u32; 2]); 6] = [
     ("counters", [1342, 1016]),
     ("fast-path", [7692, 208]),
     ("icmp-errors", [648, 0]),
     ("offload", [948, 0]),
+    ("pacing", [1800, 24]),
     ("sack", [16196, 360]),
 ];
 

@@ -64,12 +64,13 @@ const fn layer(name: &'static str, feature: &'static str) -> Program {
 }
 
 /// `tcp-least`, and the same with one part more.
-pub const TCP_PARTS: [Program; 6] = [
+pub const TCP_PARTS: [Program; 7] = [
     part("tcp-least", "tcp-least"),
     part("counters", "tcp-counters"),
     part("fast-path", "tcp-fast-path"),
     part("icmp-errors", "tcp-icmp-errors"),
     part("offload", "tcp-offload"),
+    part("pacing", "tcp-pacing"),
     part("sack", "tcp-sack"),
 ];
 

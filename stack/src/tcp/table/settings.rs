@@ -146,10 +146,8 @@ impl<'a> Settings<'a> {
                 Ok(new)
             }
             Err(Error::OutOfMemory) if alone => {
-                if let Some(entry) = self.profiles.at_mut(profile.0) {
-                    entry.options = options;
-                }
-                Ok(profile)
+                self.release(profile);
+                self.find(options)
             }
             Err(error) => Err(error),
         }
