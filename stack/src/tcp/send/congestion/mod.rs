@@ -150,7 +150,7 @@ impl Controller {
             // Without a window there is nothing to spread over the round trip.
             paced: config.paces() && which != Congestion::None,
             refills: false,
-            pacer: Pacer::default(),
+            pacer: Pacer::OPEN,
             law,
             before: None,
         }
@@ -160,7 +160,7 @@ impl Controller {
     pub(in crate::tcp) fn park(&self, una: Seq, to: &mut Packer) -> Option<()> {
         let Controller { window, usage, slow_start, law, paced, refills, pacer, before: _ } = self;
         to.bits([*paced]);
-        if *refills { Pacer::default() } else { *pacer }.park(to)?;
+        if *refills { Pacer::OPEN } else { *pacer }.park(to)?;
         window.park(to);
         usage.park(una, to);
         slow_start.park(una, to);
