@@ -65,9 +65,9 @@ const fn thousandth_by_parts(n: u64) -> u64 {
     const HIGH: u64 = 0x20c4_9ba5;
     const LOW: u64 = 0xe353_f7cf;
     const HALF: u64 = u32::MAX as u64;
-    let (high, low) = (n >> 35, n >> 3 & HALF);
+    let (high, low) = (n >> 35, (n >> 3) & HALF);
     // No sum is beyond 64 bits: a product is at most (2^32 - 1)^2.
-    let middle = high * LOW + (low * LOW >> 32);
+    let middle = high * LOW + ((low * LOW) >> 32);
     let other = low * HIGH + (middle & HALF);
     (high * HIGH + (middle >> 32) + (other >> 32)) >> 4
 }
