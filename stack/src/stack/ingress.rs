@@ -48,20 +48,31 @@ pub(super) struct AddressPair {
 impl Stack<'_> {
     /// Takes in a frame. Nothing is sent from here: answers are queued.
     pub fn on_frame(&mut self, interface: InterfaceId, frame: RxFrame<'_>, now: Instant) {
-        if !self.take_of_flow(interface, &frame, now) && !self.take_expected_datagram(interface, &frame, now)
-        {
+        if self.take_of_flow(interface, &frame, now) || self.take_expected_datagram(interface, &frame, now) {
+            return;
+        }
+        if frame.segment_len.is_none() || !self.take_merged(interface, &frame, now) {
             self.take_any(interface, &frame, now);
         }
     }
 
-    /// Apart, so that the short way has the registers to itself.
+    /// Datagrams that the device handed over as one. False: the frame is no such one. Apart, for its own part of the stack.
+    #[inline(never)]
+    fn take_merged(&mut self, interface: InterfaceId, frame: &RxFrame<'_>, now: Instant) -> bool {
+        let taken = merged::split(frame, &mut |datagram| {
+            if !self.take_expected_datagram(interface, &datagram, now) {
+                self.take_any(interface, &datagram, now);
+            }
+        });
+        if taken == Some(0) {
+            self.count_drop(Drop::UdpMalformed, now);
+        }
+        taken.is_some()
+    }
+
+    /// Apart, so that the short ways have the registers to themselves.
     #[inline(never)]
     fn take_any(&mut self, interface: InterfaceId, frame: &RxFrame<'_>, now: Instant) {
-        match merged::split(frame, &mut |datagram| self.on_frame(interface, datagram, now)) {
-            None => {}
-            Some(0) => return self.count_drop(Drop::UdpMalformed, now),
-            Some(_) => return,
-        }
         self.served = None;
         let served_before = self.served_socket.take();
         if let Err(drop) = self.frame_input(interface, frame, now) {
