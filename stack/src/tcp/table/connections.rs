@@ -280,6 +280,12 @@ impl<'a> Connections<'a> {
         if place.idle.is_none() {
             return self.active.at(place.active).map(see);
         }
+        self.inspect_idle(key, see)
+    }
+
+    /// Apart: the copy is on the stack only as long as it is looked at.
+    #[inline(never)]
+    fn inspect_idle<R>(&self, key: Key, see: impl FnOnce(&Connection) -> R) -> Option<R> {
         self.idle(key).map(|copied| see(&copied))
     }
 
@@ -353,6 +359,7 @@ impl<'a> Connections<'a> {
     }
 
     /// Makes the connection one of those in use. False: there is none, or all of those are busy.
+    #[inline(never)]
     pub(in crate::tcp) fn activate(&mut self, index: u32, now: Instant) -> bool {
         let opened = match self.places.at(index) {
             None => return false,

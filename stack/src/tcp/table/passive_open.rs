@@ -463,12 +463,14 @@ impl Tcp<'_> {
     }
 
     /// The connection at this place, if it is a live one through `interface`.
+    #[inline(never)]
     pub(crate) fn live_on(&self, interface: InterfaceId, index: u32) -> Option<Tuple> {
         let c = self.connections.look(index)?;
         (c.known && c.interface == interface).then_some(c.tuple)
     }
 
     /// The connection at a place, if it lives and is from this address.
+    #[inline(never)]
     pub(crate) fn live_from(&self, address: IpAddr, index: u32) -> Option<(Tuple, InterfaceId)> {
         let c = self.connections.look(index)?;
         (c.known && c.tuple.local == address).then_some((c.tuple, c.interface))
