@@ -263,7 +263,8 @@ fn forward(frame: RxFrame<'_>, to: &mut Tap) -> bool {
         bytes[50..52].copy_from_slice(&pseudo.to_be_bytes());
         offload.checksum = Some(ChecksumRequest { start: 34, offset: 16 });
     }
-    offload.segment = frame.segment_len.map(|segment_len| SegmentRequest { v6: false, udp: false, segment_len });
+    offload.segment =
+        frame.segment_len.map(|segment_len| SegmentRequest { v6: false, udp: false, segment_len });
     let (header, payload) = bytes.split_at(header_len);
     let frame = TxFrame { header, payload: &[payload], offload };
     // TAPs take what fits their queue; TCP repairs the rest.
