@@ -71,14 +71,24 @@ struct State {
     /// A connection was told that nobody has taken yet.
     is_offered: bool,
     /// Other addresses to try, in reverse, and what is called in the end.
-    connecting: Option<(Addresses, OnDone)>,
+    connecting: Option<Connecting>,
     on_read: Slot<OnRead>,
     writes: VecDeque<Write>,
-    on_shutdown: Option<OnDone>,
+    on_shutdown: Option<(ShutWrite, OnDone)>,
     /// What is known already, and told in its turn.
     deferred: VecDeque<Deferred>,
     on_closed: Option<Box<dyn FnOnce()>>,
 }
+
+/// A connect that is under way. How it goes on is a pointer: a program that only listens has no code for it.
+struct Connecting {
+    rest: Addresses,
+    start: fn(&Tcp, &mut State, Addresses) -> Result<Addresses, Error>,
+    on_connected: OnDone,
+}
+
+/// How a stream is shut down: a pointer as well.
+type ShutWrite = fn(&mut TcpStream) -> Result<(), Error>;
 
 #[derive(Default)]
 enum Socket {
@@ -190,7 +200,10 @@ impl Tcp {
             Socket::Listener(_) | Socket::Stream(_) => Err(Error::AlreadyConnected),
         };
         match result {
-            Ok(rest) => state.connecting = Some((rest, Box::new(on_connected))),
+            Ok(rest) => {
+                let on_connected = Box::new(on_connected);
+                state.connecting = Some(Connecting { rest, start: Tcp::start, on_connected });
+            }
             Err(error) => state.deferred.push_back(Box::new(move |tcp| on_connected(tcp, Err(error)))),
         }
         drop(state);
@@ -285,7 +298,8 @@ impl Tcp {
 
     /// Sends a FIN after what was written, and calls back then: the peer reads the end of the stream. Reading goes on.
     pub fn shutdown(&self, on_shutdown: impl FnOnce(&Tcp, Result<(), Error>) + 'static) {
-        self.0.state.borrow_mut().on_shutdown = Some(Box::new(on_shutdown));
+        let shut: ShutWrite = |stream| stream.shutdown(Shutdown::Write);
+        self.0.state.borrow_mut().on_shutdown = Some((shut, Box::new(on_shutdown)));
         self.call();
     }
 
@@ -354,11 +368,11 @@ impl Tcp {
             },
             _ => Err(Error::ClosedLocally),
         };
-        let Some((addresses, on_connected)) = state.connecting.take() else { return };
-        if result.is_err() && !addresses.is_empty() {
+        let Some(Connecting { rest, start, on_connected }) = state.connecting.take() else { return };
+        if result.is_err() && !rest.is_empty() {
             state.socket = Socket::None;
-            if let Ok(rest) = self.start(&mut state, addresses) {
-                state.connecting = Some((rest, on_connected));
+            if let Ok(rest) = start(self, &mut state, rest) {
+                state.connecting = Some(Connecting { rest, start, on_connected });
                 return self.0.place.ring();
             }
         }
@@ -402,14 +416,16 @@ impl Tcp {
             let Some(write) = writes.front_mut() else { return };
             let result = match socket {
                 _ if write.done == write.data.len() => Ok(()),
-                Socket::Stream(stream) => match stream.poll_write(cx, &write.data[write.done..]) {
-                    Poll::Pending => return,
-                    Poll::Ready(Ok(n)) => {
-                        write.done += n;
-                        continue;
+                Socket::Stream(stream) => {
+                    match stream.poll_write_vectored(cx, &[&write.data[write.done..]]) {
+                        Poll::Pending => return,
+                        Poll::Ready(Ok(n)) => {
+                            write.done += n;
+                            continue;
+                        }
+                        Poll::Ready(Err(error)) => Err(error),
                     }
-                    Poll::Ready(Err(error)) => Err(error),
-                },
+                }
                 Socket::Closed => Err(Error::ClosedLocally),
                 Socket::None | Socket::Listener(_) => Err(Error::NotConnected),
             };
@@ -424,9 +440,9 @@ impl Tcp {
         if state.connecting.is_some() || !state.writes.is_empty() {
             return;
         }
-        let Some(on_shutdown) = state.on_shutdown.take() else { return };
+        let Some((shut, on_shutdown)) = state.on_shutdown.take() else { return };
         let result = match &mut state.socket {
-            Socket::Stream(stream) => stream.shutdown(Shutdown::Write),
+            Socket::Stream(stream) => shut(stream),
             Socket::Closed => Err(Error::ClosedLocally),
             Socket::None | Socket::Listener(_) => Err(Error::NotConnected),
         };
