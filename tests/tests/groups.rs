@@ -26,7 +26,7 @@ fn beside_bridge(igmp: u8, mld: u8, body: impl FnOnce(&Net) + Send) {
         netns::run(|| {
             let tap = netns::tap(true);
             run(&format!(
-                "ip link add br0 type bridge mcast_snooping 1 mcast_querier 1 mcast_igmp_version {igmp} mcast_mld_version {mld} mcast_startup_query_interval 50"
+                "ip link add br0 type bridge forward_delay 0 mcast_snooping 1 mcast_querier 1 mcast_stats_enabled 1 mcast_igmp_version {igmp} mcast_mld_version {mld} mcast_startup_query_interval 50 mcast_startup_query_count 10"
             ));
             run("ip address flush dev tap0 scope global");
             run("ip address add 10.0.0.1/24 dev br0");
@@ -35,11 +35,24 @@ fn beside_bridge(igmp: u8, mld: u8, body: impl FnOnce(&Net) + Send) {
             let platform = machine(tap.events());
             let net = network(tap, platform, &Threads, &Limits::default());
             let _daemon = Daemon::start(&net);
-            // The querier waits until its address is no longer tentative.
-            thread::sleep(Duration::from_secs(3));
+            // The querier of MLD is silent while its address is tentative. What the first question asks is known when the second one goes.
+            let started = Instant::now();
+            while counted("igmp_queries", "tx", igmp) < 2 || counted("mld_queries", "tx", mld) < 2 {
+                assert!(started.elapsed() < PATIENCE, "the bridge asks nothing");
+                thread::sleep(Duration::from_millis(50));
+            }
             body(&net);
         });
     });
+}
+
+/// How many messages of this kind and version the bridge has had (`rx`) from us, or sent us (`tx`).
+fn counted(kind: &str, way: &str, version: u8) -> u64 {
+    let text = run("ip -j stats show dev tap0 group xstats_slave subgroup bridge suite mcast");
+    let after =
+        |text: &str, key: &str| text.split_once(key).unwrap_or_else(|| panic!("{key}: {text}")).1.to_owned();
+    let count = after(&after(&text, &format!("\"{kind}\":")), &format!("\"{way}_v{version}\":"));
+    count.split([',', '}']).next().and_then(|digits| digits.parse().ok()).expect("a number")
 }
 
 /// What the bridge has of a group on our port: does it exclude, and which sources.
@@ -140,11 +153,19 @@ fn bridge_has_each_source_list_after_random_changes() {
 fn older_queriers_are_answered_in_their_version() {
     beside_bridge(2, 1, |net| {
         let socket = UdpSocket::bind(net, 7).unwrap();
+        let reports = || {
+            [("igmp", 2), ("igmp", 3), ("mld", 1), ("mld", 2)]
+                .map(|(of, v)| counted(&format!("{of}_reports"), "rx", v))
+        };
+        let before = reports();
         for group in groups() {
             socket.join(group, None, Membership::AnySource).unwrap();
         }
         let joined = groups().map(|group| (group, Some((true, BTreeSet::new()))));
         expect(&joined, Duration::from_secs(1));
+        let now = reports();
+        assert!(now[0] >= before[0] + 2 && now[2] >= before[2] + 2, "{before:?} {now:?}");
+        assert_eq!([now[1], now[3]], [before[1], before[3]], "the bridge's version is older");
         for group in groups() {
             socket.leave(group, None, Membership::AnySource).unwrap();
         }
