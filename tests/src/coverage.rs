@@ -305,7 +305,7 @@ mod tests {
             ids("= rfc9293#3.8.3 MUST-20, SHLD-11 (H005, T04), L05, contract U4; not RFC-9, H12, u8, R2"),
             ["MUST-20", "SHLD-11", "H005", "T04", "L05", "U4"]
         );
-        assert_eq!(ids("Contract E2, M3, L13: not D02"), ["E2", "M3", "L13"]);
+        assert_eq!(ids("Contract E2, M3, L13: not G02"), ["E2", "M3", "L13"]);
         assert_eq!(ids("L13, E2, M3, D7 without that word"), ["L13"]);
         assert_eq!(comment("    let x = 1; // why", "a.rs"), Some("why"));
         assert_eq!(comment("let x = 1;", "a.rs"), None);

@@ -84,7 +84,7 @@ const MEMBERSHIPS: usize = 16;
 /// connections that peers opened leave an eighth to our own connects, one at least (of two or more). While
 /// all are busy, what idles has to wait: its peer is not heard, a write to it fails with
 /// [`OutOfMemory`](crate::Error::OutOfMemory), and letting go of it resets it. All that is not counted
-/// takes less than 5.7 kilobytes, and more with these features: two with `fragments`, half a
+/// takes less than 5.9 kilobytes, and more with these features: two with `fragments`, half a
 /// kilobyte with `raw`, 1.5 with `slaac`, and 3.3 with `multicast`.
 pub struct Memory<
     const BLOCKS: usize,

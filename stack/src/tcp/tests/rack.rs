@@ -229,6 +229,7 @@ fn the_reordering_timer() {
 
 /// T05, B11: the last segment is probed after two round trips, before the timer fires, where more is to come.
 //= rfc8985#7.3
+#[cfg(feature = "offload")]
 #[test]
 fn the_last_segment_is_probed() {
     let mut b = in_flight(2);
@@ -247,6 +248,7 @@ fn the_last_segment_is_probed() {
 /// T05: a short tail of which nothing is heard goes again whole, once; then the timer has its turn. The
 /// window is reduced when what follows shows that it was needed.
 //= rfc8985#7.4.2
+#[cfg(feature = "offload")]
 #[test]
 fn a_short_tail_goes_again_whole() {
     let mut b = in_flight(5);
@@ -321,6 +323,7 @@ fn a_peer_that_delays_is_not_probed() {
 
 /// H259: a FIN is no data: behind ten segments that are lost it keeps none of them from going again when all is silent.
 //= rfc8985#7.3
+#[cfg(feature = "offload")]
 #[test]
 fn a_fin_is_no_part_of_the_tail() {
     let mut b = in_flight(10);

@@ -105,6 +105,7 @@ fn every_range_that_fits() {
 
 /// The blocks take their room from the payload.
 //= rfc9293#3.7.1 MUST-16
+#[cfg(feature = "offload")]
 #[test]
 fn blocks_beside_text() {
     let mut b = with_sack();
@@ -117,6 +118,7 @@ fn blocks_beside_text() {
 }
 
 /// H044: however small the segments are, blocks leave room for payload beside them.
+#[cfg(feature = "offload")]
 #[test]
 fn blocks_leave_room_for_text() {
     for mtu in 68..110 {

@@ -385,7 +385,7 @@ fn a_long_train_of_acknowledgments_ends_slow_start() {
 
 /// H257: what fills a window that a recovery has left nearly empty goes out at a rate. Where another recovery comes
 /// before the window is full, and leaves enough, that rate ends: it would hold the window back for good.
-#[cfg(feature = "cubic")]
+#[cfg(all(feature = "cubic", feature = "pacing"))]
 #[test]
 fn the_rate_of_a_recovery_ends_with_the_next() {
     let mut s = Sender::new(Congestion::Cubic);
