@@ -174,6 +174,7 @@ fn config(congestion: Congestion) -> TcpConfig {
 
 /// T05: without congestion control a lossy path is used nearly as well as a perfect sender with
 /// selective repeat would, by the bytes per second that such a one reaches with this window.
+#[cfg(feature = "sack")]
 #[test]
 fn shares_of_the_bound() {
     let cells =

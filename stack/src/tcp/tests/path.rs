@@ -112,7 +112,7 @@ fn other_connections_follow() {
 /// path carries, and their loss costs nothing.
 //= rfc4821#7.7
 //= rfc8899#4.3
-#[cfg(feature = "path-probing")]
+#[cfg(all(feature = "path-probing", feature = "sack"))]
 #[test]
 fn a_black_hole_is_found_and_measured() {
     let mut b = Bench::server();
