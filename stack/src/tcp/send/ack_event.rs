@@ -1,8 +1,10 @@
-//! What recovery is told of an acknowledgment, and the phases that it knows.
+//! What recovery and congestion control are told of an acknowledgment, and the phases that recovery knows.
 
+use super::Send;
+use super::congestion::Ack;
 use crate::seq::{Range, Seq};
 use crate::tcp::segment::Timestamps;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 /// What the sender is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,4 +29,26 @@ pub(crate) struct AckEvent<'s> {
     pub(crate) elapsed: Option<Duration>,
     /// It is a duplicate as RFC 5681 §2 defines it.
     pub(crate) duplicate: bool,
+}
+
+impl Send {
+    /// An acknowledgment moved SND.UNA by `acked` bytes, and `delivered` bytes are known to have arrived by it.
+    #[inline]
+    pub(in crate::tcp::send) fn tell_controller(
+        &mut self,
+        acked: u32,
+        delivered: u32,
+        rtt: Option<Duration>,
+        now: Instant,
+    ) {
+        if delivered == 0 {
+            return;
+        }
+        // What arrives behind a gap is no sign that more could be sent.
+        let recovering = self.recovery.phase() == RecoveryPhase::Fast || acked == 0;
+        let (una, max) = (self.una, self.max);
+        let srtt = self.rtt.smoothed().unwrap_or(Duration::ZERO);
+        let (flight, min_rtt) = (self.pipe(), Duration::from_micros(self.rtt.min().into()));
+        self.controller.on_ack(&Ack { now, una, max, delivered, flight, rtt, srtt, min_rtt, recovering });
+    }
 }

@@ -5,7 +5,7 @@
 pub(crate) use super::ack_event::AckEvent;
 use super::ack_event::RecoveryPhase as Phase;
 pub use super::ack_event::RecoveryPhase;
-use super::congestion::{Ack, Cause};
+use super::congestion::Cause;
 use crate::seq::{Range, Seq};
 use crate::tcp::codec::{Packer, Unpacker};
 use crate::tcp::config::TcpConfig;
@@ -258,18 +258,6 @@ impl Send {
         (self.recovery.phase, self.recovery.point) = (Phase::Loss, self.nxt);
         (self.recovery.duplicates, self.recovery.arrived) = (0, 0);
         self.recovery.force = true;
-    }
-
-    fn tell_controller(&mut self, acked: u32, delivered: u32, rtt: Option<Duration>, now: Instant) {
-        if delivered == 0 {
-            return;
-        }
-        // What arrives behind a gap is no sign that more could be sent.
-        let recovering = self.recovery.phase == Phase::Fast || acked == 0;
-        let (una, max) = (self.una, self.max);
-        let srtt = self.rtt.smoothed().unwrap_or(Duration::ZERO);
-        let (flight, min_rtt) = (self.pipe(), Duration::from_micros(self.rtt.min().into()));
-        self.controller.on_ack(&Ack { now, una, max, delivered, flight, rtt, srtt, min_rtt, recovering });
     }
 
     /// The timer of reordering never runs.

@@ -359,7 +359,6 @@ impl<'a> Connections<'a> {
     }
 
     /// Makes the connection one of those in use. False: there is none, or all of those are busy.
-    #[inline(never)]
     pub(in crate::tcp) fn activate(&mut self, index: u32, now: Instant) -> bool {
         let opened = match self.places.at(index) {
             None => return false,

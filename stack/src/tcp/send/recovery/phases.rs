@@ -11,7 +11,7 @@ use crate::base::pool::Pool;
 use crate::counters::TcpCount;
 use crate::seq::Range;
 use crate::tcp::context::Context;
-use crate::tcp::send::congestion::{Ack, Cause};
+use crate::tcp::send::congestion::Cause;
 use crate::tcp::send::scoreboard::SegmentStatus;
 use crate::tcp::send::{Send, SendTimer};
 use crate::time::{Duration, Instant};
@@ -121,25 +121,6 @@ impl Send {
             let (pipe, ssthresh) = (self.pipe(), self.controller.ssthresh());
             self.recovery.prr.on_ack(0, pipe, ssthresh, self.mss as u32, false);
         }
-    }
-
-    #[inline]
-    pub(super) fn tell_controller(
-        &mut self,
-        acked: u32,
-        delivered: u32,
-        rtt: Option<Duration>,
-        now: Instant,
-    ) {
-        if delivered == 0 {
-            return;
-        }
-        // What arrives behind a gap is no sign that more could be sent.
-        let recovering = self.recovery.phase == Phase::Fast || acked == 0;
-        let (una, max) = (self.una, self.max);
-        let srtt = self.rtt.smoothed().unwrap_or(Duration::ZERO);
-        let (flight, min_rtt) = (self.pipe(), Duration::from_micros(self.rtt.min().into()));
-        self.controller.on_ack(&Ack { now, una, max, delivered, flight, rtt, srtt, min_rtt, recovering });
     }
 
     /// Losses may be certain in `wait` µs.
