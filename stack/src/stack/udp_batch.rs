@@ -15,6 +15,12 @@ const DATAGRAMS_MAX: usize = 64;
 const PAYLOAD_MAX: usize = 65_535 - 40 - 8;
 
 impl Stack<'_> {
+    /// Does the device of the last datagram's way cut frames of several?
+    fn has_uso(&self) -> bool {
+        let interface = self.datagram_way.as_ref().and_then(|way| self.interfaces.get(way.interface().0));
+        interface.is_some_and(|interface| interface.capabilities.uso)
+    }
+
     /// Sends the first datagrams of a batch at once, as one frame: as many as are for the same peer and as long as the first, and one
     /// that is shorter behind them. How many that were; 0: nothing was done, and the first one is to be sent for itself.
     pub(crate) fn datagram_send_joined(
@@ -24,6 +30,9 @@ impl Stack<'_> {
         devices: &mut dyn Devices,
         now: Instant,
     ) -> usize {
+        if !self.has_uso() {
+            return 0;
+        }
         let Some((first, to)) = batch.first() else { return 0 };
         let (each, mut left, mut pieces) = (first.len(), PAYLOAD_MAX, Pieces::new());
         for (data, _) in batch.iter().take(DATAGRAMS_MAX).take_while(|(_, other)| other == to) {

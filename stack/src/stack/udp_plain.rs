@@ -61,6 +61,14 @@ pub(super) struct Way {
     template: HeaderTemplate,
 }
 
+impl Way {
+    /// Through which it goes.
+    #[cfg(feature = "uso")]
+    pub(super) fn interface(&self) -> InterfaceId {
+        self.path.interface
+    }
+}
+
 impl Stack<'_> {
     /// Remembers the flow of a frame that had a datagram for the same socket and from the same port as the one `before`: who
     /// hears from many does without.
@@ -175,7 +183,7 @@ impl Stack<'_> {
             return None;
         }
         let interface = interfaces.get(path.interface.0)?;
-        if segment_len.is_some() && (!interface.capabilities.uso || ip_len(path.source) + len > PACKET_MAX) {
+        if segment_len.is_some() && ip_len(path.source) + len > PACKET_MAX {
             return None;
         }
         if !interface.queue.is_empty() || interface.device_full {
