@@ -79,6 +79,13 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// A TAP for a guest in this namespace, where the kernel has its addresses of both families.
+fn kernels_tap() -> String {
+    let name = tap::create(tap::Options::new().name("tap0")).unwrap();
+    tap::configure(&name, &[(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)]).unwrap();
+    name
+}
+
 fn connect(to: impl Into<SocketAddr>) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&to.into(), PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -236,8 +243,7 @@ fn a_guest_on_a_tap_gives_back_4_mb() {
     let _alone = one_guest_at_a_time();
     for machine in MACHINES {
         netns::run(|| {
-            let name = tap::create(tap::Options::new().name("tap0")).unwrap();
-            tap::configure(&name, &[(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)]).unwrap();
+            let name = kernels_tap();
             let addresses = ["ip=10.0.0.2/24", "gw=10.0.0.1", "ip=fd00::2/64", "gw=fd00::1"];
             let network = [&["--tap", &name, "--"][..], &addresses].concat();
             let _guest = Guest::serving("tcp_echo_server", machine, &network);
@@ -275,9 +281,7 @@ fn a_guest_on_a_tap_takes_what_dnsmasq_gives() {
     let _alone = one_guest_at_a_time();
     for machine in MACHINES {
         netns::run(|| {
-            let name = tap::create(tap::Options::new().name("tap0")).unwrap();
-            let own = [(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)];
-            tap::configure(&name, &own).unwrap();
+            let name = kernels_tap();
             let _server = Server::dnsmasq(&[
                 "--dhcp-range=10.0.0.50,10.0.0.59,2m",
                 "--dhcp-range=::,constructor:tap0,ra-only",
@@ -298,8 +302,7 @@ fn a_guest_on_a_tap_is_found_by_its_name() {
     let _alone = one_guest_at_a_time();
     for machine in MACHINES {
         netns::run(|| {
-            let name = tap::create(tap::Options::new().name("tap0")).unwrap();
-            tap::configure(&name, &[(KERNEL_V4.into(), 24), (KERNEL_V6.into(), 64)]).unwrap();
+            let name = kernels_tap();
             let network = ["--tap", &name, "--", "ip=10.0.0.2/24", "ip=fd00::2/64", "sensor"];
             let _guest = Guest::serving("announce", machine, &network);
             let avahi = Avahi::start("kernel");
@@ -326,9 +329,8 @@ fn a_guest_on_a_tap_is_found_by_its_name() {
 fn sockets_conform_without_an_operating_system() {
     let _alone = one_guest_at_a_time();
     netns::run(|| {
-        let name = tap::create(tap::Options::new().name("tap0")).unwrap();
+        let name = kernels_tap();
         let own = [IpAddr::from(KERNEL_V4), KERNEL_V6.into()];
-        tap::configure(&name, &[(own[0], 24), (own[1], 64)]).unwrap();
         own.into_iter().for_each(serve);
         let [v4, v6] = own.map(|address| address.to_string());
         let args = ["conformance", "--tap", &name, "--"];
